@@ -1,0 +1,84 @@
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+# Where rustup installs when a shell has not been told yet.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+AMRUTAM_DEV_DIR ?= .dev
+AMRUTAM_BIN_DIR ?= $(or $(CARGO_TARGET_DIR),target)/release
+export AMRUTAM_DEV_DIR AMRUTAM_BIN_DIR
+
+# Always the whole workspace: building one package alone chooses other features and compiles the dependencies again.
+BUILD_RELEASE := cargo build --release --workspace --bins
+SERVERS_ENV := set -a; eval "$$(infra/dev/servers env)"; set +a
+STACK_ENV := set -a; source "$(AMRUTAM_DEV_DIR)/stack.env"; set +a
+
+.PHONY: help run stop walkthrough test lint fmt docs openapi migrate bench race clean toolchain packages
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F'\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+
+run: toolchain packages ## Build and start everything on this machine, with demo data and a walk-through
+	$(BUILD_RELEASE)
+	infra/dev/stack up
+
+stop: ## Stop everything that run, test or bench started
+	@infra/dev/stack down
+	@for ports in "$(AMRUTAM_DEV_DIR)"/*/ports.env; do \
+	  if [[ -f $$ports ]]; then infra/dev/stack down --dir "$${ports%/ports.env}"; fi; \
+	done
+
+walkthrough: ## Show again what to try
+	@infra/dev/walkthrough
+
+test: toolchain packages ## Run all tests, on real servers of their own
+	infra/dev/servers up
+	@$(SERVERS_ENV); set -x; cargo test --workspace
+
+lint: toolchain packages ## Check with clippy; a warning is an error
+	cargo clippy --workspace --all-targets -- -D warnings
+
+fmt: toolchain ## Check the formatting
+	cargo fmt --all -- --check
+
+docs: toolchain packages ## Build the code's documentation; a warning is an error
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+openapi: toolchain packages ## Write docs/openapi.json from the code
+	$(BUILD_RELEASE)
+	@mkdir -p docs
+	"$(AMRUTAM_BIN_DIR)/amrutam-api" --print-openapi > docs/openapi.json.new
+	@mv docs/openapi.json.new docs/openapi.json
+
+migrate: toolchain packages ## Bring the development database's schema up to date
+	$(BUILD_RELEASE)
+	infra/dev/servers up
+	@$(SERVERS_ENV); AMRUTAM__DATABASE__ADMIN_URL="$$ADMIN_DATABASE_URL" AMRUTAM__DATABASE__URL="$$DATABASE_URL" \
+	  AMRUTAM__ENVIRONMENT=development "$(AMRUTAM_BIN_DIR)/amrutamctl" migrate
+
+bench: toolchain packages ## Measure bookings against the running stack
+	$(BUILD_RELEASE)
+	infra/dev/stack up --quiet
+	@$(STACK_ENV); set -x; "$(AMRUTAM_BIN_DIR)/amrutam-bench" booking
+
+race: toolchain packages ## Let many clients fight for the same slots, and check that each has one winner
+	$(BUILD_RELEASE)
+	infra/dev/stack up --quiet
+	@$(STACK_ENV); set -x; "$(AMRUTAM_BIN_DIR)/amrutam-bench" race
+
+clean: stop ## Stop everything, then delete what was built and the development data
+	@for ports in "$(AMRUTAM_DEV_DIR)"/*/ports.env "$(AMRUTAM_DEV_DIR)/ports.env"; do \
+	  if [[ -f $$ports ]]; then infra/dev/servers down --clean --dir "$${ports%/ports.env}"; fi; \
+	done
+	rm -rf .dev
+	if command -v cargo >/dev/null; then cargo clean; fi
+
+toolchain:
+	@command -v cargo >/dev/null || { \
+	  echo "cargo is missing. Install Rust with rustup, as rust-lang.org/tools/install describes, and open a new shell;" >&2; \
+	  echo "rust-toolchain.toml then selects the version by itself." >&2; exit 1; }
+
+packages:
+	@infra/dev/servers install

@@ -1,0 +1,103 @@
+# shellcheck shell=bash
+# Finds the servers' programs, and installs what is missing where that is allowed.
+
+# Newest first; data of an older major version needs its own program, see postgres_bin.
+postgres_bins() {
+  local candidate
+  {
+    for candidate in /usr/lib/postgresql/*/bin /usr/pgsql-*/bin; do
+      if [[ -x $candidate/postgres && -x $candidate/initdb ]]; then printf '%s\n' "$candidate"; fi
+    done
+  } | sort -rV
+  if candidate=$(command -v initdb); then dirname "$(readlink -f "$candidate")"; fi
+}
+
+rabbitmq_bin() {
+  local candidate
+  # Not /usr/sbin/rabbitmq-server: that one changes directory and user.
+  for candidate in /usr/lib/rabbitmq/bin /usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin /opt/rabbitmq/sbin; do
+    if [[ -x $candidate/rabbitmq-server ]]; then
+      printf '%s\n' "$candidate"
+      return 0
+    fi
+  done
+  return 1
+}
+
+epmd_bin() {
+  command -v epmd && return 0
+  local candidate
+  for candidate in /usr/lib/erlang/erts-*/bin/epmd /usr/local/lib/erlang/erts-*/bin/epmd; do
+    if [[ -x $candidate ]]; then
+      printf '%s\n' "$candidate"
+      return 0
+    fi
+  done
+  return 1
+}
+
+# Prints the packages a kind lacks.
+missing_packages() { # KIND
+  case $1 in
+    postgres) [[ -n $(postgres_bins) ]] || printf 'postgresql\n' ;;
+    redis) command -v redis-server >/dev/null || printf 'redis-server\n' ;;
+    rabbitmq) { rabbitmq_bin && epmd_bin; } >/dev/null || printf 'rabbitmq-server\n' ;;
+    build)
+      command -v cc >/dev/null || printf 'gcc\nlibc6-dev\n'
+      command -v curl >/dev/null || printf 'curl\n'
+      if ! command -v pkg-config >/dev/null; then
+        printf 'pkg-config\nlibssl-dev\n'
+      elif ! pkg-config --exists openssl; then
+        printf 'libssl-dev\n'
+      fi
+      ;;
+  esac
+}
+
+as_root() {
+  if ((EUID == 0)); then "$@"; else sudo -n "$@"; fi
+}
+
+install_packages() { # KIND...
+  local kind lock
+  local -a missing=()
+  for kind in "$@"; do
+    while IFS= read -r package; do missing+=("$package"); done < <(missing_packages "$kind")
+  done
+  ((${#missing[@]})) || return 0
+
+  local line="apt-get update && apt-get install -y --no-install-recommends ${missing[*]}"
+  if ! command -v apt-get >/dev/null; then
+    die "missing: ${missing[*]} (Debian's names). Install them with this system's package manager and try again."
+  fi
+  if ((EUID != 0)) && ! sudo -n true 2>/dev/null; then
+    die "missing: ${missing[*]}. Run this as root, then try again:
+  $line"
+  fi
+
+  say "installing ${missing[*]} ..."
+  lock=${TMPDIR:-/tmp}/amrutam-install-$EUID.lock
+  if ! (
+    exec 8>"$lock"
+    flock -w 600 8
+    # Packages start their services unless policy-rc.d says no; a developer's machine needs none of them.
+    policy=/usr/sbin/policy-rc.d
+    if [[ ! -e $policy ]]; then
+      trap 'as_root rm -f "$policy"' EXIT
+      printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+      as_root chmod 755 "$policy"
+    fi
+    apt() {
+      as_root env DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 apt-get -q -o DPkg::Lock::Timeout=300 "$@" </dev/null
+    }
+    apt update || say "apt-get update failed; trying with the lists at hand"
+    apt install -y --no-install-recommends "${missing[@]}"
+  ) >"$DIR/log/install.log" 2>&1; then
+    tail -n 20 "$DIR/log/install.log" >&2
+    die "installing failed (all of it is in $DIR/log/install.log). Run this as root, then try again:
+  $line"
+  fi
+  for kind in "$@"; do
+    [[ -z $(missing_packages "$kind") ]] || die "still missing for $kind after installing: $(missing_packages "$kind" | tr '\n' ' ')"
+  done
+}
