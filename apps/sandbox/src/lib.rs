@@ -1,0 +1,166 @@
+//! # The sandbox: stand-ins for the outside world
+//!
+//! **This is a fake.** It plays, for development and tests, the services that Amrutam talks to over the network. It
+//! has no access control, forgets everything when it stops, and misbehaves on request. Bind it to a loopback address
+//! and never run it in production.
+//!
+//! What it plays today:
+//!
+//! - [`mail`]: a mail server that delivers nothing. What it accepts is kept in memory and shown on an inbox page and
+//!   in a JSON API; it can be told to refuse, to be slow, to be down, or to accept a message and then hang up.
+//!
+//! ## How to extend it
+//! Each stand-in is one module beside [`mail`], with its own state, its own `configure` for its routes and, if it has
+//! its own protocol, its own listener. `Sandbox::build` makes its state and binds its listener, `Sandbox::run_until`
+//! runs it, and `http::configure` mounts its routes.
+
+#![warn(missing_docs)]
+
+mod clock;
+mod http;
+pub mod mail;
+mod settings;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::{App, HttpServer};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+pub use crate::settings::{Settings, SettingsError};
+
+use crate::mail::MailSink;
+
+/// The whole of stopping takes less than this; supervisors are told 5 s.
+const STOP_LIMIT: Duration = Duration::from_secs(4);
+/// How long HTTP requests and SMTP sessions may finish what they are doing.
+const STOP_GRACE: Duration = Duration::from_secs(1);
+
+/// The sandbox with its listeners bound: connections queue up from here on, [`Sandbox::run_until`] answers them.
+#[derive(Debug)]
+pub struct Sandbox {
+    http: std::net::TcpListener,
+    http_addr: SocketAddr,
+    smtp: TcpListener,
+    smtp_addr: SocketAddr,
+    mail: Arc<MailSink>,
+}
+
+/// Why the sandbox cannot be built.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address} ({setting})")]
+pub struct BuildError {
+    setting: &'static str,
+    address: String,
+    source: io::Error,
+}
+
+/// Why the sandbox stopped although nobody asked it to.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The HTTP server failed.
+    #[error("the HTTP server failed")]
+    Http(#[source] io::Error),
+    /// A part of the sandbox ended that runs until it is told to stop.
+    #[error("the {0} server ended by itself")]
+    Ended(&'static str),
+}
+
+impl Sandbox {
+    /// Binds the listeners.
+    ///
+    /// # Errors
+    /// When an address cannot be resolved or bound.
+    pub async fn build(settings: &Settings) -> Result<Self, BuildError> {
+        let (http, http_addr) = bind("AMRUTAM__SANDBOX__HTTP_LISTEN", &settings.http_listen).await?;
+        let (smtp, smtp_addr) = bind("AMRUTAM__SANDBOX__SMTP_LISTEN", &settings.smtp_listen).await?;
+        let http = http.into_std().map_err(|source| BuildError {
+            setting: "AMRUTAM__SANDBOX__HTTP_LISTEN",
+            address: settings.http_listen.clone(),
+            source,
+        })?;
+        Ok(Self {
+            http,
+            http_addr,
+            smtp,
+            smtp_addr,
+            mail: Arc::new(MailSink::new()),
+        })
+    }
+
+    /// Where the inbox page and the API are.
+    #[must_use]
+    pub fn http_addr(&self) -> SocketAddr {
+        self.http_addr
+    }
+
+    /// Where the mail sink is.
+    #[must_use]
+    pub fn smtp_addr(&self) -> SocketAddr {
+        self.smtp_addr
+    }
+
+    /// The mail sink, for tests that run the sandbox in their own process.
+    #[must_use]
+    pub fn mail(&self) -> Arc<MailSink> {
+        Arc::clone(&self.mail)
+    }
+
+    /// Serves until `stop` is ready, then finishes within 4 seconds: SMTP sessions are told 421 where they wait,
+    /// requests under way may end, the rest is cut.
+    ///
+    /// # Errors
+    /// When a server fails before it was asked to stop.
+    pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), RunError> {
+        let mail = Arc::clone(&self.mail);
+        let http = HttpServer::new(move || App::new().configure(|config| http::configure(config, &mail)))
+            .workers(1)
+            .disable_signals()
+            .shutdown_timeout(STOP_GRACE.as_secs())
+            .listen(self.http)
+            .map_err(RunError::Http)?
+            .run();
+        let http_handle = http.handle();
+        let (stop_tx, stopping) = watch::channel(false);
+        let mut http = tokio::spawn(http);
+        let mut smtp = tokio::spawn(mail::smtp::serve(self.smtp, self.mail, stopping, STOP_GRACE));
+
+        let outcome = tokio::select! {
+            () = stop => Ok(()),
+            ended = &mut http => match ended {
+                Ok(Err(error)) => Err(RunError::Http(error)),
+                Ok(Ok(())) | Err(_) => Err(RunError::Ended("HTTP")),
+            },
+            _ = &mut smtp => Err(RunError::Ended("SMTP")),
+        };
+
+        stop_tx.send_replace(true);
+        let stopped = async {
+            // Whether a part ended well no longer matters, only that it ended.
+            let smtp_ended = async { if smtp.is_finished() { Ok(()) } else { (&mut smtp).await } };
+            drop(futures::future::join(http_handle.stop(true), smtp_ended).await);
+        };
+        if tokio::time::timeout(STOP_LIMIT, stopped).await.is_err() {
+            tracing::warn!("stopping took too long, what was left is cut");
+        }
+        http.abort();
+        smtp.abort();
+        outcome
+    }
+}
+
+async fn bind(setting: &'static str, address: &str) -> Result<(TcpListener, SocketAddr), BuildError> {
+    let bound = async {
+        let listener = TcpListener::bind(address).await?;
+        let bound = listener.local_addr()?;
+        Ok((listener, bound))
+    };
+    bound.await.map_err(|source| BuildError {
+        setting,
+        address: address.to_owned(),
+        source,
+    })
+}
