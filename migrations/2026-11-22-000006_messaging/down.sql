@@ -1,0 +1,4 @@
+DROP TABLE scheduled_messages;
+DROP TABLE inbox_attempts;
+DROP TABLE inbox;
+DROP TABLE outbox;
