@@ -1,0 +1,19 @@
+//! Practitioners, their availability, the slots made of it, and the consultations booked into them.
+//!
+//! The crate decides; storage, locks and sealing are [`ports`]. Decisions are pure functions in [`model`]; a use case in
+//! [`use_cases`] loads a snapshot, asks them, and commits the resulting [`ports::Changes`] in one transaction. When
+//! something the decision was based on has changed meanwhile, the commit refuses and the use case decides anew.
+//!
+//! `examples/book_a_slot.rs` books a slot in memory, as another team would.
+//!
+//! To add a step of a visit: a status and its arrows in [`model::ConsultationStatus::can_become`], a verb in
+//! [`use_cases`], an event in `events.rs` with its schema in `docs/events/`.
+#![deny(missing_docs)]
+
+mod error;
+pub mod events;
+pub mod model;
+pub mod ports;
+pub mod use_cases;
+
+pub use error::{AvailabilityError, BookError, ConsultationError, DirectoryError, RescheduleError};

@@ -1,0 +1,182 @@
+//! Whether a slot can be had: one pure decision, asked by booking and by moving.
+
+use crate::model::{BookingRules, Consultation, ConsultationStatus, Mode, PractitionerStatus, Slot};
+use amrutam_kernel::{AccountId, ConsultationId, DoctorId, Money, TimeRange};
+use jiff::{Timestamp, civil::Date};
+
+/// What a booking needs to know of the practitioner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BookableDoctor {
+    /// Who.
+    pub id: DoctorId,
+    /// Their account: nobody books a visit with themself.
+    pub account: AccountId,
+    /// Only a listed one takes bookings.
+    pub status: PractitionerStatus,
+    /// Last day of the registration, in the business zone.
+    pub valid_until: Option<Date>,
+    /// The price now.
+    pub fee: Money,
+}
+
+/// A visit that occupies the patient's time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiveVisit {
+    /// Which.
+    pub consultation: ConsultationId,
+    /// When.
+    pub range: TimeRange,
+    /// While unpaid: when the hold ends.
+    pub held_until: Option<Timestamp>,
+}
+
+/// A patient's live visits, and the version under which they were read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PatientCalendar {
+    /// Rises with every change to the patient's visits; 0 when there has been none.
+    pub version: i64,
+    /// Pending, confirmed and running ones.
+    pub live: Vec<LiveVisit>,
+}
+
+impl PatientCalendar {
+    /// The visits that still count at `now`: holds that ran out do not.
+    fn live_at(&self, now: Timestamp) -> impl Iterator<Item = &LiveVisit> {
+        self.live.iter().filter(move |visit| visit.held_until.is_none_or(|until| now < until))
+    }
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted {
+    /// Who asks.
+    pub patient: AccountId,
+    /// With whom.
+    pub doctor: DoctorId,
+    /// How.
+    pub mode: Mode,
+}
+
+/// Why a slot can't be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BookingRefusal {
+    /// There is no such slot.
+    #[error("there is no such slot")]
+    UnknownSlot,
+    /// The slot is another practitioner's.
+    #[error("the slot belongs to another practitioner")]
+    SlotOfAnotherDoctor,
+    /// The slot has begun or is over.
+    #[error("the slot has begun or is over")]
+    SlotInThePast,
+    /// The practitioner does not offer this mode in this slot.
+    #[error("the slot is not offered in this mode")]
+    ModeNotOffered,
+    /// Somebody else has it, or it is no longer offered.
+    #[error("the slot is no longer available")]
+    SlotUnavailable,
+    /// The practitioner takes no bookings (not listed, or not registered on that day).
+    #[error("the practitioner takes no bookings for this day")]
+    DoctorNotAvailable,
+    /// Nobody consults themself.
+    #[error("a practitioner can't book a visit with themself")]
+    OwnSlot,
+    /// The patient has another visit at that time.
+    #[error("the patient has another consultation at this time")]
+    OverlappingConsultation,
+    /// The patient holds too many unpaid slots.
+    #[error("the patient holds too many unpaid slots")]
+    TooManyUnpaidHolds,
+    /// The account has no such dependent.
+    #[error("the account has no such dependent")]
+    UnknownDependent,
+}
+
+/// Refuses, or does not, to give `slot` to a new consultation.
+pub fn refuse_booking(
+    wanted: &Wanted,
+    slot: &Slot,
+    doctor: &BookableDoctor,
+    calendar: &PatientCalendar,
+    rules: &BookingRules,
+    now: Timestamp,
+) -> Result<(), BookingRefusal> {
+    refuse_slot(wanted, slot, doctor, rules, now)?;
+    refuse_overlap(slot, calendar, None, now)?;
+    let holds = calendar.live_at(now).filter(|visit| visit.held_until.is_some()).count();
+    if holds >= rules.max_unpaid_holds {
+        return Err(BookingRefusal::TooManyUnpaidHolds);
+    }
+    Ok(())
+}
+
+/// Refuses, or does not, to move `moving` into `slot`. The visit's own time does not stand in its way.
+pub fn refuse_move(
+    moving: &Consultation,
+    slot: &Slot,
+    doctor: &BookableDoctor,
+    calendar: &PatientCalendar,
+    rules: &BookingRules,
+    now: Timestamp,
+) -> Result<(), BookingRefusal> {
+    let wanted = Wanted { patient: moving.patient, doctor: moving.doctor, mode: moving.mode };
+    refuse_slot(&wanted, slot, doctor, rules, now)?;
+    refuse_overlap(slot, calendar, Some(moving.id), now)
+}
+
+/// What is wrong with the request comes before what is wrong with the moment, and the slot before the patient: of many
+/// who want one slot, each is told that it is gone.
+fn refuse_slot(
+    wanted: &Wanted,
+    slot: &Slot,
+    doctor: &BookableDoctor,
+    rules: &BookingRules,
+    now: Timestamp,
+) -> Result<(), BookingRefusal> {
+    if slot.doctor != wanted.doctor {
+        return Err(BookingRefusal::SlotOfAnotherDoctor);
+    }
+    if slot.range.start() <= now {
+        return Err(BookingRefusal::SlotInThePast);
+    }
+    if !slot.modes.contains(wanted.mode) {
+        return Err(BookingRefusal::ModeNotOffered);
+    }
+    if doctor.account == wanted.patient {
+        return Err(BookingRefusal::OwnSlot);
+    }
+    let registered = doctor.valid_until.is_none_or(|last| rules.business_day(slot.range.start()) <= last);
+    if doctor.status != PractitionerStatus::Listed || !registered {
+        return Err(BookingRefusal::DoctorNotAvailable);
+    }
+    if !slot.is_claimable(now) {
+        return Err(BookingRefusal::SlotUnavailable);
+    }
+    Ok(())
+}
+
+fn refuse_overlap(
+    slot: &Slot,
+    calendar: &PatientCalendar,
+    except: Option<ConsultationId>,
+    now: Timestamp,
+) -> Result<(), BookingRefusal> {
+    let clash = calendar
+        .live_at(now)
+        .any(|visit| Some(visit.consultation) != except && visit.range.overlaps(&slot.range));
+    if clash { Err(BookingRefusal::OverlappingConsultation) } else { Ok(()) }
+}
+
+impl LiveVisit {
+    /// A consultation's entry in its patient's calendar.
+    pub fn of(consultation: &Consultation) -> Option<Self> {
+        consultation.status.is_live().then(|| Self {
+            consultation: consultation.id,
+            range: consultation.range,
+            held_until: match consultation.status {
+                ConsultationStatus::Pending => consultation.hold_expires_at,
+                _ => None,
+            },
+        })
+    }
+}

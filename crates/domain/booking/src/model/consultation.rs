@@ -1,0 +1,366 @@
+//! A consultation and its state machine.
+
+use crate::model::{BookingRules, Mode};
+use amrutam_kernel::{
+    AccountId, ConsultationId, CorrelationId, DoctorId, EventId, Money, SlotId, TimeRange,
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::{fmt, str::FromStr};
+
+/// A word that is not in the vocabulary named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a {0}")]
+pub struct Unknown(pub &'static str);
+
+/// Where a consultation stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConsultationStatus {
+    /// Holds its slot and waits to be paid.
+    Pending,
+    /// Will take place.
+    Confirmed,
+    /// Is taking place.
+    InProgress,
+    /// Took place.
+    Completed,
+    /// Was not paid in time.
+    Expired,
+    /// Was called off.
+    Cancelled,
+    /// One side did not come.
+    NoShow,
+}
+
+impl ConsultationStatus {
+    /// Every status.
+    pub const ALL: [Self; 7] = [
+        Self::Pending,
+        Self::Confirmed,
+        Self::InProgress,
+        Self::Completed,
+        Self::Expired,
+        Self::Cancelled,
+        Self::NoShow,
+    ];
+
+    /// The word stored and sent.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Confirmed => "confirmed",
+            Self::InProgress => "in_progress",
+            Self::Completed => "completed",
+            Self::Expired => "expired",
+            Self::Cancelled => "cancelled",
+            Self::NoShow => "no_show",
+        }
+    }
+
+    /// The arrows of the state machine; there are no others.
+    pub const fn can_become(self, to: Self) -> bool {
+        matches!(
+            (self, to),
+            (Self::Pending, Self::Confirmed | Self::Expired | Self::Cancelled)
+                | (Self::Confirmed, Self::InProgress | Self::Cancelled | Self::NoShow)
+                | (Self::InProgress, Self::Completed)
+        )
+    }
+
+    /// Whether it occupies its slot and the two calendars.
+    pub const fn is_live(self) -> bool {
+        matches!(self, Self::Pending | Self::Confirmed | Self::InProgress)
+    }
+}
+
+impl fmt::Display for ConsultationStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for ConsultationStatus {
+    type Err = Unknown;
+    fn from_str(word: &str) -> Result<Self, Unknown> {
+        Self::ALL.into_iter().find(|status| status.as_str() == word).ok_or(Unknown("consultation status"))
+    }
+}
+
+/// The state machine has no such arrow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a consultation that is {from} can't become {to}")]
+pub struct InvalidTransition {
+    /// Where it stands.
+    pub from: ConsultationStatus,
+    /// Where the act would lead.
+    pub to: ConsultationStatus,
+}
+
+/// Too early or too late for this act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TimingRefusal {
+    /// It can be done from `from` on.
+    #[error("too early: possible from {from}")]
+    TooEarly {
+        /// First instant at which it can.
+        from: Timestamp,
+    },
+    /// It could be done before `until`.
+    #[error("too late: was possible until {until}")]
+    TooLate {
+        /// First instant at which it no longer can.
+        until: Timestamp,
+    },
+}
+
+/// Why a consultation was called off (coded; free text would be clinical data).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CancelReason {
+    /// Something urgent came up for the patient.
+    PatientEmergency,
+    /// The patient is better.
+    PatientImproved,
+    /// The patient booked by mistake.
+    PatientBookedInError,
+    /// The patient found another way.
+    PatientAlternative,
+    /// Another reason of the patient's.
+    PatientOther,
+    /// The practitioner can't be there.
+    DoctorUnavailable,
+    /// The practitioner's schedule changed.
+    DoctorScheduleChange,
+    /// The technology failed; either side.
+    TechnicalIssue,
+    /// Another reason of the practitioner's.
+    DoctorOther,
+}
+
+impl CancelReason {
+    /// Every reason.
+    pub const ALL: [Self; 9] = [
+        Self::PatientEmergency,
+        Self::PatientImproved,
+        Self::PatientBookedInError,
+        Self::PatientAlternative,
+        Self::PatientOther,
+        Self::DoctorUnavailable,
+        Self::DoctorScheduleChange,
+        Self::TechnicalIssue,
+        Self::DoctorOther,
+    ];
+
+    /// The word stored and sent.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::PatientEmergency => "patient_emergency",
+            Self::PatientImproved => "patient_improved",
+            Self::PatientBookedInError => "patient_booked_in_error",
+            Self::PatientAlternative => "patient_alternative",
+            Self::PatientOther => "patient_other",
+            Self::DoctorUnavailable => "doctor_unavailable",
+            Self::DoctorScheduleChange => "doctor_schedule_change",
+            Self::TechnicalIssue => "technical_issue",
+            Self::DoctorOther => "doctor_other",
+        }
+    }
+
+    /// Whether a patient can give it.
+    pub const fn is_patients(self) -> bool {
+        matches!(
+            self,
+            Self::PatientEmergency
+                | Self::PatientImproved
+                | Self::PatientBookedInError
+                | Self::PatientAlternative
+                | Self::PatientOther
+                | Self::TechnicalIssue
+        )
+    }
+
+    /// Whether a practitioner can give it.
+    pub const fn is_doctors(self) -> bool {
+        matches!(self, Self::DoctorUnavailable | Self::DoctorScheduleChange | Self::TechnicalIssue | Self::DoctorOther)
+    }
+
+    /// Whether the freed slot may be offered to others: not when the practitioner won't be there.
+    pub const fn leaves_slot_open(self) -> bool {
+        !matches!(self, Self::DoctorUnavailable | Self::DoctorScheduleChange | Self::DoctorOther)
+    }
+}
+
+impl FromStr for CancelReason {
+    type Err = Unknown;
+    fn from_str(word: &str) -> Result<Self, Unknown> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == word).ok_or(Unknown("cancel reason"))
+    }
+}
+
+/// A consultation as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Consultation {
+    /// Its id.
+    pub id: ConsultationId,
+    /// Who booked it.
+    pub patient: AccountId,
+    /// With whom.
+    pub doctor: DoctorId,
+    /// In which slot.
+    pub slot: SlotId,
+    /// When; the slot's interval.
+    pub range: TimeRange,
+    /// How it is held.
+    pub mode: Mode,
+    /// Where it stands, by the last change stored. Ask [`Consultation::status_at`].
+    pub status: ConsultationStatus,
+    /// The price at booking.
+    pub fee: Money,
+    /// While pending: when the hold ends.
+    pub hold_expires_at: Option<Timestamp>,
+    /// When cancelled: why.
+    pub cancel_reason: Option<CancelReason>,
+    /// Since when; equals the id's time to the millisecond.
+    pub created_at: Timestamp,
+    /// Last change.
+    pub updated_at: Timestamp,
+    /// Rises by one with every change and its event.
+    pub version: i64,
+}
+
+impl Consultation {
+    /// Where it stands at `now`: a hold that ran out is expired, whether or not the sweeper has come by.
+    pub fn status_at(&self, now: Timestamp) -> ConsultationStatus {
+        match (self.status, self.hold_expires_at) {
+            (ConsultationStatus::Pending, Some(until)) if until <= now => ConsultationStatus::Expired,
+            (status, _) => status,
+        }
+    }
+
+    /// The one transition function: the consultation after the change, or why there is no such change.
+    pub fn become_status(&self, to: ConsultationStatus, now: Timestamp) -> Result<Self, InvalidTransition> {
+        // Expiring is how a run-out hold leaves `pending`; every other act sees it as expired already.
+        let from = if to == ConsultationStatus::Expired { self.status } else { self.status_at(now) };
+        if !from.can_become(to) {
+            return Err(InvalidTransition { from, to });
+        }
+        Ok(Self { status: to, hold_expires_at: None, updated_at: now, version: self.version + 1, ..self.clone() })
+    }
+
+    /// When the visit may start.
+    pub fn check_start(&self, rules: &BookingRules, now: Timestamp) -> Result<(), TimingRefusal> {
+        let from = self.range.start() - rules.start_early;
+        if now < from {
+            Err(TimingRefusal::TooEarly { from })
+        } else if now >= self.range.end() {
+            Err(TimingRefusal::TooLate { until: self.range.end() })
+        } else {
+            Ok(())
+        }
+    }
+
+    /// When an absence counts as a no-show.
+    pub fn check_no_show(&self, rules: &BookingRules, now: Timestamp) -> Result<(), TimingRefusal> {
+        let from = self.range.start() + rules.no_show_grace;
+        if now < from { Err(TimingRefusal::TooEarly { from }) } else { Ok(()) }
+    }
+
+    /// Cancelling and moving end when the visit begins.
+    pub fn check_before_start(&self, now: Timestamp) -> Result<(), TimingRefusal> {
+        let until = self.range.start();
+        if now < until { Ok(()) } else { Err(TimingRefusal::TooLate { until }) }
+    }
+}
+
+/// What a line of the timeline tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TimelineKind {
+    /// The status changed.
+    StatusChanged,
+    /// The slot changed, the status did not.
+    Rescheduled,
+}
+
+impl TimelineKind {
+    /// The word stored and sent.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::StatusChanged => "status_changed",
+            Self::Rescheduled => "rescheduled",
+        }
+    }
+}
+
+impl FromStr for TimelineKind {
+    type Err = Unknown;
+    fn from_str(word: &str) -> Result<Self, Unknown> {
+        [Self::StatusChanged, Self::Rescheduled]
+            .into_iter()
+            .find(|kind| kind.as_str() == word)
+            .ok_or(Unknown("timeline kind"))
+    }
+}
+
+/// One change of a consultation: exactly one per version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimelineEntry {
+    /// Which consultation.
+    pub consultation: ConsultationId,
+    /// The version the change led to.
+    pub version: i64,
+    /// When.
+    pub at: Timestamp,
+    /// What kind of change.
+    pub kind: TimelineKind,
+    /// Status before; nothing at the beginning.
+    pub from: Option<ConsultationStatus>,
+    /// Status after.
+    pub to: ConsultationStatus,
+    /// The slot after.
+    pub slot: SlotId,
+    /// Who: `patient:<id>`, `system:<name>`.
+    pub actor: String,
+    /// Why: a fixed word such as `booked`, `payment_not_required`, `hold_expired`, or a reason code.
+    pub cause: String,
+    /// The event that announced it.
+    pub event: EventId,
+    /// The flow it belongs to.
+    pub correlation_id: CorrelationId,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ConsultationStatus::*;
+    use super::*;
+
+    #[test]
+    fn the_state_machine_has_the_contracts_arrows_and_no_others() {
+        let arrows = [
+            (Pending, Confirmed),
+            (Pending, Expired),
+            (Pending, Cancelled),
+            (Confirmed, InProgress),
+            (Confirmed, Cancelled),
+            (Confirmed, NoShow),
+            (InProgress, Completed),
+        ];
+        for from in ConsultationStatus::ALL {
+            for to in ConsultationStatus::ALL {
+                assert_eq!(from.can_become(to), arrows.contains(&(from, to)), "{from} -> {to}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_word_reads_back() {
+        for status in ConsultationStatus::ALL {
+            assert_eq!(status.as_str().parse(), Ok(status));
+        }
+        for reason in CancelReason::ALL {
+            assert_eq!(reason.as_str().parse(), Ok(reason));
+            assert!(reason.is_patients() || reason.is_doctors());
+        }
+    }
+}

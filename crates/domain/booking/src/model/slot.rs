@@ -1,0 +1,154 @@
+//! One bookable interval of a practitioner.
+
+use amrutam_kernel::{ConsultationId, DoctorId, SlotId, TimeRange};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::{fmt, str::FromStr};
+
+/// How a visit is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Seeing and hearing each other.
+    Video,
+    /// Hearing each other.
+    Audio,
+    /// Writing to each other.
+    Chat,
+}
+
+impl Mode {
+    /// Every mode.
+    pub const ALL: [Self; 3] = [Self::Video, Self::Audio, Self::Chat];
+
+    /// The word stored and sent.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Video => "video",
+            Self::Audio => "audio",
+            Self::Chat => "chat",
+        }
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Mode {
+    type Err = super::Unknown;
+    fn from_str(word: &str) -> Result<Self, super::Unknown> {
+        Self::ALL.into_iter().find(|mode| mode.as_str() == word).ok_or(super::Unknown("mode"))
+    }
+}
+
+/// A non-empty set of modes, in one order.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Modes(Vec<Mode>);
+
+impl Modes {
+    /// Sorted and without repetition; nothing when empty.
+    pub fn new(modes: impl IntoIterator<Item = Mode>) -> Option<Self> {
+        let mut modes: Vec<_> = modes.into_iter().collect();
+        modes.sort_unstable();
+        modes.dedup();
+        (!modes.is_empty()).then_some(Self(modes))
+    }
+
+    /// Whether `mode` is one of them.
+    pub fn contains(&self, mode: Mode) -> bool {
+        self.0.contains(&mode)
+    }
+
+    /// In order.
+    pub fn as_slice(&self) -> &[Mode] {
+        &self.0
+    }
+}
+
+/// What can be done with a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SlotStatus {
+    /// Can be booked.
+    Open,
+    /// Holds a consultation.
+    Booked,
+    /// No longer offered.
+    Withdrawn,
+}
+
+impl SlotStatus {
+    /// The word stored and sent.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Booked => "booked",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
+}
+
+impl FromStr for SlotStatus {
+    type Err = super::Unknown;
+    fn from_str(word: &str) -> Result<Self, super::Unknown> {
+        [Self::Open, Self::Booked, Self::Withdrawn]
+            .into_iter()
+            .find(|status| status.as_str() == word)
+            .ok_or(super::Unknown("slot status"))
+    }
+}
+
+/// The one row that guards against a double booking.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slot {
+    /// Its id.
+    pub id: SlotId,
+    /// Whose time it is.
+    pub doctor: DoctorId,
+    /// When.
+    pub range: TimeRange,
+    /// How it may be held.
+    pub modes: Modes,
+    /// What can be done with it.
+    pub status: SlotStatus,
+    /// Present exactly when booked.
+    pub consultation: Option<ConsultationId>,
+    /// While the consultation is pending: when its hold ends. From then on the slot can be claimed again.
+    pub held_until: Option<Timestamp>,
+    /// It no longer fits the availability rules: it stays while booked and is withdrawn when freed.
+    pub outside_rules: bool,
+    /// Rises with every change: the fencing token that a lapsed lock can't forge.
+    pub version: i64,
+}
+
+impl Slot {
+    /// Whether a booking may take it at `now`: open, or held by a booking that ran out of time.
+    pub fn is_claimable(&self, now: Timestamp) -> bool {
+        match self.status {
+            SlotStatus::Open => true,
+            SlotStatus::Booked => self.held_until.is_some_and(|until| until <= now),
+            SlotStatus::Withdrawn => false,
+        }
+    }
+
+    /// Taken by a consultation; pending ones until `held_until`.
+    pub fn booked_by(&self, consultation: ConsultationId, held_until: Option<Timestamp>) -> Self {
+        Self {
+            status: SlotStatus::Booked,
+            consultation: Some(consultation),
+            held_until,
+            version: self.version + 1,
+            ..self.clone()
+        }
+    }
+
+    /// Given back: open again, or withdrawn when the rules no longer offer it or `still_offered` says so.
+    pub fn freed(&self, still_offered: bool) -> Self {
+        let status = if still_offered && !self.outside_rules { SlotStatus::Open } else { SlotStatus::Withdrawn };
+        Self { status, consultation: None, held_until: None, version: self.version + 1, ..self.clone() }
+    }
+}

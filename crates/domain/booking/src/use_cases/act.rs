@@ -1,0 +1,137 @@
+//! The frame of every act on a consultation: load, establish the caller's side, decide, commit, or begin again.
+
+use super::{
+    Deps,
+    record::{Recorder, audit_entry},
+};
+use crate::{
+    ConsultationError,
+    model::Consultation,
+    ports::{Changes, ConsultationSnapshot},
+};
+use amrutam_kernel::{
+    AccountId, Actor, CommitError, ConsultationId, Context, Effects, IdempotencyClaim, Outcome, PortError, Recorded, Role,
+    SlotId, StoredAnswer,
+};
+use std::{fmt, time::Duration};
+
+/// How often a commit that met a change is decided anew before the caller is asked to come back.
+const MAX_COMMITS: u32 = 10;
+
+/// A caller's idempotency claim, and how the answer to be repeated is made from the result.
+pub struct Idempotent<'a, T> {
+    /// Whose key, for which request.
+    pub claim: &'a IdempotencyClaim,
+    /// Renders the answer, which is committed with the effect.
+    pub render: &'a (dyn Fn(&T) -> StoredAnswer + Send + Sync),
+}
+
+impl<T> Idempotent<'_, T> {
+    pub(super) fn answer(&self, result: &T) -> (IdempotencyClaim, StoredAnswer) {
+        (self.claim.clone(), (self.render)(result))
+    }
+}
+
+impl<T> fmt::Debug for Idempotent<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Idempotent").field("claim", self.claim).finish_non_exhaustive()
+    }
+}
+
+/// A consultation after an act.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// As it stands now.
+    pub consultation: Consultation,
+}
+
+/// The caller's relation to a consultation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Patient,
+    Doctor,
+    Admin,
+    System,
+}
+
+/// Which side the actor stands on; nothing means that the consultation does not exist for them.
+pub(super) fn side_of(actor: &Actor, patient: AccountId, doctor: AccountId) -> Option<Side> {
+    match actor {
+        Actor::System(_) => Some(Side::System),
+        Actor::Account { id, role: Role::Patient } if *id == patient => Some(Side::Patient),
+        Actor::Account { id, role: Role::Doctor } if *id == doctor => Some(Side::Doctor),
+        Actor::Account { role: Role::Admin, .. } => Some(Side::Admin),
+        Actor::Account { .. } | Actor::Anonymous => None,
+    }
+}
+
+/// What is acted on, and how.
+pub(super) struct Act<'a> {
+    pub(super) id: ConsultationId,
+    /// `consultation.cancel`, for the audit trail.
+    pub(super) action: &'static str,
+    pub(super) target: Option<SlotId>,
+    /// The version the caller has seen, when they say so.
+    pub(super) if_version: Option<i64>,
+    pub(super) idempotency: Option<Idempotent<'a, Changed>>,
+}
+
+/// Runs an act. `decide` gets the snapshot, the caller's side and a recorder; it records slots, calendar and versions and
+/// returns the consultation as it stands after. It may run several times.
+pub(super) async fn act<E: From<ConsultationError>>(
+    deps: Deps<'_>,
+    context: &Context,
+    act: Act<'_>,
+    decide: impl Fn(&ConsultationSnapshot, Side, &mut Recorder<'_>) -> Result<Consultation, E> + Send + Sync,
+) -> Result<(Changed, Option<StoredAnswer>), E> {
+    let claim = act.idempotency.as_ref().map(|idempotent| idempotent.claim);
+    for round in 1..=MAX_COMMITS {
+        let snapshot = deps.store.consultation_snapshot(act.id, act.target, claim).await.map_err(ConsultationError::from)?;
+        let Some(snapshot) = snapshot else { return Err(ConsultationError::NotFound.into()) };
+        match &snapshot.recorded {
+            Some(Recorded::Same(answer)) => return Err(ConsultationError::Replay(answer.clone()).into()),
+            Some(Recorded::Other) => return Err(ConsultationError::KeyReused.into()),
+            None => {}
+        }
+        let before = &snapshot.consultation;
+        let Some(side) = side_of(&context.actor, before.patient, snapshot.doctor.account) else {
+            deny_on_record(deps, context, act.action, before).await.map_err(ConsultationError::from)?;
+            return Err(ConsultationError::NotFound.into());
+        };
+        if act.if_version.is_some_and(|seen| seen != before.version) {
+            return Err(ConsultationError::Precondition.into());
+        }
+        let mut record = Recorder::new(deps.ids, deps.rules, deps.clock.now());
+        let after = decide(&snapshot, side, &mut record)?;
+        record.audit(context, act.action, &after, Outcome::Allowed);
+        record.changes.updated.push((after.clone(), before.version));
+        let changed = Changed { consultation: after };
+        let mut changes = record.changes;
+        changes.effects.answer = act.idempotency.as_ref().map(|idempotent| idempotent.answer(&changed));
+        match deps.store.commit(&changes).await {
+            Ok(()) => return Ok((changed, changes.effects.answer.map(|(_, answer)| answer))),
+            Err(CommitError::Port(error)) => return Err(ConsultationError::from(error).into()),
+            Err(CommitError::Stale | CommitError::Busy | CommitError::AlreadyAnswered | CommitError::AlreadyHandled) => {
+                let millis = 1 + deps.ids.below(25 * u64::from(round.min(4)));
+                deps.pause.pause(Duration::from_millis(millis)).await;
+            }
+        }
+    }
+    Err(ConsultationError::Contended.into())
+}
+
+/// A refusal by policy is on the record, in a transaction of its own.
+pub(super) async fn deny_on_record(
+    deps: Deps<'_>,
+    context: &Context,
+    action: &'static str,
+    consultation: &Consultation,
+) -> Result<(), PortError> {
+    let entry = audit_entry(deps.ids, context, deps.clock.now(), action, consultation, Outcome::Denied);
+    let effects = Effects { audit: vec![entry], ..Effects::default() };
+    match deps.store.commit(&Changes { effects, ..Changes::default() }).await {
+        Err(CommitError::Port(error)) => Err(error),
+        // With nothing but an audit entry there is nothing else to refuse.
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,214 @@
+//! A patient books a slot.
+
+use super::{Deps, act::Idempotent, record::Recorder};
+use crate::{
+    BookError, events,
+    model::{
+        BookingRefusal, Consultation, ConsultationStatus, Mode, PaymentsMode, Slot, Wanted, refuse_booking,
+    },
+    ports::{BookingSnapshot, Changes, LockOutcome, SlotLock},
+};
+use amrutam_kernel::{
+    AccountId, Actor, AuditEntry, AuditEntryId, CommitError, Context, DoctorId, Effects, Outcome, Recorded, Role, SealPlace,
+    Sensitive, SlotId, StoredAnswer,
+};
+use std::time::Duration;
+
+/// How often a commit that met a change is decided anew before the caller is asked to come back.
+const MAX_COMMITS: u32 = 10;
+/// How often a slot that somebody else has locked, yet has not taken, is looked at again. With [`LOOK_AGAIN_MS`] this
+/// bounds the wait for a lock at 250 ms; then the database decides without it (its holder may have died).
+const MAX_LOOKS: u32 = 10;
+/// Upper bound of one pause, in milliseconds.
+const LOOK_AGAIN_MS: u64 = 25;
+
+/// What a patient asks for.
+#[derive(Debug)]
+pub struct Book<'a> {
+    /// With whom.
+    pub doctor: DoctorId,
+    /// In which slot.
+    pub slot: SlotId,
+    /// How.
+    pub mode: Mode,
+    /// In the patient's words; sealed before it is stored, and in no answer, event or log.
+    pub reason: Option<Sensitive<String>>,
+    /// A dependent to be seen. There are none yet, so any is unknown.
+    pub for_dependent: Option<uuid::Uuid>,
+    /// The caller's key and how the answer is to be kept.
+    pub idempotency: Option<Idempotent<'a, Booked>>,
+}
+
+/// A booking that is committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Booked {
+    /// The consultation.
+    pub consultation: Consultation,
+    /// Its slot.
+    pub slot: Slot,
+}
+
+/// Books a slot: lock, snapshot, decision, commit, release. The lock only spares the database the herd; the commit's
+/// version check on the slot's row decides.
+///
+/// With an idempotency key the answer is committed with the booking: whatever happens to this request, the same key tells.
+pub async fn book(deps: Deps<'_>, context: &Context, command: Book<'_>) -> Result<(Booked, Option<StoredAnswer>), BookError> {
+    let Actor::Account { id: patient, role: Role::Patient } = context.actor else {
+        refuse_on_record(deps, context, command.slot).await?;
+        return Err(BookError::NotAllowed);
+    };
+    let claim = command.idempotency.as_ref().map(|idempotent| idempotent.claim);
+    let mut lock: Option<Box<dyn SlotLock>> = None;
+    let (mut looks, mut commits) = (0, 0);
+    loop {
+        let mut somebody_is_at_it = false;
+        if lock.is_none() && commits == 0 {
+            match deps.locks.try_lock(command.slot).await {
+                LockOutcome::Held(held) => lock = Some(held),
+                LockOutcome::Taken => somebody_is_at_it = true,
+                LockOutcome::Unavailable => {}
+            }
+        }
+        let snapshot = deps.store.booking_snapshot(command.slot, patient, claim).await?;
+        match snapshot.recorded {
+            Some(Recorded::Same(answer)) => return Err(BookError::Replay(answer)),
+            Some(Recorded::Other) => return Err(BookError::KeyReused),
+            None => {}
+        }
+        let (changes, booked, answer) = decide(deps, context, patient, &command, &snapshot)?;
+        if somebody_is_at_it && looks < MAX_LOOKS {
+            looks += 1;
+            pause(deps, 1).await;
+            continue;
+        }
+        match deps.store.commit(&changes).await {
+            Ok(()) => {
+                if let Some(lock) = lock {
+                    lock.release();
+                }
+                return Ok((booked, answer));
+            }
+            Err(CommitError::Port(error)) => return Err(error.into()),
+            Err(CommitError::Stale | CommitError::Busy | CommitError::AlreadyAnswered | CommitError::AlreadyHandled) => {
+                commits += 1;
+                if commits >= MAX_COMMITS {
+                    return Err(BookError::Contended);
+                }
+                pause(deps, commits).await;
+            }
+        }
+    }
+}
+
+/// Up to `round` times the bound, evenly drawn: those who collided part.
+async fn pause(deps: Deps<'_>, round: u32) {
+    let millis = 1 + deps.ids.below(LOOK_AGAIN_MS * u64::from(round.min(4)));
+    deps.pause.pause(Duration::from_millis(millis)).await;
+}
+
+/// From a snapshot to the changes, purely but for ids and the seal.
+fn decide(
+    deps: Deps<'_>,
+    context: &Context,
+    patient: AccountId,
+    command: &Book<'_>,
+    snapshot: &BookingSnapshot,
+) -> Result<(Changes, Booked, Option<StoredAnswer>), BookError> {
+    if command.for_dependent.is_some() {
+        return Err(BookingRefusal::UnknownDependent.into());
+    }
+    let (Some(slot), Some(doctor)) = (&snapshot.slot, &snapshot.doctor) else {
+        return Err(BookingRefusal::UnknownSlot.into());
+    };
+    let now = deps.clock.now();
+    let wanted = Wanted { patient, doctor: command.doctor, mode: command.mode };
+    refuse_booking(&wanted, slot, doctor, &snapshot.calendar, deps.rules, now)?;
+
+    let mut record = Recorder::new(deps.ids, deps.rules, now);
+    if let Some(held) = &snapshot.occupant {
+        record.expire(context, held);
+    }
+    let pending = Consultation {
+        id: record.new_consultation_id(),
+        patient,
+        doctor: slot.doctor,
+        slot: slot.id,
+        range: slot.range,
+        mode: command.mode,
+        status: ConsultationStatus::Pending,
+        fee: doctor.fee,
+        hold_expires_at: Some(now + record.rules.hold),
+        cancel_reason: None,
+        created_at: now,
+        updated_at: now,
+        version: 1,
+    };
+    record.version(context, &pending, None, events::REQUESTED, "booked");
+    record.audit(context, "consultation.book", &pending, Outcome::Allowed);
+    let consultation = match deps.payments {
+        PaymentsMode::Required => pending,
+        PaymentsMode::None => confirm_unpaid(&mut record, context, pending),
+    };
+    let slot = slot.booked_by(consultation.id, consultation.hold_expires_at);
+    record.slot(slot.clone());
+    record.calendar(&snapshot.calendar, &consultation);
+    let sealed_reason = seal_reason(deps, command, &consultation)?;
+    record.created(consultation.clone(), sealed_reason);
+
+    let booked = Booked { consultation, slot };
+    let mut changes = record.changes;
+    changes.effects.answer = command.idempotency.as_ref().map(|idempotent| idempotent.answer(&booked));
+    let answer = changes.effects.answer.as_ref().map(|(_, answer)| answer.clone());
+    Ok((changes, booked, answer))
+}
+
+/// The one thing that is special while nobody pays: the booking is confirmed in its own transaction.
+fn confirm_unpaid(record: &mut Recorder<'_>, context: &Context, pending: Consultation) -> Consultation {
+    match pending.become_status(ConsultationStatus::Confirmed, record.now) {
+        Ok(confirmed) => {
+            let system = Context { actor: Actor::System("booking"), ..context.clone() };
+            record.version(&system, &confirmed, Some(pending.status), events::CONFIRMED, "payment_not_required");
+            confirmed
+        }
+        // The hold is longer than no time at all, so this arrow exists; were it not to, the booking stays pending.
+        Err(_) => pending,
+    }
+}
+
+fn seal_reason(deps: Deps<'_>, command: &Book<'_>, consultation: &Consultation) -> Result<Option<Vec<u8>>, BookError> {
+    let Some(reason) = &command.reason else { return Ok(None) };
+    let place = reason_place(consultation);
+    Ok(Some(deps.sealer.seal(&place, reason.expose().as_bytes())?))
+}
+
+/// Where the reason lies; what binds its ciphertext to its row and its patient.
+pub(super) fn reason_place(consultation: &Consultation) -> SealPlace<'static> {
+    SealPlace {
+        schema: "phi",
+        table: "visit_reasons",
+        column: "sealed",
+        row: consultation.id.as_uuid(),
+        owner: consultation.patient,
+    }
+}
+
+/// A refusal by policy is on the record, in a transaction of its own.
+async fn refuse_on_record(deps: Deps<'_>, context: &Context, slot: SlotId) -> Result<(), BookError> {
+    let now = deps.clock.now();
+    let entry = AuditEntry {
+        id: AuditEntryId::from_uuid(deps.ids.uuid_v7(now)),
+        occurred_at: now,
+        actor: context.actor,
+        action: "consultation.book",
+        resource_kind: "slot",
+        resource_id: slot.to_string(),
+        patient: None,
+        outcome: Outcome::Denied,
+        correlation_id: context.correlation_id.clone(),
+    };
+    let changes = Changes { effects: Effects { audit: vec![entry], ..Effects::default() }, ..Changes::default() };
+    match deps.store.commit(&changes).await {
+        Err(CommitError::Port(error)) => Err(error.into()),
+        _ => Ok(()),
+    }
+}

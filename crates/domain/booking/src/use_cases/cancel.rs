@@ -1,0 +1,57 @@
+//! Either side, or an admin, calls a visit off.
+
+use super::{
+    Changed, Deps, Idempotent,
+    act::{Act, Side, act},
+};
+use crate::{
+    ConsultationError, events,
+    model::{CancelReason, ConsultationStatus},
+};
+use amrutam_kernel::{ConsultationId, Context, StoredAnswer};
+
+/// What is asked for.
+#[derive(Debug)]
+pub struct Cancel<'a> {
+    /// Which.
+    pub id: ConsultationId,
+    /// Why.
+    pub reason: CancelReason,
+    /// The caller's key.
+    pub idempotency: Option<Idempotent<'a, Changed>>,
+}
+
+/// Cancels a visit that has not begun. Its slot is offered again unless the reason is that the practitioner won't be there.
+pub async fn cancel(
+    deps: Deps<'_>,
+    context: &Context,
+    command: Cancel<'_>,
+) -> Result<(Changed, Option<StoredAnswer>), ConsultationError> {
+    let reason = command.reason;
+    let request = Act {
+        id: command.id,
+        action: "consultation.cancel",
+        target: None,
+        if_version: None,
+        idempotency: command.idempotency,
+    };
+    act(deps, context, request, |snapshot, side, record| {
+        let may_say_so = match side {
+            Side::Patient => reason.is_patients(),
+            Side::Doctor => reason.is_doctors(),
+            Side::Admin | Side::System => true,
+        };
+        let before = &snapshot.consultation;
+        let mut after = before.become_status(ConsultationStatus::Cancelled, record.now)?;
+        before.check_before_start(record.now)?;
+        if !may_say_so {
+            return Err(ConsultationError::ReasonNotYours);
+        }
+        after.cancel_reason = Some(reason);
+        record.version(context, &after, Some(before.status), events::CANCELLED, reason.as_str());
+        record.slot(snapshot.slot.freed(reason.leaves_slot_open()));
+        record.calendar(&snapshot.calendar, &after);
+        Ok(after)
+    })
+    .await
+}

@@ -1,0 +1,50 @@
+//! The sweeper: pending consultations whose hold ran out give their slots back.
+//!
+//! Nothing depends on it for correctness: a hold is compared with the clock whenever its slot is claimed.
+
+use super::{
+    Deps,
+    act::{Act, Side, act},
+};
+use crate::{
+    ConsultationError, events,
+    model::{ConsultationStatus, InvalidTransition},
+};
+use amrutam_kernel::{ConsultationId, Context, PortError};
+
+/// Expires one pending consultation whose hold has run out.
+pub async fn expire_hold(deps: Deps<'_>, context: &Context, id: ConsultationId) -> Result<(), ConsultationError> {
+    let request = Act { id, action: "consultation.expire", target: None, if_version: None, idempotency: None };
+    act(deps, context, request, |snapshot, side, record| {
+        let before = &snapshot.consultation;
+        if side != Side::System {
+            return Err(ConsultationError::NotAllowed);
+        }
+        // A hold that still runs is no business of the sweeper's.
+        if before.status_at(record.now) != ConsultationStatus::Expired {
+            return Err(InvalidTransition { from: before.status, to: ConsultationStatus::Expired }.into());
+        }
+        let after = before.become_status(ConsultationStatus::Expired, record.now)?;
+        record.version(context, &after, Some(before.status), events::EXPIRED, "hold_expired");
+        if snapshot.slot.consultation == Some(before.id) {
+            record.slot(snapshot.slot.freed(true));
+        }
+        record.calendar(&snapshot.calendar, &after);
+        Ok(after)
+    })
+    .await?;
+    Ok(())
+}
+
+/// Expires up to `limit` holds and says how many. One that somebody else has dealt with meanwhile is passed over.
+pub async fn expire_holds(deps: Deps<'_>, context: &Context, limit: u16) -> Result<usize, PortError> {
+    let mut expired = 0;
+    for id in deps.store.expired_holds(deps.clock.now(), limit).await? {
+        match expire_hold(deps, context, id).await {
+            Ok(()) => expired += 1,
+            Err(ConsultationError::Port(error)) => return Err(error),
+            Err(_) => {}
+        }
+    }
+    Ok(expired)
+}

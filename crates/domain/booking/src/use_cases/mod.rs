@@ -1,0 +1,59 @@
+//! One file per verb.
+
+mod act;
+mod book;
+mod cancel;
+mod complete;
+mod directory;
+mod expire_hold;
+mod no_show;
+mod read;
+mod record;
+mod reschedule;
+mod search_directory;
+mod set_availability;
+mod slots;
+mod start;
+mod time_off;
+
+pub use act::{Changed, Idempotent};
+pub use book::{Book, Booked, book};
+pub use cancel::{Cancel, cancel};
+pub use complete::complete;
+pub use directory::{DirectoryDeps, NewProfile, create_profile, suspend, update_profile, verify};
+pub use expire_hold::{expire_hold, expire_holds};
+pub use no_show::no_show;
+pub use read::{Access, ListFilter, Seen, list_consultations, read_consultation, read_timeline};
+pub use reschedule::reschedule;
+pub use search_directory::{read_doctor, search_doctors};
+pub use set_availability::{AvailabilityDeps, AvailabilityState, extend_horizon, read_availability, set_availability};
+pub use slots::list_open_slots;
+pub use start::start;
+pub use time_off::{add_time_off, list_time_off, remove_time_off};
+
+use crate::{
+    model::{BookingRules, PaymentsMode},
+    ports::{ConsultationStore, SlotLocks},
+};
+use amrutam_kernel::{Clock, IdSource, Pause, Sealer};
+
+/// What the use cases on consultations work with.
+#[derive(Clone, Copy)]
+pub struct Deps<'a> {
+    /// Consultations and slots.
+    pub store: &'a dyn ConsultationStore,
+    /// The filter in front of it.
+    pub locks: &'a dyn SlotLocks,
+    /// Seals what a patient writes.
+    pub sealer: &'a dyn Sealer,
+    /// Time.
+    pub clock: &'a dyn Clock,
+    /// Ids and jitter.
+    pub ids: &'a dyn IdSource,
+    /// Waiting.
+    pub pause: &'a dyn Pause,
+    /// The numbers.
+    pub rules: &'a BookingRules,
+    /// Whether a visit is paid before it is confirmed.
+    pub payments: PaymentsMode,
+}

@@ -1,0 +1,29 @@
+//! One side did not come.
+
+use super::{
+    Changed, Deps,
+    act::{Act, Side, act},
+};
+use crate::{ConsultationError, events, model::ConsultationStatus};
+use amrutam_kernel::{ConsultationId, Context};
+
+/// Marks the absence of the side that did not join, said by the side that did, from ten minutes after the slot's start.
+/// The cause in the timeline tells who was absent.
+pub async fn no_show(deps: Deps<'_>, context: &Context, id: ConsultationId) -> Result<Changed, ConsultationError> {
+    let request = Act { id, action: "consultation.no_show", target: None, if_version: None, idempotency: None };
+    let (changed, _) = act(deps, context, request, |snapshot, side, record| {
+        let cause = match side {
+            Side::Doctor | Side::System => "patient_absent",
+            Side::Patient => "doctor_absent",
+            Side::Admin => return Err(ConsultationError::NotAllowed),
+        };
+        let before = &snapshot.consultation;
+        let after = before.become_status(ConsultationStatus::NoShow, record.now)?;
+        before.check_no_show(record.rules, record.now)?;
+        record.version(context, &after, Some(before.status), events::NO_SHOW, cause);
+        record.calendar(&snapshot.calendar, &after);
+        Ok(after)
+    })
+    .await?;
+    Ok(changed)
+}

@@ -1,0 +1,136 @@
+//! Reading consultations. Every one that is shown is on the record before it leaves.
+
+use super::{
+    Deps,
+    act::{Side, deny_on_record, side_of},
+    book::reason_place,
+    record::audit_entry,
+};
+use crate::{
+    ConsultationError,
+    model::{Consultation, ConsultationStatus, TimelineEntry},
+    ports::{ByStart, Changes, ConsultationFilter, ConsultationView, Whose},
+};
+use amrutam_kernel::{
+    Actor, CommitError, ConsultationId, Context, Dependency, Effects, Outcome, Page, PageRequest, PortError, Role, Sensitive,
+};
+use jiff::Timestamp;
+
+/// How much of a consultation the caller sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Everything: one of the two sides.
+    Full,
+    /// No patient, no reason: administration.
+    Masked,
+}
+
+/// A consultation as one caller sees it.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// The consultation and its practitioner.
+    pub view: ConsultationView,
+    /// Its status now, holds compared.
+    pub status: ConsultationStatus,
+    /// How much to show.
+    pub access: Access,
+    /// The patient's reason; with full access to a single consultation only.
+    pub reason: Option<Sensitive<String>>,
+}
+
+/// One consultation, with the reason for either side.
+pub async fn read_consultation(deps: Deps<'_>, context: &Context, id: ConsultationId) -> Result<Seen, ConsultationError> {
+    let (view, access) = open(deps, context, id, "consultation.read").await?;
+    let reason = match access {
+        Access::Full => open_reason(deps, &view.consultation).await?,
+        Access::Masked => None,
+    };
+    let status = view.consultation.status_at(deps.clock.now());
+    Ok(Seen { view, status, access, reason })
+}
+
+/// Every change of one consultation, by version.
+pub async fn read_timeline(
+    deps: Deps<'_>,
+    context: &Context,
+    id: ConsultationId,
+) -> Result<Vec<TimelineEntry>, ConsultationError> {
+    open(deps, context, id, "consultation.timeline").await?;
+    Ok(deps.store.timeline(id).await?)
+}
+
+/// What the caller may filter by.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ListFilter {
+    /// Status now.
+    pub status: Option<ConsultationStatus>,
+    /// Starting at or after.
+    pub from: Option<Timestamp>,
+    /// Starting before.
+    pub to: Option<Timestamp>,
+}
+
+/// The caller's consultations by start: a patient's own, a doctor's own, all of them masked for an admin.
+pub async fn list_consultations(
+    deps: Deps<'_>,
+    context: &Context,
+    filter: ListFilter,
+    page: PageRequest<ByStart<ConsultationId>>,
+) -> Result<Page<Seen, ByStart<ConsultationId>>, ConsultationError> {
+    let (whose, access) = match context.actor {
+        Actor::Account { id, role: Role::Patient } => (Whose::Patient(id), Access::Full),
+        Actor::Account { id, role: Role::Doctor } => (Whose::Doctor(id), Access::Full),
+        Actor::Account { role: Role::Admin, .. } | Actor::System(_) => (Whose::Everybody, Access::Masked),
+        Actor::Anonymous => return Err(ConsultationError::NotAllowed),
+    };
+    let now = deps.clock.now();
+    let filter = ConsultationFilter { whose, status: filter.status, from: filter.from, to: filter.to, now };
+    let found = deps.store.list(&filter, page).await?;
+    let entries = found.items.iter();
+    let audit = entries
+        .map(|view| audit_entry(deps.ids, context, now, "consultation.list", &view.consultation, Outcome::Allowed))
+        .collect();
+    record(deps, Effects { audit, ..Effects::default() }).await?;
+    let seen = |view: ConsultationView| Seen { status: view.consultation.status_at(now), view, access, reason: None };
+    Ok(Page { items: found.items.into_iter().map(seen).collect(), next: found.next })
+}
+
+/// The consultation, when it exists for the caller; the look is on the record either way.
+async fn open(
+    deps: Deps<'_>,
+    context: &Context,
+    id: ConsultationId,
+    action: &'static str,
+) -> Result<(ConsultationView, Access), ConsultationError> {
+    let view = deps.store.view(id).await?.ok_or(ConsultationError::NotFound)?;
+    let access = match side_of(&context.actor, view.consultation.patient, view.doctor_account) {
+        Some(Side::Patient | Side::Doctor) => Access::Full,
+        Some(Side::Admin | Side::System) => Access::Masked,
+        None => {
+            deny_on_record(deps, context, action, &view.consultation).await?;
+            return Err(ConsultationError::NotFound);
+        }
+    };
+    let entry = audit_entry(deps.ids, context, deps.clock.now(), action, &view.consultation, Outcome::Allowed);
+    record(deps, Effects { audit: vec![entry], ..Effects::default() }).await?;
+    Ok((view, access))
+}
+
+async fn open_reason(deps: Deps<'_>, consultation: &Consultation) -> Result<Option<Sensitive<String>>, ConsultationError> {
+    let Some(sealed) = deps.store.sealed_reason(consultation.id).await? else { return Ok(None) };
+    let place = reason_place(consultation);
+    // A value that does not open is an attack or a lost key: refuse loudly rather than show a visit without its reason.
+    let plain = deps.sealer.open(&place, &sealed).map_err(|error| PortError::defect(Dependency::Database, error))?;
+    let text = String::from_utf8(plain).map_err(|error| PortError::defect(Dependency::Database, error))?;
+    Ok(Some(Sensitive::new(text)))
+}
+
+async fn record(deps: Deps<'_>, effects: Effects) -> Result<(), PortError> {
+    if effects.audit.is_empty() {
+        return Ok(());
+    }
+    match deps.store.commit(&Changes { effects, ..Changes::default() }).await {
+        Err(CommitError::Port(error)) => Err(error),
+        _ => Ok(()),
+    }
+}

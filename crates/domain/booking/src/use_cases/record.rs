@@ -1,0 +1,118 @@
+//! Collects what one use case changes, so that a status, its timeline entry, its event and its audit entry can't part.
+
+use crate::{
+    events::consultation_event,
+    model::{
+        BookingRules, Consultation, ConsultationStatus, LiveVisit, PatientCalendar, Slot, TimelineEntry, TimelineKind,
+    },
+    ports::{Changes, NewConsultation, SlotUpdate},
+};
+use amrutam_kernel::{
+    Actor, AuditEntry, AuditEntryId, ConsultationId, Context, EventId, IdSource, Outcome, TimeRange,
+};
+use jiff::Timestamp;
+
+pub(super) struct Recorder<'a> {
+    pub(super) ids: &'a dyn IdSource,
+    pub(super) rules: &'a BookingRules,
+    pub(super) now: Timestamp,
+    pub(super) changes: Changes,
+}
+
+impl<'a> Recorder<'a> {
+    pub(super) fn new(ids: &'a dyn IdSource, rules: &'a BookingRules, now: Timestamp) -> Self {
+        Self { ids, rules, now, changes: Changes::default() }
+    }
+
+    /// A version of a consultation: its timeline entry and its event.
+    pub(super) fn version(
+        &mut self,
+        context: &Context,
+        after: &Consultation,
+        from: Option<ConsultationStatus>,
+        event_type: &'static str,
+        cause: &str,
+    ) {
+        let event = EventId::from_uuid(self.ids.uuid_v7(self.now));
+        let kind = if from == Some(after.status) { TimelineKind::Rescheduled } else { TimelineKind::StatusChanged };
+        self.changes.timeline.push(TimelineEntry {
+            consultation: after.id,
+            version: after.version,
+            at: self.now,
+            kind,
+            from,
+            to: after.status,
+            slot: after.slot,
+            actor: context.actor.to_string(),
+            cause: cause.to_owned(),
+            event,
+            correlation_id: context.correlation_id.clone(),
+        });
+        self.changes.effects.events.push(consultation_event(event_type, event, after, cause, context, self.now));
+    }
+
+    /// A hold that ran out, met while claiming its slot: it ends here, by the system's hand, not the claimant's.
+    pub(super) fn expire(&mut self, context: &Context, held: &Consultation) {
+        let system = Context { actor: Actor::System("hold-expiry"), ..context.clone() };
+        if let Ok(expired) = held.become_status(ConsultationStatus::Expired, self.now) {
+            self.version(&system, &expired, Some(held.status), crate::events::EXPIRED, "hold_expired");
+            self.audit(&system, "consultation.expire", &expired, Outcome::Allowed);
+            self.changes.updated.push((expired, held.version));
+        }
+    }
+
+    pub(super) fn slot(&mut self, slot: Slot) {
+        self.changes.slots.push(SlotUpdate(slot));
+    }
+
+    pub(super) fn created(&mut self, consultation: Consultation, sealed_reason: Option<Vec<u8>>) {
+        self.changes.created.push(NewConsultation { consultation, sealed_reason });
+    }
+
+    /// The patient's calendar after `consultation` became what it is now. Holds that ran out are swept along.
+    pub(super) fn calendar(&mut self, calendar: &PatientCalendar, consultation: &Consultation) {
+        let others = calendar.live.iter().filter(|visit| {
+            visit.consultation != consultation.id && visit.held_until.is_none_or(|until| self.now < until)
+        });
+        let live = others.cloned().chain(LiveVisit::of(consultation)).collect();
+        self.changes.calendars.push((consultation.patient, PatientCalendar { version: calendar.version + 1, live }));
+    }
+
+    pub(super) fn audit(&mut self, context: &Context, action: &'static str, consultation: &Consultation, outcome: Outcome) {
+        let entry = audit_entry(self.ids, context, self.now, action, consultation, outcome);
+        self.changes.effects.audit.push(entry);
+    }
+
+    pub(super) fn new_consultation_id(&self) -> ConsultationId {
+        ConsultationId::from_uuid(self.ids.uuid_v7(self.now))
+    }
+}
+
+pub(super) fn audit_entry(
+    ids: &dyn IdSource,
+    context: &Context,
+    now: Timestamp,
+    action: &'static str,
+    consultation: &Consultation,
+    outcome: Outcome,
+) -> AuditEntry {
+    AuditEntry {
+        id: AuditEntryId::from_uuid(ids.uuid_v7(now)),
+        occurred_at: now,
+        actor: context.actor,
+        action,
+        resource_kind: "consultation",
+        resource_id: consultation.id.to_string(),
+        patient: Some(consultation.patient),
+        outcome,
+        correlation_id: context.correlation_id.clone(),
+    }
+}
+
+impl Consultation {
+    /// The same visit in another slot.
+    pub(super) fn moved_to(&self, slot: &Slot, now: Timestamp) -> Self {
+        let range: TimeRange = slot.range;
+        Self { slot: slot.id, range, updated_at: now, version: self.version + 1, ..self.clone() }
+    }
+}

@@ -1,0 +1,26 @@
+//! The public list of open slots.
+
+use super::AvailabilityDeps;
+use crate::{
+    AvailabilityError,
+    model::{Mode, PractitionerStatus, Slot},
+    ports::ByStart,
+};
+use amrutam_kernel::{DoctorId, Page, PageRequest, SlotId, TimeRange};
+
+/// Slots that can be booked now, by start. A practitioner who takes no bookings has none.
+pub async fn list_open_slots(
+    deps: AvailabilityDeps<'_>,
+    doctor: DoctorId,
+    range: TimeRange,
+    mode: Option<Mode>,
+    page: PageRequest<ByStart<SlotId>>,
+) -> Result<Page<Slot, ByStart<SlotId>>, AvailabilityError> {
+    let now = deps.clock.now();
+    let snapshot = deps.store.load(doctor, now).await?.ok_or(AvailabilityError::NotFound)?;
+    let practitioner = snapshot.practitioner;
+    if practitioner.status != PractitionerStatus::Listed || !practitioner.is_registered_on(deps.rules.business_day(now)) {
+        return Err(AvailabilityError::NotFound);
+    }
+    Ok(deps.store.open_slots(doctor, range, mode, now, page).await?)
+}

@@ -1,0 +1,43 @@
+//! Absences.
+
+use super::{
+    AvailabilityDeps, AvailabilityState,
+    set_availability::{Edit, change, load},
+};
+use crate::{AvailabilityError, model::TimeOff};
+use amrutam_kernel::{Context, DoctorId, TimeOffId, TimeRange};
+
+/// Adds an absence: open slots inside it vanish, booked ones are named in the answer.
+pub async fn add_time_off(
+    deps: AvailabilityDeps<'_>,
+    context: &Context,
+    doctor: DoctorId,
+    range: TimeRange,
+    note: Option<String>,
+) -> Result<(TimeOff, AvailabilityState), AvailabilityError> {
+    let id = TimeOffId::from_uuid(deps.ids.uuid_v7(deps.clock.now()));
+    let time_off = TimeOff { id, range, note };
+    let edit = Edit { add_time_off: Some(time_off.clone()), ..Edit::default() };
+    let state = change(deps, context, doctor, "availability.time_off", edit, None).await?;
+    Ok((time_off, state))
+}
+
+/// Ends an absence: its slots come back.
+pub async fn remove_time_off(
+    deps: AvailabilityDeps<'_>,
+    context: &Context,
+    doctor: DoctorId,
+    id: TimeOffId,
+) -> Result<AvailabilityState, AvailabilityError> {
+    let edit = Edit { remove_time_off: Some(id), ..Edit::default() };
+    change(deps, context, doctor, "availability.time_off", edit, None).await
+}
+
+/// Absences that have not ended, by start.
+pub async fn list_time_off(
+    deps: AvailabilityDeps<'_>,
+    context: &Context,
+    doctor: DoctorId,
+) -> Result<Vec<TimeOff>, AvailabilityError> {
+    Ok(load(deps, context, doctor, deps.clock.now()).await?.time_off)
+}

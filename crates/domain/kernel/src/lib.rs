@@ -1,0 +1,48 @@
+//! The words every domain of Amrutam shares, and nothing more: ids, time, money, who acts,
+//! what is announced, what is recorded.
+//!
+//! A domain crate builds on these and on nothing else of ours. Add a word here only when two
+//! domains must mean the same thing by it.
+//!
+//! ```
+//! use amrutam_kernel::{Currency, Money};
+//!
+//! let fee = Money::new(49_900, Currency::Inr)?;
+//! assert_eq!(fee.to_string(), "499.00 INR");
+//! # Ok::<(), amrutam_kernel::InvalidMoney>(())
+//! ```
+#![deny(missing_docs)]
+
+mod actor;
+mod audit;
+mod context;
+mod effects;
+mod event;
+mod idempotency;
+mod ids;
+mod messaging;
+mod money;
+mod page;
+mod port_error;
+mod retry;
+mod sealing;
+mod sensitive;
+mod time;
+
+pub use actor::{Actor, Role, UnknownRole};
+pub use audit::{AuditEntry, Outcome};
+pub use context::{Context, CorrelationId, InvalidCorrelationId, TraceParent};
+pub use effects::{CommitError, Effects, InboxMark};
+pub use event::{AggregateRef, EventEnvelope};
+pub use idempotency::{Fingerprint, IdempotencyClaim, IdempotencyKey, InvalidIdempotencyKey, Recorded, StoredAnswer};
+pub use ids::{
+    AccountId, AuditEntryId, ConsultationId, DoctorId, EventId, InvalidId, MessageId, SessionId, SlotId, TimeOffId,
+};
+pub use messaging::{EventHandler, EventPublisher, Handled, HandlerError, RedeliveryLedger};
+pub use money::{Currency, InvalidMoney, Money, UnknownCurrency};
+pub use page::{InvalidCursor, Limit, Page, PageRequest};
+pub use port_error::{Dependency, PortError};
+pub use retry::RetryPolicy;
+pub use sealing::{MAX_SEALED_PLAIN, SealError, SealPlace, Sealer};
+pub use sensitive::Sensitive;
+pub use time::{Clock, IdSource, Pause, TimeRange, truncate_to_micros};

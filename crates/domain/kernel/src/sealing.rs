@@ -1,0 +1,73 @@
+//! Sealing personal data, as a port: what is stored can be read only here, and only where it was put.
+
+use crate::{AccountId, PortError};
+use uuid::Uuid;
+
+/// 1 MiB: the most one value may hold. Larger things are files, sealed in chunks.
+pub const MAX_SEALED_PLAIN: usize = 1 << 20;
+
+/// Where a sealed value lives and whose it is. A value opens under the place it was sealed for and no other, so that a
+/// ciphertext copied to another row or person is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SealPlace<'a> {
+    /// The table's schema: `phi`.
+    pub schema: &'a str,
+    /// The table.
+    pub table: &'a str,
+    /// The column.
+    pub column: &'a str,
+    /// The row's key.
+    pub row: Uuid,
+    /// Whose data it is.
+    pub owner: AccountId,
+}
+
+impl SealPlace<'_> {
+    /// The place in bytes, each part after its length, so that no two places share an encoding.
+    ///
+    /// ```
+    /// # use amrutam_kernel::{AccountId, SealPlace}; use uuid::Uuid;
+    /// let (row, owner) = (Uuid::nil(), AccountId::from_uuid(Uuid::nil()));
+    /// let one = SealPlace { schema: "phi", table: "note", column: "stext", row, owner };
+    /// let other = SealPlace { table: "notes", column: "text", ..one };
+    /// assert_ne!(one.to_bytes(), other.to_bytes());
+    /// ```
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let (row, owner) = (self.row, self.owner.as_uuid());
+        let parts: [&[u8]; 5] = [
+            self.schema.as_bytes(),
+            self.table.as_bytes(),
+            self.column.as_bytes(),
+            row.as_bytes(),
+            owner.as_bytes(),
+        ];
+        let mut bytes = Vec::new();
+        for part in parts {
+            bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            bytes.extend_from_slice(part);
+        }
+        bytes
+    }
+}
+
+/// Why a sealed value was not opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SealError {
+    /// Not a sealed value, or in a form this version does not know.
+    #[error("not a sealed value of a known form")]
+    Malformed,
+    /// Sealed under a key this process does not hold.
+    #[error("sealed under a key that is not held here")]
+    UnknownKey,
+    /// Altered, or moved from where it was sealed.
+    #[error("the sealed value has been altered or moved")]
+    Refused,
+}
+
+/// Seals and opens single values of at most [`MAX_SEALED_PLAIN`].
+pub trait Sealer: Send + Sync {
+    /// Seals for a place. Sealing twice gives two different values.
+    fn seal(&self, place: &SealPlace<'_>, plain: &[u8]) -> Result<Vec<u8>, PortError>;
+    /// Opens what was sealed for that place.
+    fn open(&self, place: &SealPlace<'_>, sealed: &[u8]) -> Result<Vec<u8>, SealError>;
+}
