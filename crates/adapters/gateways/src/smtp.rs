@@ -1,0 +1,313 @@
+//! Mail by SMTP.
+//!
+//! Connections are kept by hand and not in lettre's pool: that one takes a connection back also when a send was given up
+//! halfway, and the next mail would get the answer that was meant for the last.
+
+use amrutam_notifications::{
+    Mail,
+    ports::{MailError, Mailer},
+};
+use async_trait::async_trait;
+use lettre::{
+    Address, Message,
+    message::{
+        Mailbox,
+        header::{ContentType, HeaderName, HeaderValue},
+    },
+    transport::smtp::{
+        Error as SmtpError,
+        authentication::{Credentials, DEFAULT_MECHANISMS},
+        client::{AsyncSmtpConnection, TlsParameters},
+        extension::ClientId,
+        response::{Category, Severity},
+    },
+};
+use percent_encoding::percent_decode_str;
+use serde::Deserialize;
+use std::{
+    fmt,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+use tokio::time::timeout;
+use url::{Host, Url};
+
+const AUTO_SUBMITTED: HeaderName = HeaderName::new_from_ascii_str("Auto-Submitted");
+const CORRELATION_ID: HeaderName = HeaderName::new_from_ascii_str("X-Correlation-Id");
+
+/// As many as send at one time.
+const MAX_IDLE: usize = 8;
+/// Below the minutes after which servers and the boxes between forget a connection.
+const MAX_IDLE_TIME: Duration = Duration::from_secs(30);
+
+/// Where mail goes out.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SmtpSettings {
+    /// `smtps://user:password@host` (TLS from the start, port 465), `smtp://user:password@host?tls=required` (STARTTLS,
+    /// port 587) or, without credentials, `smtp://host` (no TLS, port 25). User and password are percent-encoded.
+    pub smtp_url: String,
+    /// The sender: `Amrutam <no-reply@amrutam.example>`.
+    pub from: String,
+    /// Bound on one mail, connecting included. Well below the domain's
+    /// [`SEND_BUDGET`](amrutam_notifications::use_cases::SEND_BUDGET).
+    #[serde(default = "default_timeout_ms")]
+    pub timeout_ms: u64,
+    /// What follows the `@` in a `Message-ID`.
+    pub message_id_domain: String,
+}
+
+const fn default_timeout_ms() -> u64 {
+    5_000
+}
+
+impl fmt::Debug for SmtpSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The URL may hold a password.
+        f.debug_struct("SmtpSettings")
+            .field("smtp_url", &"***")
+            .field("from", &self.from)
+            .field("timeout_ms", &self.timeout_ms)
+            .field("message_id_domain", &self.message_id_domain)
+            .finish()
+    }
+}
+
+/// Why no mailer was made of the settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidSmtpSettings {
+    /// Not one of the three forms.
+    #[error("smtp_url is smtps://[user:password@]host[:port], smtp://...?tls=required, or smtp://host[:port]")]
+    Url,
+    /// They could be read on the way.
+    #[error("smtp_url holds credentials but no TLS")]
+    CredentialsInTheOpen,
+    /// Not a mailbox.
+    #[error("from is a mailbox: Name <address@domain>")]
+    From,
+    /// Zero, or not below what the domain allows for a send.
+    #[error("timeout_ms is from 1 to 10000")]
+    Timeout,
+    /// Not a domain.
+    #[error("message_id_domain is a domain")]
+    MessageIdDomain,
+}
+
+enum Tls {
+    Absent,
+    Upgraded(TlsParameters),
+    Immediate(TlsParameters),
+}
+
+struct Server {
+    host: String,
+    port: u16,
+    tls: Tls,
+    credentials: Option<Credentials>,
+}
+
+struct Idle {
+    connection: AsyncSmtpConnection,
+    since: Instant,
+}
+
+/// Sends mails through one server.
+///
+/// Safe to give up at any await: a connection is used again only after the server's last word about its last mail.
+pub struct SmtpMailer {
+    server: Server,
+    from: Mailbox,
+    timeout: Duration,
+    message_id_domain: String,
+    idle: Mutex<Vec<Idle>>,
+}
+
+impl SmtpMailer {
+    /// Checks the settings; connects when the first mail is sent.
+    pub fn new(settings: &SmtpSettings) -> Result<Self, InvalidSmtpSettings> {
+        if !(1..=10_000).contains(&settings.timeout_ms) {
+            return Err(InvalidSmtpSettings::Timeout);
+        }
+        let domain = &settings.message_id_domain;
+        let is_domain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'.';
+        if domain.is_empty() || !domain.bytes().all(is_domain) {
+            return Err(InvalidSmtpSettings::MessageIdDomain);
+        }
+        Ok(Self {
+            server: Server::parse(&settings.smtp_url)?,
+            from: settings.from.parse().map_err(|_| InvalidSmtpSettings::From)?,
+            timeout: Duration::from_millis(settings.timeout_ms),
+            message_id_domain: domain.clone(),
+            idle: Mutex::default(),
+        })
+    }
+
+    fn compose(&self, mail: &Mail) -> Result<Message, MailError> {
+        let refuse = |why: &str| MailError::Permanent(why.to_owned());
+        let address: Address = mail
+            .to
+            .expose()
+            .parse()
+            .map_err(|_| refuse("the recipient's address is none"))?;
+        let name = Some(one_line(mail.to_name.expose())).filter(|name| !name.is_empty());
+        Message::builder()
+            .from(self.from.clone())
+            .to(Mailbox::new(name, address))
+            .subject(one_line(&mail.subject))
+            .message_id(Some(mail.message_id(&self.message_id_domain)))
+            .raw_header(HeaderValue::new(AUTO_SUBMITTED, "auto-generated".to_owned()))
+            .raw_header(HeaderValue::new(CORRELATION_ID, mail.correlation_id.to_string()))
+            .header(ContentType::TEXT_PLAIN)
+            .body(mail.body.expose().clone())
+            .map_err(|_| refuse("the mail cannot be put together"))
+    }
+
+    async fn deliver(&self, message: &Message) -> Result<(), MailError> {
+        let mut connection = self.connection().await?;
+        connection
+            .send(message.envelope(), &message.formatted())
+            .await
+            .map_err(|error| about_the_mail(&error))?;
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < MAX_IDLE {
+            idle.push(Idle {
+                connection,
+                since: Instant::now(),
+            });
+        }
+        Ok(())
+    }
+
+    async fn connection(&self) -> Result<AsyncSmtpConnection, MailError> {
+        while let Some(mut connection) = self.take_idle() {
+            // The other end may be gone without a word; that must not use up the mail's whole time.
+            if timeout(self.timeout / 4, connection.test_connected())
+                .await
+                .unwrap_or(false)
+            {
+                return Ok(connection);
+            }
+        }
+        self.server.connect().await.map_err(|error| about_the_server(&error))
+    }
+
+    fn take_idle(&self) -> Option<AsyncSmtpConnection> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.retain(|kept| kept.since.elapsed() < MAX_IDLE_TIME);
+        idle.pop().map(|kept| kept.connection)
+    }
+}
+
+impl fmt::Debug for SmtpMailer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SmtpMailer")
+            .field("host", &self.server.host)
+            .field("port", &self.server.port)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Mailer for SmtpMailer {
+    async fn send(&self, mail: &Mail) -> Result<(), MailError> {
+        let message = self.compose(mail)?;
+        match timeout(self.timeout, self.deliver(&message)).await {
+            Ok(delivered) => delivered,
+            Err(_) => Err(MailError::Transient(format!(
+                "no answer within {} ms",
+                self.timeout.as_millis()
+            ))),
+        }
+    }
+}
+
+impl Server {
+    fn parse(text: &str) -> Result<Self, InvalidSmtpSettings> {
+        let bad = |_| InvalidSmtpSettings::Url;
+        let url = Url::parse(text).map_err(|_| InvalidSmtpSettings::Url)?;
+        let host = match url.host().ok_or(InvalidSmtpSettings::Url)? {
+            Host::Domain(name) => name.to_owned(),
+            Host::Ipv4(address) => address.to_string(),
+            Host::Ipv6(address) => address.to_string(),
+        };
+        if host.is_empty() || !matches!(url.path(), "" | "/") || url.fragment().is_some() {
+            return Err(InvalidSmtpSettings::Url);
+        }
+        let parameters = || TlsParameters::new(host.clone()).map_err(bad);
+        let (default_port, tls) = match (url.scheme(), url.query()) {
+            ("smtp", None) => (25, Tls::Absent),
+            ("smtp", Some("tls=required")) => (587, Tls::Upgraded(parameters()?)),
+            ("smtps", None) => (465, Tls::Immediate(parameters()?)),
+            _ => return Err(InvalidSmtpSettings::Url),
+        };
+        let decode = |part: &str| {
+            percent_decode_str(part)
+                .decode_utf8()
+                .map(String::from)
+                .map_err(|_| InvalidSmtpSettings::Url)
+        };
+        let credentials = match (url.username(), url.password()) {
+            ("", None) => None,
+            (user, Some(password)) if !user.is_empty() => Some(Credentials::new(decode(user)?, decode(password)?)),
+            _ => return Err(InvalidSmtpSettings::Url),
+        };
+        if credentials.is_some() && matches!(tls, Tls::Absent) {
+            return Err(InvalidSmtpSettings::CredentialsInTheOpen);
+        }
+        Ok(Self {
+            port: url.port().unwrap_or(default_port),
+            host,
+            tls,
+            credentials,
+        })
+    }
+
+    async fn connect(&self) -> Result<AsyncSmtpConnection, SmtpError> {
+        let hello = ClientId::default();
+        let from_the_start = match &self.tls {
+            Tls::Immediate(parameters) => Some(parameters.clone()),
+            Tls::Absent | Tls::Upgraded(_) => None,
+        };
+        let address = (self.host.as_str(), self.port);
+        let mut connection = AsyncSmtpConnection::connect_tokio1(address, None, &hello, from_the_start, None).await?;
+        if let Tls::Upgraded(parameters) = &self.tls {
+            connection.starttls(parameters.clone(), &hello).await?;
+        }
+        if let Some(credentials) = &self.credentials {
+            connection.auth(DEFAULT_MECHANISMS, credentials).await?;
+        }
+        Ok(connection)
+    }
+}
+
+// lettre panics on a control character in a name.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// A server that does not let us in says nothing about the mail: another time it may.
+fn about_the_server(error: &SmtpError) -> MailError {
+    MailError::Transient(format!("no connection: {}", reason(error)))
+}
+
+/// Final is only what RFC 5321 calls 55x, the mail system's word on this mail. Other 5xx (530 log in first, 503 bad
+/// sequence) are between the server and us, and ours to mend.
+fn about_the_mail(error: &SmtpError) -> MailError {
+    let is_final = error.status().is_some_and(|code| {
+        code.severity == Severity::PermanentNegativeCompletion && code.category == Category::MailSystem
+    });
+    if is_final {
+        MailError::Permanent(reason(error))
+    } else {
+        MailError::Transient(reason(error))
+    }
+}
+
+/// Never the server's own words: they like to repeat the recipient's address.
+fn reason(error: &SmtpError) -> String {
+    match error.status() {
+        Some(code) => format!("the server answered {code}"),
+        None if error.is_response() => "the server's answer was cut short or cannot be read".to_owned(),
+        None => error.to_string(),
+    }
+}

@@ -1,0 +1,14 @@
+//! How a person is reached.
+
+use amrutam_kernel::Sensitive;
+
+/// Read when a message is sent, never stored with it: an address that changed is the address used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contact {
+    /// Their address.
+    pub email: Sensitive<String>,
+    /// How they are addressed.
+    pub name: Sensitive<String>,
+    /// An IANA zone: times are shown in it.
+    pub time_zone: String,
+}

@@ -1,0 +1,69 @@
+//! Whether a message is still true when its time has come.
+
+use crate::{MessageKind, ScheduledMessage, VisitFacts, VisitStatus, model::Letter};
+use jiff::Timestamp;
+
+/// Why a message is not sent, and never will be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SkipReason {
+    /// The visit is not known any more.
+    VisitGone,
+    /// It speaks of a visit as certain, and the visit is not confirmed (any more).
+    NotConfirmed,
+    /// It speaks of a start that is not the visit's start any more.
+    Moved,
+    /// It reminds of a visit that has started.
+    Started,
+    /// It speaks of a cancellation, and the visit is not cancelled.
+    NotCancelled,
+    /// There is nobody to send it to.
+    RecipientGone,
+}
+
+impl SkipReason {
+    /// The word used in tables and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::VisitGone => "visit_gone",
+            Self::NotConfirmed => "not_confirmed",
+            Self::Moved => "moved",
+            Self::Started => "started",
+            Self::NotCancelled => "not_cancelled",
+            Self::RecipientGone => "recipient_gone",
+        }
+    }
+}
+
+/// What becomes of a message whose time has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision<'a> {
+    /// It is true: send this.
+    Send(Letter<'a>),
+    /// It is not.
+    Skip(SkipReason),
+}
+
+/// Decides from the visit as it is now, not as it was when the message was planned: a visit that was cancelled or moved
+/// in between is not reminded of.
+pub fn decide_at_send<'a>(message: &ScheduledMessage, visit: Option<&'a VisitFacts>, now: Timestamp) -> Decision<'a> {
+    let letter: fn(&'a VisitFacts) -> Letter<'a> = match message.kind {
+        MessageKind::BookingConfirmed => Letter::BookingConfirmed,
+        MessageKind::BookingRescheduled => Letter::BookingRescheduled,
+        MessageKind::BookingCancelled => Letter::BookingCancelled,
+        MessageKind::Reminder24h | MessageKind::Reminder1h => Letter::Reminder,
+        MessageKind::RegistrationRepeated => return Decision::Send(Letter::RegistrationRepeated),
+    };
+    let Some(visit) = visit else {
+        return Decision::Skip(SkipReason::VisitGone);
+    };
+    let untrue = if message.kind == MessageKind::BookingCancelled {
+        (visit.status != VisitStatus::Cancelled).then_some(SkipReason::NotCancelled)
+    } else if visit.status != VisitStatus::Confirmed {
+        Some(SkipReason::NotConfirmed)
+    } else if message.slot_starts_at != Some(visit.starts_at) {
+        Some(SkipReason::Moved)
+    } else {
+        (message.kind.is_reminder() && visit.starts_at <= now).then_some(SkipReason::Started)
+    };
+    untrue.map_or_else(|| Decision::Send(letter(visit)), Decision::Skip)
+}

@@ -1,0 +1,121 @@
+//! What a message says. No text names a complaint, a diagnosis or a drug; the subject, which anyone may read over a
+//! shoulder, names no person either.
+
+use crate::{Contact, ScheduledMessage, VisitFacts};
+use amrutam_kernel::{CorrelationId, MessageId, Sensitive};
+use jiff::tz::TimeZone;
+
+/// What is to be said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Letter<'a> {
+    /// The visit is certain.
+    BookingConfirmed(&'a VisitFacts),
+    /// The visit has moved.
+    BookingRescheduled(&'a VisitFacts),
+    /// The visit will not take place.
+    BookingCancelled(&'a VisitFacts),
+    /// The visit is near.
+    Reminder(&'a VisitFacts),
+    /// Somebody registered with this person's address.
+    RegistrationRepeated,
+}
+
+/// A mail, ready to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mail {
+    /// The message it carries.
+    pub message: MessageId,
+    /// The flow it belongs to.
+    pub correlation_id: CorrelationId,
+    /// The recipient's address.
+    pub to: Sensitive<String>,
+    /// The recipient's name.
+    pub to_name: Sensitive<String>,
+    /// One line.
+    pub subject: String,
+    /// Plain text, lines end in `\n`.
+    pub body: Sensitive<String>,
+}
+
+impl Mail {
+    /// The `Message-ID`. It follows from the message alone, so that a mail sent twice can be told to be one.
+    pub fn message_id(&self, domain: &str) -> String {
+        format!("<{}@{domain}>", self.message)
+    }
+}
+
+/// Puts a letter into words, in the recipient's time zone. A zone we do not know becomes UTC, and says so.
+pub fn render(letter: &Letter<'_>, message: &ScheduledMessage, contact: &Contact) -> Mail {
+    let zone = TimeZone::get(&contact.time_zone).unwrap_or(TimeZone::UTC);
+    let (subject, text) = match letter {
+        Letter::BookingConfirmed(visit) => (
+            format!("Your appointment on {} is confirmed", short_time(visit, &zone)),
+            format!("your appointment is confirmed.\n\n{}", particulars(visit, &zone)),
+        ),
+        Letter::BookingRescheduled(visit) => (
+            format!("Your appointment has moved to {}", short_time(visit, &zone)),
+            format!("your appointment has moved. The new time:\n\n{}", particulars(visit, &zone)),
+        ),
+        Letter::BookingCancelled(visit) => (
+            format!("Your appointment on {} is cancelled", short_time(visit, &zone)),
+            format!("this appointment is cancelled:\n\n{}", particulars(visit, &zone)),
+        ),
+        Letter::Reminder(visit) => (
+            format!("Reminder: your appointment on {}", short_time(visit, &zone)),
+            format!("this is a reminder of your appointment.\n\n{}", particulars(visit, &zone)),
+        ),
+        Letter::RegistrationRepeated => (
+            "Somebody registered with your e-mail address".to_owned(),
+            "somebody tried to open an account at Amrutam with this e-mail address. You have one already: if it was you, \
+             log in with it. If it was not you, there is nothing to do, and nobody has learnt that the account exists.\n"
+                .to_owned(),
+        ),
+    };
+    let body = format!("Dear {},\n\n{text}\nAmrutam\n", one_line(contact.name.expose()));
+    Mail {
+        message: message.id,
+        correlation_id: message.correlation_id.clone(),
+        to: contact.email.clone(),
+        to_name: contact.name.clone(),
+        subject,
+        body: Sensitive::new(body),
+    }
+}
+
+fn short_time(visit: &VisitFacts, zone: &TimeZone) -> String {
+    visit
+        .starts_at
+        .to_zoned(zone.clone())
+        .strftime("%a %-d %b %Y, %H:%M")
+        .to_string()
+}
+
+fn particulars(visit: &VisitFacts, zone: &TimeZone) -> String {
+    let starts_at = visit.starts_at.to_zoned(zone.clone());
+    let ends_at = visit.ends_at.to_zoned(zone.clone());
+    format!(
+        "When: {} to {} ({}, UTC{})\nHow: {}\nWith: {}, {}\nRegistration: {}, {}\n",
+        starts_at.strftime("%A, %-d %B %Y, %H:%M"),
+        ends_at.strftime("%H:%M"),
+        zone.iana_name().unwrap_or("UTC"),
+        starts_at.strftime("%:z"),
+        visit.mode,
+        one_line(&visit.doctor_name),
+        one_line(&visit.doctor_qualification),
+        one_line(&visit.doctor_registration_number),
+        one_line(&visit.doctor_council),
+    )
+}
+
+// A line break in a name would let it write lines of its own.
+fn one_line(text: &str) -> String {
+    text.chars()
+        .map(|c| {
+            if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') {
+                ' '
+            } else {
+                c
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,94 @@
+//! The message itself: to whom, about what, when. What it says is decided when it is sent.
+
+use amrutam_kernel::{AccountId, ConsultationId, CorrelationId, MessageId, TraceParent};
+use jiff::Timestamp;
+use std::{fmt, str::FromStr};
+
+/// What a message is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MessageKind {
+    /// The visit is certain.
+    BookingConfirmed,
+    /// The visit has moved.
+    BookingRescheduled,
+    /// The visit will not take place.
+    BookingCancelled,
+    /// The visit is tomorrow.
+    Reminder24h,
+    /// The visit is within the hour.
+    Reminder1h,
+    /// Somebody registered with this person's address.
+    RegistrationRepeated,
+}
+
+/// Not a kind of message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a kind of message")]
+pub struct UnknownKind;
+
+impl MessageKind {
+    /// Every kind.
+    pub const ALL: [Self; 6] = [
+        Self::BookingConfirmed,
+        Self::BookingRescheduled,
+        Self::BookingCancelled,
+        Self::Reminder24h,
+        Self::Reminder1h,
+        Self::RegistrationRepeated,
+    ];
+
+    /// The word used in tables, metrics and dedupe keys.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BookingConfirmed => "booking_confirmed",
+            Self::BookingRescheduled => "booking_rescheduled",
+            Self::BookingCancelled => "booking_cancelled",
+            Self::Reminder24h => "reminder_24h",
+            Self::Reminder1h => "reminder_1h",
+            Self::RegistrationRepeated => "registration_repeated",
+        }
+    }
+
+    /// Whether it is worthless once the visit has started.
+    pub const fn is_reminder(self) -> bool {
+        matches!(self, Self::Reminder24h | Self::Reminder1h)
+    }
+}
+
+impl fmt::Display for MessageKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for MessageKind {
+    type Err = UnknownKind;
+    fn from_str(word: &str) -> Result<Self, UnknownKind> {
+        Self::ALL.into_iter().find(|k| k.as_str() == word).ok_or(UnknownKind)
+    }
+}
+
+/// A message that waits to be sent. It holds ids and times only: names and addresses are read when it is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScheduledMessage {
+    /// Its id, from which its Message-ID is made: two sends of one message can be told to be one.
+    pub id: MessageId,
+    /// What it is for.
+    pub kind: MessageKind,
+    /// Unique among all messages: planning twice adds nothing.
+    pub dedupe_key: String,
+    /// Whom it is for.
+    pub recipient: AccountId,
+    /// The visit it speaks of.
+    pub consultation: Option<ConsultationId>,
+    /// The start of the visit it speaks of.
+    pub slot_starts_at: Option<Timestamp>,
+    /// Not before.
+    pub due_at: Timestamp,
+    /// How often it has been claimed, this time included; 0 when planned.
+    pub attempts: u32,
+    /// The flow it belongs to.
+    pub correlation_id: CorrelationId,
+    /// The trace it belongs to.
+    pub trace_parent: Option<TraceParent>,
+}

@@ -1,0 +1,142 @@
+//! Which messages follow from an event.
+
+use crate::{
+    CONSULTATION_CANCELLED, CONSULTATION_CONFIRMED, CONSULTATION_RESCHEDULED, MalformedEvent, MessageKind,
+    REGISTRATION_REPEATED, ScheduledMessage, error::MalformedPayload,
+};
+use amrutam_kernel::{AccountId, ConsultationId, EventEnvelope, IdSource, MessageId};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use serde::Deserialize;
+
+// Fields that are not read here may come and go.
+#[derive(Deserialize)]
+struct VisitPayload {
+    consultation_id: String,
+    patient_id: String,
+    starts_at: Timestamp,
+}
+
+#[derive(Deserialize)]
+struct AccountPayload {
+    account_id: String,
+}
+
+struct Visit {
+    consultation: ConsultationId,
+    patient: AccountId,
+    starts_at: Timestamp,
+}
+
+/// The messages that follow from `event`; none from an event this domain has no message for.
+///
+/// Their dedupe keys depend on the event alone, so that the same event planned again, at whatever time, names no
+/// message it has not named before.
+pub fn plan(
+    event: &EventEnvelope,
+    now: Timestamp,
+    ids: &dyn IdSource,
+) -> Result<Vec<ScheduledMessage>, MalformedEvent> {
+    let malformed = |source| MalformedEvent {
+        event_type: event.event_type.clone(),
+        source,
+    };
+    let planner = Planner { event, now, ids };
+    match event.event_type.as_str() {
+        CONSULTATION_CONFIRMED => {
+            let visit = read_visit(event).map_err(malformed)?;
+            let key = visit_key(MessageKind::BookingConfirmed, &visit);
+            let first = planner.about(&visit, MessageKind::BookingConfirmed, key, now);
+            Ok(std::iter::once(first).chain(planner.reminders(&visit)).collect())
+        }
+        CONSULTATION_RESCHEDULED => {
+            let visit = read_visit(event).map_err(malformed)?;
+            // A visit may move away and back again, and each move is told; hence the event's own id.
+            let key = format!(
+                "{}:{}:{}",
+                MessageKind::BookingRescheduled,
+                visit.consultation,
+                event.id
+            );
+            let first = planner.about(&visit, MessageKind::BookingRescheduled, key, now);
+            Ok(std::iter::once(first).chain(planner.reminders(&visit)).collect())
+        }
+        CONSULTATION_CANCELLED => {
+            let visit = read_visit(event).map_err(malformed)?;
+            let key = format!("{}:{}", MessageKind::BookingCancelled, visit.consultation);
+            Ok(vec![planner.about(&visit, MessageKind::BookingCancelled, key, now)])
+        }
+        REGISTRATION_REPEATED => {
+            let account = read_account(event).map_err(malformed)?;
+            // At most one a day: whoever knows an address could otherwise fill its inbox.
+            let day = event.occurred_at.to_zoned(TimeZone::UTC).date();
+            let key = format!("{}:{account}:{day}", MessageKind::RegistrationRepeated);
+            Ok(vec![planner.message(
+                MessageKind::RegistrationRepeated,
+                account,
+                None,
+                key,
+                now,
+            )])
+        }
+        _ => Ok(Vec::new()),
+    }
+}
+
+fn read_visit(event: &EventEnvelope) -> Result<Visit, MalformedPayload> {
+    let payload = VisitPayload::deserialize(&event.payload)?;
+    Ok(Visit {
+        consultation: payload.consultation_id.parse()?,
+        patient: payload.patient_id.parse()?,
+        starts_at: payload.starts_at,
+    })
+}
+
+fn read_account(event: &EventEnvelope) -> Result<AccountId, MalformedPayload> {
+    Ok(AccountPayload::deserialize(&event.payload)?.account_id.parse()?)
+}
+
+fn visit_key(kind: MessageKind, visit: &Visit) -> String {
+    format!("{kind}:{}:{}", visit.consultation, visit.starts_at)
+}
+
+struct Planner<'a> {
+    event: &'a EventEnvelope,
+    now: Timestamp,
+    ids: &'a dyn IdSource,
+}
+
+impl Planner<'_> {
+    fn reminders(&self, visit: &Visit) -> impl Iterator<Item = ScheduledMessage> {
+        let ahead = [(MessageKind::Reminder24h, 24), (MessageKind::Reminder1h, 1)];
+        ahead.into_iter().filter_map(|(kind, hours)| {
+            let due_at = visit.starts_at.checked_sub(SignedDuration::from_hours(hours)).ok()?;
+            (due_at > self.now).then(|| self.about(visit, kind, visit_key(kind, visit), due_at))
+        })
+    }
+
+    fn about(&self, visit: &Visit, kind: MessageKind, key: String, due_at: Timestamp) -> ScheduledMessage {
+        self.message(kind, visit.patient, Some(visit), key, due_at)
+    }
+
+    fn message(
+        &self,
+        kind: MessageKind,
+        recipient: AccountId,
+        visit: Option<&Visit>,
+        dedupe_key: String,
+        due_at: Timestamp,
+    ) -> ScheduledMessage {
+        ScheduledMessage {
+            id: MessageId::from_uuid(self.ids.uuid_v7(self.now)),
+            kind,
+            dedupe_key,
+            recipient,
+            consultation: visit.map(|v| v.consultation),
+            slot_starts_at: visit.map(|v| v.starts_at),
+            due_at,
+            attempts: 0,
+            correlation_id: self.event.correlation_id.clone(),
+            trace_parent: self.event.trace_parent.clone(),
+        }
+    }
+}

@@ -1,0 +1,413 @@
+use super::*;
+use crate::{
+    CONSULTATION_CANCELLED, CONSULTATION_CONFIRMED, CONSULTATION_RESCHEDULED, MalformedEvent, REGISTRATION_REPEATED,
+};
+use amrutam_kernel::{AccountId, AggregateRef, EventEnvelope, EventId, IdSource, Sensitive};
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+use serde_json::json;
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicU64, Ordering},
+};
+use uuid::Uuid;
+
+/// Counts; jitter is always the longest.
+#[derive(Default)]
+pub(crate) struct FakeIds(AtomicU64);
+
+impl IdSource for FakeIds {
+    fn uuid_v7(&self, at: Timestamp) -> Uuid {
+        let count = self.0.fetch_add(1, Ordering::Relaxed);
+        let millis = u64::try_from(at.as_millisecond()).unwrap_or(0);
+        Uuid::from_u64_pair(millis << 16 | 0x7000, 0x8000_0000_0000_0000 | count)
+    }
+    fn below(&self, bound: u64) -> u64 {
+        bound.saturating_sub(1)
+    }
+}
+
+pub(crate) fn at(text: &str) -> Timestamp {
+    text.parse().expect("a time")
+}
+
+pub(crate) const NOW: &str = "2026-08-01T05:00:00Z";
+pub(crate) const START: &str = "2026-08-03T05:00:00Z";
+const CONSULTATION: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
+const PATIENT: &str = "01890a5d-ac96-774b-bcce-b302099a8058";
+
+pub(crate) fn event(event_type: &str, payload: serde_json::Value, number: u64) -> EventEnvelope {
+    EventEnvelope {
+        id: EventId::from_uuid(Uuid::from_u64_pair(1, number)),
+        event_type: event_type.to_owned(),
+        aggregate: AggregateRef {
+            kind: "consultation".to_owned(),
+            id: Uuid::nil(),
+            version: 1,
+        },
+        occurred_at: at(NOW),
+        actor: "system:test".to_owned(),
+        correlation_id: "flow-1".parse().expect("an id"),
+        trace_parent: None,
+        payload,
+    }
+}
+
+pub(crate) fn visit_event(event_type: &str, starts_at: Timestamp, number: u64) -> EventEnvelope {
+    let payload = json!({
+        "consultation_id": CONSULTATION, "patient_id": PATIENT, "doctor_id": PATIENT, "slot_id": PATIENT,
+        "starts_at": starts_at, "ends_at": starts_at + SignedDuration::from_mins(30), "something_new": [1],
+    });
+    event(event_type, payload, number)
+}
+
+pub(crate) fn facts(status: VisitStatus, starts_at: Timestamp) -> VisitFacts {
+    VisitFacts {
+        status,
+        starts_at,
+        ends_at: starts_at + SignedDuration::from_mins(30),
+        mode: VisitMode::Video,
+        doctor_name: "Dr. Asha Nair".to_owned(),
+        doctor_qualification: "BAMS, MD (Ayurveda)".to_owned(),
+        doctor_registration_number: "KL-12345".to_owned(),
+        doctor_council: "Travancore-Cochin Medical Council".to_owned(),
+    }
+}
+
+pub(crate) fn contact() -> Contact {
+    Contact {
+        email: Sensitive::new("ravi@example.in".to_owned()),
+        name: Sensitive::new("Ravi Menon".to_owned()),
+        time_zone: "Asia/Kolkata".to_owned(),
+    }
+}
+
+fn planned(event: &EventEnvelope, now: &str) -> Vec<(MessageKind, String, String)> {
+    let messages = plan(event, at(now), &FakeIds::default()).expect("a well-formed event");
+    messages
+        .into_iter()
+        .map(|m| (m.kind, m.due_at.to_string(), m.dedupe_key))
+        .collect()
+}
+
+fn key(text: &str) -> String {
+    text.replace("$C", CONSULTATION)
+}
+
+#[test]
+fn a_confirmation_is_told_now_and_reminded_of_twice() {
+    let expected = vec![
+        (
+            MessageKind::BookingConfirmed,
+            NOW.to_owned(),
+            key("booking_confirmed:$C:2026-08-03T05:00:00Z"),
+        ),
+        (
+            MessageKind::Reminder24h,
+            "2026-08-02T05:00:00Z".to_owned(),
+            key("reminder_24h:$C:2026-08-03T05:00:00Z"),
+        ),
+        (
+            MessageKind::Reminder1h,
+            "2026-08-03T04:00:00Z".to_owned(),
+            key("reminder_1h:$C:2026-08-03T05:00:00Z"),
+        ),
+    ];
+    assert_eq!(
+        planned(&visit_event(CONSULTATION_CONFIRMED, at(START), 1), NOW),
+        expected
+    );
+}
+
+#[test]
+fn a_reminder_that_would_be_late_is_not_planned() {
+    let event = visit_event(CONSULTATION_CONFIRMED, at(START), 1);
+    let kinds = |now| planned(&event, now).into_iter().map(|m| m.0).collect::<Vec<_>>();
+    assert_eq!(
+        kinds("2026-08-02T05:00:00Z"),
+        [MessageKind::BookingConfirmed, MessageKind::Reminder1h]
+    );
+    assert_eq!(kinds("2026-08-03T04:00:00Z"), [MessageKind::BookingConfirmed]);
+}
+
+#[test]
+fn each_move_is_told_also_back_to_where_it_was() {
+    let away = planned(&visit_event(CONSULTATION_RESCHEDULED, at(START), 1), NOW);
+    let back = planned(&visit_event(CONSULTATION_RESCHEDULED, at(START), 2), NOW);
+    assert_ne!(away.first(), back.first());
+    assert_eq!(
+        away.get(1..),
+        back.get(1..),
+        "the reminders of one start are the same ones"
+    );
+}
+
+#[test]
+fn a_cancellation_is_told_once_and_other_events_not_at_all() {
+    let expected = vec![(
+        MessageKind::BookingCancelled,
+        NOW.to_owned(),
+        key("booking_cancelled:$C"),
+    )];
+    assert_eq!(
+        planned(&visit_event(CONSULTATION_CANCELLED, at(START), 1), NOW),
+        expected
+    );
+    assert_eq!(
+        planned(&visit_event("consultation.completed.v1", at(START), 1), NOW),
+        vec![]
+    );
+    assert_eq!(
+        planned(&event("consultation.confirmed.v2", json!(null), 1), NOW),
+        vec![]
+    );
+}
+
+#[test]
+fn a_repeated_registration_is_told_once_a_day() {
+    let messages = plan(
+        &event(REGISTRATION_REPEATED, json!({ "account_id": PATIENT }), 1),
+        at(NOW),
+        &FakeIds::default(),
+    );
+    let messages = messages.expect("a well-formed event");
+    let [message] = messages.as_slice() else {
+        panic!("one message: {messages:?}")
+    };
+    assert_eq!(message.recipient, PATIENT.parse::<AccountId>().expect("an id"));
+    assert_eq!((message.consultation, message.slot_starts_at), (None, None));
+    assert_eq!(
+        message.dedupe_key,
+        format!("registration_repeated:{PATIENT}:2026-08-01")
+    );
+}
+
+#[test]
+fn a_malformed_payload_is_an_error_not_silence() {
+    for payload in [
+        json!(null),
+        json!({ "consultation_id": CONSULTATION, "patient_id": PATIENT }),
+        json!({ "consultation_id": "x", "patient_id": PATIENT, "starts_at": START }),
+        json!({ "consultation_id": CONSULTATION, "patient_id": PATIENT, "starts_at": "tomorrow" }),
+    ] {
+        let result: Result<_, MalformedEvent> = plan(
+            &event(CONSULTATION_CONFIRMED, payload.clone(), 1),
+            at(NOW),
+            &FakeIds::default(),
+        );
+        assert!(result.is_err(), "{payload}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn planning_again_adds_nothing_and_reminders_lie_ahead(
+        start in 0_i64..4_000_000, first in 0_i64..4_000_000, wait in 0_i64..4_000_000, moved in any::<bool>(),
+    ) {
+        let base = at(NOW);
+        let after = |seconds| base + SignedDuration::from_secs(seconds);
+        let event_type = if moved { CONSULTATION_RESCHEDULED } else { CONSULTATION_CONFIRMED };
+        let event = visit_event(event_type, after(start), 1);
+        let ids = FakeIds::default();
+        let keys = |now| -> Result<BTreeSet<String>, TestCaseError> {
+            let messages = plan(&event, now, &ids).map_err(|e| TestCaseError::fail(e.to_string()))?;
+            for m in messages.iter().filter(|m| m.kind.is_reminder()) {
+                prop_assert!(m.due_at > now && m.due_at < after(start), "{m:?}");
+            }
+            let keys: BTreeSet<_> = messages.iter().map(|m| m.dedupe_key.clone()).collect();
+            prop_assert_eq!(keys.len(), messages.len());
+            Ok(keys)
+        };
+        let (once, again) = (keys(after(first))?, keys(after(first + wait))?);
+        prop_assert!(again.is_subset(&once), "{:?} {:?}", once, again);
+    }
+}
+
+fn message(kind: MessageKind) -> ScheduledMessage {
+    let event_type = match kind {
+        MessageKind::BookingCancelled => CONSULTATION_CANCELLED,
+        MessageKind::BookingRescheduled => CONSULTATION_RESCHEDULED,
+        MessageKind::RegistrationRepeated => REGISTRATION_REPEATED,
+        MessageKind::BookingConfirmed | MessageKind::Reminder24h | MessageKind::Reminder1h => CONSULTATION_CONFIRMED,
+    };
+    let mut event = visit_event(event_type, at(START), 1);
+    if kind == MessageKind::RegistrationRepeated {
+        event.payload = json!({ "account_id": PATIENT });
+    }
+    let messages = plan(&event, at(NOW), &FakeIds::default()).expect("a well-formed event");
+    messages
+        .into_iter()
+        .find(|m| m.kind == kind)
+        .expect("the kind is planned")
+}
+
+#[test]
+fn what_is_sent_is_true_when_it_is_sent() {
+    use MessageKind::{BookingCancelled, BookingConfirmed, BookingRescheduled, Reminder1h, Reminder24h};
+    use SkipReason::{Moved, NotCancelled, NotConfirmed, Started, VisitGone};
+    use VisitStatus::{Cancelled, Confirmed, Other};
+    const MOVED: &str = "2026-08-04T05:00:00Z";
+    const BEFORE: &str = "2026-08-03T04:59:59.999999Z";
+
+    let certain = [BookingConfirmed, BookingRescheduled, Reminder24h, Reminder1h];
+    let mut table = Vec::new();
+    for kind in certain {
+        table.extend([
+            (kind, Some((Confirmed, START)), BEFORE, None),
+            (kind, Some((Confirmed, MOVED)), BEFORE, Some(Moved)),
+            (kind, Some((Cancelled, START)), BEFORE, Some(NotConfirmed)),
+            (kind, Some((Other, START)), BEFORE, Some(NotConfirmed)),
+            (kind, None, BEFORE, Some(VisitGone)),
+        ]);
+    }
+    table.extend([
+        (Reminder24h, Some((Confirmed, START)), START, Some(Started)),
+        (Reminder1h, Some((Confirmed, START)), START, Some(Started)),
+        // Late, yet still the patient's only word of it.
+        (BookingConfirmed, Some((Confirmed, START)), START, None),
+        (BookingCancelled, Some((Cancelled, START)), START, None),
+        (BookingCancelled, Some((Cancelled, MOVED)), BEFORE, None),
+        (BookingCancelled, Some((Confirmed, START)), BEFORE, Some(NotCancelled)),
+        (BookingCancelled, Some((Other, START)), BEFORE, Some(NotCancelled)),
+        (BookingCancelled, None, BEFORE, Some(VisitGone)),
+    ]);
+    for (kind, state, now, expected) in table {
+        let facts = state.map(|(status, start)| facts(status, at(start)));
+        let skipped = match decide_at_send(&message(kind), facts.as_ref(), at(now)) {
+            Decision::Send(_) => None,
+            Decision::Skip(reason) => Some(reason),
+        };
+        assert_eq!(skipped, expected, "{kind} {state:?} {now}");
+    }
+    let repeated = message(MessageKind::RegistrationRepeated);
+    assert_eq!(
+        decide_at_send(&repeated, None, at(NOW)),
+        Decision::Send(Letter::RegistrationRepeated)
+    );
+}
+
+#[test]
+fn a_mail_names_the_time_where_the_reader_lives_and_the_practitioner() {
+    let facts = facts(VisitStatus::Confirmed, at(START));
+    let message = message(MessageKind::BookingConfirmed);
+    let mail = render(&Letter::BookingConfirmed(&facts), &message, &contact());
+    assert_eq!(mail.subject, "Your appointment on Mon 3 Aug 2026, 10:30 is confirmed");
+    assert_eq!(
+        mail.body.expose(),
+        "Dear Ravi Menon,\n\nyour appointment is confirmed.\n\n\
+         When: Monday, 3 August 2026, 10:30 to 11:00 (Asia/Kolkata, UTC+05:30)\nHow: video\n\
+         With: Dr. Asha Nair, BAMS, MD (Ayurveda)\n\
+         Registration: KL-12345, Travancore-Cochin Medical Council\n\nAmrutam\n"
+    );
+    assert_eq!(
+        mail.message_id("amrutam.example"),
+        format!("<{}@amrutam.example>", message.id)
+    );
+    assert_eq!(mail.to.expose(), "ravi@example.in");
+
+    let abroad = Contact {
+        time_zone: "America/New_York".to_owned(),
+        ..contact()
+    };
+    let body = render(&Letter::Reminder(&facts), &message, &abroad).body;
+    assert!(
+        body.expose()
+            .contains("Monday, 3 August 2026, 01:00 to 01:30 (America/New_York, UTC-04:00)"),
+        "{}",
+        body.expose()
+    );
+    let nowhere = Contact {
+        time_zone: "Mars/Olympus".to_owned(),
+        ..contact()
+    };
+    let body = render(&Letter::Reminder(&facts), &message, &nowhere).body;
+    assert!(
+        body.expose().contains("05:00 to 05:30 (UTC, UTC+00:00)"),
+        "{}",
+        body.expose()
+    );
+}
+
+#[test]
+fn a_subject_gives_nothing_away_and_no_name_writes_lines() {
+    let mut facts = facts(VisitStatus::Confirmed, at(START));
+    facts.doctor_name = "Dr. X\r\nBcc: all@example.in".to_owned();
+    let contact = Contact {
+        name: Sensitive::new("Ravi\u{2028}\nMenon".to_owned()),
+        ..contact()
+    };
+    let letters = [
+        Letter::BookingConfirmed(&facts),
+        Letter::BookingRescheduled(&facts),
+        Letter::BookingCancelled(&facts),
+        Letter::Reminder(&facts),
+        Letter::RegistrationRepeated,
+    ];
+    for letter in letters {
+        let mail = render(&letter, &message(MessageKind::BookingConfirmed), &contact);
+        let subject = mail.subject.to_lowercase();
+        for word in [
+            "dr.", "ravi", "doctor", "ayurved", "consult", "medic", "patient", "video", "bams", "\n", "\r",
+        ] {
+            assert!(!subject.contains(word), "{subject}");
+        }
+        assert!(mail.body.expose().starts_with("Dear Ravi  Menon,\n"));
+        assert!(!mail.body.expose().contains("\nBcc"));
+        assert!(!format!("{mail:?}").contains("Ravi"), "a mail masks itself in logs");
+    }
+}
+
+#[test]
+fn a_failure_climbs_the_ladder_then_takes_the_slow_lane_then_stops() {
+    let longest = |bound: u64| bound - 1;
+    let mut message = message(MessageKind::BookingConfirmed);
+    let mut millis = Vec::new();
+    for attempts in 1..=8 {
+        message.attempts = attempts;
+        match after_failure(&message, FailureClass::Transient, at(NOW), longest) {
+            AfterFailure::RetryAt(retry) => millis.push(retry.as_millisecond() - at(NOW).as_millisecond()),
+            AfterFailure::GiveUp => panic!("too early"),
+        }
+    }
+    assert_eq!(millis, [500, 1_000, 2_000, 4_000, 8_000, 300_000, 300_000, 300_000]);
+    let soonest = after_failure(&message, FailureClass::Transient, at(NOW), |_| 0);
+    assert_eq!(soonest, AfterFailure::RetryAt(at(NOW) + SignedDuration::from_mins(2)));
+
+    let day = at(NOW) + SignedDuration::from_hours(24);
+    let late = day - SignedDuration::from_mins(6);
+    assert!(matches!(
+        after_failure(&message, FailureClass::Transient, late, longest),
+        AfterFailure::RetryAt(_)
+    ));
+    let too_late = day - SignedDuration::from_mins(5);
+    assert_eq!(
+        after_failure(&message, FailureClass::Transient, too_late, longest),
+        AfterFailure::GiveUp
+    );
+    assert_eq!(
+        after_failure(&message, FailureClass::Permanent, at(NOW), longest),
+        AfterFailure::GiveUp
+    );
+}
+
+#[test]
+fn a_reminder_is_tried_until_the_visit_starts() {
+    let message = message(MessageKind::Reminder1h);
+    assert_eq!(give_up_at(&message), at(START));
+    let retry = |now| {
+        after_failure(
+            &ScheduledMessage {
+                attempts: 9,
+                ..message.clone()
+            },
+            FailureClass::Transient,
+            at(now),
+            |_| 0,
+        )
+    };
+    assert_eq!(
+        retry("2026-08-03T04:57:59Z"),
+        AfterFailure::RetryAt(at("2026-08-03T04:59:59Z"))
+    );
+    assert_eq!(retry("2026-08-03T04:58:00Z"), AfterFailure::GiveUp);
+}

@@ -1,0 +1,91 @@
+//! What the domain needs from the world.
+
+use crate::{Contact, Mail, ScheduledMessage, SkipReason, VisitFacts};
+use amrutam_kernel::{AccountId, CommitError, ConsultationId, Effects, MessageId, PortError};
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+
+/// What became of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settled {
+    /// The mail server took it.
+    Sent {
+        /// When.
+        at: Timestamp,
+    },
+    /// It was not true any more.
+    Skipped {
+        /// Why.
+        reason: SkipReason,
+        /// When.
+        at: Timestamp,
+    },
+    /// It is due again.
+    RetryAt {
+        /// When.
+        at: Timestamp,
+        /// What went wrong, without personal data.
+        error: String,
+    },
+    /// It will not be tried again, and is kept for a person to look at.
+    GaveUp {
+        /// What went wrong, without personal data.
+        error: String,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// Where messages wait.
+#[async_trait]
+pub trait MessageStore: Send + Sync {
+    /// Adds the messages and commits the effects in one transaction. A message whose dedupe key is known is left out;
+    /// that is no error.
+    async fn plan(&self, messages: &[ScheduledMessage], effects: &Effects) -> Result<(), CommitError>;
+
+    /// Claims up to `limit` messages that are due at `now`, earliest first, skipping those another claim holds: nobody
+    /// else gets them until `now + lease`. Raises `attempts` of each, and gives the raised number. A message whose
+    /// lease ran out without being settled is due again.
+    async fn claim_due(
+        &self,
+        now: Timestamp,
+        lease: SignedDuration,
+        limit: u16,
+    ) -> Result<Vec<ScheduledMessage>, PortError>;
+
+    /// Notes what became of attempt number `attempt`. Says `false`, and notes nothing, when the message has been claimed
+    /// again since (its attempts differ) or is settled for good.
+    async fn settle(&self, id: MessageId, attempt: u32, settled: Settled) -> Result<bool, PortError>;
+}
+
+/// Reads visits, from the primary: the answer decides what is sent.
+#[async_trait]
+pub trait VisitReader: Send + Sync {
+    /// The visit as it is now.
+    async fn visit(&self, id: ConsultationId) -> Result<Option<VisitFacts>, PortError>;
+}
+
+/// Reads how people are reached.
+#[async_trait]
+pub trait Contacts: Send + Sync {
+    /// How this person is reached now; nothing when the account is gone.
+    async fn contact(&self, id: AccountId) -> Result<Option<Contact>, PortError>;
+}
+
+/// Why a mail was not taken. The reasons are for logs and the store: no address, no name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MailError {
+    /// The server is away, slow or busy, or its answer was lost: the mail may even have been taken.
+    #[error("the mail was not taken this time: {0}")]
+    Transient(String),
+    /// The server will not take this mail.
+    #[error("the mail is refused: {0}")]
+    Permanent(String),
+}
+
+/// Sends mails.
+#[async_trait]
+pub trait Mailer: Send + Sync {
+    /// Returns when the server has taken the mail, or has not: within [`SEND_BUDGET`](crate::use_cases::SEND_BUDGET).
+    async fn send(&self, mail: &Mail) -> Result<(), MailError>;
+}

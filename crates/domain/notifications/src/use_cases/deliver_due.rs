@@ -1,0 +1,139 @@
+//! What is due is sent.
+
+use super::Deps;
+use crate::{
+    ScheduledMessage, SkipReason,
+    model::{AfterFailure, Decision, FailureClass, after_failure, decide_at_send, render},
+    ports::{MailError, Settled},
+};
+use amrutam_kernel::PortError;
+use futures::{StreamExt, stream};
+use jiff::{SignedDuration, Timestamp};
+
+/// How many messages are under way at one time.
+pub const CONCURRENT_SENDS: u16 = 8;
+
+/// Bound on one message's two reads and one send. The mailer's own timeout is well below it.
+pub const SEND_BUDGET: SignedDuration = SignedDuration::from_secs(15);
+
+/// The lease of a claim of `limit` messages: what all of them take at worst, and one budget to spare.
+pub fn lease_for(limit: u16) -> SignedDuration {
+    let rounds = limit.div_ceil(CONCURRENT_SENDS).saturating_add(1);
+    SEND_BUDGET.saturating_mul(i32::from(rounds))
+}
+
+/// What became of one claim's messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DeliverySummary {
+    /// Claimed. When it equals the limit, more may be due.
+    pub claimed: usize,
+    /// Taken by the mail server.
+    pub sent: usize,
+    /// Not true any more.
+    pub skipped: usize,
+    /// To be tried again.
+    pub retried: usize,
+    /// Not to be tried again.
+    pub gave_up: usize,
+    /// Not settled, because the lease ran out or the store was away: claimed again when the lease is over.
+    pub unsettled: usize,
+}
+
+/// Claims up to `limit` due messages, decides on each from the current state, sends what is true, and notes the outcome.
+///
+/// Sent once; at most once more when the process dies between sending and settling, or the answer of the mail server or
+/// of the store is lost. Fails only when nothing could be claimed: what goes wrong with one message is that message's.
+pub async fn deliver_due(deps: Deps<'_>, limit: u16) -> Result<DeliverySummary, PortError> {
+    let now = deps.clock.now();
+    let lease = lease_for(limit);
+    let claimed = deps.messages.claim_due(now, lease, limit).await?;
+    let mut summary = DeliverySummary {
+        claimed: claimed.len(),
+        ..DeliverySummary::default()
+    };
+    // A send that could outlive its lease could meet the next claim's send of the same message.
+    let last_start = now
+        .checked_add(lease.saturating_sub(SEND_BUDGET))
+        .unwrap_or(Timestamp::MAX);
+
+    let mut outcomes = stream::iter(claimed)
+        .map(|message| deliver(deps, message, last_start))
+        .buffer_unordered(usize::from(CONCURRENT_SENDS));
+    while let Some(outcome) = outcomes.next().await {
+        let counter = match outcome {
+            Some(Settled::Sent { .. }) => &mut summary.sent,
+            Some(Settled::Skipped { .. }) => &mut summary.skipped,
+            Some(Settled::RetryAt { .. }) => &mut summary.retried,
+            Some(Settled::GaveUp { .. }) => &mut summary.gave_up,
+            None => &mut summary.unsettled,
+        };
+        *counter += 1;
+    }
+    Ok(summary)
+}
+
+/// What was noted about the message, if anything was.
+async fn deliver(deps: Deps<'_>, message: ScheduledMessage, last_start: Timestamp) -> Option<Settled> {
+    if deps.clock.now() > last_start {
+        return None;
+    }
+    let settled = attempt(deps, &message).await;
+    match deps
+        .messages
+        .settle(message.id, message.attempts, settled.clone())
+        .await
+    {
+        Ok(true) => Some(settled),
+        Ok(false) | Err(_) => None,
+    }
+}
+
+async fn attempt(deps: Deps<'_>, message: &ScheduledMessage) -> Settled {
+    let failed = |class, error| {
+        let now = deps.clock.now();
+        match after_failure(message, class, now, |bound| deps.ids.below(bound)) {
+            AfterFailure::RetryAt(at) => Settled::RetryAt { at, error },
+            AfterFailure::GiveUp => Settled::GaveUp { error, at: now },
+        }
+    };
+    match send(deps, message).await {
+        Ok(None) => Settled::Sent { at: deps.clock.now() },
+        Ok(Some(reason)) => Settled::Skipped {
+            reason,
+            at: deps.clock.now(),
+        },
+        Err(SendError::Port(error)) => failed(FailureClass::Transient, format!("{error}: {}", error.reason())),
+        Err(SendError::Mail(MailError::Transient(reason))) => failed(FailureClass::Transient, reason),
+        Err(SendError::Mail(MailError::Permanent(reason))) => failed(FailureClass::Permanent, reason),
+    }
+}
+
+enum SendError {
+    Port(PortError),
+    Mail(MailError),
+}
+
+/// Nothing when it was sent; else why it was not.
+async fn send(deps: Deps<'_>, message: &ScheduledMessage) -> Result<Option<SkipReason>, SendError> {
+    let visit = match message.consultation {
+        Some(id) => deps.visits.visit(id).await.map_err(SendError::Port)?,
+        None => None,
+    };
+    let letter = match decide_at_send(message, visit.as_ref(), deps.clock.now()) {
+        Decision::Send(letter) => letter,
+        Decision::Skip(reason) => return Ok(Some(reason)),
+    };
+    let Some(contact) = deps
+        .contacts
+        .contact(message.recipient)
+        .await
+        .map_err(SendError::Port)?
+    else {
+        return Ok(Some(SkipReason::RecipientGone));
+    };
+    deps.mailer
+        .send(&render(&letter, message, &contact))
+        .await
+        .map_err(SendError::Mail)?;
+    Ok(None)
+}

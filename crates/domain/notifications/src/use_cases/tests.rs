@@ -1,0 +1,432 @@
+use super::*;
+use crate::{
+    CONSULTATION_CONFIRMED, CONSUMER, Contact, Mail, MessageKind, PlanError, ScheduledMessage, SkipReason, VisitFacts,
+    VisitStatus,
+    model::tests::{FakeIds, NOW, START, at, contact, event, facts, visit_event},
+    ports::{MailError, Settled},
+};
+use amrutam_kernel::{AccountId, CommitError, ConsultationId, Dependency, Effects, InboxMark, MessageId, PortError};
+use async_trait::async_trait;
+use futures::executor::block_on;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+use std::{
+    collections::HashMap,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+struct Row {
+    message: ScheduledMessage,
+    not_before: Timestamp,
+    settled: Option<Settled>,
+}
+
+/// The world, small: what is planned, who can be reached, what the mail server says, and the time.
+struct World {
+    rows: Mutex<Vec<Row>>,
+    inbox: Mutex<Vec<Effects>>,
+    visit: Mutex<Result<Option<VisitFacts>, ()>>,
+    contact: Option<Contact>,
+    refuses: Mutex<HashMap<MessageId, MailError>>,
+    sent: Mutex<Vec<Mail>>,
+    under_way: AtomicUsize,
+    most_under_way: AtomicUsize,
+    now: Mutex<Timestamp>,
+    slow_claim: SignedDuration,
+    settle_fails: bool,
+    ids: FakeIds,
+}
+
+impl World {
+    fn new() -> Self {
+        Self {
+            rows: Mutex::default(),
+            inbox: Mutex::default(),
+            visit: Mutex::new(Ok(Some(facts(VisitStatus::Confirmed, at(START))))),
+            contact: Some(contact()),
+            refuses: Mutex::default(),
+            sent: Mutex::default(),
+            under_way: AtomicUsize::new(0),
+            most_under_way: AtomicUsize::new(0),
+            now: Mutex::new(at(NOW)),
+            slow_claim: SignedDuration::ZERO,
+            settle_fails: false,
+            ids: FakeIds::default(),
+        }
+    }
+
+    fn deps(&self) -> Deps<'_> {
+        Deps {
+            messages: self,
+            visits: self,
+            contacts: self,
+            mailer: self,
+            clock: self,
+            ids: &self.ids,
+        }
+    }
+
+    fn set_now(&self, text: &str) {
+        *self.now.lock().unwrap() = at(text);
+    }
+
+    fn plan_confirmation(&self) -> MessageId {
+        block_on(plan_messages(
+            self.deps(),
+            &visit_event(CONSULTATION_CONFIRMED, at(START), 1),
+        ))
+        .unwrap();
+        self.rows.lock().unwrap()[0].message.id
+    }
+
+    fn deliver(&self) -> DeliverySummary {
+        block_on(deliver_due(self.deps(), 100)).unwrap()
+    }
+
+    fn settled(&self, id: MessageId) -> Option<Settled> {
+        self.rows
+            .lock()
+            .unwrap()
+            .iter()
+            .find(|r| r.message.id == id)
+            .and_then(|r| r.settled.clone())
+    }
+}
+
+impl amrutam_kernel::Clock for World {
+    fn now(&self) -> Timestamp {
+        *self.now.lock().unwrap()
+    }
+}
+
+#[async_trait]
+impl crate::ports::MessageStore for World {
+    async fn plan(&self, messages: &[ScheduledMessage], effects: &Effects) -> Result<(), CommitError> {
+        let mut inbox = self.inbox.lock().unwrap();
+        if inbox.iter().any(|seen| seen.inbox == effects.inbox) {
+            return Err(CommitError::AlreadyHandled);
+        }
+        inbox.push(effects.clone());
+        let mut rows = self.rows.lock().unwrap();
+        for message in messages {
+            if rows.iter().all(|r| r.message.dedupe_key != message.dedupe_key) {
+                rows.push(Row {
+                    message: message.clone(),
+                    not_before: message.due_at,
+                    settled: None,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    async fn claim_due(
+        &self,
+        now: Timestamp,
+        lease: SignedDuration,
+        limit: u16,
+    ) -> Result<Vec<ScheduledMessage>, PortError> {
+        let mut claimed = Vec::new();
+        for row in self.rows.lock().unwrap().iter_mut() {
+            let open = matches!(row.settled, None | Some(Settled::RetryAt { .. }));
+            if open && row.not_before <= now && claimed.len() < usize::from(limit) {
+                row.message.attempts += 1;
+                row.not_before = now + lease;
+                claimed.push(row.message.clone());
+            }
+        }
+        *self.now.lock().unwrap() += self.slow_claim;
+        Ok(claimed)
+    }
+
+    async fn settle(&self, id: MessageId, attempt: u32, settled: Settled) -> Result<bool, PortError> {
+        if self.settle_fails {
+            return Err(PortError::unavailable(Dependency::Database, "away"));
+        }
+        let mut rows = self.rows.lock().unwrap();
+        let row = rows
+            .iter_mut()
+            .find(|r| r.message.id == id && r.message.attempts == attempt);
+        let Some(row) = row else { return Ok(false) };
+        if let Settled::RetryAt { at, .. } = &settled {
+            row.not_before = *at;
+        }
+        row.settled = Some(settled);
+        Ok(true)
+    }
+}
+
+#[async_trait]
+impl crate::ports::VisitReader for World {
+    async fn visit(&self, _: ConsultationId) -> Result<Option<VisitFacts>, PortError> {
+        self.visit
+            .lock()
+            .unwrap()
+            .clone()
+            .map_err(|()| PortError::unavailable(Dependency::Database, "away"))
+    }
+}
+
+#[async_trait]
+impl crate::ports::Contacts for World {
+    async fn contact(&self, _: AccountId) -> Result<Option<Contact>, PortError> {
+        Ok(self.contact.clone())
+    }
+}
+
+#[async_trait]
+impl crate::ports::Mailer for World {
+    async fn send(&self, mail: &Mail) -> Result<(), MailError> {
+        let under_way = self.under_way.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most_under_way.fetch_max(under_way, Ordering::SeqCst);
+        let mut turns = 3;
+        futures::future::poll_fn(|context| {
+            turns -= 1;
+            context.waker().wake_by_ref();
+            if turns == 0 {
+                std::task::Poll::Ready(())
+            } else {
+                std::task::Poll::Pending
+            }
+        })
+        .await;
+        self.under_way.fetch_sub(1, Ordering::SeqCst);
+        if let Some(error) = self.refuses.lock().unwrap().get(&mail.message) {
+            return Err(error.clone());
+        }
+        self.sent.lock().unwrap().push(mail.clone());
+        Ok(())
+    }
+}
+
+fn is_send<T: Send>(value: T) -> T {
+    value
+}
+
+#[test]
+fn the_use_cases_can_run_on_any_thread() {
+    let world = World::new();
+    drop(is_send(deliver_due(world.deps(), 1)));
+    drop(is_send(plan_messages(
+        world.deps(),
+        &visit_event(CONSULTATION_CONFIRMED, at(START), 1),
+    )));
+}
+
+#[test]
+fn a_redelivered_event_adds_nothing_and_every_event_is_marked() {
+    let world = World::new();
+    for _ in 0..2 {
+        world.plan_confirmation();
+    }
+    assert_eq!(world.rows.lock().unwrap().len(), 3);
+    block_on(plan_messages(world.deps(), &event("doctor.verified.v1", json!({}), 7))).unwrap();
+    let malformed = block_on(plan_messages(
+        world.deps(),
+        &event(CONSULTATION_CONFIRMED, json!({}), 8),
+    ));
+    assert!(matches!(malformed, Err(PlanError::Malformed(_))));
+    let marks: Vec<_> = world
+        .inbox
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|effects| effects.inbox.clone())
+        .collect();
+    let mark = |number| {
+        Some(InboxMark {
+            consumer: CONSUMER,
+            event: event("", json!({}), number).id,
+        })
+    };
+    assert_eq!(marks, [mark(1), mark(7)], "what was not handled is not marked");
+}
+
+#[test]
+fn each_message_goes_out_once_at_its_time() {
+    let world = World::new();
+    world.plan_confirmation();
+    let sent_at = |now| {
+        world.set_now(now);
+        (world.deliver().sent, world.deliver().claimed)
+    };
+    assert_eq!(sent_at(NOW), (1, 0));
+    assert_eq!(sent_at("2026-08-02T04:59:59Z"), (0, 0));
+    assert_eq!(sent_at("2026-08-02T05:00:00Z"), (1, 0));
+    assert_eq!(sent_at("2026-08-03T04:00:00Z"), (1, 0));
+    assert_eq!(world.sent.lock().unwrap().len(), 3);
+}
+
+#[test]
+fn a_cancelled_visit_is_not_reminded_of_and_nobody_writes_to_a_closed_account() {
+    let mut world = World::new();
+    let id = world.plan_confirmation();
+    *world.visit.lock().unwrap() = Ok(Some(facts(VisitStatus::Cancelled, at(START))));
+    assert_eq!(
+        world.deliver(),
+        DeliverySummary {
+            claimed: 1,
+            skipped: 1,
+            ..DeliverySummary::default()
+        }
+    );
+    assert_eq!(
+        world.settled(id),
+        Some(Settled::Skipped {
+            reason: SkipReason::NotConfirmed,
+            at: at(NOW)
+        })
+    );
+
+    *world.visit.lock().unwrap() = Ok(Some(facts(VisitStatus::Confirmed, at(START))));
+    world.contact = None;
+    world.set_now("2026-08-02T05:00:00Z");
+    assert_eq!(world.deliver().skipped, 1);
+    assert_eq!(world.sent.lock().unwrap().len(), 0);
+}
+
+#[test]
+fn a_busy_mail_server_is_tried_again_and_a_refusal_is_not() {
+    let world = World::new();
+    let id = world.plan_confirmation();
+    world
+        .refuses
+        .lock()
+        .unwrap()
+        .insert(id, MailError::Transient("busy".to_owned()));
+    assert_eq!(
+        world.deliver(),
+        DeliverySummary {
+            claimed: 1,
+            retried: 1,
+            ..DeliverySummary::default()
+        }
+    );
+    let retry_at = at(NOW) + SignedDuration::from_millis(500);
+    assert_eq!(
+        world.settled(id),
+        Some(Settled::RetryAt {
+            at: retry_at,
+            error: "busy".to_owned()
+        })
+    );
+
+    world.set_now("2026-08-01T05:00:00.499999Z");
+    assert_eq!(world.deliver().claimed, 0);
+    world.set_now("2026-08-01T05:00:00.5Z");
+    world
+        .refuses
+        .lock()
+        .unwrap()
+        .insert(id, MailError::Permanent("550".to_owned()));
+    assert_eq!(
+        world.deliver(),
+        DeliverySummary {
+            claimed: 1,
+            gave_up: 1,
+            ..DeliverySummary::default()
+        }
+    );
+    world.set_now("2026-08-01T20:00:00Z");
+    assert_eq!(world.deliver().claimed, 0);
+}
+
+#[test]
+fn an_outage_of_an_hour_delays_and_drops_nothing() {
+    let world = World::new();
+    let id = world.plan_confirmation();
+    world
+        .refuses
+        .lock()
+        .unwrap()
+        .insert(id, MailError::Transient("away".to_owned()));
+    let (back, mut attempts) = (at(NOW) + SignedDuration::from_hours(1), 0);
+    while world.sent.lock().unwrap().is_empty() {
+        if *world.now.lock().unwrap() >= back {
+            world.refuses.lock().unwrap().clear();
+        }
+        attempts += world.deliver().claimed;
+        *world.now.lock().unwrap() += SignedDuration::from_millis(500);
+        assert!(*world.now.lock().unwrap() < back + SignedDuration::from_mins(5) + SignedDuration::from_secs(1));
+    }
+    assert!((12..=40).contains(&attempts), "{attempts}");
+}
+
+#[test]
+fn a_read_that_fails_is_an_attempt_that_failed() {
+    let world = World::new();
+    let id = world.plan_confirmation();
+    *world.visit.lock().unwrap() = Err(());
+    assert_eq!(world.deliver().retried, 1);
+    assert!(
+        matches!(world.settled(id), Some(Settled::RetryAt { error, .. }) if error == "the database is unavailable: away")
+    );
+}
+
+#[test]
+fn an_unsettled_send_is_repeated_under_the_same_message_id() {
+    let mut world = World::new();
+    world.plan_confirmation();
+    world.settle_fails = true;
+    assert_eq!(
+        world.deliver(),
+        DeliverySummary {
+            claimed: 1,
+            unsettled: 1,
+            ..DeliverySummary::default()
+        }
+    );
+    world.settle_fails = false;
+    assert_eq!(world.deliver().claimed, 0, "the lease holds");
+    *world.now.lock().unwrap() += lease_for(100);
+    assert_eq!(world.deliver().sent, 1);
+    let sent = world.sent.lock().unwrap();
+    assert_eq!(sent[0].message_id("x"), sent[1].message_id("x"));
+}
+
+#[test]
+fn nothing_is_sent_that_could_outlive_its_lease() {
+    let mut world = World::new();
+    world.plan_confirmation();
+    world.slow_claim = lease_for(100) - SEND_BUDGET + SignedDuration::from_micros(1);
+    assert_eq!(
+        world.deliver(),
+        DeliverySummary {
+            claimed: 1,
+            unsettled: 1,
+            ..DeliverySummary::default()
+        }
+    );
+    assert_eq!(world.sent.lock().unwrap().len(), 0);
+}
+
+#[test]
+fn a_few_at_a_time() {
+    let world = World::new();
+    world.plan_confirmation();
+    {
+        let mut rows = world.rows.lock().unwrap();
+        let first = rows[0].message.clone();
+        for n in 0..40 {
+            let id = MessageId::from_uuid(uuid::Uuid::from_u64_pair(9, n));
+            let message = ScheduledMessage {
+                id,
+                kind: MessageKind::BookingConfirmed,
+                ..first.clone()
+            };
+            rows.push(Row {
+                message,
+                not_before: at(NOW),
+                settled: None,
+            });
+        }
+    }
+    assert_eq!(world.deliver().sent, 41);
+    assert_eq!(
+        world.most_under_way.load(Ordering::SeqCst),
+        usize::from(CONCURRENT_SENDS)
+    );
+}
