@@ -1,0 +1,224 @@
+//! What an operator can set.
+
+use bb8_redis::RedisConnectionManager;
+use serde::{Deserialize, Serialize, Serializer};
+use std::{collections::HashMap, fmt};
+use url::Url;
+
+const DEFAULT_PORT: u16 = 6379;
+
+/// The nodes and their bounds. Neither `Debug` nor `Serialize` shows more of a URL than scheme, host and port.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// One URL per independent node: `redis://[user:password@]host[:port][/db]`, or `rediss://` for TLS. An odd number
+    /// of them; with none, every lock is unavailable and bookings go on without.
+    #[serde(serialize_with = "shown_urls")]
+    pub urls: Vec<String>,
+    /// How long a lock lives when nobody releases it.
+    pub ttl_ms: u64,
+    /// How long an attempt may take before the booking goes on without a lock; also a node's time to answer.
+    pub deadline_ms: u64,
+    /// What every key begins with.
+    pub prefix: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            urls: Vec::new(),
+            ttl_ms: 5_000,
+            deadline_ms: 120,
+            prefix: "amrutam:lock:slot:".to_owned(),
+        }
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let urls: Vec<_> = self.urls.iter().map(|url| shown(url)).collect();
+        f.debug_struct("Settings")
+            .field("urls", &urls)
+            .field("ttl_ms", &self.ttl_ms)
+            .field("deadline_ms", &self.deadline_ms)
+            .field("prefix", &self.prefix)
+            .finish()
+    }
+}
+
+/// The settings can't be used; every problem, by field and without values.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the lock's settings can't be used: {}", .0.join("; "))]
+pub struct InvalidSettings(Vec<String>);
+
+impl InvalidSettings {
+    /// Each problem, starting with its field.
+    pub fn problems(&self) -> &[String] {
+        &self.0
+    }
+}
+
+impl Settings {
+    /// Finds every problem without touching the network.
+    ///
+    /// # Errors
+    /// When there is a problem.
+    pub fn validate(&self) -> Result<(), InvalidSettings> {
+        self.endpoints().map(drop)
+    }
+
+    pub(crate) fn endpoints(&self) -> Result<Vec<Endpoint>, InvalidSettings> {
+        let mut problems = Vec::new();
+        let mut endpoints = Vec::new();
+        let mut seen = HashMap::new();
+        for (index, text) in self.urls.iter().enumerate() {
+            match endpoint(text) {
+                Ok((address, endpoint)) => {
+                    if let Some(first) = seen.insert(address, index) {
+                        problems.push(format!("urls[{index}]: is the same node as urls[{first}]"));
+                    }
+                    endpoints.push(endpoint);
+                }
+                Err(problem) => problems.push(format!("urls[{index}]: {problem}")),
+            }
+        }
+        if !(1..=1_000).contains(&self.deadline_ms) {
+            problems.push("deadline_ms: must be from 1 to 1000".to_owned());
+        }
+        if !(1_000..=60_000).contains(&self.ttl_ms) {
+            problems.push("ttl_ms: must be from 1000 to 60000".to_owned());
+        } else if self.ttl_ms < self.deadline_ms.saturating_mul(2) {
+            problems.push("ttl_ms: must be at least twice deadline_ms".to_owned());
+        }
+        if self.prefix.is_empty() || !self.prefix.bytes().all(|byte| byte.is_ascii_graphic()) {
+            problems.push("prefix: must be visible ASCII, and some of it".to_owned());
+        }
+        if problems.is_empty() {
+            Ok(endpoints)
+        } else {
+            Err(InvalidSettings(problems))
+        }
+    }
+}
+
+/// Two ways to one node: the lock's and the ping's.
+pub(crate) struct Endpoint {
+    pub(crate) client: redis::Client,
+    pub(crate) pings: RedisConnectionManager,
+}
+
+/// Errors of the parsers are replaced: they may quote what they were given.
+fn endpoint(text: &str) -> Result<((String, u16), Endpoint), &'static str> {
+    let url = Url::parse(text).map_err(|_| "is not a URL")?;
+    if !matches!(url.scheme(), "redis" | "rediss") {
+        return Err("must begin with redis:// or rediss://");
+    }
+    let host = url
+        .host_str()
+        .filter(|host| !host.is_empty())
+        .ok_or("has no host")?
+        .to_ascii_lowercase();
+    let client = redis::Client::open(text).map_err(|_| "is not a Redis URL")?;
+    let pings = RedisConnectionManager::new(text).map_err(|_| "is not a Redis URL")?;
+    Ok(((host, url.port().unwrap_or(DEFAULT_PORT)), Endpoint { client, pings }))
+}
+
+fn shown(text: &str) -> String {
+    match Url::parse(text) {
+        Ok(url) if url.has_host() => {
+            let port = url.port().unwrap_or(DEFAULT_PORT);
+            format!("{}://{}:{port}", url.scheme(), url.host_str().unwrap_or_default())
+        }
+        _ => "(not a URL)".to_owned(),
+    }
+}
+
+fn shown_urls<S: Serializer>(urls: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(urls.iter().map(|url| shown(url)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(urls: &[&str]) -> Settings {
+        Settings {
+            urls: urls.iter().map(|&url| url.to_owned()).collect(),
+            ..Settings::default()
+        }
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_design() {
+        let settings: Settings = serde_json::from_str("{}").unwrap();
+        assert_eq!((settings.ttl_ms, settings.deadline_ms), (5_000, 120));
+        assert_eq!(settings.prefix, "amrutam:lock:slot:");
+        assert_eq!(
+            settings.validate(),
+            Ok(()),
+            "no node at all is a deployment without Redis"
+        );
+    }
+
+    #[test]
+    fn every_problem_is_named_at_once_and_without_the_value() {
+        let mut settings = with(&[
+            "redis://:canary@R1",
+            "redis://u:canary@r1:6379/2",
+            "http://canary",
+            "canary",
+            "redis:///0",
+        ]);
+        settings.deadline_ms = 0;
+        settings.ttl_ms = 10;
+        settings.prefix = "a b".to_owned();
+        let error = settings.validate().unwrap_err();
+        let fields: Vec<_> = error.problems().iter().map(|p| p.split(':').next().unwrap()).collect();
+        assert_eq!(
+            fields,
+            [
+                "urls[1]",
+                "urls[2]",
+                "urls[3]",
+                "urls[4]",
+                "deadline_ms",
+                "ttl_ms",
+                "prefix"
+            ]
+        );
+        assert!(!error.to_string().contains("canary"), "{error}");
+        assert!(
+            error.to_string().contains("urls[1]: is the same node as urls[0]"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_lock_outlives_the_attempt() {
+        let settings = Settings {
+            ttl_ms: 1_000,
+            deadline_ms: 501,
+            ..Settings::default()
+        };
+        assert_eq!(
+            settings.validate().unwrap_err().problems(),
+            ["ttl_ms: must be at least twice deadline_ms"]
+        );
+    }
+
+    #[test]
+    fn no_credential_is_shown() {
+        let settings = with(&[
+            "redis://canary-user:canary-word@r1:7000/0?x=canary",
+            "rediss://:canary@r2",
+            "canary",
+        ]);
+        for text in [format!("{settings:?}"), serde_json::to_string(&settings).unwrap()] {
+            assert!(!text.contains("canary"), "{text}");
+            assert!(
+                text.contains(r#"["redis://r1:7000","#) || text.contains(r#"["redis://r1:7000", "#),
+                "{text}"
+            );
+        }
+    }
+}
