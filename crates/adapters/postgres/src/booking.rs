@@ -1,0 +1,372 @@
+//! Consultations and slots: the booking's two round trips, and the reads.
+
+use crate::{
+    effects::{hex, to_json, unhex, verdict},
+    error::{Optional, unreadable},
+    functions,
+    pool::{Postgres, bounded},
+    rows::{BookableDoctorRow, CalendarRow, ConsultationRow, LiveVisitRow, SlotRow},
+    schema::{consultation_timeline, consultations, doctors, visit_reasons},
+};
+use amrutam_booking::{
+    model::{Consultation, ConsultationStatus, PatientCalendar, Slot, TimelineEntry},
+    ports::{
+        BookingSnapshot, ByStart, Changes, ConsultationFilter, ConsultationSnapshot, ConsultationStore, ConsultationView,
+        NewConsultation, Whose,
+    },
+};
+use amrutam_kernel::{
+    AccountId, CommitError, ConsultationId, EventId, Fingerprint, IdempotencyClaim, Page, PageRequest, PortError, Recorded,
+    SlotId, StoredAnswer,
+};
+use async_trait::async_trait;
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use jiff::{SignedDuration, Timestamp};
+use jiff_diesel::ToDiesel;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+#[derive(Debug, Deserialize)]
+struct RecordedRow {
+    fingerprint: String,
+    answer: StoredAnswer,
+}
+
+#[derive(Debug, Deserialize)]
+struct TargetRow {
+    slot: SlotRow,
+    occupant: Option<ConsultationRow>,
+}
+
+#[derive(Debug, Deserialize)]
+struct SnapshotRow {
+    recorded: Option<RecordedRow>,
+    slot: Option<SlotRow>,
+    doctor: Option<BookableDoctorRow>,
+    occupant: Option<ConsultationRow>,
+    calendar: Option<CalendarRow>,
+    #[serde(default)]
+    consultation: Option<ConsultationRow>,
+    #[serde(default)]
+    target: Option<TargetRow>,
+}
+
+impl RecordedRow {
+    fn against(self, claim: &IdempotencyClaim) -> Result<Recorded, PortError> {
+        let fingerprint = unhex(&self.fingerprint).ok_or_else(|| unreadable("fingerprint"))?;
+        let same = Fingerprint::from_bytes(fingerprint) == claim.fingerprint;
+        Ok(if same { Recorded::Same(self.answer) } else { Recorded::Other })
+    }
+}
+
+fn recorded(row: Option<RecordedRow>, claim: Option<&IdempotencyClaim>) -> Result<Option<Recorded>, PortError> {
+    match (row, claim) {
+        (Some(row), Some(claim)) => row.against(claim).map(Some),
+        _ => Ok(None),
+    }
+}
+
+fn calendar(row: Option<CalendarRow>) -> Result<PatientCalendar, PortError> {
+    row.unwrap_or_default().try_into()
+}
+
+fn occupant(row: Option<ConsultationRow>) -> Result<Option<Consultation>, PortError> {
+    row.map(Consultation::try_from).transpose()
+}
+
+#[async_trait]
+impl ConsultationStore for Postgres {
+    async fn booking_snapshot(
+        &self,
+        slot: SlotId,
+        patient: AccountId,
+        claim: Option<&IdempotencyClaim>,
+    ) -> Result<BookingSnapshot, PortError> {
+        let (caller, key) = claim_columns(claim);
+        let query = diesel::select(functions::booking_snapshot(slot.as_uuid(), patient.as_uuid(), caller, key));
+        let mut conn = self.connection().await?;
+        let result = bounded(conn.limit(), query.get_result::<Value>(conn.raw()?)).await;
+        let row: SnapshotRow = serde_json::from_value(conn.settle(result)?).map_err(unreadable)?;
+        Ok(BookingSnapshot {
+            recorded: recorded(row.recorded, claim)?,
+            slot: row.slot.map(Slot::try_from).transpose()?,
+            doctor: row.doctor.map(TryInto::try_into).transpose()?,
+            occupant: occupant(row.occupant)?,
+            calendar: calendar(row.calendar)?,
+        })
+    }
+
+    async fn consultation_snapshot(
+        &self,
+        id: ConsultationId,
+        target: Option<SlotId>,
+        claim: Option<&IdempotencyClaim>,
+    ) -> Result<Option<ConsultationSnapshot>, PortError> {
+        let (caller, key) = claim_columns(claim);
+        let target = target.map(|slot| slot.as_uuid());
+        let query = diesel::select(functions::consultation_snapshot(id.as_uuid(), target, caller, key));
+        let mut conn = self.connection().await?;
+        let result = bounded(conn.limit(), query.get_result::<Option<Value>>(conn.raw()?)).await;
+        let Some(value) = conn.settle(result)? else { return Ok(None) };
+        let row: SnapshotRow = serde_json::from_value(value).map_err(unreadable)?;
+        let (Some(consultation), Some(slot), Some(doctor)) = (row.consultation, row.slot, row.doctor) else {
+            return Err(unreadable("a consultation without its slot or practitioner"));
+        };
+        let target = row.target.map(|target| Ok::<_, PortError>((target.slot.try_into()?, occupant(target.occupant)?)));
+        Ok(Some(ConsultationSnapshot {
+            recorded: recorded(row.recorded, claim)?,
+            consultation: consultation.try_into()?,
+            slot: slot.try_into()?,
+            doctor: doctor.try_into()?,
+            target: target.transpose()?,
+            calendar: calendar(row.calendar)?,
+        }))
+    }
+
+    async fn commit(&self, changes: &Changes) -> Result<(), CommitError> {
+        let argument = changes_to_json(changes).map_err(|error| CommitError::Port(unreadable(error)))?;
+        let mut conn = self.connection().await.map_err(PortError::from)?;
+        let query = diesel::select(functions::commit_booking(argument));
+        let result = bounded(conn.limit(), query.get_result::<String>(conn.raw()?)).await;
+        verdict(&conn.settle(result)?)
+    }
+
+    async fn view(&self, id: ConsultationId) -> Result<Option<ConsultationView>, PortError> {
+        let query = views().filter(consultations::id.eq(id.as_uuid())).filter(in_partition_of(id));
+        let mut conn = self.connection().await?;
+        let result = bounded(conn.limit(), query.first::<ViewRow>(conn.raw()?)).await;
+        conn.settle(result.optional())?.map(view).transpose()
+    }
+
+    async fn sealed_reason(&self, id: ConsultationId) -> Result<Option<Vec<u8>>, PortError> {
+        let query = visit_reasons::table.find(id.as_uuid()).select(visit_reasons::sealed);
+        let mut conn = self.connection().await?;
+        let result = bounded(conn.limit(), query.first::<Vec<u8>>(conn.raw()?)).await;
+        Ok(conn.settle(result.optional())?)
+    }
+
+    async fn list(
+        &self,
+        filter: &ConsultationFilter,
+        page: PageRequest<ByStart<ConsultationId>>,
+    ) -> Result<Page<ConsultationView, ByStart<ConsultationId>>, PortError> {
+        let mut query = views().into_boxed();
+        query = match filter.whose {
+            Whose::Patient(patient) => query.filter(consultations::patient_id.eq(patient.as_uuid())),
+            Whose::Doctor(account) => query.filter(doctors::account_id.eq(account.as_uuid())),
+            Whose::Everybody => query,
+        };
+        let now = filter.now.to_diesel();
+        let pending = || consultations::status.eq(ConsultationStatus::Pending.as_str());
+        query = match filter.status {
+            Some(ConsultationStatus::Pending) => {
+                query.filter(pending()).filter(consultations::hold_expires_at.assume_not_null().gt(now))
+            }
+            Some(ConsultationStatus::Expired) => query.filter(
+                consultations::status
+                    .eq(ConsultationStatus::Expired.as_str())
+                    .or(pending().and(consultations::hold_expires_at.assume_not_null().le(now))),
+            ),
+            Some(status) => query.filter(consultations::status.eq(status.as_str())),
+            None => query,
+        };
+        if let Some(from) = filter.from {
+            query = query.filter(consultations::starts_at.ge(from.to_diesel()));
+        }
+        if let Some(to) = filter.to {
+            query = query.filter(consultations::starts_at.lt(to.to_diesel()));
+        }
+        if let Some((start, id)) = page.after {
+            let start = start.to_diesel();
+            query = query.filter(
+                consultations::starts_at
+                    .gt(start)
+                    .or(consultations::starts_at.eq(start).and(consultations::id.gt(id.as_uuid()))),
+            );
+        }
+        let query = query
+            .order((consultations::starts_at.asc(), consultations::id.asc()))
+            .limit(i64::from(page.limit.get()) + 1);
+        let mut conn = self.connection().await?;
+        let result = bounded(conn.limit(), query.load::<ViewRow>(conn.raw()?)).await;
+        let views = conn.settle(result)?.into_iter().map(view).collect::<Result<Vec<_>, _>>()?;
+        Ok(Page::cut(views, page.limit, |last| (last.consultation.range.start(), last.consultation.id)))
+    }
+
+    async fn timeline(&self, id: ConsultationId) -> Result<Vec<TimelineEntry>, PortError> {
+        let (born, next) = millisecond_of(id);
+        let query = consultation_timeline::table
+            .filter(consultation_timeline::consultation_id.eq(id.as_uuid()))
+            .filter(consultation_timeline::consultation_created_at.ge(born.to_diesel()))
+            .filter(consultation_timeline::consultation_created_at.lt(next.to_diesel()))
+            .order(consultation_timeline::version.asc())
+            .select(TimelineRow::as_select());
+        let mut conn = self.connection().await?;
+        let result = bounded(conn.limit(), query.load::<TimelineRow>(conn.raw()?)).await;
+        conn.settle(result)?.into_iter().map(|row| row.into_entry(id)).collect()
+    }
+
+    async fn expired_holds(&self, now: Timestamp, limit: u16) -> Result<Vec<ConsultationId>, PortError> {
+        let query = consultations::table
+            .filter(consultations::status.eq(ConsultationStatus::Pending.as_str()))
+            .filter(consultations::hold_expires_at.assume_not_null().le(now.to_diesel()))
+            .order(consultations::hold_expires_at.asc())
+            .limit(i64::from(limit))
+            .select(consultations::id);
+        let mut conn = self.connection().await?;
+        let result = bounded(conn.limit(), query.load::<Uuid>(conn.raw()?)).await;
+        Ok(conn.settle(result)?.into_iter().map(ConsultationId::from_uuid).collect())
+    }
+}
+
+fn claim_columns(claim: Option<&IdempotencyClaim>) -> (Option<Uuid>, Option<&str>) {
+    (claim.map(|claim| claim.caller.as_uuid()), claim.map(|claim| claim.key.as_str()))
+}
+
+fn changes_to_json(changes: &Changes) -> Result<Value, serde_json::Error> {
+    let slots = changes.slots.iter().map(|update| {
+        let slot = &update.0;
+        json!({
+            "id": slot.id,
+            "status": slot.status.as_str(),
+            "consultation_id": slot.consultation,
+            "held_until": slot.held_until,
+            "version": slot.version,
+        })
+    });
+    let calendars = changes.calendars.iter().map(|(patient, calendar)| {
+        let live: Vec<_> = calendar.live.iter().map(LiveVisitRow::from).collect();
+        json!({ "patient_id": patient, "version": calendar.version, "live": live })
+    });
+    let updated = changes.updated.iter().map(|(consultation, expected)| {
+        let mut row = serde_json::to_value(ConsultationRow::from(consultation))?;
+        extend(&mut row, "expected_version", json!(expected));
+        Ok(row)
+    });
+    Ok(json!({
+        "slots": slots.collect::<Vec<_>>(),
+        "calendars": calendars.collect::<Vec<_>>(),
+        "created": changes.created.iter().map(created_to_json).collect::<Result<Vec<_>, _>>()?,
+        "updated": updated.collect::<Result<Vec<_>, serde_json::Error>>()?,
+        "timeline": changes.timeline.iter().map(|entry| timeline_to_json(entry, changes)).collect::<Vec<_>>(),
+        "effects": to_json(&changes.effects)?,
+    }))
+}
+
+fn created_to_json(created: &NewConsultation) -> Result<Value, serde_json::Error> {
+    let mut row = serde_json::to_value(ConsultationRow::from(&created.consultation))?;
+    if let Some(sealed) = &created.sealed_reason {
+        extend(&mut row, "sealed_reason", json!(hex(sealed)));
+    }
+    Ok(row)
+}
+
+fn extend(row: &mut Value, key: &str, value: Value) {
+    if let Value::Object(fields) = row {
+        fields.insert(key.to_owned(), value);
+    }
+}
+
+fn timeline_to_json(entry: &TimelineEntry, changes: &Changes) -> Value {
+    // The timeline lies in its consultation's partition.
+    let created = changes.created.iter().map(|created| &created.consultation);
+    let known = created.chain(changes.updated.iter().map(|(consultation, _)| consultation));
+    let born = known.into_iter().find(|known| known.id == entry.consultation).map(|known| known.created_at);
+    json!({
+        "consultation_id": entry.consultation,
+        "consultation_created_at": born.unwrap_or_else(|| millisecond_of(entry.consultation).0),
+        "version": entry.version,
+        "at": entry.at,
+        "kind": entry.kind.as_str(),
+        "from_status": entry.from.map(ConsultationStatus::as_str),
+        "to_status": entry.to.as_str(),
+        "slot_id": entry.slot,
+        "actor": entry.actor,
+        "cause": entry.cause,
+        "event_id": entry.event,
+        "correlation_id": entry.correlation_id,
+    })
+}
+
+/// The millisecond in a UUIDv7: the bounds of `created_at`, which name the partition.
+fn millisecond_of(id: ConsultationId) -> (Timestamp, Timestamp) {
+    let (millis, _) = id.as_uuid().as_u64_pair();
+    let millis = i64::try_from(millis >> 16).unwrap_or(i64::MAX);
+    let born = Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MIN);
+    (born, born.checked_add(SignedDuration::from_millis(1)).unwrap_or(born))
+}
+
+type ById = diesel::dsl::And<
+    diesel::dsl::GtEq<consultations::created_at, jiff_diesel::Timestamp>,
+    diesel::dsl::Lt<consultations::created_at, jiff_diesel::Timestamp>,
+>;
+
+fn in_partition_of(id: ConsultationId) -> ById {
+    let (born, next) = millisecond_of(id);
+    consultations::created_at.ge(born.to_diesel()).and(consultations::created_at.lt(next.to_diesel()))
+}
+
+#[derive(Debug, Queryable, Selectable)]
+#[diesel(table_name = crate::schema::doctors)]
+struct ViewDoctorRow {
+    account_id: Uuid,
+    full_name: String,
+    council: String,
+    registration_number: String,
+    qualifications: Vec<String>,
+}
+
+type ViewRow = (ConsultationRow, ViewDoctorRow);
+
+#[diesel::dsl::auto_type]
+fn views() -> _ {
+    let row: diesel::dsl::AsSelect<(ConsultationRow, ViewDoctorRow), diesel::pg::Pg> = ViewRow::as_select();
+    consultations::table.inner_join(doctors::table).select(row)
+}
+
+fn view((row, doctor): ViewRow) -> Result<ConsultationView, PortError> {
+    Ok(ConsultationView {
+        consultation: row.try_into()?,
+        doctor_account: AccountId::from_uuid(doctor.account_id),
+        doctor_name: doctor.full_name,
+        doctor_council: doctor.council,
+        doctor_registration: doctor.registration_number,
+        doctor_qualifications: doctor.qualifications,
+    })
+}
+
+#[derive(Debug, Queryable, Selectable)]
+#[diesel(table_name = crate::schema::consultation_timeline)]
+struct TimelineRow {
+    version: i64,
+    #[diesel(deserialize_as = jiff_diesel::Timestamp)]
+    at: Timestamp,
+    kind: String,
+    from_status: Option<String>,
+    to_status: String,
+    slot_id: Uuid,
+    actor: String,
+    cause: String,
+    event_id: Uuid,
+    correlation_id: String,
+}
+
+impl TimelineRow {
+    fn into_entry(self, consultation: ConsultationId) -> Result<TimelineEntry, PortError> {
+        Ok(TimelineEntry {
+            consultation,
+            version: self.version,
+            at: self.at,
+            kind: self.kind.parse().map_err(unreadable)?,
+            from: self.from_status.as_deref().map(str::parse).transpose().map_err(unreadable)?,
+            to: self.to_status.parse().map_err(unreadable)?,
+            slot: SlotId::from_uuid(self.slot_id),
+            actor: self.actor,
+            cause: self.cause,
+            event: EventId::from_uuid(self.event_id),
+            correlation_id: self.correlation_id.parse().map_err(unreadable)?,
+        })
+    }
+}

@@ -1,0 +1,30 @@
+//! Every repository on PostgreSQL, through diesel.
+//!
+//! One type, [`Postgres`], implements the stores of all domains over one pool. What must be fast or atomic in one round
+//! trip is a SQL function of `migrations/`, declared in `functions`; the rest is diesel's query builder over `schema`.
+//! No transaction is open while anything but that database is awaited, and a connection whose work was cut short (a
+//! dropped request, a time-out) is closed rather than given back.
+#![deny(missing_docs)]
+
+mod accounts;
+mod availability;
+mod booking;
+mod directory;
+mod effects;
+mod error;
+mod functions;
+mod leader;
+mod ledger;
+mod messages;
+mod migrate;
+mod outbox;
+mod partitions;
+mod pool;
+mod rows;
+mod schema;
+mod upkeep;
+
+pub use leader::Leadership;
+pub use migrate::{MigrateError, migrate, revert_all};
+pub use outbox::{OutboxRow, OutboxState};
+pub use pool::{PoolStatus, Postgres, Settings};

@@ -1,0 +1,184 @@
+//! The tables that the query builder reads; kept by hand beside `migrations/`.
+
+diesel::table! {
+    accounts (id) {
+        id -> Uuid,
+        role -> Text,
+        email -> Text,
+        password_hash -> Text,
+        full_name -> Text,
+        phone -> Nullable<Text>,
+        date_of_birth -> Nullable<Date>,
+        sex -> Nullable<Text>,
+        time_zone -> Text,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    doctors (id) {
+        id -> Uuid,
+        account_id -> Uuid,
+        full_name -> Text,
+        system -> Text,
+        council -> Text,
+        registration_number -> Text,
+        registered_on -> Nullable<Date>,
+        valid_until -> Nullable<Date>,
+        qualifications -> Array<Text>,
+        specializations -> Array<Text>,
+        languages -> Array<Text>,
+        modes -> Array<Text>,
+        fee_amount -> BigInt,
+        fee_currency -> Text,
+        bio -> Text,
+        time_zone -> Text,
+        status -> Text,
+        version -> BigInt,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    availability (doctor_id) {
+        doctor_id -> Uuid,
+        version -> BigInt,
+        generated_until -> Date,
+    }
+}
+
+diesel::table! {
+    availability_rules (doctor_id, position) {
+        doctor_id -> Uuid,
+        position -> Integer,
+        weekday -> SmallInt,
+        start_time -> Time,
+        end_time -> Time,
+        slot_minutes -> Integer,
+        buffer_minutes -> Integer,
+        modes -> Array<Text>,
+        valid_from -> Nullable<Date>,
+        valid_until -> Nullable<Date>,
+    }
+}
+
+diesel::table! {
+    time_off (id) {
+        id -> Uuid,
+        doctor_id -> Uuid,
+        starts_at -> Timestamptz,
+        ends_at -> Timestamptz,
+        note -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    slots (id) {
+        id -> Uuid,
+        doctor_id -> Uuid,
+        starts_at -> Timestamptz,
+        ends_at -> Timestamptz,
+        modes -> Array<Text>,
+        status -> Text,
+        consultation_id -> Nullable<Uuid>,
+        held_until -> Nullable<Timestamptz>,
+        outside_rules -> Bool,
+        version -> BigInt,
+        withdrawn -> Bool,
+    }
+}
+
+diesel::table! {
+    consultations (id, created_at) {
+        id -> Uuid,
+        created_at -> Timestamptz,
+        patient_id -> Uuid,
+        doctor_id -> Uuid,
+        slot_id -> Uuid,
+        starts_at -> Timestamptz,
+        ends_at -> Timestamptz,
+        mode -> Text,
+        status -> Text,
+        fee_amount -> BigInt,
+        fee_currency -> Text,
+        hold_expires_at -> Nullable<Timestamptz>,
+        cancel_reason -> Nullable<Text>,
+        updated_at -> Timestamptz,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    consultation_timeline (consultation_id, version, consultation_created_at) {
+        consultation_id -> Uuid,
+        consultation_created_at -> Timestamptz,
+        version -> BigInt,
+        at -> Timestamptz,
+        kind -> Text,
+        from_status -> Nullable<Text>,
+        to_status -> Text,
+        slot_id -> Uuid,
+        actor -> Text,
+        cause -> Text,
+        event_id -> Uuid,
+        correlation_id -> Text,
+    }
+}
+
+diesel::table! {
+    phi.visit_reasons (consultation_id) {
+        consultation_id -> Uuid,
+        patient_id -> Uuid,
+        sealed -> Bytea,
+    }
+}
+
+diesel::table! {
+    idempotency_keys (caller_id, key) {
+        caller_id -> Uuid,
+        key -> Text,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    outbox (seq) {
+        seq -> BigInt,
+        event_id -> Uuid,
+        aggregate_id -> Uuid,
+        envelope -> Jsonb,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    inbox (consumer, event_id) {
+        consumer -> Text,
+        event_id -> Uuid,
+        handled_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    inbox_attempts (consumer, event_id) {
+        consumer -> Text,
+        event_id -> Uuid,
+        attempts -> Integer,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    scheduled_messages (id) {
+        id -> Uuid,
+        next_attempt_at -> Timestamptz,
+        attempts -> Integer,
+        status -> Text,
+        settled_at -> Nullable<Timestamptz>,
+        detail -> Nullable<Text>,
+    }
+}
+
+diesel::joinable!(consultations -> doctors (doctor_id));
+diesel::allow_tables_to_appear_in_same_query!(consultations, doctors, availability, slots);

@@ -1,0 +1,139 @@
+-- The other units of work, each one statement for its caller: no transaction is ever open while the application waits for
+-- anything else. Like commit_booking they store what the domain has decided, and compare versions.
+
+-- Stores an account, unless its address is taken: then by whom, and nothing is written.
+CREATE FUNCTION insert_account(account jsonb, effects jsonb) RETURNS uuid
+LANGUAGE plpgsql AS $$
+DECLARE
+  owner uuid;
+BEGIN
+  INSERT INTO accounts (id, role, email, password_hash, full_name, phone, date_of_birth, sex, time_zone, created_at)
+    SELECT id, role, email, password_hash, full_name, phone, date_of_birth, sex, time_zone, created_at
+    FROM jsonb_to_record(account) AS x (id uuid, role text, email text, password_hash text, full_name text, phone text,
+      date_of_birth date, sex text, time_zone text, created_at timestamptz)
+    ON CONFLICT (email) DO NOTHING;
+  IF NOT FOUND THEN
+    SELECT id INTO STRICT owner FROM accounts WHERE email = account ->> 'email';
+    RETURN owner;
+  END IF;
+  PERFORM commit_effects(effects);
+  RETURN NULL;
+END
+$$;
+
+-- Version 1 inserts, a later one updates the version before it.
+CREATE FUNCTION save_doctor(doctor jsonb, effects jsonb) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+  x doctors := jsonb_populate_record(NULL::doctors, doctor);
+BEGIN
+  IF x.version = 1 THEN
+    IF NOT EXISTS (SELECT FROM accounts WHERE id = x.account_id AND role = 'doctor') THEN
+      RETURN 'not_a_doctors_account';
+    END IF;
+    INSERT INTO doctors SELECT x.* ON CONFLICT DO NOTHING;
+    IF NOT FOUND THEN
+      IF EXISTS (SELECT FROM doctors WHERE account_id = x.account_id) THEN
+        RETURN 'account_has_profile';
+      END IF;
+      RETURN 'registration_taken';
+    END IF;
+  ELSE
+    UPDATE doctors d
+      SET full_name = x.full_name, system = x.system, registered_on = x.registered_on, valid_until = x.valid_until,
+          qualifications = x.qualifications, specializations = x.specializations, languages = x.languages, modes = x.modes,
+          fee_amount = x.fee_amount, fee_currency = x.fee_currency, bio = x.bio, time_zone = x.time_zone,
+          status = x.status, version = x.version, updated_at = x.updated_at
+      WHERE d.id = x.id AND d.version = x.version - 1;
+    IF NOT FOUND THEN
+      RETURN 'stale';
+    END IF;
+  END IF;
+  RETURN commit_effects(effects);
+END
+$$;
+
+-- Rules, absences and slots of one practitioner. The row in availability serializes its writers; a slot that has changed
+-- since the plan was made, or a new one that would overlap another, refuses the whole.
+CREATE FUNCTION commit_availability(changes jsonb) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+  doctor   uuid := (changes ->> 'doctor_id')::uuid;
+  expected bigint := (changes ->> 'expected_version')::bigint;
+  until    date := (changes ->> 'generated_until')::date;
+  affected int;
+BEGIN
+  IF expected = 0 THEN
+    INSERT INTO availability (doctor_id, version, generated_until) VALUES (doctor, 1, until) ON CONFLICT DO NOTHING;
+  ELSE
+    UPDATE availability SET version = version + 1, generated_until = greatest(generated_until, until)
+      WHERE doctor_id = doctor AND version = expected;
+  END IF;
+  IF NOT FOUND THEN
+    RETURN 'stale';
+  END IF;
+
+  IF jsonb_typeof(changes -> 'rules') = 'array' THEN
+    DELETE FROM availability_rules WHERE doctor_id = doctor;
+    INSERT INTO availability_rules (doctor_id, position, weekday, start_time, end_time, slot_minutes, buffer_minutes, modes,
+                                    valid_from, valid_until)
+      SELECT doctor, n, weekday, start_time, end_time, slot_minutes, buffer_minutes, modes, valid_from, valid_until
+      FROM ROWS FROM (jsonb_to_recordset(changes -> 'rules') AS (weekday smallint, start_time time, end_time time,
+        slot_minutes int, buffer_minutes int, modes text[], valid_from date, valid_until date)) WITH ORDINALITY
+        AS x (weekday, start_time, end_time, slot_minutes, buffer_minutes, modes, valid_from, valid_until, n);
+  END IF;
+  INSERT INTO time_off (id, doctor_id, starts_at, ends_at, note)
+    SELECT id, doctor, starts_at, ends_at, note
+    FROM jsonb_to_recordset(changes -> 'add_time_off') AS x (id uuid, starts_at timestamptz, ends_at timestamptz, note text);
+  DELETE FROM time_off WHERE doctor_id = doctor AND id = (changes ->> 'remove_time_off')::uuid;
+
+  UPDATE slots s SET status = 'withdrawn', version = s.version + 1
+    FROM jsonb_to_recordset(changes -> 'withdraw') AS x (id uuid, version bigint)
+    WHERE s.id = x.id AND s.version = x.version AND s.status = 'open';
+  GET DIAGNOSTICS affected = ROW_COUNT;
+  IF affected < jsonb_array_length(changes -> 'withdraw') THEN RAISE EXCEPTION 'amrutam:stale'; END IF;
+
+  UPDATE slots s SET outside_rules = x.outside, version = s.version + 1
+    FROM jsonb_to_recordset(changes -> 'mark') AS x (id uuid, version bigint, outside boolean)
+    WHERE s.id = x.id AND s.version = x.version;
+  GET DIAGNOSTICS affected = ROW_COUNT;
+  IF affected < jsonb_array_length(changes -> 'mark') THEN RAISE EXCEPTION 'amrutam:stale'; END IF;
+
+  INSERT INTO slots (id, doctor_id, starts_at, ends_at, modes, status, version)
+    SELECT id, doctor, starts_at, ends_at, modes, 'open', 1
+    FROM jsonb_to_recordset(changes -> 'create') AS x (id uuid, starts_at timestamptz, ends_at timestamptz, modes text[]);
+  RETURN commit_effects(changes -> 'effects');
+END
+$$;
+
+CREATE FUNCTION plan_messages(messages jsonb, effects jsonb) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+  verdict text := commit_effects(effects);
+BEGIN
+  IF verdict <> 'ok' THEN RETURN verdict; END IF;
+  INSERT INTO scheduled_messages (id, dedupe_key, kind, recipient_id, consultation_id, slot_starts_at, due_at,
+                                  next_attempt_at, correlation_id, trace_parent)
+    SELECT id, dedupe_key, kind, recipient_id, consultation_id, slot_starts_at, due_at, due_at, correlation_id, trace_parent
+    FROM jsonb_to_recordset(messages) AS x (id uuid, dedupe_key text, kind text, recipient_id uuid, consultation_id uuid,
+      slot_starts_at timestamptz, due_at timestamptz, correlation_id text, trace_parent text)
+    ON CONFLICT (dedupe_key) DO NOTHING;
+  RETURN 'ok';
+END
+$$;
+
+-- Leases due messages to one worker: until the lease ends, nobody else gets them.
+CREATE FUNCTION claim_due_messages(at timestamptz, lease_until timestamptz, most int) RETURNS jsonb
+LANGUAGE sql AS $$
+  WITH due AS (
+    SELECT id FROM scheduled_messages WHERE status = 'scheduled' AND next_attempt_at <= at
+      ORDER BY next_attempt_at LIMIT most FOR UPDATE SKIP LOCKED
+  ), claimed AS (
+    UPDATE scheduled_messages m SET attempts = m.attempts + 1, next_attempt_at = lease_until
+      FROM due WHERE m.id = due.id RETURNING m.*
+  )
+  SELECT coalesce(jsonb_agg(to_jsonb(claimed) ORDER BY due_at, id), '[]') FROM claimed
+$$;
+
+GRANT EXECUTE ON FUNCTION insert_account(jsonb, jsonb), save_doctor(jsonb, jsonb), commit_availability(jsonb),
+  plan_messages(jsonb, jsonb), claim_due_messages(timestamptz, timestamptz, int) TO amrutam_app;
