@@ -170,7 +170,7 @@ fn refuse_overlap(
 impl LiveVisit {
     /// A consultation's entry in its patient's calendar.
     pub fn of(consultation: &Consultation) -> Option<Self> {
-        consultation.status.is_live().then(|| Self {
+        consultation.status.is_live().then_some(Self {
             consultation: consultation.id,
             range: consultation.range,
             held_until: match consultation.status {

@@ -126,11 +126,12 @@ pub struct Slot {
 }
 
 impl Slot {
-    /// Whether a booking may take it at `now`: open, or held by a booking that ran out of time.
+    /// Whether a booking may take it at `now`: open, or held by a booking that ran out of time and still within the rules.
     pub fn is_claimable(&self, now: Timestamp) -> bool {
         match self.status {
             SlotStatus::Open => true,
-            SlotStatus::Booked => self.held_until.is_some_and(|until| until <= now),
+            // Outside the rules it is withdrawn when freed: nobody gets it from the hold's hand.
+            SlotStatus::Booked => !self.outside_rules && self.held_until.is_some_and(|until| until <= now),
             SlotStatus::Withdrawn => false,
         }
     }

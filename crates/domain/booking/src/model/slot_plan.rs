@@ -29,7 +29,12 @@ impl SlotPlan {
 pub fn plan_slots(existing: &[Slot], desired: &[DesiredSlot], now: Timestamp) -> SlotPlan {
     let mut plan = SlotPlan::default();
     let mut kept = Vec::new();
-    for slot in existing.iter().filter(|slot| slot.range.start() > now) {
+    for slot in existing {
+        if slot.range.start() <= now {
+            // Nothing becomes of it, but while it lasts no other slot can begin.
+            kept.push(slot.range);
+            continue;
+        }
         let position = desired.binary_search_by_key(&slot.range, |wanted| wanted.range).ok();
         let wanted = position.and_then(|at| desired.get(at));
         match slot.status {

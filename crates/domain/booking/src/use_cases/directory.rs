@@ -2,7 +2,7 @@
 
 use crate::{
     DirectoryError,
-    model::{BookingRules, Practitioner, PractitionerDetails, PractitionerStatus},
+    model::{BookingRules, InvalidPractitioner, Practitioner, PractitionerDetails, PractitionerStatus},
     ports::{DirectoryStore, ProfileInserted},
 };
 use amrutam_kernel::{
@@ -104,6 +104,12 @@ pub async fn update_profile(
     }
     let details = change(stored.details.clone());
     details.validate()?;
+    let registration = |details: &PractitionerDetails| (details.council.clone(), details.registration_number.clone());
+    if registration(&details) != registration(&stored.details) {
+        // What was verified stays what it was: another registration is another application.
+        let problem = "the council and number that were verified can't be changed";
+        return Err(InvalidPractitioner { field: "registration_number", problem }.into());
+    }
     save(deps, context, "doctor.update", Practitioner { details, ..stored }).await
 }
 

@@ -1,0 +1,102 @@
+//! `amrutamctl`: what operators do that has no place in the API.
+
+mod accounts;
+mod seed;
+mod settings;
+
+use amrutam_kernel::{Clock, IdSource};
+use clap::{Parser, Subcommand};
+use settings::Settings;
+use std::{error::Error, path::PathBuf, process::ExitCode};
+
+/// The operator's command line of Amrutam.
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Bring the schema up to date (as the owner: AMRUTAM__DATABASE__ADMIN_URL).
+    Migrate,
+    /// Keys for tokens and sealed values.
+    #[command(subcommand)]
+    Keys(Keys),
+    /// Administrators.
+    #[command(subcommand)]
+    Admin(Admin),
+    /// Fill an empty database with practitioners, patients and visits for demonstration. Refused in production.
+    Seed {
+        /// Where the demo log-ins are written, and read from when the database has been filled before.
+        #[arg(long)]
+        env_file: PathBuf,
+    },
+}
+
+#[derive(Subcommand)]
+enum Keys {
+    /// Make a signing key and a sealing key.
+    Generate {
+        /// The key directory.
+        #[arg(long)]
+        dir: PathBuf,
+        /// The keys' id; the newest by name is used first. Today's date unless given.
+        #[arg(long)]
+        kid: Option<String>,
+    },
+}
+
+#[derive(Subcommand)]
+enum Admin {
+    /// Make an administrator's account. The password is read from standard input.
+    Create {
+        /// Their address.
+        #[arg(long)]
+        email: String,
+        /// Their name.
+        #[arg(long)]
+        name: String,
+    },
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Args::parse().command).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            let mut source = error.source();
+            while let Some(cause) = source {
+                eprintln!("  because: {cause}");
+                source = cause.source();
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<(), Box<dyn Error>> {
+    match command {
+        Command::Migrate => {
+            let settings = Settings::load()?;
+            let ran = amrutam_postgres::migrate(settings.database.admin_url()).await?;
+            for migration in &ran {
+                println!("ran {migration}");
+            }
+            println!("the schema is up to date ({} migrations ran)", ran.len());
+        }
+        Command::Keys(Keys::Generate { dir, kid }) => {
+            let (clock, ids) = (amrutam_crypto::SystemClock, amrutam_crypto::SystemIds);
+            let today = clock.now().strftime("%Y-%m-%d").to_string();
+            // A second pair on one day sorts after the first.
+            let kid = kid.unwrap_or_else(|| format!("{today}-{:x}", ids.uuid_v7(clock.now()).as_u64_pair().0 >> 16));
+            let made = amrutam_crypto::generate_keys(&dir, &kid)?;
+            println!("made {} and {}", made.token_key.display(), made.sealing_key.display());
+        }
+        Command::Admin(Admin::Create { email, name }) => accounts::create_admin(&Settings::load()?, &email, &name).await?,
+        Command::Seed { env_file } => seed::run(&Settings::load()?, &env_file).await?,
+    }
+    Ok(())
+}

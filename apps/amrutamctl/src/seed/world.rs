@@ -1,0 +1,120 @@
+//! The stores, the clock that can stand in the past, and the parts of a booking that seeding does not need.
+
+use crate::settings::Settings;
+use amrutam_booking::{
+    model::{BookingRules, PaymentsMode},
+    ports::{LockOutcome, SlotLocks},
+    use_cases::{AvailabilityDeps, Deps, DirectoryDeps},
+};
+use amrutam_crypto::{AesGcmSealer, Argon2Hasher, HasherSettings, SystemClock, SystemIds, TokioPause};
+use amrutam_identity::{model::EmailAddress, ports::AccountStore};
+use amrutam_kernel::{AccountId, Actor, Clock, Context, CorrelationId, IdSource, Role, SlotId};
+use amrutam_postgres::Postgres;
+use async_trait::async_trait;
+use jiff::{Timestamp, tz::TimeZone};
+use std::{
+    error::Error,
+    sync::{Mutex, PoisonError},
+};
+
+/// A clock that is set by hand until it follows the system's.
+pub(crate) struct SeedClock {
+    set: Mutex<Option<Timestamp>>,
+}
+
+impl SeedClock {
+    pub(crate) fn set(&self, at: Timestamp) {
+        *self.set.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
+    }
+
+    pub(crate) fn follow_system(&self) {
+        *self.set.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+impl Clock for SeedClock {
+    fn now(&self) -> Timestamp {
+        self.set.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or_else(|| SystemClock.now())
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) postgres: Postgres,
+    pub(crate) hasher: Argon2Hasher,
+    pub(crate) clock: SeedClock,
+    pub(crate) ids: SystemIds,
+    pub(crate) rules: BookingRules,
+    sealer: AesGcmSealer,
+}
+
+impl World {
+    pub(crate) fn connect(settings: &Settings) -> Result<Self, Box<dyn Error>> {
+        let key_dir = settings.tokens.key_dir.as_ref().ok_or("seeding needs AMRUTAM__TOKENS__KEY_DIR")?;
+        Ok(Self {
+            postgres: Postgres::connect(&settings.database.pool())?,
+            hasher: Argon2Hasher::new(HasherSettings::default())?,
+            clock: SeedClock { set: Mutex::new(None) },
+            ids: SystemIds,
+            rules: BookingRules::v1(TimeZone::get("Asia/Kolkata")?),
+            sealer: AesGcmSealer::load(key_dir)?,
+        })
+    }
+
+    pub(crate) async fn account_exists(&self, email: &str) -> Result<bool, Box<dyn Error>> {
+        Ok(self.postgres.by_email(&email.parse::<EmailAddress>()?).await?.is_some())
+    }
+
+    pub(crate) fn acting(&self, id: AccountId, role: Role) -> Context {
+        Context {
+            actor: Actor::Account { id, role },
+            correlation_id: CorrelationId::from(self.ids.uuid_v7(self.clock.now())),
+            trace_parent: None,
+        }
+    }
+
+    pub(crate) fn identity(&self) -> amrutam_identity::use_cases::Deps<'_> {
+        amrutam_identity::use_cases::Deps {
+            accounts: &self.postgres,
+            hasher: &self.hasher,
+            clock: &self.clock,
+            ids: &self.ids,
+        }
+    }
+
+    pub(crate) fn directory(&self) -> DirectoryDeps<'_> {
+        DirectoryDeps { store: &self.postgres, clock: &self.clock, ids: &self.ids, rules: &self.rules }
+    }
+
+    pub(crate) fn availability(&self) -> AvailabilityDeps<'_> {
+        AvailabilityDeps {
+            store: &self.postgres,
+            clock: &self.clock,
+            ids: &self.ids,
+            pause: &TokioPause,
+            rules: &self.rules,
+        }
+    }
+
+    pub(crate) fn booking(&self) -> Deps<'_> {
+        Deps {
+            store: &self.postgres,
+            locks: &AloneHere,
+            sealer: &self.sealer,
+            clock: &self.clock,
+            ids: &self.ids,
+            pause: &TokioPause,
+            rules: &self.rules,
+            payments: PaymentsMode::None,
+        }
+    }
+}
+
+/// One booking at a time: there is no herd to spare the database.
+struct AloneHere;
+
+#[async_trait]
+impl SlotLocks for AloneHere {
+    async fn try_lock(&self, _: SlotId) -> LockOutcome {
+        LockOutcome::Unavailable
+    }
+}

@@ -1,0 +1,36 @@
+//! What an operator watches: how far behind the outbox, the queues and the messages are.
+
+use crate::worker::{World, rest};
+use amrutam_kernel::{Clock, PortError};
+use metrics::gauge;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+const EVERY: Duration = Duration::from_secs(5);
+
+pub(crate) async fn run(world: World, stop: CancellationToken) {
+    while rest(&stop, EVERY).await {
+        let pool = world.postgres.pool_status();
+        gauge!("amrutam_db_pool_size").set(pool.size as f64);
+        gauge!("amrutam_db_pool_available").set(pool.available as f64);
+        gauge!("amrutam_db_pool_waiting").set(pool.waiting as f64);
+        if let Err(error) = database(&world).await {
+            tracing::debug!(%error, reason = error.reason(), "no figures from the database");
+        }
+        if let Err(error) = world.publisher.queue_depths().await {
+            tracing::debug!(%error, reason = error.reason(), "no figures from the broker");
+        }
+    }
+}
+
+async fn database(world: &World) -> Result<(), PortError> {
+    let now = world.clock.now();
+    let outbox = world.postgres.outbox_state().await?;
+    gauge!("amrutam_outbox_depth").set(outbox.depth as f64);
+    let age = outbox.oldest.map_or(0.0, |oldest| now.duration_since(oldest).as_secs_f64().max(0.0));
+    gauge!("amrutam_outbox_oldest_seconds").set(age);
+    gauge!("amrutam_messages_due").set(world.postgres.due_messages(now).await? as f64);
+    let runway = world.postgres.partition_runway_days(world.rules.business_day(now)).await?;
+    gauge!("amrutam_partition_runway_days").set(f64::from(runway));
+    Ok(())
+}

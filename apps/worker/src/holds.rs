@@ -1,0 +1,62 @@
+//! The sweeper of run-out holds.
+
+use crate::worker::{World, rest};
+use amrutam_booking::{
+    model::PaymentsMode,
+    ports::{LockOutcome, SlotLocks},
+    use_cases::{Deps, expire_holds},
+};
+use amrutam_crypto::TokioPause;
+use amrutam_kernel::{Actor, Context, CorrelationId, IdSource, Clock, PortError, SealError, SealPlace, Sealer, SlotId, Dependency};
+use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
+
+const BATCH: u16 = 100;
+
+pub(crate) async fn run(world: World, stop: CancellationToken) {
+    while rest(&stop, world.sweep).await {
+        let deps = Deps {
+            store: &world.postgres,
+            locks: &NoLocks,
+            sealer: &NoSealer,
+            clock: &world.clock,
+            ids: &world.ids,
+            pause: &TokioPause,
+            rules: &world.rules,
+            payments: PaymentsMode::Required,
+        };
+        match expire_holds(deps, &system_context(&world, "hold-sweeper"), BATCH).await {
+            Ok(0) => {}
+            Ok(expired) => tracing::info!(expired, "holds expired"),
+            Err(error) => tracing::warn!(%error, reason = error.reason(), "holds could not be swept"),
+        }
+    }
+}
+
+/// One run of a part of the system, as a flow of its own.
+pub(crate) fn system_context(world: &World, name: &'static str) -> Context {
+    let correlation_id = CorrelationId::from(world.ids.uuid_v7(world.clock.now()));
+    Context { actor: Actor::System(name), correlation_id, trace_parent: None }
+}
+
+/// The sweeper books nothing, so it filters nothing.
+struct NoLocks;
+
+#[async_trait]
+impl SlotLocks for NoLocks {
+    async fn try_lock(&self, _: SlotId) -> LockOutcome {
+        LockOutcome::Unavailable
+    }
+}
+
+/// The sweeper reads and writes nothing sealed, and is not given the keys.
+struct NoSealer;
+
+impl Sealer for NoSealer {
+    fn seal(&self, _: &SealPlace<'_>, _: &[u8]) -> Result<Vec<u8>, PortError> {
+        Err(PortError::defect(Dependency::Database, "the worker seals nothing"))
+    }
+    fn open(&self, _: &SealPlace<'_>, _: &[u8]) -> Result<Vec<u8>, SealError> {
+        Err(SealError::UnknownKey)
+    }
+}

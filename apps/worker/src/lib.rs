@@ -1,0 +1,24 @@
+//! The worker: publishes what the outbox holds, consumes events, sends messages, and keeps house.
+//!
+//! Any number run side by side. The relay and the housekeeping are led by one at a time, by an advisory lock; consumers
+//! and the mail run compete for messages; everything they do is safe to do twice.
+#![deny(missing_docs)]
+
+mod delivery;
+mod gauges;
+mod holds;
+mod http;
+mod housekeeping;
+mod notifications;
+mod relay;
+mod settings;
+mod worker;
+
+pub use settings::Settings;
+pub use worker::{BuildError, Worker};
+
+/// The jobs of which one worker at a time is the leader; the numbers are the advisory locks' keys.
+mod leaders {
+    pub(crate) const RELAY: i64 = 0x616d_7274_0001;
+    pub(crate) const HOUSEKEEPING: i64 = 0x616d_7274_0002;
+}

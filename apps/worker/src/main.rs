@@ -1,0 +1,53 @@
+//! `amrutam-worker`: reads settings, builds the worker, runs it until it is told to stop.
+
+use amrutam_worker::{Settings, Worker};
+use clap::Parser;
+use std::{error::Error, path::PathBuf, process::ExitCode};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// The worker of Amrutam.
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    /// A TOML file under the environment's settings.
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// Print the settings, secrets masked, and stop.
+    #[arg(long)]
+    print_config: bool,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Args::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: Args) -> Result<(), Box<dyn Error>> {
+    let settings: Settings = amrutam_settings::load(args.config.as_deref())?;
+    if args.print_config {
+        println!("{}", settings.printable());
+        return Ok(());
+    }
+    rustls::crypto::ring::default_provider().install_default().map_err(|_| "another TLS provider is installed")?;
+    let telemetry = amrutam_telemetry::init("amrutam-worker", &settings.telemetry)?;
+    let stop = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let told = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+        told.cancel();
+    });
+    Worker::build(settings, telemetry.clone())?.run(stop).await;
+    telemetry.shutdown().await;
+    Ok(())
+}

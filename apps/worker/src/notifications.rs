@@ -1,0 +1,57 @@
+//! The consumer that turns events into messages.
+
+use crate::worker::World;
+use amrutam_kernel::{CommitError, EventEnvelope, EventHandler, Handled, HandlerError};
+use amrutam_notifications::{
+    CONSUMER, PlanError,
+    use_cases::{Deps, plan_messages},
+};
+use async_trait::async_trait;
+
+pub(crate) struct Notifications {
+    world: World,
+}
+
+impl Notifications {
+    pub(crate) const NAME: &'static str = CONSUMER;
+    /// Every event has a queue: an unroutable one would be refused.
+    pub(crate) const BINDINGS: &'static [&'static str] = &["consultation.#", "account.#"];
+
+    pub(crate) fn new(world: World) -> Self {
+        Self { world }
+    }
+}
+
+pub(crate) fn deps(world: &World) -> Deps<'_> {
+    Deps {
+        messages: &world.postgres,
+        visits: &world.postgres,
+        contacts: &world.postgres,
+        mailer: world.mailer.as_ref(),
+        clock: &world.clock,
+        ids: &world.ids,
+    }
+}
+
+#[async_trait]
+impl EventHandler for Notifications {
+    fn consumer(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn bindings(&self) -> &'static [&'static str] {
+        Self::BINDINGS
+    }
+
+    async fn handle(&self, event: EventEnvelope) -> Result<Handled, HandlerError> {
+        match plan_messages(deps(&self.world), &event).await {
+            Ok(()) => {
+                tracing::info!(event_id = %event.id, event_type = %event.event_type, "event handled");
+                Ok(Handled::Applied)
+            }
+            Err(PlanError::Malformed(error)) => Err(HandlerError::Permanent(format!("{error}: {}", error.source))),
+            Err(PlanError::Commit(CommitError::Port(error))) => Err(error.into()),
+            Err(PlanError::Commit(error)) => Err(HandlerError::Retry(error.to_string())),
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The worker's settings. The environment may hold the api's sections as well; they are passed over.
+
+use amrutam_gateways::SmtpSettings;
+use amrutam_settings::{Problems, SecretUrl, Validate};
+use amrutam_telemetry::TelemetrySettings;
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+
+/// Everything the worker can be told.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Settings {
+    /// Its own listener and pace.
+    pub worker: WorkerSettings,
+    /// PostgreSQL.
+    pub database: amrutam_postgres::Settings,
+    /// RabbitMQ.
+    pub amqp: amrutam_rabbitmq::Settings,
+    /// The way out for mail.
+    pub mail: MailSettings,
+    /// Logs, traces.
+    #[serde(default)]
+    pub telemetry: TelemetrySettings,
+    /// The business's own calendar.
+    #[serde(default)]
+    pub business: BusinessSettings,
+}
+
+/// Section `worker`.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkerSettings {
+    /// Where `/healthz`, `/readyz` and `/metrics` are served: an internal address.
+    pub listen: SocketAddr,
+    /// How long the relay and the mail run rest when there is nothing to do, in milliseconds.
+    #[serde(default = "default_idle_ms")]
+    pub idle_ms: u64,
+    /// How often run-out holds are swept, in milliseconds.
+    #[serde(default = "default_sweep_ms")]
+    pub sweep_ms: u64,
+}
+
+fn default_idle_ms() -> u64 {
+    100
+}
+fn default_sweep_ms() -> u64 {
+    5_000
+}
+
+/// Section `mail`.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct MailSettings {
+    /// `smtp://host:port`, `smtps://user:password@host`.
+    pub smtp_url: SecretUrl,
+    /// The sender.
+    #[serde(default = "default_from")]
+    pub from: String,
+    /// What follows the `@` in a `Message-ID`.
+    #[serde(default = "default_domain")]
+    pub message_id_domain: String,
+    /// Bound on one mail, in milliseconds.
+    #[serde(default = "default_timeout_ms")]
+    pub timeout_ms: u64,
+}
+
+fn default_from() -> String {
+    "Amrutam <no-reply@amrutam.example>".to_owned()
+}
+fn default_domain() -> String {
+    "amrutam.example".to_owned()
+}
+fn default_timeout_ms() -> u64 {
+    5_000
+}
+
+impl From<&MailSettings> for SmtpSettings {
+    fn from(settings: &MailSettings) -> Self {
+        Self {
+            smtp_url: settings.smtp_url.expose().to_owned(),
+            from: settings.from.clone(),
+            timeout_ms: settings.timeout_ms,
+            message_id_domain: settings.message_id_domain.clone(),
+        }
+    }
+}
+
+/// Section `business`.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct BusinessSettings {
+    /// The zone whose days are business days.
+    pub time_zone: String,
+}
+
+impl Default for BusinessSettings {
+    fn default() -> Self {
+        Self { time_zone: "Asia/Kolkata".to_owned() }
+    }
+}
+
+impl Settings {
+    /// For `--print-config`: secrets masked.
+    pub fn printable(&self) -> String {
+        amrutam_settings::printable(&serde_json::json!({
+            "worker": self.worker,
+            "database": self.database,
+            "amqp": self.amqp,
+            "mail": self.mail,
+            "telemetry": self.telemetry,
+            "business": self.business,
+        }))
+    }
+}
+
+impl Validate for Settings {
+    fn validate(&self, problems: &mut Problems) {
+        problems.within("worker", &self.worker);
+        problems.within("database", &self.database);
+        problems.within("amqp", &self.amqp);
+        problems.within("telemetry", &self.telemetry);
+        let zone = jiff::tz::TimeZone::get(&self.business.time_zone).is_ok();
+        problems.check(zone, "business.time_zone", "an IANA zone such as Asia/Kolkata");
+    }
+}
+
+impl Validate for WorkerSettings {
+    fn validate(&self, problems: &mut Problems) {
+        problems.check((10..=10_000).contains(&self.idle_ms), "idle_ms", "10 to 10000 milliseconds");
+        problems.check((100..=600_000).contains(&self.sweep_ms), "sweep_ms", "100 to 600000 milliseconds");
+    }
+}

@@ -1,0 +1,122 @@
+//! Wiring: the parts of the worker, started together and stopped together.
+
+use crate::{Settings, delivery, gauges, holds, http, housekeeping, notifications::Notifications, relay};
+use amrutam_booking::model::BookingRules;
+use amrutam_crypto::{SystemClock, SystemIds};
+use amrutam_gateways::{InvalidSmtpSettings, SmtpMailer, SmtpSettings};
+use amrutam_kernel::{EventHandler, PortError};
+use amrutam_postgres::Postgres;
+use amrutam_rabbitmq::{ConsumerSpec, Consumers, Parts, Publisher};
+use amrutam_telemetry::Telemetry;
+use jiff::tz::TimeZone;
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// What every part of the worker works with.
+#[derive(Clone)]
+pub(crate) struct World {
+    pub(crate) postgres: Postgres,
+    pub(crate) publisher: Publisher,
+    pub(crate) mailer: Arc<SmtpMailer>,
+    pub(crate) rules: Arc<BookingRules>,
+    pub(crate) clock: SystemClock,
+    pub(crate) ids: SystemIds,
+    pub(crate) idle: Duration,
+    pub(crate) sweep: Duration,
+}
+
+/// Why the worker can't be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// A setting that no check caught.
+    #[error("the database settings can't be used: {0}")]
+    Database(#[from] PortError),
+    /// The mail section.
+    #[error("the mail settings can't be used: {0}")]
+    Mail(#[from] InvalidSmtpSettings),
+    /// The business zone.
+    #[error("the business time zone is unknown")]
+    Zone(#[from] jiff::Error),
+    /// The address is taken.
+    #[error("can't listen on {address}")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// A worker that is ready to run.
+pub struct Worker {
+    world: World,
+    settings: Settings,
+    telemetry: Telemetry,
+    listener: std::net::TcpListener,
+}
+
+impl Worker {
+    /// Binds its listener and prepares its connections; none of the servers needs to be up. Inside a tokio runtime.
+    pub fn build(settings: Settings, telemetry: Telemetry) -> Result<Self, BuildError> {
+        let address = settings.worker.listen;
+        let listener =
+            std::net::TcpListener::bind(address).map_err(|source| BuildError::Listen { address, source })?;
+        let ids = SystemIds;
+        let consumers = vec![ConsumerSpec { name: Notifications::NAME, bindings: Notifications::BINDINGS }];
+        let world = World {
+            postgres: Postgres::connect(&settings.database)?,
+            publisher: Publisher::start(&settings.amqp, consumers, Arc::new(ids)),
+            mailer: Arc::new(SmtpMailer::new(&SmtpSettings::from(&settings.mail))?),
+            rules: Arc::new(BookingRules::v1(TimeZone::get(&settings.business.time_zone)?)),
+            clock: SystemClock,
+            ids,
+            idle: Duration::from_millis(settings.worker.idle_ms),
+            sweep: Duration::from_millis(settings.worker.sweep_ms),
+        };
+        Ok(Self { world, settings, telemetry, listener })
+    }
+
+    /// Where `/metrics` is served.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Runs until `stop`, then finishes what is under way.
+    pub async fn run(self, stop: CancellationToken) {
+        let Self { world, settings, telemetry, listener } = self;
+        let handlers: Vec<Arc<dyn EventHandler>> = vec![Arc::new(Notifications::new(world.clone()))];
+        let parts = Parts {
+            publisher: world.publisher.clone(),
+            ledger: Arc::new(world.postgres.clone()),
+            clock: Arc::new(world.clock),
+            ids: Arc::new(world.ids),
+        };
+        let consumers = Consumers::start(&settings.amqp, handlers, &parts, &stop);
+        let tasks = TaskTracker::new();
+        tasks.spawn(relay::run(world.clone(), stop.clone()));
+        tasks.spawn(delivery::run(world.clone(), stop.clone()));
+        tasks.spawn(holds::run(world.clone(), stop.clone()));
+        tasks.spawn(housekeeping::run(world.clone(), stop.clone()));
+        tasks.spawn(gauges::run(world.clone(), stop.clone()));
+        tasks.close();
+        let server = http::serve(listener, world.clone(), telemetry, stop.clone());
+        tracing::info!(listen = %settings.worker.listen, "worker started");
+        server.await;
+        consumers.stopped().await;
+        // Longer than any statement or mail takes.
+        if tokio::time::timeout(Duration::from_secs(25), tasks.wait()).await.is_err() {
+            tracing::warn!("some work was still under way after 25 s");
+        }
+        world.publisher.close().await;
+        world.postgres.close();
+        tracing::info!("worker stopped");
+    }
+}
+
+/// Rests, or returns `false` when it is time to stop.
+pub(crate) async fn rest(stop: &CancellationToken, time: Duration) -> bool {
+    tokio::select! {
+        () = stop.cancelled() => false,
+        () = tokio::time::sleep(time) => true,
+    }
+}
