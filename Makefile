@@ -35,6 +35,7 @@ walkthrough: ## Show again what to try
 
 test: toolchain packages ## Run all tests, on real servers of their own
 	infra/dev/servers up
+	cargo build --workspace --bins
 	@$(SERVERS_ENV); set -x; cargo test --workspace
 
 lint: toolchain packages ## Check with clippy; a warning is an error

@@ -8,6 +8,8 @@ BEGIN
   FOREACH wanted IN ARRAY ARRAY['amrutam_owner', 'amrutam_app', 'amrutam_reader'] LOOP
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted) THEN
       EXECUTE format('CREATE ROLE %I NOLOGIN', wanted);
+      -- So that the same log-in can work as the app role (setting database.role).
+      EXECUTE format('GRANT %I TO CURRENT_USER', wanted);
     END IF;
   END LOOP;
 END
