@@ -11,9 +11,10 @@ const EVERY: Duration = Duration::from_secs(5);
 pub(crate) async fn run(world: World, stop: CancellationToken) {
     while rest(&stop, EVERY).await {
         let pool = world.postgres.pool_status();
-        gauge!("amrutam_db_pool_size").set(pool.size as f64);
-        gauge!("amrutam_db_pool_available").set(pool.available as f64);
-        gauge!("amrutam_db_pool_waiting").set(pool.waiting as f64);
+        let figures = [("size", pool.size), ("available", pool.available), ("waiting", pool.waiting)];
+        for (state, figure) in figures {
+            gauge!("amrutam_database_pool", "state" => state).set(figure as f64);
+        }
         if let Err(error) = database(&world).await {
             tracing::debug!(%error, reason = error.reason(), "no figures from the database");
         }

@@ -20,7 +20,7 @@ pub struct TelemetrySettings {
 impl Default for TelemetrySettings {
     fn default() -> Self {
         Self {
-            log: "info".into(),
+            log: "info,lapin=error".into(),
             otlp_endpoint: None,
             sample_ratio: 0.1,
         }

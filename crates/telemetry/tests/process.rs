@@ -5,7 +5,7 @@ use amrutam_telemetry::{Telemetry, TelemetryError, TelemetrySettings, current_tr
 use serde_json::Value;
 use std::{
     io::{Read, Write},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     process::Command,
     thread,
     time::Duration,
@@ -49,7 +49,8 @@ async fn child() {
 #[test]
 fn a_process_logs_lines_of_json_and_sends_its_traces() {
     let collector = TcpListener::bind("127.0.0.1:0").unwrap();
-    let endpoint = format!("http://{}", collector.local_addr().unwrap());
+    let address = collector.local_addr().unwrap();
+    let endpoint = format!("http://{address}");
     let sent = thread::spawn(move || {
         let (mut socket, _) = collector.accept().unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
@@ -94,6 +95,8 @@ fn a_process_logs_lines_of_json_and_sends_its_traces() {
     assert_eq!(lines[1]["target"], "panic");
     assert!(lines[1]["message"].as_str().unwrap().contains("two\nlines"));
 
+    // Nothing more will be sent; ends the wait for it.
+    drop(TcpStream::connect(address));
     let request = sent.join().unwrap();
     let text = String::from_utf8_lossy(&request);
     assert!(text.starts_with("POST /v1/traces HTTP/1.1\r\n"), "{text}");

@@ -102,8 +102,16 @@ impl Handling {
                 reason,
             },
             Ok(event) => {
-                let alone = if history.redelivered { Some(self.alone.write().await) } else { None };
-                let _together = if alone.is_none() { Some(self.alone.read().await) } else { None };
+                let alone = if history.redelivered {
+                    Some(self.alone.write().await)
+                } else {
+                    None
+                };
+                let _together = if alone.is_none() {
+                    Some(self.alone.read().await)
+                } else {
+                    None
+                };
                 // The wait may have been long.
                 if self.returned_unbegun(&delivery).await {
                     return;

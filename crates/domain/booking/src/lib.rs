@@ -10,6 +10,8 @@
 //! [`use_cases`], an event in `events.rs` with its schema in `docs/events/`.
 #![deny(missing_docs)]
 
+#[cfg(feature = "contract")]
+pub mod contract;
 mod error;
 pub mod events;
 pub mod model;

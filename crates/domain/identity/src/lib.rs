@@ -7,6 +7,8 @@
 //! narrowest port that can serve it.
 #![deny(missing_docs)]
 
+#[cfg(feature = "contract")]
+pub mod contract;
 mod error;
 mod events;
 pub mod model;

@@ -117,7 +117,7 @@ async fn what_is_no_event_is_buried_unhandled_and_harms_no_neighbour() {
             let neighbour = event();
             stand.publish_raw(b"{\"canary\"").await;
             stand.publisher.publish(&neighbour).await.unwrap();
-            stand.publish_raw(b"{\"id\":\"canary\"}").await;
+            stand.publish_raw(b"{\"aggregate\":\"canary\"}").await;
             for _ in 0..2 {
                 let error = stand.dead_letter().await.header("x-error").unwrap();
                 assert!(
@@ -374,7 +374,8 @@ async fn a_retry_queue_that_was_deleted_is_made_again() {
         |_| {},
         async |stand| {
             let handler = Scripted::new(async |_, n| if n == 0 { Err(retry()) } else { Ok(Handled::Applied) });
-            let _consumers = stand.consume(&handler);
+            let consumers = stand.consume(&handler);
+            eventually("consuming", || consumers.health()).await;
             let channel = stand.admin.create_channel().await.unwrap();
             let step = stand.topology.retry_queue("subject", Duration::from_millis(500));
             channel

@@ -68,9 +68,14 @@ impl ConsultationStatus {
         )
     }
 
-    /// Whether it occupies its slot and the two calendars.
+    /// Whether it is still to come or under way: it occupies the two calendars.
     pub const fn is_live(self) -> bool {
         matches!(self, Self::Pending | Self::Confirmed | Self::InProgress)
+    }
+
+    /// Whether its slot is its own: a visit that took place, or was waited for, has used its slot up.
+    pub const fn keeps_slot(self) -> bool {
+        !matches!(self, Self::Expired | Self::Cancelled)
     }
 }
 

@@ -1,0 +1,46 @@
+//! **The fake.** Every port in memory, for fast tests and as a worked example of an adapter. Nothing survives the
+//! process, passwords and tokens are protected by nothing: never wire it into a program that serves people.
+//!
+//! It is a faithful fake: what the real database enforces (versions, uniqueness, slots that don't overlap, all or
+//! nothing) is enforced here as well, and both pass the same contract suites. Where a use case breaks a rule that only a
+//! defect can break, it answers [`PortError::Defect`](amrutam_kernel::PortError::Defect) with the rule's name.
+//!
+//! [`MemoryWorld`] is the database: one locked copy of state that implements the stores of every domain. Around it stand
+//! [`ManualClock`], [`SeededIds`] and [`VirtualPause`] for time and chance, [`MemorySlotLocks`], [`FakeHasher`],
+//! [`FakeTokens`], [`FakeSealer`], [`RecordingMailer`] and [`RecordingPublisher`] for the other technologies.
+//!
+//! ```
+//! use amrutam_identity::ports::AccountStore;
+//! use amrutam_memory::{ManualClock, MemoryWorld};
+//! use std::sync::Arc;
+//!
+//! let clock = Arc::new(ManualClock::at("2026-11-23T03:30:00Z".parse()?));
+//! let world = Arc::new(MemoryWorld::new(clock.clone()));
+//! let accounts: Arc<dyn AccountStore> = world.clone();
+//! // ... run use cases with `accounts`, then look at what they left behind:
+//! assert!(world.outbox().is_empty());
+//! # drop(accounts);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![deny(missing_docs)]
+
+mod clinic;
+mod locks;
+mod mail;
+mod passwords;
+mod publisher;
+mod sealing;
+mod stores;
+mod time;
+mod tokens;
+mod world;
+
+pub use clinic::Clinic;
+pub use locks::{LockMode, MemorySlotLocks};
+pub use mail::RecordingMailer;
+pub use passwords::FakeHasher;
+pub use publisher::RecordingPublisher;
+pub use sealing::FakeSealer;
+pub use time::{ManualClock, SeededIds, VirtualPause};
+pub use tokens::FakeTokens;
+pub use world::{Fault, MemoryWorld};

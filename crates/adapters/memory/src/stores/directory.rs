@@ -1,0 +1,105 @@
+//! Booking's directory of practitioners.
+
+use crate::world::{MemoryWorld, Tables, Transaction, defect, into_port_error};
+use amrutam_booking::{
+    model::{Practitioner, PractitionerStatus, SlotStatus},
+    ports::{DirectoryStore, DoctorFilter, DoctorKey, DoctorSort, ProfileInserted},
+};
+use amrutam_kernel::{AccountId, CommitError, DoctorId, Effects, Page, PortError, Role};
+use async_trait::async_trait;
+
+fn same_registration(one: &Practitioner, other: &Practitioner) -> bool {
+    one.details.council == other.details.council && one.details.registration_number == other.details.registration_number
+}
+
+#[async_trait]
+impl DirectoryStore for MemoryWorld {
+    async fn insert(&self, practitioner: &Practitioner, effects: &Effects) -> Result<ProfileInserted, PortError> {
+        let mut tx = self.begin(effects).map_err(into_port_error)?;
+        let tables = tx.tables();
+        if tables.accounts.get(&practitioner.account).is_none_or(|account| account.role != Role::Doctor) {
+            return Ok(ProfileInserted::NotADoctorsAccount);
+        }
+        if tables.practitioners.values().any(|other| other.account == practitioner.account) {
+            return Ok(ProfileInserted::AccountHasProfile);
+        }
+        if tables.practitioners.values().any(|other| same_registration(other, practitioner)) {
+            return Ok(ProfileInserted::RegistrationTaken);
+        }
+        if tables.practitioners.insert(practitioner.id, practitioner.clone()).is_some() {
+            return Err(defect("a practitioner's id is unique"));
+        }
+        tx.commit().map_err(into_port_error)?;
+        Ok(ProfileInserted::Created)
+    }
+
+    async fn update(&self, practitioner: &Practitioner, effects: &Effects) -> Result<(), CommitError> {
+        let mut tx = self.begin(effects)?;
+        let tables = tx.tables();
+        let stored = tables.practitioners.get(&practitioner.id);
+        let Some(stored) = stored.filter(|stored| stored.version == practitioner.version - 1) else {
+            return Err(CommitError::Stale);
+        };
+        if stored.account != practitioner.account || stored.created_at != practitioner.created_at {
+            return Err(defect("a profile keeps its account and its creation time").into());
+        }
+        let mut others = tables.practitioners.values().filter(|other| other.id != practitioner.id);
+        if others.any(|other| same_registration(other, practitioner)) {
+            return Err(defect("council and registration number are unique").into());
+        }
+        tables.practitioners.insert(practitioner.id, practitioner.clone());
+        tx.commit()
+    }
+
+    async fn by_id(&self, id: DoctorId) -> Result<Option<Practitioner>, PortError> {
+        self.read(|tables| tables.practitioners.get(&id).cloned())
+    }
+
+    async fn by_account(&self, account: AccountId) -> Result<Option<Practitioner>, PortError> {
+        self.read(|tables| tables.practitioners.values().find(|p| p.account == account).cloned())
+    }
+
+    async fn search(&self, filter: &DoctorFilter) -> Result<Page<Practitioner, DoctorKey>, PortError> {
+        self.read(|tables| {
+            let key = |p: &Practitioner| match filter.sort {
+                DoctorSort::Name => DoctorKey::Name(p.details.full_name.clone(), p.id),
+                DoctorSort::Fee => DoctorKey::Fee(p.details.fee.amount(), p.id),
+            };
+            let mut found: Vec<_> = tables.practitioners.values().filter(|p| matches(tables, filter, p)).cloned().collect();
+            match filter.sort {
+                DoctorSort::Name => found.sort_by(|a, b| (&a.details.full_name, a.id).cmp(&(&b.details.full_name, b.id))),
+                DoctorSort::Fee => found.sort_by_key(|p| (p.details.fee.amount(), p.id)),
+            }
+            found.retain(|p| filter.after.as_ref().is_none_or(|after| comes_after(p, after)));
+            Page::cut(found, filter.limit, key)
+        })
+    }
+
+    async fn record(&self, effects: &Effects) -> Result<(), PortError> {
+        self.begin(effects).and_then(Transaction::commit).map_err(into_port_error)
+    }
+}
+
+fn comes_after(practitioner: &Practitioner, after: &DoctorKey) -> bool {
+    match after {
+        DoctorKey::Name(name, id) => (&practitioner.details.full_name, practitioner.id) > (name, *id),
+        DoctorKey::Fee(fee, id) => (practitioner.details.fee.amount(), practitioner.id) > (*fee, *id),
+    }
+}
+
+fn matches(tables: &Tables, filter: &DoctorFilter, practitioner: &Practitioner) -> bool {
+    let details = &practitioner.details;
+    let has_part = |part: &String| details.full_name.to_lowercase().contains(&part.to_lowercase());
+    let has_slot = |range: &amrutam_kernel::TimeRange| {
+        let open = |slot: &&amrutam_booking::model::Slot| slot.doctor == practitioner.id && slot.status == SlotStatus::Open;
+        tables.slots.values().filter(open).any(|slot| range.contains(slot.range.start()))
+    };
+    practitioner.status == PractitionerStatus::Listed
+        && practitioner.is_registered_on(filter.today)
+        && filter.text.as_ref().is_none_or(has_part)
+        && filter.specialization.as_ref().is_none_or(|code| details.specializations.contains(code))
+        && filter.language.as_ref().is_none_or(|tag| details.languages.contains(tag))
+        && filter.mode.is_none_or(|mode| details.modes.contains(mode))
+        && filter.max_fee.is_none_or(|max| details.fee.amount() <= max)
+        && filter.available.as_ref().is_none_or(has_slot)
+}

@@ -1,0 +1,80 @@
+//! Notifications' messages.
+
+use crate::world::{MemoryWorld, MessageState, StoredMessage, defect, into_port_error};
+use amrutam_kernel::{CommitError, Effects, MessageId, PortError};
+use amrutam_notifications::{
+    ScheduledMessage,
+    ports::{MessageStore, Settled},
+};
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+
+#[async_trait]
+impl MessageStore for MemoryWorld {
+    async fn plan(&self, messages: &[ScheduledMessage], effects: &Effects) -> Result<(), CommitError> {
+        let mut tx = self.begin(effects)?;
+        let stored = &mut tx.tables().messages;
+        for message in messages {
+            if stored.values().any(|known| known.message.dedupe_key == message.dedupe_key) {
+                continue;
+            }
+            let waiting = StoredMessage {
+                message: message.clone(),
+                state: MessageState::Waiting,
+                next_at: message.due_at,
+                settled: None,
+            };
+            if stored.insert(message.id, waiting).is_some() {
+                return Err(defect("a message's id is unique").into());
+            }
+        }
+        tx.commit()
+    }
+
+    async fn claim_due(
+        &self,
+        now: Timestamp,
+        lease: SignedDuration,
+        limit: u16,
+    ) -> Result<Vec<ScheduledMessage>, PortError> {
+        let mut tx = self.begin(&Effects::default()).map_err(into_port_error)?;
+        let is_due = |stored: &StoredMessage| match stored.state {
+            MessageState::Waiting => stored.next_at <= now,
+            MessageState::Claimed { until } => until <= now,
+            MessageState::Done => false,
+        };
+        let mut due: Vec<_> = tx.tables().messages.values_mut().filter(|stored| is_due(stored)).collect();
+        due.sort_by_key(|stored| (stored.next_at, stored.message.id));
+        let until = now.checked_add(lease).unwrap_or(Timestamp::MAX);
+        let claimed = due
+            .into_iter()
+            .take(usize::from(limit))
+            .map(|stored| {
+                stored.state = MessageState::Claimed { until };
+                stored.message.attempts += 1;
+                stored.message.clone()
+            })
+            .collect();
+        tx.commit().map_err(into_port_error)?;
+        Ok(claimed)
+    }
+
+    async fn settle(&self, id: MessageId, attempt: u32, settled: Settled) -> Result<bool, PortError> {
+        let mut tx = self.begin(&Effects::default()).map_err(into_port_error)?;
+        let stored = tx.tables().messages.get_mut(&id);
+        let ours = |stored: &&mut StoredMessage| {
+            stored.message.attempts == attempt && stored.state != MessageState::Done
+        };
+        let Some(stored) = stored.filter(ours) else { return Ok(false) };
+        match &settled {
+            Settled::RetryAt { at, .. } => {
+                stored.state = MessageState::Waiting;
+                stored.next_at = *at;
+            }
+            Settled::Sent { .. } | Settled::Skipped { .. } | Settled::GaveUp { .. } => stored.state = MessageState::Done,
+        }
+        stored.settled = Some(settled);
+        tx.commit().map_err(into_port_error)?;
+        Ok(true)
+    }
+}

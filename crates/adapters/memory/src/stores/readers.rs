@@ -1,0 +1,47 @@
+//! What notifications reads of the other domains: the fake's counterpart of a view.
+
+use crate::world::MemoryWorld;
+use amrutam_booking::model::Mode;
+use amrutam_kernel::{AccountId, ConsultationId, PortError, Sensitive};
+use amrutam_notifications::{
+    Contact, VisitFacts, VisitMode, VisitStatus,
+    ports::{Contacts, VisitReader},
+};
+use async_trait::async_trait;
+
+#[async_trait]
+impl VisitReader for MemoryWorld {
+    async fn visit(&self, id: ConsultationId) -> Result<Option<VisitFacts>, PortError> {
+        self.read(|tables| {
+            let Some(consultation) = tables.consultations.get(&id) else { return Ok(None) };
+            let details = &tables.practitioner(consultation.doctor)?.details;
+            Ok(Some(VisitFacts {
+                status: VisitStatus::from_word(consultation.status.as_str()),
+                starts_at: consultation.range.start(),
+                ends_at: consultation.range.end(),
+                mode: match consultation.mode {
+                    Mode::Video => VisitMode::Video,
+                    Mode::Audio => VisitMode::Audio,
+                    Mode::Chat => VisitMode::Chat,
+                },
+                doctor_name: details.full_name.clone(),
+                doctor_qualification: details.qualifications.join(", "),
+                doctor_registration_number: details.registration_number.clone(),
+                doctor_council: details.council.clone(),
+            }))
+        })?
+    }
+}
+
+#[async_trait]
+impl Contacts for MemoryWorld {
+    async fn contact(&self, id: AccountId) -> Result<Option<Contact>, PortError> {
+        self.read(|tables| {
+            tables.accounts.get(&id).map(|account| Contact {
+                email: Sensitive::new(account.email.expose().as_str().to_owned()),
+                name: Sensitive::new(account.profile.full_name.expose().as_str().to_owned()),
+                time_zone: account.profile.time_zone.clone(),
+            })
+        })
+    }
+}

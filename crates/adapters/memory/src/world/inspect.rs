@@ -1,0 +1,54 @@
+//! What tests may look at, past the ports.
+
+use super::MemoryWorld;
+use amrutam_booking::model::{Consultation, Practitioner, Slot};
+use amrutam_identity::Account;
+use amrutam_kernel::{AuditEntry, EventEnvelope, EventId};
+use amrutam_notifications::{ScheduledMessage, ports::Settled};
+
+impl MemoryWorld {
+    /// Every event announced, in order.
+    pub fn outbox(&self) -> Vec<EventEnvelope> {
+        self.lock().outbox.clone()
+    }
+
+    /// Takes the events out, as a relay does that has published them.
+    pub fn drain_outbox(&self) -> Vec<EventEnvelope> {
+        std::mem::take(&mut self.lock().outbox)
+    }
+
+    /// Every audit entry, in order.
+    pub fn audit(&self) -> Vec<AuditEntry> {
+        self.lock().audit.clone()
+    }
+
+    /// Which consumer has handled which event.
+    pub fn inbox(&self) -> Vec<(String, EventId)> {
+        self.lock().tables.inbox.iter().cloned().collect()
+    }
+
+    /// Every account, by id.
+    pub fn accounts(&self) -> Vec<Account> {
+        self.lock().tables.accounts.values().cloned().collect()
+    }
+
+    /// Every profile, by id.
+    pub fn practitioners(&self) -> Vec<Practitioner> {
+        self.lock().tables.practitioners.values().cloned().collect()
+    }
+
+    /// Every slot, withdrawn ones too, by id.
+    pub fn slots(&self) -> Vec<Slot> {
+        self.lock().tables.slots.values().cloned().collect()
+    }
+
+    /// Every consultation, by id.
+    pub fn consultations(&self) -> Vec<Consultation> {
+        self.lock().tables.consultations.values().cloned().collect()
+    }
+
+    /// Every message with what became of it, by id.
+    pub fn messages(&self) -> Vec<(ScheduledMessage, Option<Settled>)> {
+        self.lock().tables.messages.values().map(|m| (m.message.clone(), m.settled.clone())).collect()
+    }
+}

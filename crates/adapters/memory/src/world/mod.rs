@@ -1,0 +1,83 @@
+//! The database of the fake: one locked copy of state.
+//!
+//! A transaction works on a draft of the tables under the lock, so transactions run one after another; a draft that is
+//! dropped was never there. The logs (outbox, audit) only grow, so they stay out of the draft and are appended at the end.
+
+mod inspect;
+mod invariants;
+mod tables;
+mod transaction;
+
+pub(crate) use tables::{MessageState, StoredMessage, Tables};
+pub(crate) use transaction::{Transaction, defect, into_port_error};
+
+use amrutam_kernel::{AuditEntry, Clock, Dependency, EventEnvelope, PortError};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// How a commit is made to fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing is committed: something read has changed.
+    Stale,
+    /// Nothing is committed: another transaction is at work.
+    Busy,
+    /// Nothing is committed: the database is away.
+    Unavailable,
+    /// All is committed, but the caller is told that the database is away.
+    LostAnswer,
+}
+
+/// Every store of every domain, in memory. See the crate's documentation.
+pub struct MemoryWorld {
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    tables: Tables,
+    outbox: Vec<EventEnvelope>,
+    audit: Vec<AuditEntry>,
+    faults: VecDeque<Fault>,
+    away: bool,
+}
+
+impl MemoryWorld {
+    /// An empty world. The clock tells when an idempotent answer is 24 hours old.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, state: Mutex::default() }
+    }
+
+    /// The next commits of any store fail like this, one after another.
+    pub fn fail_next_commits(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.lock().faults.extend(faults);
+    }
+
+    /// While away, every call of every store is [`PortError::Unavailable`].
+    pub fn set_away(&self, away: bool) {
+        self.lock().away = away;
+    }
+
+    // A panic in another thread leaves at worst a draft behind, never half a commit.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&Tables) -> T) -> Result<T, PortError> {
+        let state = self.lock();
+        if state.away { Err(away()) } else { Ok(read(&state.tables)) }
+    }
+}
+
+fn away() -> PortError {
+    PortError::unavailable(Dependency::Database, "told to be away")
+}
+
+impl std::fmt::Debug for MemoryWorld {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MemoryWorld").finish_non_exhaustive()
+    }
+}

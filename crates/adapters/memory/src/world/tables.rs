@@ -1,0 +1,131 @@
+//! What is kept, and the rules every row keeps.
+
+use super::transaction::defect;
+use amrutam_booking::model::{
+    Consultation, PatientCalendar, Practitioner, Slot, SlotStatus, TimeOff, TimelineEntry, WeeklyRule,
+};
+use amrutam_identity::Account;
+use amrutam_kernel::{
+    AccountId, CommitError, ConsultationId, DoctorId, Effects, EventId, Fingerprint, IdempotencyClaim, MessageId, PortError,
+    Recorded, SlotId, StoredAnswer,
+};
+use amrutam_notifications::ScheduledMessage;
+use jiff::{SignedDuration, Timestamp, civil::Date};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How long an idempotent answer is kept.
+const ANSWERS_LIVE: SignedDuration = SignedDuration::from_hours(24);
+
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) answer: StoredAnswer,
+    pub(crate) at: Timestamp,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Availability {
+    pub(crate) rules: Vec<WeeklyRule>,
+    pub(crate) version: i64,
+    pub(crate) time_off: Vec<TimeOff>,
+    pub(crate) generated_until: Option<Date>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum MessageState {
+    Waiting,
+    Claimed { until: Timestamp },
+    Done,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct StoredMessage {
+    pub(crate) message: ScheduledMessage,
+    pub(crate) state: MessageState,
+    pub(crate) next_at: Timestamp,
+    pub(crate) settled: Option<amrutam_notifications::ports::Settled>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Tables {
+    pub(crate) accounts: BTreeMap<AccountId, Account>,
+    pub(crate) practitioners: BTreeMap<DoctorId, Practitioner>,
+    pub(crate) availability: BTreeMap<DoctorId, Availability>,
+    pub(crate) slots: BTreeMap<SlotId, Slot>,
+    pub(crate) consultations: BTreeMap<ConsultationId, Consultation>,
+    pub(crate) reasons: BTreeMap<ConsultationId, Vec<u8>>,
+    pub(crate) calendars: BTreeMap<AccountId, PatientCalendar>,
+    pub(crate) timeline: BTreeMap<ConsultationId, BTreeMap<i64, TimelineEntry>>,
+    pub(crate) answers: BTreeMap<(AccountId, String), Answer>,
+    pub(crate) inbox: BTreeSet<(String, EventId)>,
+    pub(crate) messages: BTreeMap<MessageId, StoredMessage>,
+    pub(crate) beginnings: BTreeMap<(String, EventId), u32>,
+}
+
+impl Tables {
+    /// What is known of a claim at `now`.
+    pub(crate) fn recorded(&self, claim: Option<&IdempotencyClaim>, now: Timestamp) -> Option<Recorded> {
+        let claim = claim?;
+        let known = self.answers.get(&(claim.caller, claim.key.as_str().to_owned()))?;
+        let forgotten = known.at.checked_add(ANSWERS_LIVE).is_ok_and(|until| until <= now);
+        (!forgotten).then(|| {
+            if known.fingerprint == claim.fingerprint {
+                Recorded::Same(known.answer.clone())
+            } else {
+                Recorded::Other
+            }
+        })
+    }
+
+    /// The inbox mark and the idempotent answer.
+    pub(crate) fn mark(&mut self, effects: &Effects, now: Timestamp) -> Result<(), CommitError> {
+        if let Some(mark) = &effects.inbox
+            && !self.inbox.insert((mark.consumer.to_owned(), mark.event))
+        {
+            return Err(CommitError::AlreadyHandled);
+        }
+        if let Some((claim, answer)) = &effects.answer {
+            if self.recorded(Some(claim), now).is_some() {
+                return Err(CommitError::AlreadyAnswered);
+            }
+            let answer = Answer { fingerprint: claim.fingerprint, answer: answer.clone(), at: now };
+            self.answers.insert((claim.caller, claim.key.as_str().to_owned()), answer);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn practitioner(&self, id: DoctorId) -> Result<&Practitioner, PortError> {
+        self.practitioners.get(&id).ok_or_else(|| defect("a row names a practitioner that is not there"))
+    }
+
+    pub(crate) fn calendar(&self, patient: AccountId) -> PatientCalendar {
+        self.calendars.get(&patient).cloned().unwrap_or_default()
+    }
+
+    /// The consultation that has the slot.
+    pub(crate) fn occupant(&self, slot: &Slot) -> Result<Option<Consultation>, PortError> {
+        let Some(id) = slot.consultation else { return Ok(None) };
+        let occupant = self.consultations.get(&id).cloned();
+        occupant.map(Some).ok_or_else(|| defect("a slot names a consultation that is not there"))
+    }
+
+    /// Stores a slot, new or changed, under the constraints of its row and the exclusion of overlaps.
+    pub(crate) fn put_slot(&mut self, slot: &Slot) -> Result<(), CommitError> {
+        if (slot.status == SlotStatus::Booked) != slot.consultation.is_some() {
+            return Err(defect("a slot is booked exactly when it has a consultation").into());
+        }
+        if slot.held_until.is_some() && slot.status != SlotStatus::Booked {
+            return Err(defect("only a booked slot is held").into());
+        }
+        let stands = |slot: &Slot| slot.status != SlotStatus::Withdrawn;
+        let clash = stands(slot)
+            && self.slots.values().any(|other| {
+                other.id != slot.id && other.doctor == slot.doctor && stands(other) && other.range.overlaps(&slot.range)
+            });
+        if clash {
+            return Err(CommitError::Stale);
+        }
+        self.slots.insert(slot.id, slot.clone());
+        Ok(())
+    }
+}

@@ -1,0 +1,70 @@
+//! All or nothing.
+
+use super::{Fault, MemoryWorld, State, Tables, away};
+use amrutam_kernel::{AuditEntry, CommitError, Dependency, Effects, EventEnvelope, PortError};
+use jiff::Timestamp;
+use std::sync::MutexGuard;
+
+/// A draft of the tables, under the lock. Dropping it rolls back.
+pub(crate) struct Transaction<'a> {
+    state: MutexGuard<'a, State>,
+    draft: Tables,
+    events: Vec<EventEnvelope>,
+    audit: Vec<AuditEntry>,
+}
+
+impl MemoryWorld {
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Begins with the effects: an answer that is known already is said before anything else is looked at.
+    pub(crate) fn begin(&self, effects: &Effects) -> Result<Transaction<'_>, CommitError> {
+        let now = self.now();
+        let state = self.lock();
+        if state.away {
+            return Err(away().into());
+        }
+        let mut draft = state.tables.clone();
+        draft.mark(effects, now)?;
+        Ok(Transaction { state, draft, events: effects.events.clone(), audit: effects.audit.clone() })
+    }
+}
+
+impl Transaction<'_> {
+    pub(crate) fn tables(&mut self) -> &mut Tables {
+        &mut self.draft
+    }
+
+    pub(crate) fn commit(mut self) -> Result<(), CommitError> {
+        let fault = self.state.faults.pop_front();
+        match fault {
+            Some(Fault::Stale) => return Err(CommitError::Stale),
+            Some(Fault::Busy) => return Err(CommitError::Busy),
+            Some(Fault::Unavailable) => return Err(away().into()),
+            Some(Fault::LostAnswer) | None => {}
+        }
+        let known = |event: &EventEnvelope| self.state.outbox.iter().any(|other| other.id == event.id);
+        if self.events.iter().any(known) {
+            return Err(defect("an event's id is unique").into());
+        }
+        self.state.tables = self.draft;
+        self.state.outbox.append(&mut self.events);
+        self.state.audit.append(&mut self.audit);
+        if fault == Some(Fault::LostAnswer) { Err(away().into()) } else { Ok(()) }
+    }
+}
+
+/// A rule that only a defect can break.
+pub(crate) fn defect(rule: &str) -> PortError {
+    PortError::defect(Dependency::Database, format!("rule broken: {rule}"))
+}
+
+/// For ports whose signature has no word for a refused commit.
+pub(crate) fn into_port_error(error: CommitError) -> PortError {
+    match error {
+        CommitError::Port(error) => error,
+        CommitError::Stale | CommitError::Busy => PortError::unavailable(Dependency::Database, error),
+        CommitError::AlreadyAnswered | CommitError::AlreadyHandled => PortError::defect(Dependency::Database, error),
+    }
+}

@@ -1,0 +1,51 @@
+//! What every suite needs of the fake.
+
+use amrutam_identity::{
+    Account, Profile,
+    model::PasswordHash,
+    ports::{AccountStore, Inserted},
+};
+use amrutam_kernel::{AccountId, AuditEntryId, Clock, Effects, EventId, Role, Sensitive};
+use amrutam_memory::{ManualClock, MemoryWorld};
+use std::sync::Arc;
+use uuid::Uuid;
+
+pub(crate) struct Memory {
+    pub(crate) world: Arc<MemoryWorld>,
+    pub(crate) clock: Arc<ManualClock>,
+}
+
+pub(crate) async fn memory() -> Memory {
+    let clock = Arc::new(ManualClock::at("2026-11-23T03:30:00.123456Z".parse().unwrap()));
+    Memory { world: Arc::new(MemoryWorld::new(clock.clone())), clock }
+}
+
+impl Memory {
+    pub(crate) async fn insert(&self, id: AccountId, role: Role) -> Account {
+        let account = Account {
+            id,
+            role,
+            email: Sensitive::new(format!("{id}@example.in").parse().unwrap()),
+            password_hash: PasswordHash::from_phc("none".to_owned()),
+            profile: Profile {
+                full_name: Sensitive::new("Asha Nair".parse().unwrap()),
+                phone: None,
+                date_of_birth: None,
+                sex: None,
+                time_zone: "Asia/Kolkata".to_owned(),
+            },
+            created_at: self.clock.now(),
+        };
+        let inserted = AccountStore::insert(self.world.as_ref(), &account, &Effects::default()).await.unwrap();
+        assert_eq!(inserted, Inserted::Created);
+        account
+    }
+
+    pub(crate) fn announced_about(&self, aggregate: Uuid) -> Vec<EventId> {
+        self.world.outbox().iter().filter(|event| event.aggregate.id == aggregate).map(|event| event.id).collect()
+    }
+
+    pub(crate) fn audited_on(&self, resource_id: &str) -> Vec<AuditEntryId> {
+        self.world.audit().iter().filter(|entry| entry.resource_id == resource_id).map(|entry| entry.id).collect()
+    }
+}

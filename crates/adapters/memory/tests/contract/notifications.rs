@@ -1,0 +1,199 @@
+use crate::memory::{Memory, memory};
+use amrutam_booking::{
+    model::{
+        CancelReason, Consultation, ConsultationStatus, DesiredSlot, MedicalSystem, Mode, Modes, Practitioner,
+        PractitionerDetails, PractitionerStatus, SlotPlan, TimelineEntry, TimelineKind,
+    },
+    ports::{
+        AvailabilityChanges, AvailabilityStore, Changes, ConsultationStore, DirectoryStore, NewConsultation, ProfileInserted,
+        SlotUpdate,
+    },
+};
+use amrutam_kernel::{
+    AccountId, AuditEntryId, Clock, ConsultationId, CorrelationId, Currency, DoctorId, Effects, EventId, IdSource, Money,
+    RedeliveryLedger, Role, Sensitive, SlotId, TimeRange,
+};
+use amrutam_memory::SeededIds;
+use amrutam_notifications::{
+    Contact, VisitFacts, VisitMode, VisitStatus,
+    contract::{Harness, Readers},
+    ports::{Contacts, MessageStore, VisitReader},
+};
+use async_trait::async_trait;
+use futures::future::BoxFuture;
+use jiff::{SignedDuration, Timestamp, civil::date};
+use std::sync::Arc;
+use uuid::Uuid;
+
+#[async_trait]
+impl Harness for Memory {
+    fn messages(&self) -> Arc<dyn MessageStore> {
+        self.world.clone()
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    async fn announced(&self, aggregate: Uuid) -> Vec<EventId> {
+        self.announced_about(aggregate)
+    }
+
+    async fn audited(&self, resource_id: &str) -> Vec<AuditEntryId> {
+        self.audited_on(resource_id)
+    }
+
+    fn spawn(&self, work: BoxFuture<'static, ()>) {
+        tokio::spawn(work);
+    }
+}
+
+const IN_A_DAY: SignedDuration = SignedDuration::from_hours(24);
+
+#[async_trait]
+impl Readers for Memory {
+    fn visits(&self) -> Arc<dyn VisitReader> {
+        self.world.clone()
+    }
+
+    fn contacts(&self) -> Arc<dyn Contacts> {
+        self.world.clone()
+    }
+
+    async fn visits_in_every_state(&self) -> Vec<(ConsultationId, &'static str, VisitFacts)> {
+        let (ids, now) = (SeededIds::new(1), self.clock.now());
+        let patient = self.insert(AccountId::from_uuid(ids.uuid_v7(now)), Role::Patient).await.id;
+        let practitioner = Practitioner {
+            id: DoctorId::from_uuid(ids.uuid_v7(now)),
+            account: self.insert(AccountId::from_uuid(ids.uuid_v7(now)), Role::Doctor).await.id,
+            details: PractitionerDetails {
+                full_name: "Dr Asha Nair".to_owned(),
+                system: MedicalSystem::Ayurveda,
+                council: "Kerala State Medical Council".to_owned(),
+                registration_number: "12345".to_owned(),
+                registered_on: None,
+                valid_until: None,
+                qualifications: vec!["BAMS".to_owned(), "MD (Ayurveda)".to_owned()],
+                specializations: vec!["kayachikitsa".to_owned()],
+                languages: vec!["ml".to_owned()],
+                modes: Modes::new(Mode::ALL).unwrap(),
+                fee: Money::new(1, Currency::Inr).unwrap(),
+                bio: String::new(),
+                time_zone: "Asia/Kolkata".to_owned(),
+            },
+            status: PractitionerStatus::Listed,
+            version: 1,
+            created_at: now,
+            updated_at: now,
+        };
+        let inserted = DirectoryStore::insert(self.world.as_ref(), &practitioner, &Effects::default()).await.unwrap();
+        assert_eq!(inserted, ProfileInserted::Created);
+        let mut made = Vec::new();
+        for (index, status) in ConsultationStatus::ALL.into_iter().enumerate() {
+            let start = now + IN_A_DAY + SignedDuration::from_hours(i64::try_from(index).unwrap());
+            let range = TimeRange::new(start, start + SignedDuration::from_mins(20)).unwrap();
+            let slot = SlotId::from_uuid(ids.uuid_v7(now));
+            let availability = AvailabilityChanges {
+                doctor: practitioner.id,
+                expected_version: i64::try_from(index).unwrap(),
+                rules: None,
+                add_time_off: None,
+                remove_time_off: None,
+                plan: SlotPlan {
+                    create: vec![DesiredSlot { range, modes: Modes::new(Mode::ALL).unwrap() }],
+                    ..SlotPlan::default()
+                },
+                new_slots: vec![slot],
+                generated_until: date(2026, 12, 1),
+                effects: Effects::default(),
+            };
+            AvailabilityStore::commit(self.world.as_ref(), &availability).await.unwrap();
+            let (mode, expected_mode) = [
+                (Mode::Video, VisitMode::Video),
+                (Mode::Audio, VisitMode::Audio),
+                (Mode::Chat, VisitMode::Chat),
+            ][index % 3];
+            let consultation = Consultation {
+                id: ConsultationId::from_uuid(ids.uuid_v7(now)),
+                patient,
+                doctor: practitioner.id,
+                slot,
+                range,
+                mode,
+                status,
+                fee: Money::new(1, Currency::Inr).unwrap(),
+                hold_expires_at: (status == ConsultationStatus::Pending).then_some(start),
+                cancel_reason: (status == ConsultationStatus::Cancelled).then_some(CancelReason::DoctorOther),
+                created_at: now,
+                updated_at: now,
+                version: 1,
+            };
+            self.store(&ids, &consultation).await;
+            let facts = VisitFacts {
+                status: match status {
+                    ConsultationStatus::Confirmed => VisitStatus::Confirmed,
+                    ConsultationStatus::Cancelled => VisitStatus::Cancelled,
+                    _ => VisitStatus::Other,
+                },
+                starts_at: range.start(),
+                ends_at: range.end(),
+                mode: expected_mode,
+                doctor_name: "Dr Asha Nair".to_owned(),
+                doctor_qualification: "BAMS, MD (Ayurveda)".to_owned(),
+                doctor_registration_number: "12345".to_owned(),
+                doctor_council: "Kerala State Medical Council".to_owned(),
+            };
+            made.push((consultation.id, status.as_str(), facts));
+        }
+        made
+    }
+
+    async fn person(&self) -> (AccountId, Contact) {
+        let account = self.insert(AccountId::from_uuid(Uuid::max()), Role::Patient).await;
+        let contact = Contact {
+            email: Sensitive::new(account.email.expose().as_str().to_owned()),
+            name: Sensitive::new("Asha Nair".to_owned()),
+            time_zone: "Asia/Kolkata".to_owned(),
+        };
+        (account.id, contact)
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+impl Memory {
+    async fn store(&self, ids: &SeededIds, consultation: &Consultation) {
+        let now = self.clock.now();
+        let found = self.world.booking_snapshot(consultation.slot, consultation.patient, None).await.unwrap();
+        let slot = found.slot.unwrap().booked_by(consultation.id, consultation.hold_expires_at);
+        let changes = Changes {
+            slots: if consultation.status.is_live() { vec![SlotUpdate(slot)] } else { Vec::new() },
+            created: vec![NewConsultation { consultation: consultation.clone(), sealed_reason: None }],
+            timeline: vec![TimelineEntry {
+                consultation: consultation.id,
+                version: 1,
+                at: now,
+                kind: TimelineKind::StatusChanged,
+                from: None,
+                to: consultation.status,
+                slot: consultation.slot,
+                actor: "system:contract".to_owned(),
+                cause: "contract".to_owned(),
+                event: EventId::from_uuid(ids.uuid_v7(now)),
+                correlation_id: CorrelationId::from(ids.uuid_v7(now)),
+            }],
+            ..Changes::default()
+        };
+        ConsultationStore::commit(self.world.as_ref(), &changes).await.unwrap();
+    }
+}
+
+async fn ledger() -> Arc<dyn RedeliveryLedger> {
+    memory().await.world
+}
+
+amrutam_notifications::message_store_contract!(memory());
+amrutam_notifications::readers_contract!(memory());
+amrutam_notifications::redelivery_ledger_contract!(ledger());

@@ -1,0 +1,176 @@
+//! Whether a slot can be had, against the table of the design's domain rules.
+
+use super::{any_modes, at, range, uuid};
+use amrutam_booking::model::{
+    BookableDoctor, BookingRefusal, BookingRules, Consultation, ConsultationStatus, LiveVisit, Mode, PatientCalendar,
+    PractitionerStatus, Slot, SlotStatus, Wanted, refuse_booking, refuse_move,
+};
+use amrutam_kernel::{AccountId, ConsultationId, Currency, DoctorId, Money, SlotId};
+use jiff::{Timestamp, civil::date, tz::TimeZone};
+use proptest::prelude::*;
+
+#[derive(Debug, Clone)]
+struct Case {
+    wanted: Wanted,
+    slot: Slot,
+    doctor: BookableDoctor,
+    calendar: PatientCalendar,
+    now: Timestamp,
+}
+
+fn account(number: usize) -> AccountId {
+    AccountId::from_uuid(uuid(number))
+}
+
+fn doctor(number: usize) -> DoctorId {
+    DoctorId::from_uuid(uuid(100 + number))
+}
+
+/// `good` most of the time, so that a case breaks one rule or two.
+fn mostly<T: Clone + std::fmt::Debug + 'static>(
+    good: T,
+    others: impl Strategy<Value = T> + 'static,
+) -> impl Strategy<Value = T> {
+    prop_oneof![6 => Just(good), 1 => others]
+}
+
+fn any_visit() -> impl Strategy<Value = LiveVisit> {
+    (0_usize..3, 4_i64..9, 1_i64..4, proptest::option::of(-2_i64..3)).prop_map(|(id, start, length, hold)| LiveVisit {
+        consultation: ConsultationId::from_uuid(uuid(id)),
+        range: range(start * 100, length * 100),
+        held_until: hold.map(|step| at(step * 10)),
+    })
+}
+
+fn any_case() -> impl Strategy<Value = Case> {
+    let wanted = (mostly(0_usize, 1_usize..2), mostly(0_usize, 1_usize..2), proptest::sample::select(Mode::ALL.to_vec()));
+    let status = prop_oneof![
+        3 => Just((SlotStatus::Open, None)),
+        1 => Just((SlotStatus::Withdrawn, None)),
+        1 => Just((SlotStatus::Booked, None)),
+        // Holds that ended, end now, end later.
+        3 => (-1_i64..2).prop_map(|step| (SlotStatus::Booked, Some(at(step)))),
+    ];
+    let everything = amrutam_booking::model::Modes::new(Mode::ALL).unwrap();
+    // 6:00 UTC is 11:30 in Kolkata; 18:40 there is the next day already.
+    let start = mostly(600_i64, prop_oneof![-1_i64..2, Just(1120)]);
+    let slot = (status, mostly(everything, any_modes()), start, mostly(false, Just(true)));
+    let standing = proptest::sample::select(vec![
+        PractitionerStatus::Applied,
+        PractitionerStatus::Verified,
+        PractitionerStatus::Suspended,
+        PractitionerStatus::Expired,
+    ]);
+    let valid_until = proptest::sample::select(vec![date(2026, 3, 1), date(2026, 3, 2), date(2026, 3, 3)]);
+    let practitioner =
+        (mostly(PractitionerStatus::Listed, standing), mostly(None, valid_until.prop_map(Some)), mostly(9_usize, Just(0)));
+    let visits = proptest::collection::vec(any_visit(), 0..5);
+    (wanted, slot, practitioner, visits).prop_map(|(wanted, slot, practitioner, live)| {
+        let ((patient, with, mode), ((status, held_until), modes, start, outside_rules)) = (wanted, slot);
+        let booked = status == SlotStatus::Booked;
+        Case {
+            wanted: Wanted { patient: account(patient), doctor: doctor(with), mode },
+            slot: Slot {
+                id: SlotId::from_uuid(uuid(50)),
+                doctor: doctor(0),
+                range: range(start, 60),
+                modes,
+                status,
+                consultation: booked.then(|| ConsultationId::from_uuid(uuid(51))),
+                held_until,
+                outside_rules: booked && outside_rules,
+                version: 3,
+            },
+            doctor: BookableDoctor {
+                id: doctor(0),
+                account: account(practitioner.2),
+                status: practitioner.0,
+                valid_until: practitioner.1,
+                fee: Money::new(1, Currency::Inr).unwrap(),
+            },
+            calendar: PatientCalendar { version: 1, live },
+            now: at(0),
+        }
+    })
+}
+
+fn rules() -> BookingRules {
+    BookingRules::v1(TimeZone::get("Asia/Kolkata").unwrap())
+}
+
+/// Every rule of the design that stands against it, in the order in which they are told: what is wrong with the request,
+/// with the moment, with the slot, with the patient's own calendar.
+fn breaches(case: &Case, moving: Option<ConsultationId>) -> Vec<BookingRefusal> {
+    let Case { wanted, slot, doctor, calendar, now } = case;
+    let mut found = Vec::new();
+    let mut rule = |broken: bool, refusal: BookingRefusal| {
+        if broken {
+            found.push(refusal);
+        }
+    };
+    rule(slot.doctor != wanted.doctor, BookingRefusal::SlotOfAnotherDoctor);
+    rule(slot.range.start() <= *now, BookingRefusal::SlotInThePast);
+    rule(!slot.modes.as_slice().contains(&wanted.mode), BookingRefusal::ModeNotOffered);
+    rule(doctor.account == wanted.patient, BookingRefusal::OwnSlot);
+    // "Only a listed practitioner whose registration is valid on that day"; the day is one of Asia/Kolkata.
+    let kolkata = TimeZone::fixed(jiff::tz::Offset::from_seconds(19_800).unwrap());
+    let registered = doctor.valid_until.is_none_or(|last| kolkata.to_datetime(slot.range.start()).date() <= last);
+    rule(!matches!(doctor.status, PractitionerStatus::Listed) || !registered, BookingRefusal::DoctorNotAvailable);
+    // "A pending consultation holds its slot 15 minutes"; what the practitioner no longer offers is not given away.
+    let lapsed = matches!(slot.held_until, Some(until) if until <= *now) && !slot.outside_rules;
+    let free = slot.status == SlotStatus::Open || slot.status == SlotStatus::Booked && lapsed;
+    rule(!free, BookingRefusal::SlotUnavailable);
+    // "A patient cannot hold two overlapping consultations."
+    let counts = |visit: &&LiveVisit| !matches!(visit.held_until, Some(until) if until <= *now);
+    let live: Vec<_> = calendar.live.iter().filter(counts).collect();
+    let clash = live.iter().any(|visit| {
+        Some(visit.consultation) != moving
+            && visit.range.start() < slot.range.end()
+            && slot.range.start() < visit.range.end()
+    });
+    rule(clash, BookingRefusal::OverlappingConsultation);
+    // "At most 3 unpaid holds per patient." A move makes no new one.
+    let unpaid = live.iter().filter(|visit| visit.held_until.is_some()).count();
+    rule(moving.is_none() && unpaid + 1 > 3, BookingRefusal::TooManyUnpaidHolds);
+    found
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2048))]
+
+    #[test]
+    fn a_booking_is_refused_exactly_when_a_rule_is_broken(case in any_case()) {
+        let expected = breaches(&case, None).first().copied().map_or(Ok(()), Err);
+        let answer = refuse_booking(&case.wanted, &case.slot, &case.doctor, &case.calendar, &rules(), case.now);
+        prop_assert_eq!(answer, expected);
+    }
+
+    #[test]
+    fn a_move_is_refused_exactly_when_a_rule_is_broken(case in any_case(), itself in 0_usize..4) {
+        let moving = Consultation {
+            id: ConsultationId::from_uuid(uuid(itself)),
+            patient: case.wanted.patient,
+            doctor: case.wanted.doctor,
+            slot: SlotId::from_uuid(uuid(60)),
+            range: range(300, 60),
+            mode: case.wanted.mode,
+            status: ConsultationStatus::Confirmed,
+            fee: Money::new(1, Currency::Inr).unwrap(),
+            hold_expires_at: None,
+            cancel_reason: None,
+            created_at: at(-10),
+            updated_at: at(-10),
+            version: 2,
+        };
+        let expected = breaches(&case, Some(moving.id)).first().copied().map_or(Ok(()), Err);
+        let answer = refuse_move(&moving, &case.slot, &case.doctor, &case.calendar, &rules(), case.now);
+        prop_assert_eq!(answer, expected);
+    }
+}
+
+#[test]
+fn the_numbers_are_the_designs() {
+    let rules = rules();
+    assert_eq!((rules.hold, rules.max_unpaid_holds), (super::minutes(15), 3));
+    assert_eq!((rules.start_early, rules.no_show_grace), (super::minutes(10), super::minutes(10)));
+}

@@ -1,0 +1,155 @@
+use super::*;
+use amrutam_booking::{
+    ConsultationError, RescheduleError,
+    model::{BookingRefusal, CancelReason, ConsultationStatus, PaymentsMode, SlotStatus, TimingRefusal},
+    ports::ConsultationStore,
+    use_cases::{
+        Access, Cancel, cancel, complete, expire_holds, list_consultations, no_show, read_consultation, reschedule, start,
+    },
+};
+use amrutam_kernel::{Actor, Context, Limit, Outcome, PageRequest, Role};
+use jiff::SignedDuration;
+
+fn doctor(clinic: &Clinic) -> Context {
+    clinic.context(Actor::Account { id: clinic.doctor_account, role: Role::Doctor })
+}
+
+async fn cancel_as(clinic: &Clinic, who: &Context, id: ConsultationId, reason: CancelReason) -> Result<(), ConsultationError> {
+    cancel(clinic.deps(), who, Cancel { id, reason, idempotency: None }).await.map(drop)
+}
+
+async fn status_of_slot(clinic: &Clinic, id: SlotId) -> SlotStatus {
+    clinic.world.slots().into_iter().find(|slot| slot.id == id).unwrap().status
+}
+
+#[tokio::test]
+async fn a_cancelled_slot_is_offered_again_unless_the_doctor_will_not_be_there() {
+    let clinic = clinic().await;
+    let asha = patient(&clinic, "asha").await;
+    let slot_id = slot(&clinic, 2).await;
+    let id = book_slot(&clinic, asha, slot_id).await.unwrap().consultation.id;
+    cancel_as(&clinic, &clinic.patient(asha), id, CancelReason::PatientImproved).await.unwrap();
+    assert_eq!(status_of_slot(&clinic, slot_id).await, SlotStatus::Open);
+
+    let id = book_slot(&clinic, asha, slot_id).await.unwrap().consultation.id;
+    cancel_as(&clinic, &doctor(&clinic), id, CancelReason::DoctorUnavailable).await.unwrap();
+    assert_eq!(status_of_slot(&clinic, slot_id).await, SlotStatus::Withdrawn);
+    let twice = cancel_as(&clinic, &doctor(&clinic), id, CancelReason::DoctorUnavailable).await;
+    assert!(matches!(twice, Err(ConsultationError::InvalidTransition(_))));
+    assert_sound(&clinic);
+}
+
+#[tokio::test]
+async fn each_side_gives_its_own_reasons() {
+    let clinic = clinic().await;
+    let asha = patient(&clinic, "asha").await;
+    let id = booked(&clinic, asha, 2).await;
+    let patients = cancel_as(&clinic, &clinic.patient(asha), id, CancelReason::DoctorOther).await;
+    let doctors = cancel_as(&clinic, &doctor(&clinic), id, CancelReason::PatientOther).await;
+    assert!(matches!((patients, doctors), (Err(ConsultationError::ReasonNotYours), Err(ConsultationError::ReasonNotYours))));
+}
+
+#[tokio::test]
+async fn a_visit_moves_with_both_slots_and_keeps_its_id() {
+    let clinic = clinic().await;
+    let (asha, ravi) = (patient(&clinic, "asha").await, patient(&clinic, "ravi").await);
+    let (from, to) = (slot(&clinic, 2).await, slot(&clinic, 4).await);
+    let id = book_slot(&clinic, asha, from).await.unwrap().consultation.id;
+    let (moved, _) = reschedule(clinic.deps(), &clinic.patient(asha), id, to, None).await.unwrap();
+    assert_eq!((moved.consultation.id, moved.consultation.slot), (id, to));
+    assert_eq!(status_of_slot(&clinic, from).await, SlotStatus::Open);
+    assert_eq!(status_of_slot(&clinic, to).await, SlotStatus::Booked);
+    assert_eq!(clinic.world.outbox().last().unwrap().event_type, "consultation.rescheduled.v1");
+
+    let other = booked(&clinic, ravi, 0).await;
+    let taken = reschedule(clinic.deps(), &clinic.patient(ravi), other, to, None).await;
+    assert!(matches!(taken, Err(RescheduleError::Refused(BookingRefusal::SlotUnavailable))));
+    let itself = reschedule(clinic.deps(), &clinic.patient(asha), id, to, None).await;
+    assert!(matches!(itself, Err(RescheduleError::Refused(BookingRefusal::SlotUnavailable))));
+    assert_sound(&clinic);
+}
+
+#[tokio::test]
+async fn a_visit_starts_and_ends_when_it_may() {
+    let clinic = clinic().await;
+    let asha = patient(&clinic, "asha").await;
+    let id = booked(&clinic, asha, 2).await;
+    let visit = clinic.world.view(id).await.unwrap().unwrap().consultation;
+    let early = start(clinic.deps(), &doctor(&clinic), id).await;
+    assert!(matches!(early, Err(ConsultationError::Timing(TimingRefusal::TooEarly { .. }))));
+    clinic.clock.set(visit.range.start() - SignedDuration::from_mins(10));
+    let patients = start(clinic.deps(), &clinic.patient(asha), id).await;
+    assert!(matches!(patients, Err(ConsultationError::NotAllowed)));
+    start(clinic.deps(), &doctor(&clinic), id).await.unwrap();
+    complete(clinic.deps(), &doctor(&clinic), id).await.unwrap();
+    let after = cancel_as(&clinic, &clinic.patient(asha), id, CancelReason::PatientOther).await;
+    assert!(matches!(after, Err(ConsultationError::InvalidTransition(_))));
+    assert_sound(&clinic);
+}
+
+#[tokio::test]
+async fn an_absence_counts_after_ten_minutes_for_the_side_that_did_not_come() {
+    let clinic = clinic().await;
+    let asha = patient(&clinic, "asha").await;
+    let id = booked(&clinic, asha, 2).await;
+    let visit = clinic.world.view(id).await.unwrap().unwrap().consultation;
+    clinic.clock.set(visit.range.start() + SignedDuration::from_mins(9));
+    assert!(no_show(clinic.deps(), &doctor(&clinic), id).await.is_err());
+    clinic.clock.set(visit.range.start() + SignedDuration::from_mins(10));
+    no_show(clinic.deps(), &clinic.patient(asha), id).await.unwrap();
+    assert_eq!(clinic.world.timeline(id).await.unwrap().pop().unwrap().cause, "doctor_absent");
+    assert_sound(&clinic);
+}
+
+#[tokio::test]
+async fn a_visit_does_not_exist_for_others_and_their_look_is_on_the_record() {
+    let clinic = clinic().await;
+    let (asha, ravi) = (patient(&clinic, "asha").await, patient(&clinic, "ravi").await);
+    let id = booked(&clinic, asha, 2).await;
+    let denied = read_consultation(clinic.deps(), &clinic.patient(ravi), id).await;
+    assert!(matches!(denied, Err(ConsultationError::NotFound)));
+    assert_eq!(clinic.world.audit().pop().unwrap().outcome, Outcome::Denied);
+
+    let own = read_consultation(clinic.deps(), &clinic.patient(asha), id).await.unwrap();
+    assert_eq!(own.reason.unwrap().expose(), "headache");
+    let admin = clinic.person(Role::Admin, "admin@amrutam.example").await.unwrap();
+    let admin = clinic.context(Actor::Account { id: admin, role: Role::Admin });
+    let masked = read_consultation(clinic.deps(), &admin, id).await.unwrap();
+    assert_eq!((masked.access, masked.reason), (Access::Masked, None));
+}
+
+#[tokio::test]
+async fn a_list_names_every_visit_it_shows_in_the_audit() {
+    let clinic = clinic().await;
+    let asha = patient(&clinic, "asha").await;
+    let ids = [booked(&clinic, asha, 2).await, booked(&clinic, asha, 4).await];
+    let page = PageRequest { limit: Limit::default(), after: None };
+    let listed = list_consultations(clinic.deps(), &doctor(&clinic), Default::default(), page).await.unwrap();
+    assert_eq!(listed.items.len(), 2);
+    let audit = clinic.world.audit();
+    for id in ids {
+        assert!(audit.iter().any(|entry| entry.action == "consultation.list" && entry.resource_id == id.to_string()));
+    }
+}
+
+#[tokio::test]
+async fn the_sweeper_gives_slots_back_and_leaves_running_holds_alone() {
+    let mut clinic = clinic().await;
+    clinic.payments = PaymentsMode::Required;
+    let (asha, ravi) = (patient(&clinic, "asha").await, patient(&clinic, "ravi").await);
+    let early = slot(&clinic, 2).await;
+    book_slot(&clinic, asha, early).await.unwrap();
+    clinic.clock.advance(SignedDuration::from_mins(10));
+    let late = slot(&clinic, 3).await;
+    book_slot(&clinic, ravi, late).await.unwrap();
+    clinic.clock.advance(SignedDuration::from_mins(5));
+    let system = clinic.context(Actor::System("hold-sweeper"));
+    assert_eq!(expire_holds(clinic.deps(), &system, 100).await.unwrap(), 1);
+    assert_eq!(expire_holds(clinic.deps(), &system, 100).await.unwrap(), 0);
+    assert_eq!(status_of_slot(&clinic, early).await, SlotStatus::Open);
+    assert_eq!(status_of_slot(&clinic, late).await, SlotStatus::Booked);
+    assert!(clinic.open_slots().await.unwrap().iter().any(|slot| slot.id == early));
+    let statuses: Vec<_> = clinic.world.consultations().into_iter().map(|visit| visit.status).collect();
+    assert_eq!(statuses, [ConsultationStatus::Expired, ConsultationStatus::Pending]);
+    assert_sound(&clinic);
+}
