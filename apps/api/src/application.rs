@@ -1,0 +1,242 @@
+//! The process: two listeners, one life.
+
+use crate::{
+    http::edge,
+    openapi::{self, Document},
+    problem::Problem,
+    resources,
+    services::Services,
+    settings::Settings,
+    wiring::{WiringError, wire},
+};
+use actix_web::{
+    App, Error, HttpRequest, HttpResponse, HttpServer,
+    body::BoxBody,
+    dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse},
+    middleware::from_fn,
+    web::{self, Data},
+};
+use amrutam_postgres::Postgres;
+use amrutam_redis::RedlockSlots;
+use amrutam_telemetry::{Telemetry, TelemetryError};
+use metrics::gauge;
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    time::Duration,
+};
+use utoipa_actix_web::AppExt;
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+/// What the operating system queues for us while all workers are busy.
+const BACKLOG: u32 = 1_024;
+/// A caller who does not close is closed.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Locks that are not given back by then end with their lifetime.
+const DRAIN_LIMIT: Duration = Duration::from_secs(2);
+
+/// Logging in is the slow part, and all do it at once.
+const WARM_UP_LIMIT: Duration = Duration::from_secs(2);
+
+/// Where the process listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Addresses {
+    /// The API.
+    pub http: SocketAddr,
+    /// The metrics.
+    pub metrics: SocketAddr,
+}
+
+/// Why the process can't begin.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// Something it works with can't be made.
+    #[error(transparent)]
+    Wiring(#[from] WiringError),
+    /// Metrics can't be collected.
+    #[error("metrics can't be collected")]
+    Telemetry(#[from] TelemetryError),
+    /// An address is taken or not ours.
+    #[error("cannot listen on {address} ({setting})")]
+    Listen {
+        /// Which setting.
+        setting: &'static str,
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Why the process ended although nobody asked it to.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A listener can't serve.
+    #[error("a listener failed")]
+    Server(#[from] io::Error),
+    /// A listener ended by itself.
+    #[error("the {0} listener ended by itself")]
+    Ended(&'static str),
+}
+
+/// The whole process, with its listeners bound: connections queue up from here on, [`Application::run`] answers them.
+pub struct Application {
+    http: TcpListener,
+    metrics: TcpListener,
+    addresses: Addresses,
+    settings: Settings,
+    services: Data<Services>,
+    postgres: Postgres,
+    locks: RedlockSlots,
+    telemetry: Telemetry,
+}
+
+impl Application {
+    /// Wires everything and binds the listeners. Servers that are away do not hinder it.
+    ///
+    /// # Errors
+    /// See [`BuildError`].
+    pub async fn build(settings: Settings) -> Result<Self, BuildError> {
+        let telemetry = Telemetry::metrics_only()?;
+        let wired = wire(&settings).await?;
+        warm_up(&wired.postgres, settings.database.pool_size).await;
+        let (http, http_addr) = bind("AMRUTAM__HTTP__LISTEN", settings.http.listen)?;
+        let (metrics, metrics_addr) = bind("AMRUTAM__HTTP__METRICS_LISTEN", settings.http.metrics_listen)?;
+        Ok(Self {
+            http,
+            metrics,
+            addresses: Addresses { http: http_addr, metrics: metrics_addr },
+            settings,
+            services: Data::new(wired.services),
+            postgres: wired.postgres,
+            locks: wired.locks,
+            telemetry,
+        })
+    }
+
+    /// Where it listens.
+    pub fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// Serves until `shutdown` is ready; then says that it is not ready, waits for balancers to notice, stops accepting,
+    /// finishes what is under way, and gives back the locks.
+    ///
+    /// # Errors
+    /// When a listener fails before it was asked to stop.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
+        let services = self.services.clone();
+        let limit = self.settings.http.shutdown_timeout_secs;
+        let grace = Duration::from_millis(self.settings.http.shutdown_grace_ms);
+        let http = serve(self.http, &self.settings, services.clone())?;
+        let metrics = serve_metrics(self.metrics, self.telemetry, self.postgres.clone())?;
+        let (http_handle, metrics_handle) = (http.handle(), metrics.handle());
+        let (mut http, mut metrics) = (tokio::spawn(http), tokio::spawn(metrics));
+        tracing::info!(http = %self.addresses.http, metrics = %self.addresses.metrics, "listening");
+
+        let outcome = tokio::select! {
+            () = shutdown => Ok(()),
+            ended = &mut http => Err(ended_early("API", ended)),
+            ended = &mut metrics => Err(ended_early("metrics", ended)),
+        };
+        tracing::info!("stopping: not ready any more");
+        services.readiness.drain();
+        if outcome.is_ok() {
+            tokio::time::sleep(grace).await;
+        }
+        // Actix ends its workers after its own limit; the second bound is for the case that it does not.
+        if tokio::time::timeout(Duration::from_secs(limit + 1), http_handle.stop(true)).await.is_err() {
+            tracing::warn!("requests under way took too long and were cut");
+        }
+        if !self.locks.drain(DRAIN_LIMIT).await {
+            tracing::warn!("some locks were not given back; they end with their lifetime");
+        }
+        metrics_handle.stop(false).await;
+        self.postgres.close();
+        tracing::info!("stopped");
+        outcome
+    }
+}
+
+/// Opens the pool's connections before the first request needs one: a crowd at a cold process would wait for all of them
+/// to log in at once. A server that is away does not hinder the start.
+async fn warm_up(postgres: &Postgres, connections: usize) {
+    let pings = (0..connections).map(|_| postgres.ping(WARM_UP_LIMIT));
+    let opened = futures::future::join_all(pings).await.into_iter().filter(Result::is_ok).count();
+    tracing::info!(opened, connections, "database connections");
+}
+
+fn ended_early(name: &'static str, ended: Result<io::Result<()>, tokio::task::JoinError>) -> RunError {
+    match ended {
+        Ok(Err(error)) => error.into(),
+        Ok(Ok(())) | Err(_) => RunError::Ended(name),
+    }
+}
+
+fn bind(setting: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), BuildError> {
+    let bound = TcpListener::bind(address).and_then(|listener| {
+        let bound = listener.local_addr()?;
+        Ok((listener, bound))
+    });
+    bound.map_err(|source| BuildError::Listen { setting, address, source })
+}
+
+fn serve(listener: TcpListener, settings: &Settings, services: Data<Services>) -> io::Result<Server> {
+    let http = &settings.http;
+    let document = Data::new(openapi::document());
+    Ok(HttpServer::new(move || app(services.clone(), document.clone()))
+        .workers(http.workers)
+        .backlog(BACKLOG)
+        .client_request_timeout(Duration::from_secs(http.header_timeout_secs))
+        .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+        .keep_alive(Duration::from_secs(http.keep_alive_secs))
+        .shutdown_timeout(http.shutdown_timeout_secs)
+        .disable_signals()
+        .listen(listener)?
+        .run())
+}
+
+fn serve_metrics(listener: TcpListener, telemetry: Telemetry, postgres: Postgres) -> io::Result<Server> {
+    let scrape = move |telemetry: &Telemetry| {
+        let pool = postgres.pool_status();
+        for (state, count) in [("open", pool.size), ("idle", pool.available), ("waiting", pool.waiting)] {
+            gauge!("amrutam_database_pool", "state" => state).set(u32::try_from(count).map_or(f64::MAX, f64::from));
+        }
+        telemetry.render()
+    };
+    Ok(HttpServer::new(move || {
+        let (scrape, telemetry) = (scrape.clone(), telemetry.clone());
+        let metrics = move || {
+            let text = scrape(&telemetry);
+            async move { HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text) }
+        };
+        App::new().route("/metrics", web::get().to(metrics)).route("/healthz", web::get().to(|| async { resources::alive() }))
+    })
+    .workers(1)
+    .shutdown_timeout(1)
+    .disable_signals()
+    .listen(listener)?
+    .run())
+}
+
+/// The public listener's application, also for tests.
+pub(crate) fn app(
+    services: Data<Services>,
+    document: Data<Document>,
+) -> App<impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse<BoxBody>, Error = Error, InitError = ()>> {
+    // Nothing from the internet: the page and its scripts are in the binary.
+    let pages = SwaggerUi::new("/docs/{_:.*}").config(Config::from("/openapi.json"));
+    App::new()
+        .into_utoipa_app()
+        .app_data(services)
+        .app_data(document)
+        .configure(resources::configure)
+        .map(|app| app.service(web::redirect("/docs", "/docs/")).service(pages).default_service(web::to(nothing)))
+        .into_app()
+        .wrap(from_fn(edge))
+}
+
+/// No route took the request.
+async fn nothing(request: HttpRequest, document: Data<Document>) -> Result<HttpResponse, Problem> {
+    Err(document.routes.refuse(request.path()))
+}

@@ -1,0 +1,31 @@
+//! What is known of a request before anything is decided.
+
+use actix_web::{HttpMessage, HttpRequest};
+use amrutam_kernel::{Actor, Context, CorrelationId, TraceParent};
+use std::{cell::Cell, rc::Rc};
+
+/// Made once by the edge; everything about one request is told by it.
+#[derive(Debug)]
+pub(crate) struct RequestInfo {
+    /// The flow's name.
+    pub(crate) correlation_id: CorrelationId,
+    /// The trace it belongs to.
+    pub(crate) trace_parent: Option<TraceParent>,
+    /// As asked for, without the query.
+    pub(crate) path: String,
+    /// Who acts, once it is established.
+    pub(crate) actor: Cell<Option<Actor>>,
+}
+
+impl RequestInfo {
+    /// Of this request.
+    pub(crate) fn of(request: &HttpRequest) -> Option<Rc<Self>> {
+        request.extensions().get::<Rc<Self>>().cloned()
+    }
+
+    /// For a use case; from here on the request is this actor's.
+    pub(crate) fn context(&self, actor: Actor) -> Context {
+        self.actor.set(Some(actor));
+        Context { actor, correlation_id: self.correlation_id.clone(), trace_parent: self.trace_parent.clone() }
+    }
+}

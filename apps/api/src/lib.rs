@@ -1,0 +1,27 @@
+//! The HTTP API: a thin layer that extracts, parses, calls a use case and maps its outcome. Decisions are the domains'.
+//!
+//! [`Application::build`] makes the whole process of [`Settings`]; tests start the same thing. To add a resource: a file
+//! in `resources/` with its views, handlers and `configure`; a new refusal gets its answer in `problem/mapping.rs`, where
+//! it does not compile without one. `docs/openapi.json` is generated from the handlers and checked.
+#![deny(missing_docs)]
+
+mod application;
+mod http;
+mod openapi;
+mod problem;
+mod readiness;
+mod resources;
+mod services;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod wiring;
+
+pub use application::{Addresses, Application, BuildError, RunError};
+pub use wiring::WiringError;
+pub use settings::{Business, Environment, Hasher, Http, Payments, PaymentsMode, Settings, Tokens};
+
+/// The OpenAPI document, as it is served and committed.
+pub fn openapi_json() -> String {
+    openapi::document().text
+}

@@ -1,0 +1,72 @@
+//! The HTTP API as a process.
+
+use amrutam_api::{Application, Settings, openapi_json};
+use clap::Parser;
+use std::{io, path::PathBuf, process::ExitCode};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The HTTP API of Amrutam. Settings come from the environment (`AMRUTAM__SECTION__KEY`), over a file if one is given.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    /// A TOML file with settings.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Show the settings in force, without secrets, and end.
+    #[arg(long)]
+    print_config: bool,
+    /// Show the OpenAPI document and end.
+    #[arg(long)]
+    print_openapi: bool,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let causes = std::iter::successors(error.source(), |cause| cause.source());
+            let chain = causes.fold(error.to_string(), |chain, cause| format!("{chain}: {cause}"));
+            eprintln!("{chain}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
+    if arguments.print_openapi {
+        print!("{}", openapi_json());
+        return Ok(());
+    }
+    // Two providers in one binary leave rustls without a default; whoever comes first decides.
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        return Err("another TLS provider was installed first".into());
+    }
+    let settings: Settings = amrutam_settings::load(arguments.config.as_deref())?;
+    if arguments.print_config {
+        println!("{}", amrutam_settings::printable(&settings));
+        return Ok(());
+    }
+    let stop = stop_signal()?;
+    let telemetry = amrutam_telemetry::init("amrutam-api", &settings.telemetry)?;
+    let result = serve(settings, stop).await;
+    telemetry.shutdown().await;
+    result
+}
+
+async fn serve(settings: Settings, stop: impl Future<Output = ()>) -> Result<(), Box<dyn std::error::Error>> {
+    let application = Application::build(settings).await?;
+    Ok(application.run(stop).await?)
+}
+
+/// Registered before anything listens, so that an early SIGTERM is not lost.
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}

@@ -1,0 +1,152 @@
+//! The stable words of the API's problems: the one list of what can go wrong, with status and title.
+
+use actix_web::http::StatusCode;
+use serde::Serialize;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $word:literal, $status:literal, $title:literal;)+) => {
+        /// What went wrong, as a word a program can act on.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+        #[schema(as = ProblemCode)]
+        pub(crate) enum Code {
+            $($(#[$doc])* #[serde(rename = $word)] $name,)+
+        }
+
+        impl Code {
+            /// Every code.
+            pub(crate) const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// The word.
+            pub(crate) const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $word,)+ }
+            }
+
+            /// The HTTP status as a number.
+            pub(crate) const fn number(self) -> u16 {
+                match self { $(Self::$name => $status,)+ }
+            }
+
+            /// In a few words, the same for every occurrence.
+            pub(crate) const fn title(self) -> &'static str {
+                match self { $(Self::$name => $title,)+ }
+            }
+        }
+    };
+}
+
+codes! {
+    /// Not HTTP as we understand it.
+    MalformedRequest = "malformed_request", 400, "The request is malformed";
+    /// The body is no JSON text in UTF-8, or names a field twice.
+    MalformedBody = "malformed_body", 400, "The body is malformed";
+    /// A JSON value has another type than the field.
+    InvalidType = "invalid_type", 400, "A value has the wrong type";
+    /// There is no such field or parameter.
+    UnknownField = "unknown_field", 400, "A field is unknown";
+    /// The query string can't be read.
+    MalformedQuery = "malformed_query", 400, "The query is malformed";
+    /// Not a cursor of this list with these filters.
+    InvalidCursor = "invalid_cursor", 400, "The cursor is invalid";
+    /// `Idempotency-Key` is not 1 to 255 visible ASCII characters.
+    InvalidIdempotencyKey = "invalid_idempotency_key", 400, "The idempotency key is invalid";
+    /// `Idempotency-Key` is missing where it is required.
+    IdempotencyKeyRequired = "idempotency_key_required", 400, "An idempotency key is required";
+    /// No valid access token.
+    Unauthenticated = "unauthenticated", 401, "Authentication is required";
+    /// Unknown address or wrong password.
+    InvalidCredentials = "invalid_credentials", 401, "The credentials are wrong";
+    /// Signed in, yet not allowed to do this.
+    Forbidden = "forbidden", 403, "Not allowed";
+    /// Absent, or not visible to this caller.
+    NotFound = "not_found", 404, "Not found";
+    /// The resource has no such method.
+    MethodNotAllowed = "method_not_allowed", 405, "The method is not allowed";
+    /// The body did not arrive in time.
+    RequestTimeout = "request_timeout", 408, "The request took too long to arrive";
+    /// Somebody else has the slot, or it is no longer offered.
+    SlotUnavailable = "slot_unavailable", 409, "The slot is no longer available";
+    /// The patient has another visit at that time.
+    OverlappingConsultation = "overlapping_consultation", 409, "Another consultation takes place at this time";
+    /// The patient holds too many unpaid slots.
+    TooManyUnpaidHolds = "too_many_unpaid_holds", 409, "Too many unpaid bookings";
+    /// The practitioner takes no bookings for that day.
+    DoctorNotAvailable = "doctor_not_available", 409, "The doctor takes no bookings";
+    /// The state machine has no such arrow.
+    InvalidTransition = "invalid_transition", 409, "Not possible in this state";
+    /// Possible later.
+    TooEarly = "too_early", 409, "Too early";
+    /// Was possible earlier.
+    TooLate = "too_late", 409, "Too late";
+    /// An account with this address exists.
+    EmailTaken = "email_taken", 409, "The e-mail address is taken";
+    /// The account has a profile already.
+    ProfileExists = "profile_exists", 409, "The account has a profile already";
+    /// The registration number is in the directory already.
+    RegistrationTaken = "registration_taken", 409, "The registration number is taken";
+    /// The registration is not valid today.
+    RegistrationNotValid = "registration_not_valid", 409, "The registration is not valid today";
+    /// The first request with this key is still running.
+    IdempotencyInProgress = "idempotency_in_progress", 409, "The first request with this key is still running";
+    /// The caller's copy is stale.
+    PreconditionFailed = "precondition_failed", 412, "The resource has changed";
+    /// The body is too large.
+    PayloadTooLarge = "payload_too_large", 413, "The body is too large";
+    /// The body is not `application/json`.
+    UnsupportedMediaType = "unsupported_media_type", 415, "The media type is not supported";
+    /// Well-formed, but at least one value is invalid; each is named in `errors`.
+    ValidationFailed = "validation_failed", 422, "A value is invalid";
+    /// The slot has begun or is over.
+    SlotInPast = "slot_in_past", 422, "The slot has begun or is over";
+    /// There is no such slot.
+    UnknownSlot = "unknown_slot", 422, "There is no such slot";
+    /// The slot is another practitioner's.
+    SlotOfAnotherDoctor = "slot_of_another_doctor", 422, "The slot is another doctor's";
+    /// The slot is not offered in this mode.
+    ModeNotOffered = "mode_not_offered", 422, "The mode is not offered";
+    /// The account has no such dependent.
+    UnknownDependent = "unknown_dependent", 422, "There is no such dependent";
+    /// Nobody consults themself.
+    OwnSlot = "own_slot", 422, "The slot is the caller's own";
+    /// The reason is another side's to give.
+    ReasonNotAllowed = "reason_not_allowed", 422, "The reason is not the caller's to give";
+    /// The account named is no doctor's.
+    NotADoctorsAccount = "not_a_doctors_account", 422, "The account is not a doctor's";
+    /// The key was used for another request.
+    IdempotencyKeyReused = "idempotency_key_reused", 422, "The idempotency key was used for another request";
+    /// The head is too large.
+    HeadersTooLarge = "headers_too_large", 431, "The header fields are too large";
+    /// Ours to mend.
+    Internal = "internal_error", 500, "Something went wrong";
+    /// Something we depend on is away.
+    DependencyUnavailable = "dependency_unavailable", 503, "A dependency is unavailable";
+    /// Too many changes at once.
+    Contended = "contended", 503, "Too many changes at once";
+    /// The work took too long.
+    Timeout = "timeout", 503, "The request took too long";
+}
+
+impl Code {
+    /// The HTTP status.
+    pub(crate) fn status(self) -> StatusCode {
+        StatusCode::from_u16(self.number()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// What stands for a status that the framework has chosen.
+    pub(crate) fn of_status(status: StatusCode) -> Self {
+        match status.as_u16() {
+            401 => Self::Unauthenticated,
+            403 => Self::Forbidden,
+            404 => Self::NotFound,
+            405 => Self::MethodNotAllowed,
+            408 => Self::RequestTimeout,
+            412 => Self::PreconditionFailed,
+            413 => Self::PayloadTooLarge,
+            415 => Self::UnsupportedMediaType,
+            422 => Self::ValidationFailed,
+            431 => Self::HeadersTooLarge,
+            503 => Self::DependencyUnavailable,
+            400..=499 => Self::MalformedRequest,
+            _ => Self::Internal,
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Consultations as they are shown.
+
+use super::shared::{CancelReasonWord, Fee, ModeWord, SlotStatusWord, StatusWord, Time, TimelineKindWord};
+use crate::http::json;
+use amrutam_booking::{
+    model::{Consultation, ConsultationStatus, Slot, TimelineEntry},
+    ports::ConsultationView as Stored,
+    use_cases::{Access, Booked, Changed, Seen},
+};
+use amrutam_kernel::{AccountId, Actor, ConsultationId, DoctorId, EventId, Role, SlotId, StoredAnswer};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+const JSON: &str = "application/json";
+
+/// The slot of a consultation.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ConsultationSlot)]
+pub(crate) struct ConsultationSlotView {
+    #[schema(value_type = Uuid)]
+    id: SlotId,
+    #[schema(value_type = Uuid)]
+    doctor_id: DoctorId,
+    starts_at: Time,
+    ends_at: Time,
+    /// How visits in it may be held; told when it is booked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<ModeWord>>)]
+    modes: Option<Vec<&'static str>>,
+    /// Told when it is booked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<SlotStatusWord>)]
+    status: Option<&'static str>,
+}
+
+/// What is to be paid, and until when.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Payment, example = json!({"status": "pending", "expires_at": "2026-11-23T03:45:00.000000Z"}))]
+pub(crate) struct PaymentView {
+    /// `pending`.
+    status: &'static str,
+    /// When the slot is given back unless it is paid.
+    expires_at: Time,
+}
+
+/// The practitioner of a consultation.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ConsultationDoctor)]
+pub(crate) struct ConsultationDoctorView {
+    #[schema(value_type = Uuid)]
+    id: DoctorId,
+    name: String,
+    qualifications: Vec<String>,
+    council: String,
+    registration_number: String,
+}
+
+/// A consultation.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Consultation, example = json!({
+    "id": "019aaf3c-5e00-7c11-9d2e-0a6b1c2d3e4f",
+    "status": "confirmed",
+    "doctor_id": "019aaf00-0000-7000-8000-000000000001",
+    "patient_id": "019aaf00-0000-7000-8000-000000000002",
+    "slot": {
+        "id": "019aaf00-0000-7000-8000-000000000003", "doctor_id": "019aaf00-0000-7000-8000-000000000001",
+        "starts_at": "2026-11-23T03:30:00.000000Z", "ends_at": "2026-11-23T03:50:00.000000Z",
+        "modes": ["video", "audio"], "status": "booked"
+    },
+    "mode": "video",
+    "fee": {"amount": 49900, "currency": "INR"},
+    "payment": null,
+    "hold_expires_at": null,
+    "cancel_reason": null,
+    "created_at": "2026-11-20T10:00:00.123456Z",
+    "updated_at": "2026-11-20T10:00:00.123456Z",
+    "version": 2
+}))]
+pub(crate) struct ConsultationView {
+    #[schema(value_type = Uuid)]
+    id: ConsultationId,
+    #[schema(value_type = StatusWord)]
+    status: &'static str,
+    #[schema(value_type = Uuid)]
+    doctor_id: DoctorId,
+    /// `null` for admins.
+    #[schema(value_type = Option<Uuid>)]
+    patient_id: Option<AccountId>,
+    slot: ConsultationSlotView,
+    #[schema(value_type = ModeWord)]
+    mode: &'static str,
+    /// The price at booking.
+    fee: Fee,
+    /// What is to be paid; `null` when nothing is.
+    payment: Option<PaymentView>,
+    /// While `pending`: when the slot is given back.
+    hold_expires_at: Option<Time>,
+    /// When `cancelled`: why.
+    #[schema(value_type = Option<CancelReasonWord>)]
+    cancel_reason: Option<&'static str>,
+    /// The patient's words; only when one consultation is read, by one of its two sides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    created_at: Time,
+    updated_at: Time,
+    /// Rises with every change.
+    version: i64,
+    /// When read: with whom.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    doctor: Option<ConsultationDoctorView>,
+}
+
+impl ConsultationView {
+    fn of(consultation: &Consultation, status: ConsultationStatus, access: Access) -> Self {
+        let hold_expires_at = match status {
+            ConsultationStatus::Pending => consultation.hold_expires_at.map(Time),
+            _ => None,
+        };
+        Self {
+            id: consultation.id,
+            status: status.as_str(),
+            doctor_id: consultation.doctor,
+            patient_id: (access == Access::Full).then_some(consultation.patient),
+            slot: ConsultationSlotView {
+                id: consultation.slot,
+                doctor_id: consultation.doctor,
+                starts_at: Time(consultation.range.start()),
+                ends_at: Time(consultation.range.end()),
+                modes: None,
+                status: None,
+            },
+            mode: consultation.mode.as_str(),
+            fee: consultation.fee.into(),
+            payment: hold_expires_at.map(|expires_at| PaymentView { status: "pending", expires_at }),
+            hold_expires_at,
+            cancel_reason: consultation.cancel_reason.map(amrutam_booking::model::CancelReason::as_str),
+            reason: None,
+            created_at: Time(consultation.created_at),
+            updated_at: Time(consultation.updated_at),
+            version: consultation.version,
+            doctor: None,
+        }
+    }
+
+    /// As one caller sees it.
+    pub(crate) fn seen(seen: Seen) -> Self {
+        let Seen { view, status, access, reason } = seen;
+        Self {
+            reason: reason.map(amrutam_kernel::Sensitive::into_exposed),
+            doctor: Some(doctor(&view)),
+            ..Self::of(&view.consultation, status, access)
+        }
+    }
+
+    fn booked(booked: &Booked) -> Self {
+        let consultation = &booked.consultation;
+        let mut view = Self::of(consultation, consultation.status, Access::Full);
+        let slot: &Slot = &booked.slot;
+        view.slot.modes = Some(super::shared::mode_words(&slot.modes));
+        view.slot.status = Some(slot.status.as_str());
+        view
+    }
+}
+
+fn doctor(view: &Stored) -> ConsultationDoctorView {
+    ConsultationDoctorView {
+        id: view.consultation.doctor,
+        name: view.doctor_name.clone(),
+        qualifications: view.doctor_qualifications.clone(),
+        council: view.doctor_council.clone(),
+        registration_number: view.doctor_registration.clone(),
+    }
+}
+
+/// The tag of what is shown: a hold that ran out changes the status without a version of its own.
+pub(crate) fn etag(seen: &Seen) -> String {
+    let version = seen.view.consultation.version;
+    if seen.status == seen.view.consultation.status { version.to_string() } else { format!("{version}-{}", seen.status) }
+}
+
+/// The answer to a booking, as it is kept: never with the reason.
+pub(crate) fn booked_answer(booked: &Booked) -> StoredAnswer {
+    let consultation = &booked.consultation;
+    StoredAnswer {
+        status: 201,
+        location: Some(format!("/v1/consultations/{}", consultation.id)),
+        content_type: JSON.to_owned(),
+        etag: Some(format!("\"{}\"", consultation.version)),
+        body: json(&ConsultationView::booked(booked)),
+    }
+}
+
+/// The answer to an act, as it is kept.
+pub(crate) fn changed_answer(changed: &Changed, actor: &Actor) -> StoredAnswer {
+    let consultation = &changed.consultation;
+    let access = if actor.has_role(Role::Admin) { Access::Masked } else { Access::Full };
+    StoredAnswer {
+        status: 200,
+        location: None,
+        content_type: JSON.to_owned(),
+        etag: Some(format!("\"{}\"", consultation.version)),
+        body: json(&ConsultationView::of(consultation, consultation.status, access)),
+    }
+}
+
+/// One change of a consultation.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TimelineEntry, example = json!({
+    "version": 1, "at": "2026-11-20T10:00:00.123456Z", "kind": "status_changed", "from": null, "to": "pending",
+    "slot_id": "019aaf00-0000-7000-8000-000000000003", "actor": "patient:019aaf00-0000-7000-8000-000000000002",
+    "cause": "booked", "event_id": "019aaf3c-5e00-7c11-9d2e-0a6b1c2d3e50", "correlation_id": "checkout-42"
+}))]
+pub(crate) struct TimelineEntryView {
+    version: i64,
+    at: Time,
+    #[schema(value_type = TimelineKindWord)]
+    kind: &'static str,
+    #[schema(value_type = Option<StatusWord>)]
+    from: Option<&'static str>,
+    #[schema(value_type = StatusWord)]
+    to: &'static str,
+    #[schema(value_type = Uuid)]
+    slot_id: SlotId,
+    /// `patient:<id>`, `doctor:<id>`, `system:<name>`; the role alone for admins.
+    actor: String,
+    /// A fixed word such as `booked` or `hold_expired`, or a reason code.
+    cause: String,
+    /// The event that announced it.
+    #[schema(value_type = Uuid)]
+    event_id: EventId,
+    correlation_id: String,
+}
+
+impl TimelineEntryView {
+    /// As `actor` sees it.
+    pub(crate) fn of(entry: TimelineEntry, actor: &Actor) -> Self {
+        let masked = actor.has_role(Role::Admin) && !entry.actor.starts_with("system:");
+        let role = entry.actor.split(':').next().unwrap_or_default().to_owned();
+        Self {
+            version: entry.version,
+            at: Time(entry.at),
+            kind: entry.kind.as_str(),
+            from: entry.from.map(ConsultationStatus::as_str),
+            to: entry.to.as_str(),
+            slot_id: entry.slot,
+            actor: if masked { role } else { entry.actor },
+            cause: entry.cause,
+            event_id: entry.event,
+            correlation_id: entry.correlation_id.to_string(),
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! Consultations: booking, reading, and the acts on them.
+
+use super::{
+    consultation_views::{ConsultationView, TimelineEntryView, booked_answer, changed_answer, etag},
+    shared::{CancelReasonWord, MODES, ModeWord, StatusWord},
+};
+use crate::{
+    http::{
+        Attempt, Body, Caller, Cursors, Fields, Listing, NoBody, Paging, Query, RequestInfo, claim_of, conclude, entity,
+        path_id, stored,
+    },
+    problem::{Code, Problem},
+    services::Services,
+};
+use actix_web::{
+    HttpRequest, HttpResponse, get,
+    http::StatusCode,
+    post,
+    web::{Data, Path},
+};
+use amrutam_booking::{
+    model::{CancelReason, ConsultationStatus, Mode},
+    ports::ByStart,
+    use_cases::{self, Book, Booked, Cancel, Changed, Idempotent, ListFilter},
+};
+use amrutam_kernel::{ConsultationId, DoctorId, PageRequest, Sensitive, SlotId};
+use serde::Deserialize;
+use uuid::Uuid;
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+const MAX_REASON_CHARS: usize = 2_000;
+
+/// Routes.
+pub(crate) fn configure(config: &mut ServiceConfig<'_>) {
+    config
+        .service(book)
+        .service(list)
+        .service(read)
+        .service(timeline)
+        .service(cancel)
+        .service(reschedule)
+        .service(start)
+        .service(complete)
+        .service(no_show);
+}
+
+/// What a patient asks for.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "doctor_id": "019aaf00-0000-7000-8000-000000000001", "slot_id": "019aaf00-0000-7000-8000-000000000003",
+    "mode": "video", "reason": "Recurring headache"
+}))]
+pub(crate) struct BookRequest {
+    #[schema(value_type = Uuid)]
+    doctor_id: String,
+    #[schema(value_type = Uuid)]
+    slot_id: String,
+    #[schema(value_type = ModeWord)]
+    mode: String,
+    /// In the patient's words; for the two sides only, and never in the answer to this request.
+    #[schema(value_type = Option<String>, max_length = 2000)]
+    reason: Option<Sensitive<String>>,
+    /// A dependent of the account. There are none yet.
+    #[schema(value_type = Option<Uuid>)]
+    for_dependent: Option<String>,
+}
+
+/// Why a visit is called off.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"reason": "patient_emergency"}))]
+pub(crate) struct CancelRequest {
+    #[schema(value_type = CancelReasonWord)]
+    reason: String,
+}
+
+/// Where a visit is moved to.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"slot_id": "019aaf00-0000-7000-8000-000000000004"}))]
+pub(crate) struct RescheduleRequest {
+    /// An open slot of the same doctor.
+    #[schema(value_type = Uuid)]
+    slot_id: String,
+}
+
+/// Which consultations.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ConsultationQuery {
+    /// In this status now.
+    #[param(value_type = Option<StatusWord>)]
+    status: Option<String>,
+    /// Starting at or after.
+    #[param(value_type = Option<String>, format = DateTime)]
+    from: Option<String>,
+    /// Starting before.
+    #[param(value_type = Option<String>, format = DateTime)]
+    to: Option<String>,
+    /// Page size.
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 100, default = 20)]
+    limit: Option<String>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// Books a slot.
+///
+/// The slot, the consultation and this answer are stored in one transaction. Where visits are paid, the consultation is
+/// `pending` and holds its slot for 15 minutes; where they are not (`payments.mode = none`), it becomes `pending` and
+/// `confirmed` in that same transaction and is answered as `confirmed`.
+#[utoipa::path(tag = "Consultations", operation_id = "book", request_body = BookRequest, security(("bearer" = [])),
+    params(("Idempotency-Key" = String, Header, description = "The caller's name for this request, 1 to 255 visible ASCII characters; kept 24 hours")),
+    responses(
+    (status = 201, description = "Booked", body = ConsultationView, headers(
+        ("Location" = String, description = "The consultation"), ("ETag" = String, description = "Its version"),
+        ("Idempotency-Replayed" = Option<String>, description = "`true` when this answer was given before"))),
+    (status = 400, description = "`idempotency_key_required`, `invalid_idempotency_key`, `malformed_body`, `invalid_type`, `unknown_field`"),
+    (status = 403, description = "`forbidden`: only a patient books"),
+    (status = 409, description = "`slot_unavailable`, `overlapping_consultation`, `too_many_unpaid_holds`, `doctor_not_available`, `idempotency_in_progress`"),
+    (status = 422, description = "`validation_failed`, `slot_in_past`, `unknown_slot`, `slot_of_another_doctor`, `mode_not_offered`, `unknown_dependent`, `own_slot`, `idempotency_key_reused`"),
+))]
+#[post("/v1/consultations")]
+async fn book(
+    caller: Caller,
+    request: HttpRequest,
+    body: Body<BookRequest>,
+    services: Data<Services>,
+) -> Result<HttpResponse, Problem> {
+    let claim = claim_of(&request, &caller.0, &body.raw)?;
+    let Some(claim) = claim else { return Err(Code::IdempotencyKeyRequired.into()) };
+    let mut command = body.value.parse()?;
+    let _at_work = services.in_flight.begin(Some(&claim))?;
+    command.idempotency = Some(Idempotent { claim: &claim, render: &booked_answer });
+    let attempt = match use_cases::book(services.booking(), &caller.0, command).await {
+        Ok((booked, answer)) => Attempt::Done(answer.unwrap_or_else(|| booked_answer(&booked))),
+        Err(error) => error.into(),
+    };
+    conclude(&services, RequestInfo::of(&request).as_deref(), Some(&claim), attempt).await
+}
+
+/// The caller's consultations by start: a patient's, a doctor's, or all of them without patients for an admin.
+#[utoipa::path(tag = "Consultations", operation_id = "list_consultations", params(ConsultationQuery), security(("bearer" = [])),
+    responses(
+    (status = 200, description = "A page of consultations", body = Listing<ConsultationView>),
+    (status = 422, description = "`validation_failed`"),
+))]
+#[get("/v1/consultations")]
+async fn list(
+    caller: Caller,
+    request: HttpRequest,
+    query: Query<ConsultationQuery>,
+    services: Data<Services>,
+) -> Result<HttpResponse, Problem> {
+    let cursors = query.value.cursors();
+    let (filter, page) = query.value.parse(&cursors)?;
+    let page = use_cases::list_consultations(services.booking(), &caller.0, filter, page).await?;
+    let next_cursor = page.next.map(|key| cursors.text(key));
+    let items = page.items.into_iter().map(ConsultationView::seen).collect();
+    Ok(Listing { items, next_cursor }.respond(&request, &query.raw))
+}
+
+/// One consultation. The reason for the visit is shown to its two sides.
+#[utoipa::path(tag = "Consultations", operation_id = "read_consultation", security(("bearer" = [])),
+    params(("consultation_id" = Uuid, Path, description = "Which consultation")), responses(
+    (status = 200, description = "The consultation", body = ConsultationView, headers(("ETag" = String, description = "Its version"))),
+    (status = 404, description = "`not_found`: absent, or not the caller's"),
+))]
+#[get("/v1/consultations/{consultation_id}")]
+async fn read(caller: Caller, path: Path<String>, services: Data<Services>) -> Result<HttpResponse, Problem> {
+    let seen = use_cases::read_consultation(services.booking(), &caller.0, path_id(&path)?).await?;
+    Ok(entity(StatusCode::OK, etag(&seen), None, &ConsultationView::seen(seen)))
+}
+
+/// Every change of a consultation with its time, actor and cause.
+#[utoipa::path(tag = "Consultations", operation_id = "read_timeline", security(("bearer" = [])),
+    params(("consultation_id" = Uuid, Path, description = "Which consultation")), responses(
+    (status = 200, description = "By version", body = Listing<TimelineEntryView>),
+    (status = 404, description = "`not_found`: absent, or not the caller's"),
+))]
+#[get("/v1/consultations/{consultation_id}/timeline")]
+async fn timeline(
+    caller: Caller,
+    request: HttpRequest,
+    path: Path<String>,
+    services: Data<Services>,
+) -> Result<HttpResponse, Problem> {
+    let entries = use_cases::read_timeline(services.booking(), &caller.0, path_id(&path)?).await?;
+    let items = entries.into_iter().map(|entry| TimelineEntryView::of(entry, &caller.0.actor)).collect();
+    Ok(Listing { items, next_cursor: None }.respond(&request, ""))
+}
+
+/// Calls a visit off before it begins. Its slot is offered again unless the reason is that the doctor won't be there.
+#[utoipa::path(tag = "Consultations", operation_id = "cancel", request_body = CancelRequest, security(("bearer" = [])),
+    params(("consultation_id" = Uuid, Path, description = "Which consultation"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The caller's name for this request")),
+    responses(
+    (status = 200, description = "Cancelled", body = ConsultationView),
+    (status = 404, description = "`not_found`"),
+    (status = 409, description = "`invalid_transition`, `too_late`, `idempotency_in_progress`"),
+    (status = 422, description = "`validation_failed`, `reason_not_allowed`, `idempotency_key_reused`"),
+))]
+#[post("/v1/consultations/{consultation_id}/cancel")]
+async fn cancel(
+    caller: Caller,
+    request: HttpRequest,
+    path: Path<String>,
+    body: Body<CancelRequest>,
+    services: Data<Services>,
+) -> Result<HttpResponse, Problem> {
+    let id: ConsultationId = path_id(&path)?;
+    let reason = body.value.parse()?;
+    let claim = claim_of(&request, &caller.0, &body.raw)?;
+    let _at_work = services.in_flight.begin(claim.as_ref())?;
+    let render = |changed: &Changed| changed_answer(changed, &caller.0.actor);
+    let idempotency = claim.as_ref().map(|claim| Idempotent { claim, render: &render });
+    let attempt = match use_cases::cancel(services.booking(), &caller.0, Cancel { id, reason, idempotency }).await {
+        Ok((changed, answer)) => Attempt::Done(answer.unwrap_or_else(|| render(&changed))),
+        Err(error) => error.into(),
+    };
+    conclude(&services, RequestInfo::of(&request).as_deref(), claim.as_ref(), attempt).await
+}
+
+/// Moves a visit that has not begun to another slot of the same doctor. It stays the same consultation.
+#[utoipa::path(tag = "Consultations", operation_id = "reschedule", request_body = RescheduleRequest, security(("bearer" = [])),
+    params(("consultation_id" = Uuid, Path, description = "Which consultation"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The caller's name for this request")),
+    responses(
+    (status = 200, description = "Moved", body = ConsultationView),
+    (status = 403, description = "`forbidden`: only the patient moves a visit"),
+    (status = 404, description = "`not_found`"),
+    (status = 409, description = "`slot_unavailable`, `overlapping_consultation`, `doctor_not_available`, `invalid_transition`, `too_late`, `idempotency_in_progress`"),
+    (status = 422, description = "`validation_failed`, `unknown_slot`, `slot_in_past`, `slot_of_another_doctor`, `mode_not_offered`, `idempotency_key_reused`"),
+))]
+#[post("/v1/consultations/{consultation_id}/reschedule")]
+async fn reschedule(
+    caller: Caller,
+    request: HttpRequest,
+    path: Path<String>,
+    body: Body<RescheduleRequest>,
+    services: Data<Services>,
+) -> Result<HttpResponse, Problem> {
+    let id: ConsultationId = path_id(&path)?;
+    let to = body.value.parse()?;
+    let claim = claim_of(&request, &caller.0, &body.raw)?;
+    let _at_work = services.in_flight.begin(claim.as_ref())?;
+    let render = |changed: &Changed| changed_answer(changed, &caller.0.actor);
+    let idempotency = claim.as_ref().map(|claim| Idempotent { claim, render: &render });
+    let attempt = match use_cases::reschedule(services.booking(), &caller.0, id, to, idempotency).await {
+        Ok((changed, answer)) => Attempt::Done(answer.unwrap_or_else(|| render(&changed))),
+        Err(error) => error.into(),
+    };
+    conclude(&services, RequestInfo::of(&request).as_deref(), claim.as_ref(), attempt).await
+}
+
+/// The doctor begins the visit, from 10 minutes before its slot until the slot's end.
+#[utoipa::path(tag = "Consultations", operation_id = "start", security(("bearer" = [])),
+    params(("consultation_id" = Uuid, Path, description = "Which consultation")), responses(
+    (status = 200, description = "In progress", body = ConsultationView),
+    (status = 403, description = "`forbidden`: only the doctor"),
+    (status = 404, description = "`not_found`"),
+    (status = 409, description = "`invalid_transition`, `too_early`, `too_late`"),
+))]
+#[post("/v1/consultations/{consultation_id}/start")]
+async fn start(caller: Caller, path: Path<String>, _body: NoBody, services: Data<Services>) -> Result<HttpResponse, Problem> {
+    let changed = use_cases::start(services.booking(), &caller.0, path_id(&path)?).await?;
+    Ok(stored(changed_answer(&changed, &caller.0.actor), false))
+}
+
+/// The doctor ends the visit.
+#[utoipa::path(tag = "Consultations", operation_id = "complete", security(("bearer" = [])),
+    params(("consultation_id" = Uuid, Path, description = "Which consultation")), responses(
+    (status = 200, description = "Completed", body = ConsultationView),
+    (status = 403, description = "`forbidden`: only the doctor"),
+    (status = 404, description = "`not_found`"),
+    (status = 409, description = "`invalid_transition`"),
+))]
+#[post("/v1/consultations/{consultation_id}/complete")]
+async fn complete(caller: Caller, path: Path<String>, _body: NoBody, services: Data<Services>) -> Result<HttpResponse, Problem> {
+    let changed = use_cases::complete(services.booking(), &caller.0, path_id(&path)?).await?;
+    Ok(stored(changed_answer(&changed, &caller.0.actor), false))
+}
+
+/// The side that came says that the other did not, from 10 minutes after the slot's start.
+#[utoipa::path(tag = "Consultations", operation_id = "no_show", security(("bearer" = [])),
+    params(("consultation_id" = Uuid, Path, description = "Which consultation")), responses(
+    (status = 200, description = "Recorded", body = ConsultationView),
+    (status = 403, description = "`forbidden`: only the two sides"),
+    (status = 404, description = "`not_found`"),
+    (status = 409, description = "`invalid_transition`, `too_early`"),
+))]
+#[post("/v1/consultations/{consultation_id}/no-show")]
+async fn no_show(caller: Caller, path: Path<String>, _body: NoBody, services: Data<Services>) -> Result<HttpResponse, Problem> {
+    let changed = use_cases::no_show(services.booking(), &caller.0, path_id(&path)?).await?;
+    Ok(stored(changed_answer(&changed, &caller.0.actor), false))
+}
+
+impl BookRequest {
+    fn parse<'a>(self) -> Result<Book<'a>, Problem> {
+        let mut fields = Fields::default();
+        let doctor = fields.id::<DoctorId>("/doctor_id", &self.doctor_id);
+        let slot = fields.id::<SlotId>("/slot_id", &self.slot_id);
+        let mode = fields.word::<Mode>("/mode", MODES, &self.mode);
+        let for_dependent = fields.parse_optional::<Uuid>("/for_dependent", "invalid_id", self.for_dependent.as_deref());
+        let fits = |reason: &Sensitive<String>| (1..=MAX_REASON_CHARS).contains(&reason.expose().chars().count());
+        fields.check(self.reason.as_ref().is_none_or(fits), "/reason", "out_of_range", "1 to 2000 characters");
+        match (doctor, slot, mode, for_dependent) {
+            (Some(doctor), Some(slot), Some(mode), Some(for_dependent)) => {
+                fields.finish()?;
+                Ok(Book { doctor, slot, mode, reason: self.reason, for_dependent, idempotency: None::<Idempotent<'a, Booked>> })
+            }
+            _ => Err(fields.into_problem()),
+        }
+    }
+}
+
+impl CancelRequest {
+    fn parse(&self) -> Result<CancelReason, Problem> {
+        let mut fields = Fields::default();
+        let words = CancelReason::ALL.map(CancelReason::as_str).join(", ");
+        fields.word("/reason", &words, &self.reason).ok_or_else(|| fields.into_problem())
+    }
+}
+
+impl RescheduleRequest {
+    fn parse(&self) -> Result<SlotId, Problem> {
+        let mut fields = Fields::default();
+        fields.id("/slot_id", &self.slot_id).ok_or_else(|| fields.into_problem())
+    }
+}
+
+type ConsultationPage = PageRequest<ByStart<ConsultationId>>;
+
+impl ConsultationQuery {
+    fn cursors(&self) -> Cursors {
+        Cursors::new("consultations", &[self.status.as_deref(), self.from.as_deref(), self.to.as_deref()])
+    }
+
+    fn parse(&self, cursors: &Cursors) -> Result<(ListFilter, ConsultationPage), Problem> {
+        let mut fields = Fields::of_query();
+        let words = ConsultationStatus::ALL.map(ConsultationStatus::as_str).join(", ");
+        let status = self.status.as_deref().and_then(|word| fields.word("/status", &words, word));
+        let from = self.from.as_deref().and_then(|text| fields.time("/from", text));
+        let to = self.to.as_deref().and_then(|text| fields.time("/to", text));
+        let ordered = !matches!((from, to), (Some(from), Some(to)) if to <= from);
+        fields.check(ordered, "/to", "not_after_from", "after from");
+        let limit = Paging::limit(&mut fields, self.limit.as_deref());
+        fields.finish()?;
+        Ok((ListFilter { status, from, to }, PageRequest { limit, after: cursors.key(self.cursor.as_deref())? }))
+    }
+}

@@ -1,0 +1,264 @@
+//! A doctor's profile, as sent and as shown.
+
+use super::shared::{DoctorStatusWord, Fee, ModeWord, SystemWord, Time, mode_words, parse_modes};
+use crate::{
+    http::{Fields, Object},
+    problem::Problem,
+};
+use amrutam_booking::{
+    model::{MedicalSystem, Practitioner, PractitionerDetails},
+    use_cases::NewProfile,
+};
+use amrutam_kernel::{AccountId, Actor, DoctorId, Role};
+use jiff::civil::Date;
+use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
+
+const SYSTEMS: &str = "ayurveda, siddha, unani, homoeopathy, allopathy";
+
+/// A doctor in the directory.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Doctor)]
+pub(crate) struct DoctorView {
+    #[schema(value_type = uuid::Uuid)]
+    id: DoctorId,
+    /// The account that acts for it; for the doctor and admins only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<uuid::Uuid>)]
+    account_id: Option<AccountId>,
+    #[schema(value_type = DoctorStatusWord)]
+    status: &'static str,
+    full_name: String,
+    #[schema(value_type = SystemWord)]
+    system: &'static str,
+    council: String,
+    registration_number: String,
+    #[schema(value_type = Option<String>, format = Date)]
+    registered_on: Option<Date>,
+    #[schema(value_type = Option<String>, format = Date)]
+    valid_until: Option<Date>,
+    qualifications: Vec<String>,
+    /// Codes of `GET /v1/specializations`.
+    specializations: Vec<String>,
+    /// BCP 47.
+    languages: Vec<String>,
+    #[schema(value_type = Vec<ModeWord>)]
+    modes: Vec<&'static str>,
+    fee: Fee,
+    bio: String,
+    /// IANA zone of the working hours.
+    time_zone: String,
+    created_at: Time,
+    updated_at: Time,
+    /// Rises with every change; also the `ETag`.
+    version: i64,
+}
+
+impl DoctorView {
+    /// As `actor` sees it.
+    pub(crate) fn of(doctor: Practitioner, actor: &Actor) -> Self {
+        let inside = actor.has_role(Role::Admin) || actor.is(doctor.account, Role::Doctor);
+        let details = doctor.details;
+        Self {
+            id: doctor.id,
+            account_id: inside.then_some(doctor.account),
+            status: doctor.status.as_str(),
+            full_name: details.full_name,
+            system: details.system.as_str(),
+            council: details.council,
+            registration_number: details.registration_number,
+            registered_on: details.registered_on,
+            valid_until: details.valid_until,
+            qualifications: details.qualifications,
+            specializations: details.specializations,
+            languages: details.languages,
+            modes: mode_words(&details.modes),
+            fee: details.fee.into(),
+            bio: details.bio,
+            time_zone: details.time_zone,
+            created_at: Time(doctor.created_at),
+            updated_at: Time(doctor.updated_at),
+            version: doctor.version,
+        }
+    }
+}
+
+/// A profile to be made.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "full_name": "Dr. Meera Rao", "system": "ayurveda", "council": "Kerala State Medical Councils",
+    "registration_number": "KL-AY-10482", "registered_on": "2014-06-02", "qualifications": ["BAMS", "MD (Ayurveda)"],
+    "specializations": ["kayachikitsa"], "languages": ["ml", "en"], "modes": ["video", "audio"],
+    "fee": {"amount": 49900, "currency": "INR"}, "bio": "General medicine.", "time_zone": "Asia/Kolkata"
+}))]
+pub(crate) struct CreateDoctorRequest {
+    /// Whose profile; required of admins, a doctor's own account otherwise.
+    #[schema(value_type = Option<uuid::Uuid>)]
+    account_id: Option<String>,
+    full_name: String,
+    #[schema(value_type = SystemWord)]
+    system: String,
+    council: String,
+    registration_number: String,
+    #[schema(format = Date)]
+    registered_on: Option<String>,
+    /// Last day of the registration, when it is limited.
+    #[schema(format = Date)]
+    valid_until: Option<String>,
+    qualifications: Vec<String>,
+    /// Codes of `GET /v1/specializations`.
+    specializations: Vec<String>,
+    /// BCP 47.
+    languages: Vec<String>,
+    #[schema(value_type = Vec<ModeWord>)]
+    modes: Vec<String>,
+    #[schema(value_type = Fee)]
+    fee: Object<Fee>,
+    #[serde(default)]
+    bio: String,
+    time_zone: String,
+}
+
+impl CreateDoctorRequest {
+    /// The command, or every value that has no sense by itself.
+    pub(crate) fn parse(self) -> Result<NewProfile, Problem> {
+        let mut fields = Fields::default();
+        let account = self.account_id.as_deref().and_then(|text| fields.id("/account_id", text));
+        let system = fields.word::<MedicalSystem>("/system", SYSTEMS, &self.system);
+        let registered_on = self.registered_on.and_then(|text| fields.date("/registered_on", &text));
+        let valid_until = self.valid_until.and_then(|text| fields.date("/valid_until", &text));
+        let modes = parse_modes(&mut fields, "/modes", &self.modes);
+        let fee = self.fee.0.parse(&mut fields, "/fee");
+        let time_zone = fields.time_zone("/time_zone", &self.time_zone);
+        let (Some(system), Some(modes), Some(fee), Some(time_zone)) = (system, modes, fee, time_zone) else {
+            return Err(fields.into_problem());
+        };
+        fields.finish()?;
+        let details = PractitionerDetails {
+            full_name: self.full_name,
+            system,
+            council: self.council,
+            registration_number: self.registration_number,
+            registered_on,
+            valid_until,
+            qualifications: self.qualifications,
+            specializations: self.specializations,
+            languages: self.languages,
+            modes,
+            fee,
+            bio: self.bio,
+            time_zone,
+        };
+        Ok(NewProfile { account, details })
+    }
+}
+
+/// What changes in a profile; absent fields stay as they are.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"fee": {"amount": 59900, "currency": "INR"}, "valid_until": null}))]
+pub(crate) struct UpdateDoctorRequest {
+    full_name: Option<String>,
+    #[schema(value_type = Option<SystemWord>)]
+    system: Option<String>,
+    council: Option<String>,
+    registration_number: Option<String>,
+    /// `null` clears it.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>, format = Date)]
+    registered_on: Option<Option<String>>,
+    /// `null` clears it.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>, format = Date)]
+    valid_until: Option<Option<String>>,
+    qualifications: Option<Vec<String>>,
+    /// Codes of `GET /v1/specializations`.
+    specializations: Option<Vec<String>>,
+    /// BCP 47.
+    languages: Option<Vec<String>>,
+    #[schema(value_type = Option<Vec<ModeWord>>)]
+    modes: Option<Vec<String>>,
+    #[schema(value_type = Option<Fee>)]
+    fee: Option<Object<Fee>>,
+    bio: Option<String>,
+    time_zone: Option<String>,
+}
+
+/// Tells `null` from absent.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+impl UpdateDoctorRequest {
+    /// The change, or every value that has no sense by itself.
+    pub(crate) fn parse(self) -> Result<impl FnOnce(PractitionerDetails) -> PractitionerDetails + Send, Problem> {
+        let mut fields = Fields::default();
+        let system = self.system.and_then(|word| fields.word::<MedicalSystem>("/system", SYSTEMS, &word));
+        let mut date = |pointer, text: Option<Option<String>>| {
+            text.map(|text| text.and_then(|text| fields.date(pointer, &text)))
+        };
+        let registered_on = date("/registered_on", self.registered_on);
+        let valid_until = date("/valid_until", self.valid_until);
+        let modes = self.modes.and_then(|words| parse_modes(&mut fields, "/modes", &words));
+        let fee = self.fee.and_then(|Object(fee)| fee.parse(&mut fields, "/fee"));
+        let time_zone = self.time_zone.and_then(|zone| fields.time_zone("/time_zone", &zone));
+        fields.finish()?;
+        Ok(move |stored: PractitionerDetails| PractitionerDetails {
+            full_name: self.full_name.unwrap_or(stored.full_name),
+            system: system.unwrap_or(stored.system),
+            council: self.council.unwrap_or(stored.council),
+            registration_number: self.registration_number.unwrap_or(stored.registration_number),
+            registered_on: registered_on.unwrap_or(stored.registered_on),
+            valid_until: valid_until.unwrap_or(stored.valid_until),
+            qualifications: self.qualifications.unwrap_or(stored.qualifications),
+            specializations: self.specializations.unwrap_or(stored.specializations),
+            languages: self.languages.unwrap_or(stored.languages),
+            modes: modes.unwrap_or(stored.modes),
+            fee: fee.unwrap_or(stored.fee),
+            bio: self.bio.unwrap_or(stored.bio),
+            time_zone: time_zone.unwrap_or(stored.time_zone),
+        })
+    }
+}
+
+/// A branch of the art.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Specialization, example = json!({"code": "kayachikitsa", "name": "Kayachikitsa", "description": "General medicine"}))]
+pub(crate) struct SpecializationView {
+    pub(crate) code: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) description: &'static str,
+}
+
+/// What doctors can be found by.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct DoctorQuery {
+    /// A part of the name, any case.
+    pub(crate) q: Option<String>,
+    /// Code of a specialization.
+    pub(crate) specialization: Option<String>,
+    /// BCP 47 tag of a language spoken.
+    pub(crate) language: Option<String>,
+    /// Offers this mode.
+    #[param(value_type = Option<ModeWord>)]
+    pub(crate) mode: Option<String>,
+    /// At most this fee, in minor units.
+    #[param(value_type = Option<i64>, minimum = 0)]
+    pub(crate) max_fee: Option<String>,
+    /// With `available_to`: has an open slot that starts at or after this time.
+    #[param(value_type = Option<String>, format = DateTime)]
+    pub(crate) available_from: Option<String>,
+    /// With `available_from`: has an open slot that starts before this time.
+    #[param(value_type = Option<String>, format = DateTime)]
+    pub(crate) available_to: Option<String>,
+    /// `name` (the default) or `fee`, lowest first.
+    pub(crate) sort: Option<String>,
+    /// Page size.
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 100, default = 20)]
+    pub(crate) limit: Option<String>,
+    /// `next_cursor` of the page before.
+    pub(crate) cursor: Option<String>,
+}

@@ -1,0 +1,191 @@
+//! Words and values that several resources show.
+
+use crate::http::{Fields, rfc3339};
+use amrutam_booking::model::{Mode, Modes, Slot};
+use amrutam_kernel::{Currency, DoctorId, Money, SlotId};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize, Serializer};
+use utoipa::ToSchema;
+
+/// A point in time: UTC with microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
+#[schema(as = Time, value_type = String, format = DateTime, example = "2026-11-23T03:30:00.000000Z")]
+pub(crate) struct Time(pub(crate) Timestamp);
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&rfc3339(self.0))
+    }
+}
+
+/// Enums whose words are documented here and decided in the domain; a test compares the two.
+macro_rules! words {
+    ($($(#[$doc:meta])* $name:ident { $($word:ident),+ })+) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+        #[serde(rename_all = "snake_case")]
+        #[expect(dead_code, reason = "only its schema is used")]
+        pub(crate) enum $name { $(
+            #[doc = concat!("`", stringify!($word), "`")]
+            $word
+        ),+ }
+    )+};
+}
+
+words! {
+    /// How a visit is held.
+    ModeWord { Video, Audio, Chat }
+    /// What can be done with a slot.
+    SlotStatusWord { Open, Booked, Withdrawn }
+    /// Where a consultation stands.
+    StatusWord { Pending, Confirmed, InProgress, Completed, Expired, Cancelled, NoShow }
+    /// Why a consultation is called off: those of the patient, those of the doctor, and `technical_issue` for both.
+    CancelReasonWord {
+        PatientEmergency, PatientImproved, PatientBookedInError, PatientAlternative, PatientOther,
+        DoctorUnavailable, DoctorScheduleChange, TechnicalIssue, DoctorOther
+    }
+    /// What a line of the timeline tells.
+    TimelineKindWord { StatusChanged, Rescheduled }
+    /// A system of medicine.
+    SystemWord { Ayurveda, Siddha, Unani, Homoeopathy, Allopathy }
+    /// Where a doctor stands with us.
+    DoctorStatusWord { Applied, Verified, Listed, Suspended, Expired }
+    /// What an account may be.
+    RoleWord { Patient, Doctor, Admin }
+    /// As recorded in identity documents.
+    SexWord { Female, Male, Other }
+    /// A day of the week.
+    WeekdayWord { Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday }
+}
+
+/// ISO 4217.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(crate) enum CurrencyWord {
+    /// Indian rupee.
+    #[serde(rename = "INR")]
+    Inr,
+    /// United States dollar.
+    #[serde(rename = "USD")]
+    Usd,
+    /// Euro.
+    #[serde(rename = "EUR")]
+    Eur,
+    /// Pound sterling.
+    #[serde(rename = "GBP")]
+    Gbp,
+    /// UAE dirham.
+    #[serde(rename = "AED")]
+    Aed,
+}
+
+/// Money in integer minor units.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Money, example = json!({"amount": 49900, "currency": "INR"}))]
+pub(crate) struct Fee {
+    /// Minor units: 49900 is 499 rupees.
+    #[schema(minimum = 0, maximum = 1_000_000_000)]
+    pub(crate) amount: i64,
+    /// ISO 4217.
+    #[schema(value_type = CurrencyWord)]
+    pub(crate) currency: String,
+}
+
+impl From<Money> for Fee {
+    fn from(money: Money) -> Self {
+        Self { amount: money.amount(), currency: money.currency().code().to_owned() }
+    }
+}
+
+impl Fee {
+    /// Checked.
+    pub(crate) fn parse(&self, fields: &mut Fields, pointer: &str) -> Option<Money> {
+        let currency: Currency = fields.parse(&format!("{pointer}/currency"), "unknown_value", &self.currency)?;
+        let money = Money::new(self.amount, currency);
+        money.map_err(|error| fields.refuse(format!("{pointer}/amount"), "out_of_range", error.to_string())).ok()
+    }
+}
+
+/// One bookable interval of a doctor.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Slot)]
+pub(crate) struct SlotView {
+    #[schema(value_type = uuid::Uuid)]
+    pub(crate) id: SlotId,
+    #[schema(value_type = uuid::Uuid)]
+    pub(crate) doctor_id: DoctorId,
+    /// First instant inside.
+    pub(crate) starts_at: Time,
+    /// First instant after.
+    pub(crate) ends_at: Time,
+    /// How a visit in it may be held.
+    #[schema(value_type = Vec<ModeWord>)]
+    pub(crate) modes: Vec<&'static str>,
+    #[schema(value_type = SlotStatusWord)]
+    pub(crate) status: &'static str,
+}
+
+impl From<&Slot> for SlotView {
+    fn from(slot: &Slot) -> Self {
+        Self {
+            id: slot.id,
+            doctor_id: slot.doctor,
+            starts_at: Time(slot.range.start()),
+            ends_at: Time(slot.range.end()),
+            modes: mode_words(&slot.modes),
+            status: slot.status.as_str(),
+        }
+    }
+}
+
+/// The words of a set of modes.
+pub(crate) fn mode_words(modes: &Modes) -> Vec<&'static str> {
+    modes.as_slice().iter().map(|mode| mode.as_str()).collect()
+}
+
+/// A set of modes from words.
+pub(crate) fn parse_modes(fields: &mut Fields, pointer: &str, words: &[String]) -> Option<Modes> {
+    let parse = |(index, word): (usize, &String)| fields.word::<Mode>(&format!("{pointer}/{index}"), MODES, word);
+    let modes: Vec<_> = words.iter().enumerate().map(parse).collect();
+    let modes: Vec<_> = modes.into_iter().collect::<Option<_>>()?;
+    let set = Modes::new(modes);
+    if set.is_none() {
+        fields.refuse(pointer, "empty", "at least one of video, audio, chat");
+    }
+    set
+}
+
+/// The modes in a sentence.
+pub(crate) const MODES: &str = "video, audio, chat";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use amrutam_booking::model::{CancelReason, ConsultationStatus};
+    use utoipa::PartialSchema;
+
+    fn documented<T: PartialSchema>() -> Vec<String> {
+        let schema = serde_json::to_value(T::schema()).unwrap();
+        schema["enum"].as_array().unwrap().iter().map(|word| word.as_str().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn the_documented_words_are_the_domains() {
+        assert_eq!(documented::<ModeWord>(), Mode::ALL.map(Mode::as_str));
+        assert_eq!(documented::<StatusWord>(), ConsultationStatus::ALL.map(ConsultationStatus::as_str));
+        assert_eq!(documented::<CancelReasonWord>(), CancelReason::ALL.map(CancelReason::as_str));
+        for word in documented::<SystemWord>() {
+            assert!(word.parse::<amrutam_booking::model::MedicalSystem>().is_ok(), "{word}");
+        }
+        for word in documented::<DoctorStatusWord>() {
+            assert!(word.parse::<amrutam_booking::model::PractitionerStatus>().is_ok(), "{word}");
+        }
+        for word in documented::<CurrencyWord>() {
+            assert!(word.parse::<Currency>().is_ok(), "{word}");
+        }
+        for word in documented::<RoleWord>() {
+            assert!(word.parse::<amrutam_kernel::Role>().is_ok(), "{word}");
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! What the handlers work with: ports, never technologies.
+
+use crate::{http::InFlight, readiness::Readiness};
+use amrutam_booking::{
+    model::{BookingRules, PaymentsMode},
+    ports::{AvailabilityStore, ConsultationStore, DirectoryStore, SlotLocks},
+    use_cases as booking,
+};
+use amrutam_identity::{
+    ports::{AccountStore, PasswordHasher, TokenIssuer, TokenVerifier},
+    use_cases as identity,
+};
+use amrutam_kernel::{Clock, IdSource, Pause, Sealer};
+use std::{sync::Arc, time::Duration};
+
+/// Bounds of one request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Of a body.
+    pub(crate) body_bytes: usize,
+    /// From the first to the last byte of a body.
+    pub(crate) body_timeout: Duration,
+    /// From the head to the answer.
+    pub(crate) request_timeout: Duration,
+    /// Header fields.
+    pub(crate) headers: usize,
+    /// Header fields and target together.
+    pub(crate) header_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes: 64 * 1024,
+            body_timeout: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(30),
+            headers: 64,
+            header_bytes: 16 * 1024,
+        }
+    }
+}
+
+/// Everything behind the handlers.
+pub(crate) struct Services {
+    /// Accounts.
+    pub(crate) accounts: Arc<dyn AccountStore>,
+    /// Passwords.
+    pub(crate) hasher: Arc<dyn PasswordHasher>,
+    /// Makes access tokens.
+    pub(crate) issuer: Arc<dyn TokenIssuer>,
+    /// Checks access tokens.
+    pub(crate) verifier: Arc<dyn TokenVerifier>,
+    /// The public keys, as they are published.
+    pub(crate) jwks: serde_json::Value,
+    /// Consultations.
+    pub(crate) consultations: Arc<dyn ConsultationStore>,
+    /// Profiles.
+    pub(crate) directory: Arc<dyn DirectoryStore>,
+    /// Rules and slots.
+    pub(crate) availability: Arc<dyn AvailabilityStore>,
+    /// The filter before the database.
+    pub(crate) locks: Arc<dyn SlotLocks>,
+    /// Seals what a patient writes.
+    pub(crate) sealer: Arc<dyn Sealer>,
+    /// Time.
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Ids and jitter.
+    pub(crate) ids: Arc<dyn IdSource>,
+    /// Waiting.
+    pub(crate) pause: Arc<dyn Pause>,
+    /// The numbers.
+    pub(crate) rules: BookingRules,
+    /// Whether a visit is paid before it is confirmed.
+    pub(crate) payments: PaymentsMode,
+    /// Bounds of one request.
+    pub(crate) limits: Limits,
+    /// Claims at work.
+    pub(crate) in_flight: InFlight,
+    /// Whether to be sent requests.
+    pub(crate) readiness: Readiness,
+}
+
+impl Services {
+    /// For accounts.
+    pub(crate) fn identity(&self) -> identity::Deps<'_> {
+        identity::Deps { accounts: &*self.accounts, hasher: &*self.hasher, clock: &*self.clock, ids: &*self.ids }
+    }
+
+    /// For consultations.
+    pub(crate) fn booking(&self) -> booking::Deps<'_> {
+        booking::Deps {
+            store: &*self.consultations,
+            locks: &*self.locks,
+            sealer: &*self.sealer,
+            clock: &*self.clock,
+            ids: &*self.ids,
+            pause: &*self.pause,
+            rules: &self.rules,
+            payments: self.payments,
+        }
+    }
+
+    /// For profiles.
+    pub(crate) fn directory(&self) -> booking::DirectoryDeps<'_> {
+        booking::DirectoryDeps { store: &*self.directory, clock: &*self.clock, ids: &*self.ids, rules: &self.rules }
+    }
+
+    /// For rules and slots.
+    pub(crate) fn availability(&self) -> booking::AvailabilityDeps<'_> {
+        booking::AvailabilityDeps {
+            store: &*self.availability,
+            clock: &*self.clock,
+            ids: &*self.ids,
+            pause: &*self.pause,
+            rules: &self.rules,
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! What an operator can set: `AMRUTAM__SECTION__KEY` in the environment, or a file.
+
+use amrutam_booking::model;
+use amrutam_crypto::{HasherSettings, TokenSettings};
+use amrutam_settings::{Problems, Validate};
+use amrutam_telemetry::TelemetrySettings;
+use serde::{Deserialize, Serialize};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    thread,
+};
+
+const EXAMPLE_ISSUER: &str = "https://amrutam.example";
+const EXAMPLE_KEY_DIR: &str = ".dev/keys";
+
+/// Where the process runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Environment {
+    /// On somebody's own machine: defaults do.
+    #[default]
+    Development,
+    /// For people: what is only good for trying is refused.
+    Production,
+}
+
+/// Section `http`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Http {
+    /// Where the API listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Where metrics are scraped; not to be reachable from outside.
+    pub metrics_listen: SocketAddr,
+    /// Threads that serve requests; one per core unless said.
+    pub workers: usize,
+    /// The most a request's body may hold.
+    pub body_limit_bytes: usize,
+    /// How long a request's head may take to arrive.
+    pub header_timeout_secs: u64,
+    /// How long a body may take to arrive.
+    pub body_timeout_secs: u64,
+    /// How long a request may take in all.
+    pub request_timeout_secs: u64,
+    /// How long an idle connection is kept.
+    pub keep_alive_secs: u64,
+    /// The most header fields of a request.
+    pub max_headers: usize,
+    /// The most a request's head may hold.
+    pub header_limit_bytes: usize,
+    /// How long requests under way may take to finish when the process is told to end.
+    pub shutdown_timeout_secs: u64,
+    /// How long, before that, the process goes on while it says that it is not ready.
+    pub shutdown_grace_ms: u64,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            metrics_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9090)),
+            workers: thread::available_parallelism().map_or(1, usize::from),
+            body_limit_bytes: 64 * 1024,
+            header_timeout_secs: 5,
+            body_timeout_secs: 10,
+            request_timeout_secs: 30,
+            keep_alive_secs: 30,
+            max_headers: 64,
+            header_limit_bytes: 16 * 1024,
+            shutdown_timeout_secs: 25,
+            shutdown_grace_ms: 1_000,
+        }
+    }
+}
+
+impl Validate for Http {
+    fn validate(&self, problems: &mut Problems) {
+        problems.check((1..=256).contains(&self.workers), "workers", "1 to 256");
+        problems.check((1_024..=1_048_576).contains(&self.body_limit_bytes), "body_limit_bytes", "1024 to 1048576");
+        for (field, seconds) in [
+            ("header_timeout_secs", self.header_timeout_secs),
+            ("body_timeout_secs", self.body_timeout_secs),
+            ("request_timeout_secs", self.request_timeout_secs),
+            ("keep_alive_secs", self.keep_alive_secs),
+            ("shutdown_timeout_secs", self.shutdown_timeout_secs),
+        ] {
+            problems.check((1..=300).contains(&seconds), field, "1 to 300 seconds");
+        }
+        problems.check((8..=90).contains(&self.max_headers), "max_headers", "8 to 90");
+        problems.check((2_048..=65_536).contains(&self.header_limit_bytes), "header_limit_bytes", "2048 to 65536");
+        problems.check(self.shutdown_grace_ms <= 60_000, "shutdown_grace_ms", "at most 60000 milliseconds");
+    }
+}
+
+/// Section `tokens`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tokens {
+    /// Where the keys are, both those of tokens and those that seal.
+    pub key_dir: PathBuf,
+    /// `iss` of access tokens.
+    pub issuer: String,
+    /// `aud` of access tokens.
+    pub audience: String,
+}
+
+impl Default for Tokens {
+    fn default() -> Self {
+        Self { key_dir: EXAMPLE_KEY_DIR.into(), issuer: EXAMPLE_ISSUER.to_owned(), audience: "amrutam-api".to_owned() }
+    }
+}
+
+impl Tokens {
+    pub(crate) fn to_adapter(&self) -> TokenSettings {
+        TokenSettings { issuer: self.issuer.clone(), audience: self.audience.clone(), key_dir: self.key_dir.clone() }
+    }
+}
+
+impl Validate for Tokens {
+    fn validate(&self, problems: &mut Problems) {
+        problems.check(!self.issuer.is_empty(), "issuer", "must not be empty");
+        problems.check(!self.audience.is_empty(), "audience", "must not be empty");
+    }
+}
+
+/// Section `hasher`.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Hasher {
+    /// Password hashes under way at one time; each takes a core and 19 MiB.
+    pub parallel: usize,
+    /// How many more may wait.
+    pub queue: usize,
+}
+
+impl Default for Hasher {
+    fn default() -> Self {
+        let HasherSettings { parallel, queue } = HasherSettings::default();
+        Self { parallel, queue }
+    }
+}
+
+impl Hasher {
+    pub(crate) fn to_adapter(self) -> HasherSettings {
+        HasherSettings { parallel: self.parallel, queue: self.queue }
+    }
+}
+
+impl Validate for Hasher {
+    fn validate(&self, problems: &mut Problems) {
+        problems.check((1..=256).contains(&self.parallel), "parallel", "1 to 256");
+        problems.check(self.queue <= 10_000, "queue", "at most 10000");
+    }
+}
+
+/// Whether visits are paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PaymentsMode {
+    /// A booking is confirmed at once.
+    #[default]
+    None,
+    /// A booking holds its slot until it is paid.
+    Required,
+}
+
+/// Section `payments`.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Payments {
+    /// Whether visits are paid.
+    pub mode: PaymentsMode,
+}
+
+impl Payments {
+    pub(crate) fn to_domain(self) -> model::PaymentsMode {
+        match self.mode {
+            PaymentsMode::None => model::PaymentsMode::None,
+            PaymentsMode::Required => model::PaymentsMode::Required,
+        }
+    }
+}
+
+/// Section `business`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Business {
+    /// IANA zone whose days are business days.
+    pub time_zone: String,
+}
+
+impl Default for Business {
+    fn default() -> Self {
+        Self { time_zone: "Asia/Kolkata".to_owned() }
+    }
+}
+
+impl Validate for Business {
+    fn validate(&self, problems: &mut Problems) {
+        let known = jiff::tz::TimeZone::get(&self.time_zone).is_ok();
+        problems.check(known, "time_zone", "must be an IANA zone such as Asia/Kolkata");
+    }
+}
+
+/// Everything. `database` must be set; the rest has defaults for development. Sections that are other processes' are
+/// passed over, so that one environment serves all.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Settings {
+    /// Where the process runs.
+    #[serde(default)]
+    pub environment: Environment,
+    /// Listeners and bounds.
+    #[serde(default)]
+    pub http: Http,
+    /// PostgreSQL.
+    pub database: amrutam_postgres::Settings,
+    /// The lock nodes.
+    #[serde(default)]
+    pub redis: amrutam_redis::Settings,
+    /// Access tokens and keys.
+    #[serde(default)]
+    pub tokens: Tokens,
+    /// Passwords.
+    #[serde(default)]
+    pub hasher: Hasher,
+    /// Whether visits are paid.
+    #[serde(default)]
+    pub payments: Payments,
+    /// The business's own conventions.
+    #[serde(default)]
+    pub business: Business,
+    /// Logs and traces.
+    #[serde(default)]
+    pub telemetry: TelemetrySettings,
+}
+
+impl Validate for Settings {
+    fn validate(&self, problems: &mut Problems) {
+        problems.within("http", &self.http);
+        problems.within("database", &self.database);
+        problems.within("redis", &LockNodes(&self.redis));
+        problems.within("tokens", &self.tokens);
+        problems.within("hasher", &self.hasher);
+        problems.within("business", &self.business);
+        problems.within("telemetry", &self.telemetry);
+        if self.environment == Environment::Production {
+            problems.within("tokens", &ProductionTokens(&self.tokens));
+            problems.check(!self.redis.urls.is_empty(), "redis.urls", "production needs lock nodes");
+        }
+    }
+}
+
+/// The adapter names its own problems, as `field: text`.
+struct LockNodes<'a>(&'a amrutam_redis::Settings);
+
+impl Validate for LockNodes<'_> {
+    fn validate(&self, problems: &mut Problems) {
+        let Err(invalid) = self.0.validate() else { return };
+        for problem in invalid.problems() {
+            let (field, text) = problem.split_once(": ").unwrap_or(("", problem));
+            problems.add(field, text);
+        }
+    }
+}
+
+struct ProductionTokens<'a>(&'a Tokens);
+
+impl Validate for ProductionTokens<'_> {
+    fn validate(&self, problems: &mut Problems) {
+        let tokens = self.0;
+        let own = tokens.issuer != EXAMPLE_ISSUER && tokens.issuer.starts_with("https://");
+        problems.check(own, "issuer", "production needs an https:// URL of its own, not the example");
+        let own = *tokens.key_dir != *EXAMPLE_KEY_DIR && tokens.key_dir.is_absolute();
+        problems.check(own, "key_dir", "production needs an absolute path of its own, not the default");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use amrutam_settings::load_from;
+
+    fn load(variables: &[(&str, &str)]) -> Result<Settings, Vec<String>> {
+        let base = [("AMRUTAM__DATABASE__URL", "postgres://app:canary@localhost:5432/amrutam")];
+        let all = base.iter().chain(variables).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        load_from::<Settings>(None, all).map_err(|error| error.problems().to_vec())
+    }
+
+    #[test]
+    fn a_database_is_all_that_development_needs() {
+        let settings = load(&[]).unwrap();
+        assert_eq!(settings.http.body_limit_bytes, 65_536);
+        assert_eq!(settings.payments.mode, PaymentsMode::None);
+        assert!(!amrutam_settings::printable(&settings).contains("canary"));
+    }
+
+    #[test]
+    fn the_environment_reaches_every_section() {
+        let settings = load(&[
+            ("AMRUTAM__HTTP__LISTEN", "127.0.0.1:0"),
+            ("AMRUTAM__REDIS__URLS", "redis://127.0.0.1:7001, redis://127.0.0.1:7002"),
+            ("AMRUTAM__PAYMENTS__MODE", "required"),
+            ("AMRUTAM__TOKENS__KEY_DIR", "/keys"),
+            ("AMRUTAM__HASHER__PARALLEL", "3"),
+            ("AMRUTAM__TELEMETRY__LOG", "warn"),
+        ])
+        .unwrap();
+        assert_eq!((settings.redis.urls.len(), settings.hasher.parallel, settings.http.listen.port()), (2, 3, 0));
+        assert_eq!(settings.payments.mode, PaymentsMode::Required);
+    }
+
+    #[test]
+    fn production_refuses_what_is_only_good_for_trying_all_at_once() {
+        let problems = load(&[("AMRUTAM__ENVIRONMENT", "production"), ("AMRUTAM__BUSINESS__TIME_ZONE", "Mars/Olympus")]).unwrap_err();
+        for key in ["business.time_zone", "tokens.issuer", "tokens.key_dir", "redis.urls"] {
+            assert!(problems.iter().any(|problem| problem.starts_with(key)), "{key}: {problems:?}");
+        }
+    }
+}

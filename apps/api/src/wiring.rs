@@ -1,0 +1,112 @@
+//! From settings to services: the one place that knows which technology stands behind which port.
+
+use crate::{
+    http::InFlight,
+    readiness::{DependencyReport, DependencyState, Probe, Readiness},
+    services::{Limits, Services},
+    settings::{Http, Settings},
+};
+use amrutam_booking::model::BookingRules;
+use amrutam_crypto::{AccessTokens, AesGcmSealer, Argon2Hasher, KeyDirError, SystemClock, SystemIds, TokioPause};
+use amrutam_kernel::{Dependency, PortError};
+use amrutam_postgres::Postgres;
+use amrutam_redis::{InvalidSettings, RedlockSlots};
+use async_trait::async_trait;
+use jiff::tz::TimeZone;
+use std::{sync::Arc, time::Duration};
+
+/// Longer than a healthy server ever takes, shorter than an orchestrator's patience.
+const DATABASE_PING: Duration = Duration::from_millis(500);
+const LOCK_PING: Duration = Duration::from_millis(250);
+
+/// Why the process can't begin.
+#[derive(Debug, thiserror::Error)]
+pub enum WiringError {
+    /// Keys are missing or unusable.
+    #[error("the keys can't be used")]
+    Keys(#[from] KeyDirError),
+    /// An adapter can't be made.
+    #[error("an adapter can't be made")]
+    Adapter(#[from] PortError),
+    /// The lock's settings can't be used.
+    #[error("the lock's settings can't be used")]
+    Locks(#[from] InvalidSettings),
+    /// No such zone.
+    #[error("the business time zone is unknown")]
+    TimeZone(#[from] jiff::Error),
+}
+
+/// The services, and what of them the process itself has to deal with.
+pub(crate) struct Wired {
+    pub(crate) services: Services,
+    pub(crate) postgres: Postgres,
+    pub(crate) locks: RedlockSlots,
+}
+
+/// Connects nothing that may be away: the process begins, and says what is missing.
+pub(crate) async fn wire(settings: &Settings) -> Result<Wired, WiringError> {
+    let tokens = Arc::new(AccessTokens::load(&settings.tokens.to_adapter())?);
+    let sealer = AesGcmSealer::load(&settings.tokens.key_dir)?;
+    let hasher = Argon2Hasher::new(settings.hasher.to_adapter())?;
+    let rules = BookingRules::v1(TimeZone::get(&settings.business.time_zone)?);
+    let postgres = Postgres::connect(&settings.database)?;
+    let locks = RedlockSlots::connect(settings.redis.clone()).await?;
+    let store = Arc::new(postgres.clone());
+    let probes: Vec<Arc<dyn Probe>> = vec![Arc::new(Database(postgres.clone())), Arc::new(LockNodes(locks.clone()))];
+    let services = Services {
+        accounts: store.clone(),
+        hasher: Arc::new(hasher),
+        jwks: tokens.jwks(),
+        issuer: tokens.clone(),
+        verifier: tokens,
+        consultations: store.clone(),
+        directory: store.clone(),
+        availability: store,
+        locks: Arc::new(locks.clone()),
+        sealer: Arc::new(sealer),
+        clock: Arc::new(SystemClock),
+        ids: Arc::new(SystemIds),
+        pause: Arc::new(TokioPause),
+        rules,
+        payments: settings.payments.to_domain(),
+        limits: limits(&settings.http),
+        in_flight: InFlight::default(),
+        readiness: Readiness::new(probes),
+    };
+    Ok(Wired { services, postgres, locks })
+}
+
+fn limits(http: &Http) -> Limits {
+    Limits {
+        body_bytes: http.body_limit_bytes,
+        body_timeout: Duration::from_secs(http.body_timeout_secs),
+        request_timeout: Duration::from_secs(http.request_timeout_secs),
+        headers: http.max_headers,
+        header_bytes: http.header_limit_bytes,
+    }
+}
+
+fn state(up: bool) -> DependencyState {
+    if up { DependencyState::Up } else { DependencyState::Down }
+}
+
+struct Database(Postgres);
+
+#[async_trait]
+impl Probe for Database {
+    async fn probe(&self) -> Vec<DependencyReport> {
+        let up = self.0.ping(DATABASE_PING).await.is_ok();
+        vec![DependencyReport { name: Dependency::Database.as_str().to_owned(), state: state(up), required: true }]
+    }
+}
+
+struct LockNodes(RedlockSlots);
+
+#[async_trait]
+impl Probe for LockNodes {
+    async fn probe(&self) -> Vec<DependencyReport> {
+        let nodes = self.0.ping(LOCK_PING).await.into_iter();
+        let name = |index| format!("{}-{index}", Dependency::Cache);
+        nodes.map(|node| DependencyReport { name: name(node.index), state: state(node.up), required: false }).collect()
+    }
+}
