@@ -35,6 +35,8 @@ const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Locks that are not given back by then end with their lifetime.
 const DRAIN_LIMIT: Duration = Duration::from_secs(2);
 
+/// How long a scrape waits for figures from the database.
+const SCRAPE_LIMIT: Duration = Duration::from_millis(500);
 /// Logging in is the slow part, and all do it at once.
 const WARM_UP_LIMIT: Duration = Duration::from_secs(2);
 
@@ -197,20 +199,18 @@ fn serve(listener: TcpListener, settings: &Settings, services: Data<Services>) -
 }
 
 fn serve_metrics(listener: TcpListener, telemetry: Telemetry, postgres: Postgres) -> io::Result<Server> {
-    let scrape = move |telemetry: &Telemetry| {
-        let pool = postgres.pool_status();
-        for (state, count) in [("open", pool.size), ("idle", pool.available), ("waiting", pool.waiting)] {
-            gauge!("amrutam_database_pool", "state" => state).set(u32::try_from(count).map_or(f64::MAX, f64::from));
-        }
-        telemetry.render()
-    };
     Ok(HttpServer::new(move || {
-        let (scrape, telemetry) = (scrape.clone(), telemetry.clone());
+        let (postgres, telemetry) = (postgres.clone(), telemetry.clone());
         let metrics = move || {
-            let text = scrape(&telemetry);
-            async move { HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text) }
+            let (postgres, telemetry) = (postgres.clone(), telemetry.clone());
+            async move {
+                measure(&postgres).await;
+                HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(telemetry.render())
+            }
         };
-        App::new().route("/metrics", web::get().to(metrics)).route("/healthz", web::get().to(|| async { resources::alive() }))
+        App::new()
+            .route("/metrics", web::get().to(metrics))
+            .route("/healthz", web::get().to(|| async { resources::alive() }))
     })
     .workers(1)
     .shutdown_timeout(1)
@@ -219,11 +219,25 @@ fn serve_metrics(listener: TcpListener, telemetry: Telemetry, postgres: Postgres
     .run())
 }
 
+/// What is looked up when somebody scrapes. A database that is away leaves the outbox's last figures standing.
+async fn measure(postgres: &Postgres) {
+    let pool = postgres.pool_status();
+    for (state, count) in [("open", pool.size), ("idle", pool.available), ("waiting", pool.waiting)] {
+        gauge!("amrutam_database_pool", "state" => state).set(u32::try_from(count).map_or(f64::MAX, f64::from));
+    }
+    if let Ok(Ok(outbox)) = tokio::time::timeout(SCRAPE_LIMIT, postgres.outbox_state()).await {
+        gauge!("amrutam_outbox_depth").set(u32::try_from(outbox.depth).map_or(f64::MAX, f64::from));
+        gauge!("amrutam_outbox_oldest_seconds").set(outbox.oldest_age.as_secs_f64());
+    }
+}
+
 /// The public listener's application, also for tests.
 pub(crate) fn app(
     services: Data<Services>,
     document: Data<Document>,
-) -> App<impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse<BoxBody>, Error = Error, InitError = ()>> {
+) -> App<
+    impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse<BoxBody>, Error = Error, InitError = ()>,
+> {
     // Nothing from the internet: the page and its scripts are in the binary.
     let pages = SwaggerUi::new("/docs/{_:.*}").config(Config::from("/openapi.json"));
     App::new()

@@ -18,8 +18,8 @@ mod tests;
 mod wiring;
 
 pub use application::{Addresses, Application, BuildError, RunError};
-pub use wiring::WiringError;
 pub use settings::{Business, Environment, Hasher, Http, Payments, PaymentsMode, Settings, Tokens};
+pub use wiring::WiringError;
 
 /// The OpenAPI document, as it is served and committed.
 pub fn openapi_json() -> String {

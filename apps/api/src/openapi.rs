@@ -40,7 +40,8 @@ struct Base;
 
 /// The document of every route.
 pub(crate) fn document() -> Document {
-    let (_, api) = App::new().into_utoipa_app().openapi(Base::openapi()).configure(resources::configure).split_for_parts();
+    let (_, api) =
+        App::new().into_utoipa_app().openapi(Base::openapi()).configure(resources::configure).split_for_parts();
     let routes = Routes::of(&api);
     Document { text: text(&api), routes }
 }
@@ -143,10 +144,14 @@ fn complete_response(path: &str, status: &str, response: &mut Value) {
     if let Some(headers) = headers.as_object_mut() {
         headers.insert("X-Correlation-Id".to_owned(), json!({ "$ref": "#/components/headers/CorrelationId" }));
         if status == "503" {
-            headers.insert("Retry-After".to_owned(), json!({ "schema": { "type": "integer" }, "description": "Seconds" }));
+            headers
+                .insert("Retry-After".to_owned(), json!({ "schema": { "type": "integer" }, "description": "Seconds" }));
         }
         if status == "401" {
-            headers.insert("WWW-Authenticate".to_owned(), json!({ "schema": { "type": "string" }, "description": "`Bearer`" }));
+            headers.insert(
+                "WWW-Authenticate".to_owned(),
+                json!({ "schema": { "type": "string" }, "description": "`Bearer`" }),
+            );
         }
     }
     let number: u16 = status.parse().unwrap_or_default();
@@ -158,11 +163,14 @@ fn complete_response(path: &str, status: &str, response: &mut Value) {
     let code = Code::ALL.iter().copied().find(|code| code.as_str() == word && code.number() == number);
     let mut content = json!({ "schema": { "$ref": "#/components/schemas/Problem" } });
     if let (Some(code), Some(content)) = (code, content.as_object_mut()) {
-        content.insert("example".to_owned(), json!({
-            "type": format!("https://amrutam.example/problems/{}", code.as_str()),
-            "title": code.title(), "status": number, "detail": code.title(), "instance": path,
-            "code": code.as_str(), "correlation_id": "019390d2-7c7e-7b60-8f0a-5a1a5c7d2f10"
-        }));
+        content.insert(
+            "example".to_owned(),
+            json!({
+                "type": format!("https://amrutam.example/problems/{}", code.as_str()),
+                "title": code.title(), "status": number, "detail": code.title(), "instance": path,
+                "code": code.as_str(), "correlation_id": "019390d2-7c7e-7b60-8f0a-5a1a5c7d2f10"
+            }),
+        );
     }
     response.insert("content".to_owned(), json!({ PROBLEM_JSON: content }));
 }

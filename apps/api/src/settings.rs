@@ -312,7 +312,9 @@ mod tests {
 
     #[test]
     fn production_refuses_what_is_only_good_for_trying_all_at_once() {
-        let problems = load(&[("AMRUTAM__ENVIRONMENT", "production"), ("AMRUTAM__BUSINESS__TIME_ZONE", "Mars/Olympus")]).unwrap_err();
+        let problems =
+            load(&[("AMRUTAM__ENVIRONMENT", "production"), ("AMRUTAM__BUSINESS__TIME_ZONE", "Mars/Olympus")])
+                .unwrap_err();
         for key in ["business.time_zone", "tokens.issuer", "tokens.key_dir", "redis.urls"] {
             assert!(problems.iter().any(|problem| problem.starts_with(key)), "{key}: {problems:?}");
         }

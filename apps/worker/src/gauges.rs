@@ -11,7 +11,7 @@ const EVERY: Duration = Duration::from_secs(5);
 pub(crate) async fn run(world: World, stop: CancellationToken) {
     while rest(&stop, EVERY).await {
         let pool = world.postgres.pool_status();
-        let figures = [("size", pool.size), ("available", pool.available), ("waiting", pool.waiting)];
+        let figures = [("open", pool.size), ("idle", pool.available), ("waiting", pool.waiting)];
         for (state, figure) in figures {
             gauge!("amrutam_database_pool", "state" => state).set(figure as f64);
         }
@@ -28,8 +28,7 @@ async fn database(world: &World) -> Result<(), PortError> {
     let now = world.clock.now();
     let outbox = world.postgres.outbox_state().await?;
     gauge!("amrutam_outbox_depth").set(outbox.depth as f64);
-    let age = outbox.oldest.map_or(0.0, |oldest| now.duration_since(oldest).as_secs_f64().max(0.0));
-    gauge!("amrutam_outbox_oldest_seconds").set(age);
+    gauge!("amrutam_outbox_oldest_seconds").set(outbox.oldest_age.as_secs_f64());
     gauge!("amrutam_messages_due").set(world.postgres.due_messages(now).await? as f64);
     let runway = world.postgres.partition_runway_days(world.rules.business_day(now)).await?;
     gauge!("amrutam_partition_runway_days").set(f64::from(runway));

@@ -57,7 +57,12 @@ fn next_link(path: &str, query: &str, cursor: &str) -> Option<HeaderValue> {
 }
 
 /// A single resource with its version as the strong `ETag`.
-pub(crate) fn entity<T: Serialize>(status: StatusCode, version: impl std::fmt::Display, location: Option<String>, body: &T) -> HttpResponse {
+pub(crate) fn entity<T: Serialize>(
+    status: StatusCode,
+    version: impl std::fmt::Display,
+    location: Option<String>,
+    body: &T,
+) -> HttpResponse {
     let mut response = HttpResponse::build(status);
     response.insert_header((ETAG, format!("\"{version}\"")));
     if let Some(location) = location {
@@ -80,7 +85,9 @@ pub(crate) fn cacheable(request: &HttpRequest, signed_in: bool, max_age: u32, re
     let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(digest.get(..15).unwrap_or_default()));
     let known = has_tag(request, &etag);
     let headers = response.headers_mut();
-    if let (Ok(etag), Ok(cache)) = (HeaderValue::from_str(&etag), HeaderValue::from_str(&format!("public, max-age={max_age}"))) {
+    if let (Ok(etag), Ok(cache)) =
+        (HeaderValue::from_str(&etag), HeaderValue::from_str(&format!("public, max-age={max_age}")))
+    {
         headers.insert(ETAG, etag);
         headers.insert(CACHE_CONTROL, cache);
         headers.insert(VARY, HeaderValue::from_static("authorization"));
@@ -94,7 +101,11 @@ pub(crate) fn cacheable(request: &HttpRequest, signed_in: bool, max_age: u32, re
 }
 
 fn has_tag(request: &HttpRequest, etag: &str) -> bool {
-    let mut sent = request.headers().get_all(IF_NONE_MATCH).filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    let mut sent = request
+        .headers()
+        .get_all(IF_NONE_MATCH)
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
     // The weak comparison is the right one here (RFC 9110, 13.1.2).
     sent.any(|tag| matches!(tag.trim(), "*") || tag.trim().trim_start_matches("W/") == etag)
 }
@@ -162,7 +173,8 @@ mod tests {
     #[test]
     fn a_precondition_is_a_version_everything_or_nothing_we_have() {
         let with = |values: &[&str]| {
-            let request = values.iter().fold(TestRequest::get(), |request, value| request.append_header((IF_MATCH, *value)));
+            let request =
+                values.iter().fold(TestRequest::get(), |request, value| request.append_header((IF_MATCH, *value)));
             if_match(&request.to_http_request())
         };
         assert_eq!(with(&[]), None);

@@ -82,7 +82,8 @@ fn limits(request: &HttpRequest) -> Result<Limits, Problem> {
 
 /// `application/json`, in UTF-8 if it says so, as it is: a compressed body could be far larger than it looks.
 fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
-    let unsupported = || Problem::new(Code::UnsupportedMediaType).detail("send application/json in UTF-8, not compressed").closing();
+    let unsupported =
+        || Problem::new(Code::UnsupportedMediaType).detail("send application/json in UTF-8, not compressed").closing();
     let mut types = headers.get_all(CONTENT_TYPE);
     let (Some(kind), None) = (types.next(), types.next()) else { return Err(unsupported()) };
     let kind = kind.to_str().map_err(|_| unsupported())?;
@@ -101,9 +102,8 @@ fn content_length(headers: &HeaderMap) -> Option<u64> {
 }
 
 async fn read(mut payload: Payload, length: Option<u64>, limits: Limits) -> Result<Bytes, Problem> {
-    let too_large = || {
-        Problem::new(Code::PayloadTooLarge).detail(format!("at most {} bytes", limits.body_bytes)).closing()
-    };
+    let too_large =
+        || Problem::new(Code::PayloadTooLarge).detail(format!("at most {} bytes", limits.body_bytes)).closing();
     if length.is_some_and(|length| usize::try_from(length).map_or(true, |length| length > limits.body_bytes)) {
         return Err(too_large());
     }
@@ -154,7 +154,8 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
 
 /// The value, or what is wrong and where. Details never repeat what was sent: it may be about a person.
 pub(crate) fn parse<T: DeserializeOwned>(raw: &[u8]) -> Result<T, Problem> {
-    let text = std::str::from_utf8(raw).map_err(|_| Problem::new(Code::MalformedBody).detail("the body is not UTF-8"))?;
+    let text =
+        std::str::from_utf8(raw).map_err(|_| Problem::new(Code::MalformedBody).detail("the body is not UTF-8"))?;
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let Object(value) = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let pointer = pointer(error.path());
@@ -165,8 +166,11 @@ pub(crate) fn parse<T: DeserializeOwned>(raw: &[u8]) -> Result<T, Problem> {
 }
 
 fn malformed(error: &serde_json::Error) -> Problem {
-    Problem::new(Code::MalformedBody)
-        .detail(format!("the body is not valid JSON (line {}, column {})", error.line(), error.column()))
+    Problem::new(Code::MalformedBody).detail(format!(
+        "the body is not valid JSON (line {}, column {})",
+        error.line(),
+        error.column()
+    ))
 }
 
 fn explain(pointer: &str, error: &serde_json::Error) -> Problem {
@@ -189,7 +193,8 @@ fn explain(pointer: &str, error: &serde_json::Error) -> Problem {
         Problem::new(Code::MalformedBody).detail("a field is given twice").at(inside(named))
     } else {
         let expected = text.rsplit_once("expected ").map(|(_, rest)| rest.split(" at line ").next().unwrap_or(rest));
-        let detail = expected.map_or_else(|| "has the wrong type".to_owned(), |expected| format!("expected {expected}"));
+        let detail =
+            expected.map_or_else(|| "has the wrong type".to_owned(), |expected| format!("expected {expected}"));
         Problem::new(Code::InvalidType).error(FieldError {
             pointer: pointer.to_owned(),
             location: None,
@@ -256,12 +261,21 @@ mod tests {
             (b"{\"name\":\"a\xc3\x28\"}", serde_json::json!(["malformed_body", none, none])),
             (b"{\"name\":\"a\"} x", serde_json::json!(["malformed_body", none, none])),
             (b"{\"name\":\"a\",\"x\":1}", serde_json::json!(["unknown_field", "/x", "unknown_field"])),
-            (b"{\"name\":\"a\",\"fee\":{\"amount\":1,\"y\":2}}", serde_json::json!(["unknown_field", "/fee/y", "unknown_field"])),
+            (
+                b"{\"name\":\"a\",\"fee\":{\"amount\":1,\"y\":2}}",
+                serde_json::json!(["unknown_field", "/fee/y", "unknown_field"]),
+            ),
             (b"{}", serde_json::json!(["validation_failed", "/name", "required"])),
             (b"{\"name\":\"a\",\"fee\":{}}", serde_json::json!(["validation_failed", "/fee/amount", "required"])),
             (b"{\"name\":1}", serde_json::json!(["invalid_type", "/name", "invalid_type"])),
-            (b"{\"name\":\"a\",\"fee\":{\"amount\":\"1\"}}", serde_json::json!(["invalid_type", "/fee/amount", "invalid_type"])),
-            (b"{\"name\":\"a\",\"fee\":{\"amount\":1.5}}", serde_json::json!(["invalid_type", "/fee/amount", "invalid_type"])),
+            (
+                b"{\"name\":\"a\",\"fee\":{\"amount\":\"1\"}}",
+                serde_json::json!(["invalid_type", "/fee/amount", "invalid_type"]),
+            ),
+            (
+                b"{\"name\":\"a\",\"fee\":{\"amount\":1.5}}",
+                serde_json::json!(["invalid_type", "/fee/amount", "invalid_type"]),
+            ),
             (b"{\"name\":\"a\",\"name\":\"b\"}", serde_json::json!(["malformed_body", "/name", "malformed_body"])),
             (b"[]", serde_json::json!(["invalid_type", "", "invalid_type"])),
             (b"[\"a\", null]", serde_json::json!(["invalid_type", "", "invalid_type"])),

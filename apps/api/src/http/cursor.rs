@@ -81,7 +81,9 @@ impl Cursors {
             let cursor: Cursor<K> = serde_json::from_slice(&json).ok()?;
             (cursor.of == self.of && cursor.after.is_sane()).then_some(cursor.after)
         };
-        read().map(Some).ok_or_else(|| Problem::new(Code::InvalidCursor).detail("not a cursor of this list with these filters"))
+        read()
+            .map(Some)
+            .ok_or_else(|| Problem::new(Code::InvalidCursor).detail("not a cursor of this list with these filters"))
     }
 
     /// As [`Cursors::text`], of the directory.
@@ -154,7 +156,11 @@ mod tests {
         let forged = |json: &str| URL_SAFE_NO_PAD.encode(json.replace("OF", &cursors.of));
         let long = "A".repeat(MAX_CURSOR_CHARS * 2);
         for text in [
-            "", "x", "%%%", "e30", &long,
+            "",
+            "x",
+            "%%%",
+            "e30",
+            &long,
             &forged(r#"{"of":"OF","after":{"name":["a\u0000b","01890a5d-ac96-774b-bcce-b302099a8057"]}}"#),
             &forged(r#"{"of":"OF","after":{"name":["a","x"]}}"#),
             &forged(r#"{"of":"OF","after":{"name":["a","01890a5d-ac96-774b-bcce-b302099a8057"]},"x":1}"#),

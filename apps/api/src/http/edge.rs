@@ -12,8 +12,8 @@ use actix_web::{
     http::{
         Method, StatusCode,
         header::{
-            ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
-            REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+            ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName,
+            HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
         },
     },
     middleware::Next,
@@ -54,12 +54,8 @@ pub(crate) async fn edge(
         amrutam_telemetry::set_parent(&span, parent);
     }
     let trace_parent = span.in_scope(amrutam_telemetry::current_trace_parent).or(incoming);
-    let info = Rc::new(RequestInfo {
-        correlation_id,
-        trace_parent,
-        path: request.path().to_owned(),
-        actor: Cell::new(None),
-    });
+    let info =
+        Rc::new(RequestInfo { correlation_id, trace_parent, path: request.path().to_owned(), actor: Cell::new(None) });
     let unread = Unread::share(&mut request);
     let told = Told::begin(request.method().clone(), route, Rc::clone(&info), span.clone(), unread);
 
@@ -83,7 +79,10 @@ pub(crate) async fn edge(
         }
         Ok(Ok(Err(error))) => problem_of_error(&error),
         Ok(Err(_)) => Problem::internal("a handler panicked"),
-        Err(_) => Problem::new(Code::Timeout).detail("the request took too long; try again").retry_after(1).because("time-out"),
+        Err(_) => Problem::new(Code::Timeout)
+            .detail("the request took too long; try again")
+            .retry_after(1)
+            .because("time-out"),
     };
     Err(told.fail(&problem, &services).into())
 }
@@ -109,7 +108,8 @@ fn trace_parent(headers: &HeaderMap) -> Option<TraceParent> {
 fn admissible(request: &ServiceRequest, services: &Services) -> Result<(), Problem> {
     let headers = request.headers();
     let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    if headers.len() > services.limits.headers || bytes + request.uri().to_string().len() > services.limits.header_bytes {
+    if headers.len() > services.limits.headers || bytes + request.uri().to_string().len() > services.limits.header_bytes
+    {
         return Err(Problem::new(Code::HeadersTooLarge).closing());
     }
     if request.method() == Method::POST { key_of(headers).map(drop) } else { Ok(()) }
@@ -122,8 +122,10 @@ fn problem_of(response: &ServiceResponse<BoxBody>) -> Option<Problem> {
         return Some(problem_of_error(error));
     }
     // JSON is our own: a problem that was kept, or `/readyz`. The framework's and the pages' errors are plain text.
-    let ours = |kind: &HeaderValue| [PROBLEM_JSON, JSON].iter().any(|ours| kind.as_bytes().starts_with(ours.as_bytes()));
-    if !(status.is_client_error() || status.is_server_error()) || response.headers().get(CONTENT_TYPE).is_some_and(ours) {
+    let ours =
+        |kind: &HeaderValue| [PROBLEM_JSON, JSON].iter().any(|ours| kind.as_bytes().starts_with(ours.as_bytes()));
+    if !(status.is_client_error() || status.is_server_error()) || response.headers().get(CONTENT_TYPE).is_some_and(ours)
+    {
         return None;
     }
     let allow = response.headers().get(ALLOW).and_then(|allow| allow.to_str().ok());
@@ -155,7 +157,13 @@ struct Told {
 }
 
 impl Told {
-    fn begin(method: Method, route: String, info: Rc<RequestInfo>, span: tracing::Span, unread: Option<Unread>) -> Self {
+    fn begin(
+        method: Method,
+        route: String,
+        info: Rc<RequestInfo>,
+        span: tracing::Span,
+        unread: Option<Unread>,
+    ) -> Self {
         gauge!("http_requests_in_flight").increment(1.0);
         Self { method, route, info, span, unread, started: Instant::now(), ended: false }
     }
@@ -318,7 +326,12 @@ mod tests {
             trace_parent(&headers).is_some()
         };
         assert!(with("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
-        for bad in ["", "00-0af7-b7ad-01", "01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01"] {
+        for bad in [
+            "",
+            "00-0af7-b7ad-01",
+            "01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
+        ] {
             assert!(!with(bad), "{bad}");
         }
     }

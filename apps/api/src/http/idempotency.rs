@@ -11,7 +11,8 @@ use crate::{
 use actix_web::{HttpRequest, HttpResponse, http::header::HeaderMap};
 use amrutam_booking::ports::Changes;
 use amrutam_kernel::{
-    AccountId, CommitError, Context, Effects, Fingerprint, IdempotencyClaim, IdempotencyKey, Recorded, SlotId, StoredAnswer,
+    AccountId, CommitError, Context, Effects, Fingerprint, IdempotencyClaim, IdempotencyKey, Recorded, SlotId,
+    StoredAnswer,
 };
 use std::{
     collections::HashMap,
@@ -36,15 +37,22 @@ pub(crate) fn key_of(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Prob
     let mut sent = headers.get_all(HEADER);
     match (sent.next(), sent.next()) {
         (None, _) => Ok(None),
-        (Some(key), None) => {
-            key.to_str().ok().and_then(|text| text.parse().ok()).map(Some).ok_or_else(|| Code::InvalidIdempotencyKey.into())
-        }
+        (Some(key), None) => key
+            .to_str()
+            .ok()
+            .and_then(|text| text.parse().ok())
+            .map(Some)
+            .ok_or_else(|| Code::InvalidIdempotencyKey.into()),
         (Some(_), Some(_)) => Err(Code::InvalidIdempotencyKey.into()),
     }
 }
 
 /// The caller's claim, if a key was sent.
-pub(crate) fn claim_of(request: &HttpRequest, context: &Context, body: &[u8]) -> Result<Option<IdempotencyClaim>, Problem> {
+pub(crate) fn claim_of(
+    request: &HttpRequest,
+    context: &Context,
+    body: &[u8],
+) -> Result<Option<IdempotencyClaim>, Problem> {
     let Some(key) = key_of(request.headers())? else { return Ok(None) };
     let caller = context.actor.account().ok_or(Code::Unauthenticated)?;
     let fingerprint = Fingerprint::of(request.method().as_str(), request.path(), body);
@@ -160,8 +168,19 @@ mod tests {
     #[test]
     fn only_final_refusals_are_kept() {
         let kept: Vec<_> = Code::ALL.iter().filter(|code| is_final(**code)).map(|code| code.as_str()).collect();
-        assert!(kept.contains(&"slot_unavailable") && kept.contains(&"slot_in_past") && kept.contains(&"invalid_transition"));
-        for not in ["idempotency_in_progress", "idempotency_key_reused", "forbidden", "not_found", "contended", "internal_error"] {
+        assert!(
+            kept.contains(&"slot_unavailable")
+                && kept.contains(&"slot_in_past")
+                && kept.contains(&"invalid_transition")
+        );
+        for not in [
+            "idempotency_in_progress",
+            "idempotency_key_reused",
+            "forbidden",
+            "not_found",
+            "contended",
+            "internal_error",
+        ] {
             assert!(!kept.contains(&not), "{not}");
         }
     }

@@ -51,7 +51,12 @@ fn parse<T: DeserializeOwned>(raw: &str) -> Result<T, Problem> {
 fn at(problem: Problem, name: &str, detail: &'static str) -> Problem {
     let code = problem.code().as_str();
     let pointer = format!("/{}", name.chars().take(64).collect::<String>());
-    problem.detail(detail).error(FieldError { pointer, location: Some("query"), code: code.into(), detail: detail.into() })
+    problem.detail(detail).error(FieldError {
+        pointer,
+        location: Some("query"),
+        code: code.into(),
+        detail: detail.into(),
+    })
 }
 
 #[cfg(test)]

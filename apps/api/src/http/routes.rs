@@ -11,7 +11,13 @@ pub(crate) struct Routes(Vec<(ResourceDef, String)>);
 impl Routes {
     /// Of a document.
     pub(crate) fn of(api: &OpenApi) -> Self {
-        Self(api.paths.paths.iter().map(|(path, item)| (ResourceDef::new(path.as_str()), methods(item).join(", "))).collect())
+        Self(
+            api.paths
+                .paths
+                .iter()
+                .map(|(path, item)| (ResourceDef::new(path.as_str()), methods(item).join(", ")))
+                .collect(),
+        )
     }
 
     /// What is to be said of a path that no route took.

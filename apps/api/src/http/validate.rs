@@ -52,7 +52,12 @@ impl Fields {
     }
 
     /// As [`Fields::parse`], of a value that need not be there.
-    pub(crate) fn parse_optional<T: FromStr>(&mut self, pointer: &str, code: &'static str, text: Option<&str>) -> Option<Option<T>>
+    pub(crate) fn parse_optional<T: FromStr>(
+        &mut self,
+        pointer: &str,
+        code: &'static str,
+        text: Option<&str>,
+    ) -> Option<Option<T>>
     where
         T::Err: std::fmt::Display,
     {
@@ -81,7 +86,11 @@ impl Fields {
         // In a query string a bare plus is a space, and few clients escape it.
         let parsed = if self.location.is_some() { parse_time(&text.replace(' ', "+")) } else { parse_time(text) };
         if parsed.is_none() {
-            self.refuse(pointer, "invalid_time", "an RFC 3339 time with offset, such as 2026-11-23T09:00:00+05:30, of 1900 to 2200");
+            self.refuse(
+                pointer,
+                "invalid_time",
+                "an RFC 3339 time with offset, such as 2026-11-23T09:00:00+05:30, of 1900 to 2200",
+            );
         }
         parsed
     }
@@ -158,8 +167,16 @@ mod tests {
             assert_eq!(parse_time(text).map(|at| at.to_string()).as_deref(), Some(expected));
         }
         for bad in [
-            "", "2026-11-23", "2026-11-23T09:00:00", "2026-11-23 09:00:00Z", "20261123T090000Z", "tomorrow",
-            "2026-11-23T09:00:00+05:30[Asia/Kolkata]", "9999-01-01T00:00:00Z", "-009999-01-01T00:00:00Z", "2026-13-01T00:00:00Z",
+            "",
+            "2026-11-23",
+            "2026-11-23T09:00:00",
+            "2026-11-23 09:00:00Z",
+            "20261123T090000Z",
+            "tomorrow",
+            "2026-11-23T09:00:00+05:30[Asia/Kolkata]",
+            "9999-01-01T00:00:00Z",
+            "-009999-01-01T00:00:00Z",
+            "2026-13-01T00:00:00Z",
         ] {
             assert_eq!(parse_time(bad), None, "{bad}");
         }

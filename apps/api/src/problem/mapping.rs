@@ -2,9 +2,7 @@
 //! it has an answer.
 
 use super::{Code, FieldError, Problem};
-use crate::{
-    http::{Attempt, rfc3339},
-};
+use crate::http::{Attempt, rfc3339};
 use amrutam_booking::{
     AvailabilityError, BookError, ConsultationError, DirectoryError, RescheduleError,
     model::{BookingRefusal, InvalidPractitioner, InvalidRules, InvalidTransition, TimingRefusal},

@@ -1,20 +1,12 @@
 //! Registering and logging in.
 
-use super::{
-    accounts::ProfileInput,
-    shared::RoleWord,
-};
+use super::{accounts::ProfileInput, shared::RoleWord};
 use crate::{
     http::{Body, Fields, RequestInfo, cacheable, json},
     problem::Problem,
     services::Services,
 };
-use actix_web::{
-    HttpRequest, HttpResponse, get,
-    http::header::LOCATION,
-    post,
-    web::Data,
-};
+use actix_web::{HttpRequest, HttpResponse, get, http::header::LOCATION, post, web::Data};
 use amrutam_identity::{EmailAddress, NewPassword, use_cases};
 use amrutam_kernel::{AccountId, Actor, Context, Role, Sensitive};
 use serde::{Deserialize, Serialize};
@@ -99,7 +91,11 @@ pub(crate) struct TokenView {
     (status = 422, description = "`validation_failed`"),
 ))]
 #[post("/v1/auth/register")]
-async fn register(request: HttpRequest, body: Body<RegisterRequest>, services: Data<Services>) -> Result<HttpResponse, Problem> {
+async fn register(
+    request: HttpRequest,
+    body: Body<RegisterRequest>,
+    services: Data<Services>,
+) -> Result<HttpResponse, Problem> {
     let context = anonymous(&request)?;
     let command = body.value.parse(&services)?;
     let (email, profile) = (command.email.expose().as_str().to_owned(), command.profile.clone());
@@ -123,7 +119,11 @@ async fn register(request: HttpRequest, body: Body<RegisterRequest>, services: D
     (status = 422, description = "`validation_failed`: a field is missing"),
 ))]
 #[post("/v1/auth/login")]
-async fn log_in(request: HttpRequest, body: Body<LogInRequest>, services: Data<Services>) -> Result<HttpResponse, Problem> {
+async fn log_in(
+    request: HttpRequest,
+    body: Body<LogInRequest>,
+    services: Data<Services>,
+) -> Result<HttpResponse, Problem> {
     let context = anonymous(&request)?;
     let email = body.value.email.expose().parse::<EmailAddress>().ok().map(Sensitive::new);
     let command = use_cases::LogIn { email, password: body.value.password };
@@ -182,4 +182,3 @@ impl RegisterRequest {
 pub(super) fn parse_password(fields: &mut Fields, password: Sensitive<String>) -> Option<NewPassword> {
     NewPassword::parse(password).map_err(|error| fields.refuse("/password", "invalid_password", error.to_string())).ok()
 }
-

@@ -151,7 +151,8 @@ async fn replace(
 ) -> Result<HttpResponse, Problem> {
     let doctor = path_id(&path)?;
     let rules = body.value.parse()?;
-    let state = use_cases::set_availability(services.availability(), &caller.0, doctor, rules, if_match(&request)).await?;
+    let state =
+        use_cases::set_availability(services.availability(), &caller.0, doctor, rules, if_match(&request)).await?;
     Ok(entity(StatusCode::OK, state.version, None, &AvailabilityView::of(&state, true)))
 }
 
@@ -186,7 +187,11 @@ pub(crate) fn outside(state: &AvailabilityState) -> Vec<OutsideRulesView> {
 impl SetAvailabilityRequest {
     fn parse(&self) -> Result<Vec<WeeklyRule>, Problem> {
         let mut fields = Fields::default();
-        let rules = self.rules.iter().enumerate().map(|(index, Object(rule))| rule.parse(&mut fields, &format!("/rules/{index}")));
+        let rules = self
+            .rules
+            .iter()
+            .enumerate()
+            .map(|(index, Object(rule))| rule.parse(&mut fields, &format!("/rules/{index}")));
         let rules: Vec<_> = rules.collect();
         let rules: Option<Vec<_>> = rules.into_iter().collect();
         match rules {

@@ -175,7 +175,11 @@ fn doctor(view: &Stored) -> ConsultationDoctorView {
 /// The tag of what is shown: a hold that ran out changes the status without a version of its own.
 pub(crate) fn etag(seen: &Seen) -> String {
     let version = seen.view.consultation.version;
-    if seen.status == seen.view.consultation.status { version.to_string() } else { format!("{version}-{}", seen.status) }
+    if seen.status == seen.view.consultation.status {
+        version.to_string()
+    } else {
+        format!("{version}-{}", seen.status)
+    }
 }
 
 /// The answer to a booking, as it is kept: never with the reason.

@@ -6,8 +6,8 @@ use super::{
 };
 use crate::{
     http::{
-        Attempt, Body, Caller, Cursors, Fields, Listing, NoBody, Paging, Query, RequestInfo, claim_of, conclude, entity,
-        path_id, stored,
+        Attempt, Body, Caller, Cursors, Fields, Listing, NoBody, Paging, Query, RequestInfo, claim_of, conclude,
+        entity, path_id, stored,
     },
     problem::{Code, Problem},
     services::Services,
@@ -25,9 +25,9 @@ use amrutam_booking::{
 };
 use amrutam_kernel::{ConsultationId, DoctorId, PageRequest, Sensitive, SlotId};
 use serde::Deserialize;
-use uuid::Uuid;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
+use uuid::Uuid;
 
 const MAX_REASON_CHARS: usize = 2_000;
 
@@ -265,7 +265,12 @@ async fn reschedule(
     (status = 409, description = "`invalid_transition`, `too_early`, `too_late`"),
 ))]
 #[post("/v1/consultations/{consultation_id}/start")]
-async fn start(caller: Caller, path: Path<String>, _body: NoBody, services: Data<Services>) -> Result<HttpResponse, Problem> {
+async fn start(
+    caller: Caller,
+    path: Path<String>,
+    _body: NoBody,
+    services: Data<Services>,
+) -> Result<HttpResponse, Problem> {
     let changed = use_cases::start(services.booking(), &caller.0, path_id(&path)?).await?;
     Ok(stored(changed_answer(&changed, &caller.0.actor), false))
 }
@@ -279,7 +284,12 @@ async fn start(caller: Caller, path: Path<String>, _body: NoBody, services: Data
     (status = 409, description = "`invalid_transition`"),
 ))]
 #[post("/v1/consultations/{consultation_id}/complete")]
-async fn complete(caller: Caller, path: Path<String>, _body: NoBody, services: Data<Services>) -> Result<HttpResponse, Problem> {
+async fn complete(
+    caller: Caller,
+    path: Path<String>,
+    _body: NoBody,
+    services: Data<Services>,
+) -> Result<HttpResponse, Problem> {
     let changed = use_cases::complete(services.booking(), &caller.0, path_id(&path)?).await?;
     Ok(stored(changed_answer(&changed, &caller.0.actor), false))
 }
@@ -293,7 +303,12 @@ async fn complete(caller: Caller, path: Path<String>, _body: NoBody, services: D
     (status = 409, description = "`invalid_transition`, `too_early`"),
 ))]
 #[post("/v1/consultations/{consultation_id}/no-show")]
-async fn no_show(caller: Caller, path: Path<String>, _body: NoBody, services: Data<Services>) -> Result<HttpResponse, Problem> {
+async fn no_show(
+    caller: Caller,
+    path: Path<String>,
+    _body: NoBody,
+    services: Data<Services>,
+) -> Result<HttpResponse, Problem> {
     let changed = use_cases::no_show(services.booking(), &caller.0, path_id(&path)?).await?;
     Ok(stored(changed_answer(&changed, &caller.0.actor), false))
 }
@@ -304,13 +319,21 @@ impl BookRequest {
         let doctor = fields.id::<DoctorId>("/doctor_id", &self.doctor_id);
         let slot = fields.id::<SlotId>("/slot_id", &self.slot_id);
         let mode = fields.word::<Mode>("/mode", MODES, &self.mode);
-        let for_dependent = fields.parse_optional::<Uuid>("/for_dependent", "invalid_id", self.for_dependent.as_deref());
+        let for_dependent =
+            fields.parse_optional::<Uuid>("/for_dependent", "invalid_id", self.for_dependent.as_deref());
         let fits = |reason: &Sensitive<String>| (1..=MAX_REASON_CHARS).contains(&reason.expose().chars().count());
         fields.check(self.reason.as_ref().is_none_or(fits), "/reason", "out_of_range", "1 to 2000 characters");
         match (doctor, slot, mode, for_dependent) {
             (Some(doctor), Some(slot), Some(mode), Some(for_dependent)) => {
                 fields.finish()?;
-                Ok(Book { doctor, slot, mode, reason: self.reason, for_dependent, idempotency: None::<Idempotent<'a, Booked>> })
+                Ok(Book {
+                    doctor,
+                    slot,
+                    mode,
+                    reason: self.reason,
+                    for_dependent,
+                    idempotency: None::<Idempotent<'a, Booked>>,
+                })
             }
             _ => Err(fields.into_problem()),
         }

@@ -195,9 +195,8 @@ impl UpdateDoctorRequest {
     pub(crate) fn parse(self) -> Result<impl FnOnce(PractitionerDetails) -> PractitionerDetails + Send, Problem> {
         let mut fields = Fields::default();
         let system = self.system.and_then(|word| fields.word::<MedicalSystem>("/system", SYSTEMS, &word));
-        let mut date = |pointer, text: Option<Option<String>>| {
-            text.map(|text| text.and_then(|text| fields.date(pointer, &text)))
-        };
+        let mut date =
+            |pointer, text: Option<Option<String>>| text.map(|text| text.and_then(|text| fields.date(pointer, &text)));
         let registered_on = date("/registered_on", self.registered_on);
         let valid_until = date("/valid_until", self.valid_until);
         let modes = self.modes.and_then(|words| parse_modes(&mut fields, "/modes", &words));

@@ -5,7 +5,9 @@ use super::{
     shared::MODES,
 };
 use crate::{
-    http::{Body, Caller, Cursors, Fields, Listing, NoBody, Paging, Query, Visitor, cacheable, entity, if_match, path_id},
+    http::{
+        Body, Caller, Cursors, Fields, Listing, NoBody, Paging, Query, Visitor, cacheable, entity, if_match, path_id,
+    },
     problem::Problem,
     services::Services,
 };
@@ -104,7 +106,11 @@ async fn read(
     (status = 422, description = "`validation_failed`, `not_a_doctors_account`"),
 ))]
 #[post("/v1/doctors")]
-async fn create(caller: Caller, body: Body<CreateDoctorRequest>, services: Data<Services>) -> Result<HttpResponse, Problem> {
+async fn create(
+    caller: Caller,
+    body: Body<CreateDoctorRequest>,
+    services: Data<Services>,
+) -> Result<HttpResponse, Problem> {
     let doctor = use_cases::create_profile(services.directory(), &caller.0, body.value.parse()?).await?;
     let location = format!("/v1/doctors/{}", doctor.id);
     Ok(shown(StatusCode::CREATED, doctor, &caller.0, Some(location)))
@@ -146,7 +152,12 @@ async fn update(
     (status = 412, description = "`precondition_failed`: changed at the same time"),
 ))]
 #[post("/v1/admin/doctors/{doctor_id}/verify")]
-async fn verify(caller: Caller, path: Path<String>, _body: NoBody, services: Data<Services>) -> Result<HttpResponse, Problem> {
+async fn verify(
+    caller: Caller,
+    path: Path<String>,
+    _body: NoBody,
+    services: Data<Services>,
+) -> Result<HttpResponse, Problem> {
     let doctor = use_cases::verify(services.directory(), &caller.0, path_id(&path)?).await?;
     Ok(shown(StatusCode::OK, doctor, &caller.0, None))
 }
@@ -161,7 +172,12 @@ async fn verify(caller: Caller, path: Path<String>, _body: NoBody, services: Dat
     (status = 412, description = "`precondition_failed`: changed at the same time"),
 ))]
 #[post("/v1/admin/doctors/{doctor_id}/suspend")]
-async fn suspend(caller: Caller, path: Path<String>, _body: NoBody, services: Data<Services>) -> Result<HttpResponse, Problem> {
+async fn suspend(
+    caller: Caller,
+    path: Path<String>,
+    _body: NoBody,
+    services: Data<Services>,
+) -> Result<HttpResponse, Problem> {
     let doctor = use_cases::suspend(services.directory(), &caller.0, path_id(&path)?).await?;
     Ok(shown(StatusCode::OK, doctor, &caller.0, None))
 }
@@ -174,15 +190,23 @@ fn shown(status: StatusCode, doctor: Practitioner, context: &Context, location: 
 impl DoctorQuery {
     fn cursors(&self) -> Cursors {
         let filters = [
-            &self.q, &self.specialization, &self.language, &self.mode, &self.max_fee, &self.available_from,
-            &self.available_to, &self.sort,
+            &self.q,
+            &self.specialization,
+            &self.language,
+            &self.mode,
+            &self.max_fee,
+            &self.available_from,
+            &self.available_to,
+            &self.sort,
         ];
         Cursors::new("doctors", &filters.map(|filter| filter.as_deref()))
     }
 
     fn parse(&self, services: &Services, cursors: &Cursors) -> Result<DoctorFilter, Problem> {
         let mut fields = Fields::of_query();
-        for (pointer, text) in [("/q", &self.q), ("/specialization", &self.specialization), ("/language", &self.language)] {
+        for (pointer, text) in
+            [("/q", &self.q), ("/specialization", &self.specialization), ("/language", &self.language)]
+        {
             let fits = text.as_ref().is_none_or(|text| text.chars().count() <= MAX_TEXT_CHARS);
             fields.check(fits, pointer, "too_long", "at most 200 characters");
         }

@@ -84,7 +84,12 @@ impl From<TimeOff> for TimeOffView {
     (status = 404, description = "`not_found`"),
 ))]
 #[get("/v1/doctors/{doctor_id}/time-off")]
-async fn list(caller: Caller, request: HttpRequest, path: Path<String>, services: Data<Services>) -> Result<HttpResponse, Problem> {
+async fn list(
+    caller: Caller,
+    request: HttpRequest,
+    path: Path<String>,
+    services: Data<Services>,
+) -> Result<HttpResponse, Problem> {
     let found = use_cases::list_time_off(services.availability(), &caller.0, path_id(&path)?).await?;
     let items = found.into_iter().map(TimeOffView::from).collect();
     Ok(Listing { items, next_cursor: None }.respond(&request, ""))
@@ -129,7 +134,11 @@ async fn add(
     (status = 404, description = "`not_found`"),
 ))]
 #[delete("/v1/doctors/{doctor_id}/time-off/{time_off_id}")]
-async fn remove(caller: Caller, path: Path<(String, String)>, services: Data<Services>) -> Result<HttpResponse, Problem> {
+async fn remove(
+    caller: Caller,
+    path: Path<(String, String)>,
+    services: Data<Services>,
+) -> Result<HttpResponse, Problem> {
     let (doctor, id) = (path_id(&path.0)?, path_id(&path.1)?);
     use_cases::remove_time_off(services.availability(), &caller.0, doctor, id).await?;
     Ok(HttpResponse::NoContent().finish())
@@ -141,7 +150,12 @@ impl AddTimeOffRequest {
         let from = fields.time("/from", &self.from);
         let to = fields.time("/to", &self.to);
         let plain = |note: &String| note.chars().count() <= MAX_NOTE_CHARS && !note.chars().any(char::is_control);
-        fields.check(self.note.as_ref().is_none_or(plain), "/note", "invalid", "at most 500 characters without control characters");
+        fields.check(
+            self.note.as_ref().is_none_or(plain),
+            "/note",
+            "invalid",
+            "at most 500 characters without control characters",
+        );
         let (Some(from), Some(to)) = (from, to) else { return Err(fields.into_problem()) };
         let Some(range) = TimeRange::new(from, to) else {
             fields.refuse("/to", "not_after_from", "after from");

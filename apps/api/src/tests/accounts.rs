@@ -15,7 +15,10 @@ async fn a_person_registers_logs_in_and_sees_themself() {
     let me = api.get("/v1/me", Some(&token)).await.is(200);
     assert_eq!(me.header("cache-control"), Some("no-store"));
     let me = me.json();
-    assert_eq!((&me["role"], &me["sex"], &me["date_of_birth"]), (&json!("patient"), &json!("female"), &json!("1990-04-12")));
+    assert_eq!(
+        (&me["role"], &me["sex"], &me["date_of_birth"]),
+        (&json!("patient"), &json!("female"), &json!("1990-04-12"))
+    );
     assert_eq!(me["time_zone"], "Asia/Kolkata");
 }
 
@@ -34,7 +37,9 @@ async fn a_known_address_is_answered_like_a_new_one() {
 async fn whoever_is_not_let_in_hears_one_word() {
     let api = Api::new().await;
     api.patient("asha@example.in").await;
-    for (email, password) in [("asha@example.in", "wrong password"), ("nobody@example.in", PASSWORD), ("not an address", PASSWORD)] {
+    for (email, password) in
+        [("asha@example.in", "wrong password"), ("nobody@example.in", PASSWORD), ("not an address", PASSWORD)]
+    {
         let answer = api.post("/v1/auth/login", None, &json!({ "email": email, "password": password })).await;
         answer.is_problem(401, "invalid_credentials");
         assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
@@ -60,7 +65,8 @@ async fn every_invalid_value_of_a_registration_is_named() {
 async fn only_an_admin_makes_accounts_and_none_for_patients() {
     let api = Api::new().await;
     let (admin, patient) = (api.admin().await, api.patient("asha@example.in").await);
-    let staff = |role: &str| json!({ "email": "rao@example.in", "password": PASSWORD, "full_name": "Rao", "role": role });
+    let staff =
+        |role: &str| json!({ "email": "rao@example.in", "password": PASSWORD, "full_name": "Rao", "role": role });
     api.post("/v1/admin/accounts", Some(&patient), &staff("doctor")).await.is_problem(403, "forbidden");
     api.post("/v1/admin/accounts", Some(&admin), &staff("patient")).await.is_problem(422, "validation_failed");
     api.post("/v1/admin/accounts", Some(&admin), &staff("doctor")).await.is(201);

@@ -12,7 +12,10 @@ async fn a_booking_is_confirmed_at_once_where_nobody_pays() {
     let answer = api.book(&cast.patient, "k", &wish).await.is(201);
     assert!(!answer.text.contains("canary"));
     let booked = answer.json();
-    assert_eq!((&booked["status"], &booked["payment"], &booked["hold_expires_at"]), (&json!("confirmed"), &Value::Null, &Value::Null));
+    assert_eq!(
+        (&booked["status"], &booked["payment"], &booked["hold_expires_at"]),
+        (&json!("confirmed"), &Value::Null, &Value::Null)
+    );
     assert_eq!((&booked["slot"]["id"], &booked["slot"]["status"]), (&json!(cast.slots[0]), &json!("booked")));
     assert_eq!(booked["slot"]["starts_at"], "2026-11-23T03:30:00.000000Z");
     assert_eq!(booked["fee"], json!({ "amount": 49900, "currency": "INR" }));
@@ -29,7 +32,8 @@ async fn a_booking_is_confirmed_at_once_where_nobody_pays() {
     api.get(&location, None).await.is_problem(401, "unauthenticated");
 
     let timeline = api.get(&format!("{location}/timeline"), Some(&cast.patient)).await.is(200).json();
-    let steps: Vec<_> = timeline["items"].as_array().unwrap().iter().map(|line| (line["from"].clone(), line["to"].clone())).collect();
+    let steps: Vec<_> =
+        timeline["items"].as_array().unwrap().iter().map(|line| (line["from"].clone(), line["to"].clone())).collect();
     assert_eq!(steps, [(Value::Null, json!("pending")), (json!("pending"), json!("confirmed"))]);
     let masked = api.get(&format!("{location}/timeline"), Some(&cast.admin)).await.is(200).json();
     assert_eq!(masked["items"][0]["actor"], "patient");
@@ -86,7 +90,13 @@ async fn each_refusal_has_its_word_and_its_place() {
     api.clock.set("2026-11-23T03:30:00Z".parse().unwrap());
     let patient = api.log_in("asha@example.in").await;
     api.book(&patient, "late", &cast.wish(0)).await.is_problem(422, "slot_in_past");
-    api.post(&format!("/v1/admin/doctors/{}/suspend", cast.doctor_id), Some(&api.log_in("admin@example.in").await), &json!({})).await.is(200);
+    api.post(
+        &format!("/v1/admin/doctors/{}/suspend", cast.doctor_id),
+        Some(&api.log_in("admin@example.in").await),
+        &json!({}),
+    )
+    .await
+    .is(200);
     api.book(&patient, "gone", &cast.wish(1)).await.is_problem(409, "doctor_not_available");
 }
 
@@ -95,7 +105,8 @@ async fn a_visit_runs_its_course() {
     let api = Api::new().await;
     let cast = api.cast().await;
     let location = api.book(&cast.patient, "k", &cast.wish(0)).await.is(201).header("location").unwrap().to_owned();
-    let act = async |verb: &str, token: &str, body: Value| api.post(&format!("{location}/{verb}"), Some(token), &body).await;
+    let act =
+        async |verb: &str, token: &str, body: Value| api.post(&format!("{location}/{verb}"), Some(token), &body).await;
 
     act("start", &cast.doctor, json!({})).await.is_problem(409, "too_early");
     act("complete", &cast.doctor, json!({})).await.is_problem(409, "invalid_transition");
@@ -103,7 +114,10 @@ async fn a_visit_runs_its_course() {
     act("start", &cast.other_patient, json!({})).await.is_problem(404, "not_found");
     act("complete", &cast.doctor, json!({ "summary": "x" })).await.is_problem(400, "unknown_field");
     let moved = act("reschedule", &cast.patient, json!({ "slot_id": cast.slots[2] })).await.is(200).json();
-    assert_eq!((&moved["slot"]["id"], &moved["status"], &moved["version"]), (&json!(cast.slots[2]), &json!("confirmed"), &json!(3)));
+    assert_eq!(
+        (&moved["slot"]["id"], &moved["status"], &moved["version"]),
+        (&json!(cast.slots[2]), &json!("confirmed"), &json!(3))
+    );
     act("reschedule", &cast.patient, json!({ "slot_id": "x" })).await.is_problem(422, "validation_failed");
     act("cancel", &cast.patient, json!({ "reason": "doctor_unavailable" })).await.is_problem(422, "reason_not_allowed");
     act("cancel", &cast.patient, json!({ "reason": "bored" })).await.is_problem(422, "validation_failed");

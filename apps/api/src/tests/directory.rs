@@ -21,7 +21,8 @@ async fn a_profile_is_public_once_verified() {
     api.post(&format!("/v1/admin/doctors/{}/suspend", cast.doctor_id), Some(&cast.admin), &json!({})).await.is(200);
     api.get(&path, None).await.is_problem(404, "not_found");
     api.get(&format!("{path}/slots"), None).await.is_problem(404, "not_found");
-    let refused = api.post(&format!("/v1/admin/doctors/{}/suspend", cast.doctor_id), Some(&cast.admin), &json!({})).await;
+    let refused =
+        api.post(&format!("/v1/admin/doctors/{}/suspend", cast.doctor_id), Some(&cast.admin), &json!({})).await;
     refused.is_problem(409, "invalid_transition");
     assert_eq!((&refused.json()["from"], &refused.json()["to"]), (&json!("suspended"), &json!("suspended")));
 }
@@ -40,7 +41,8 @@ async fn a_stale_copy_is_not_written_back() {
     patch("\"2\"", &cast.patient).await.is_problem(403, "forbidden");
     let changed = patch("\"2\"", &cast.doctor).await.is(200);
     assert_eq!((&changed.json()["bio"], changed.header("etag")), (&json!("New."), Some("\"3\"")));
-    let invalid = api.call(Method::PATCH, &path, &cast.doctor, &json!({ "specializations": ["x"], "languages": ["ml"] })).await;
+    let invalid =
+        api.call(Method::PATCH, &path, &cast.doctor, &json!({ "specializations": ["x"], "languages": ["ml"] })).await;
     invalid.is_problem(422, "validation_failed");
     assert_eq!(invalid.json()["errors"][0]["pointer"], "/specializations");
 }
@@ -66,8 +68,14 @@ async fn the_directory_is_searched_in_pages() {
     let api = Api::new().await;
     let cast = api.cast().await;
     for (query, found) in [
-        ("", 1), ("?q=meera", 1), ("?q=nobody", 0), ("?specialization=kayachikitsa", 1), ("?language=hi", 0), ("?mode=chat", 0),
-        ("?max_fee=49900&sort=fee", 1), ("?max_fee=1", 0),
+        ("", 1),
+        ("?q=meera", 1),
+        ("?q=nobody", 0),
+        ("?specialization=kayachikitsa", 1),
+        ("?language=hi", 0),
+        ("?mode=chat", 0),
+        ("?max_fee=49900&sort=fee", 1),
+        ("?max_fee=1", 0),
         ("?available_from=2026-11-23T00:00:00Z&available_to=2026-11-24T00:00:00Z", 1),
         ("?available_from=2026-11-24T00:00:00+05:30&available_to=2026-11-25T00:00:00+05:30", 0),
     ] {
@@ -75,10 +83,17 @@ async fn the_directory_is_searched_in_pages() {
         assert_eq!(answer.json()["items"].as_array().map(Vec::len), Some(found), "{query}");
     }
     for (query, status, code) in [
-        ("?limit=0", 422, "validation_failed"), ("?limit=101", 422, "validation_failed"), ("?limit=x", 422, "validation_failed"),
-        ("?mode=x", 422, "validation_failed"), ("?sort=x", 422, "validation_failed"), ("?max_fee=-1", 422, "validation_failed"),
-        ("?available_from=2026-11-23T00:00:00Z", 422, "validation_failed"), ("?cursor=x", 400, "invalid_cursor"),
-        ("?x=1", 400, "unknown_field"), ("?q=1&q=2", 400, "malformed_query"), ("?q=%ff", 400, "malformed_query"),
+        ("?limit=0", 422, "validation_failed"),
+        ("?limit=101", 422, "validation_failed"),
+        ("?limit=x", 422, "validation_failed"),
+        ("?mode=x", 422, "validation_failed"),
+        ("?sort=x", 422, "validation_failed"),
+        ("?max_fee=-1", 422, "validation_failed"),
+        ("?available_from=2026-11-23T00:00:00Z", 422, "validation_failed"),
+        ("?cursor=x", 400, "invalid_cursor"),
+        ("?x=1", 400, "unknown_field"),
+        ("?q=1&q=2", 400, "malformed_query"),
+        ("?q=%ff", 400, "malformed_query"),
     ] {
         api.get(&format!("/v1/doctors{query}"), None).await.is_problem(status, code);
     }
@@ -94,7 +109,9 @@ async fn slots_come_in_pages_whose_link_leads_on() {
     let mut seen = Vec::new();
     loop {
         let page = api.get(&path, None).await.is(200);
-        seen.extend(page.json()["items"].as_array().unwrap().iter().map(|slot| slot["id"].as_str().unwrap().to_owned()));
+        seen.extend(
+            page.json()["items"].as_array().unwrap().iter().map(|slot| slot["id"].as_str().unwrap().to_owned()),
+        );
         let Some(link) = page.header("link") else { break };
         path = link.split(['<', '>']).nth(1).unwrap().to_owned();
         assert!(path.contains("mode=audio") && path.contains("cursor="), "{path}");
@@ -104,7 +121,9 @@ async fn slots_come_in_pages_whose_link_leads_on() {
     let other = format!("/v1/doctors/{}/slots?limit=2&cursor={cursor}", cast.doctor_id);
     api.get(&other, None).await.is_problem(400, "invalid_cursor");
     for range in ["from=2026-11-23T00:00:00Z&to=2026-11-22T00:00:00Z", "to=2027-11-23T00:00:00Z", "from=yesterday"] {
-        api.get(&format!("/v1/doctors/{}/slots?{range}", cast.doctor_id), None).await.is_problem(422, "validation_failed");
+        api.get(&format!("/v1/doctors/{}/slots?{range}", cast.doctor_id), None)
+            .await
+            .is_problem(422, "validation_failed");
     }
 }
 
@@ -144,7 +163,9 @@ async fn an_absence_takes_slots_and_gives_them_back() {
     delete(&cast.patient).await.is_problem(403, "forbidden");
     delete(&cast.doctor).await.is(204);
     delete(&cast.doctor).await.is_problem(404, "not_found");
-    for bad in [json!({ "from": "2026-11-24T00:00:00Z", "to": "2026-11-23T00:00:00Z" }), json!({ "from": "x", "to": "y" })] {
+    for bad in
+        [json!({ "from": "2026-11-24T00:00:00Z", "to": "2026-11-23T00:00:00Z" }), json!({ "from": "x", "to": "y" })]
+    {
         api.post(&path, Some(&cast.doctor), &bad).await.is_problem(422, "validation_failed");
     }
 }

@@ -14,7 +14,13 @@ fn operations(document: &Value) -> Vec<(String, String, &Value)> {
         item.as_object().unwrap().keys().map(move |method| (path.clone(), method.clone())).collect::<Vec<_>>()
     };
     let names: Vec<_> = paths.iter().flat_map(of).collect();
-    names.into_iter().map(|(path, method)| { let operation = &document["paths"][&path][&method]; (path, method, operation) }).collect()
+    names
+        .into_iter()
+        .map(|(path, method)| {
+            let operation = &document["paths"][&path][&method];
+            (path, method, operation)
+        })
+        .collect()
 }
 
 #[test]
@@ -27,19 +33,40 @@ fn the_committed_document_is_the_generated_one() {
 #[test]
 fn every_route_of_the_issue_is_there() {
     let document = document();
-    let mut found: Vec<_> = operations(&document).iter().map(|(path, method, _)| format!("{} {path}", method.to_uppercase())).collect();
+    let mut found: Vec<_> =
+        operations(&document).iter().map(|(path, method, _)| format!("{} {path}", method.to_uppercase())).collect();
     found.sort();
     let mut expected = [
-        "DELETE /v1/doctors/{doctor_id}/time-off/{time_off_id}", "GET /.well-known/jwks.json", "GET /healthz",
-        "GET /openapi.json", "GET /readyz", "GET /v1/consultations", "GET /v1/consultations/{consultation_id}",
-        "GET /v1/consultations/{consultation_id}/timeline", "GET /v1/doctors", "GET /v1/doctors/{doctor_id}",
-        "GET /v1/doctors/{doctor_id}/availability", "GET /v1/doctors/{doctor_id}/slots", "GET /v1/doctors/{doctor_id}/time-off",
-        "GET /v1/me", "GET /v1/specializations", "PATCH /v1/doctors/{doctor_id}", "POST /v1/admin/accounts",
-        "POST /v1/admin/doctors/{doctor_id}/suspend", "POST /v1/admin/doctors/{doctor_id}/verify", "POST /v1/auth/login",
-        "POST /v1/auth/register", "POST /v1/consultations", "POST /v1/consultations/{consultation_id}/cancel",
-        "POST /v1/consultations/{consultation_id}/complete", "POST /v1/consultations/{consultation_id}/no-show",
-        "POST /v1/consultations/{consultation_id}/reschedule", "POST /v1/consultations/{consultation_id}/start",
-        "POST /v1/doctors", "POST /v1/doctors/{doctor_id}/time-off", "PUT /v1/doctors/{doctor_id}/availability",
+        "DELETE /v1/doctors/{doctor_id}/time-off/{time_off_id}",
+        "GET /.well-known/jwks.json",
+        "GET /healthz",
+        "GET /openapi.json",
+        "GET /readyz",
+        "GET /v1/consultations",
+        "GET /v1/consultations/{consultation_id}",
+        "GET /v1/consultations/{consultation_id}/timeline",
+        "GET /v1/doctors",
+        "GET /v1/doctors/{doctor_id}",
+        "GET /v1/doctors/{doctor_id}/availability",
+        "GET /v1/doctors/{doctor_id}/slots",
+        "GET /v1/doctors/{doctor_id}/time-off",
+        "GET /v1/me",
+        "GET /v1/specializations",
+        "PATCH /v1/doctors/{doctor_id}",
+        "POST /v1/admin/accounts",
+        "POST /v1/admin/doctors/{doctor_id}/suspend",
+        "POST /v1/admin/doctors/{doctor_id}/verify",
+        "POST /v1/auth/login",
+        "POST /v1/auth/register",
+        "POST /v1/consultations",
+        "POST /v1/consultations/{consultation_id}/cancel",
+        "POST /v1/consultations/{consultation_id}/complete",
+        "POST /v1/consultations/{consultation_id}/no-show",
+        "POST /v1/consultations/{consultation_id}/reschedule",
+        "POST /v1/consultations/{consultation_id}/start",
+        "POST /v1/doctors",
+        "POST /v1/doctors/{doctor_id}/time-off",
+        "PUT /v1/doctors/{doctor_id}/availability",
     ];
     expected.sort_unstable();
     assert_eq!(found, expected);
@@ -58,7 +85,10 @@ fn the_document_is_complete_and_its_references_lead_somewhere() {
         for (status, response) in operation["responses"].as_object().unwrap() {
             let reference = response["$ref"].as_str().map(|reference| reference.trim_start_matches('#'));
             let response = reference.map_or(response, |reference| document.pointer(reference).unwrap());
-            assert!(response["description"].is_string() && response["headers"]["X-Correlation-Id"].is_object(), "{name} {status}");
+            assert!(
+                response["description"].is_string() && response["headers"]["X-Correlation-Id"].is_object(),
+                "{name} {status}"
+            );
             if status.as_str() >= "400" && path != "/readyz" {
                 assert!(response["content"]["application/problem+json"].is_object(), "{name} {status}");
             }

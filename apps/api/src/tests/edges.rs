@@ -21,7 +21,8 @@ async fn every_answer_names_its_flow() {
     minted.is_problem(404, "not_found");
     assert!(minted.header("x-correlation-id").unwrap().parse::<uuid::Uuid>().is_ok_and(|id| id.get_version_num() == 7));
     for (sent, taken) in [("checkout-42", true), ("", false), ("a b", false), (&"x".repeat(129)[..], false)] {
-        let answer = api.send(TestRequest::get().uri("/healthz").insert_header(("x-correlation-id", sent))).await.is(200);
+        let answer =
+            api.send(TestRequest::get().uri("/healthz").insert_header(("x-correlation-id", sent))).await.is(200);
         assert_eq!(answer.header("x-correlation-id") == Some(sent), taken, "{sent:.20}");
     }
 }
@@ -68,14 +69,16 @@ async fn bad_bodies_have_precise_answers_and_change_nothing() {
 #[actix_web::test]
 async fn who_is_not_signed_in_is_not_read() {
     let api = Api::new().await;
-    let request = TestRequest::post().uri("/v1/consultations").insert_header(("content-type", "text/plain")).set_payload("x");
+    let request =
+        TestRequest::post().uri("/v1/consultations").insert_header(("content-type", "text/plain")).set_payload("x");
     api.send(request).await.is_problem(401, "unauthenticated");
 }
 
 #[actix_web::test]
 async fn a_head_has_bounds() {
     let api = Api::new().await;
-    let many = (0..80).fold(TestRequest::get().uri("/healthz"), |request, n| request.insert_header((format!("x-{n}"), "1")));
+    let many =
+        (0..80).fold(TestRequest::get().uri("/healthz"), |request, n| request.insert_header((format!("x-{n}"), "1")));
     api.send(many).await.is_problem(431, "headers_too_large");
     let large = TestRequest::get().uri("/healthz").insert_header(("x-large", "a".repeat(17_000)));
     api.send(large).await.is_problem(431, "headers_too_large");
@@ -88,7 +91,10 @@ async fn every_answer_is_safe_to_show() {
         let answer = api.get(path, None).await;
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
         assert_eq!(answer.header("x-frame-options"), Some("DENY"), "{path}");
-        assert!(answer.header("cache-control").is_some() && answer.header("content-security-policy").is_some(), "{path}");
+        assert!(
+            answer.header("cache-control").is_some() && answer.header("content-security-policy").is_some(),
+            "{path}"
+        );
     }
 }
 

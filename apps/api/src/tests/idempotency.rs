@@ -27,7 +27,9 @@ async fn a_final_refusal_is_an_answer_too() {
     let location = api.book(&cast.patient, "k", &cast.wish(0)).await.is(201).header("location").unwrap().to_owned();
     let refused = api.book(&cast.other_patient, "k", &cast.wish(0)).await;
     refused.is_problem(409, "slot_unavailable");
-    api.post(&format!("{location}/cancel"), Some(&cast.patient), &json!({ "reason": "patient_improved" })).await.is(200);
+    api.post(&format!("{location}/cancel"), Some(&cast.patient), &json!({ "reason": "patient_improved" }))
+        .await
+        .is(200);
     // The slot is open again, but this request has its answer.
     let again = api.book(&cast.other_patient, "k", &cast.wish(0)).await;
     assert_eq!((again.text.as_str(), again.header("idempotency-replayed")), (refused.text.as_str(), Some("true")));
@@ -57,7 +59,8 @@ async fn a_key_is_visible_ascii_wherever_it_is_sent() {
     let api = Api::new().await;
     let body = json!({ "email": "asha@example.in", "password": super::PASSWORD, "full_name": "Asha" });
     for key in ["", "a b", &"k".repeat(256)] {
-        let request = TestRequest::post().uri("/v1/auth/register").insert_header(("idempotency-key", key)).set_json(&body);
+        let request =
+            TestRequest::post().uri("/v1/auth/register").insert_header(("idempotency-key", key)).set_json(&body);
         api.send(request).await.is_problem(400, "invalid_idempotency_key");
     }
     let request = TestRequest::post().uri("/v1/auth/register").insert_header(("idempotency-key", "k")).set_json(&body);

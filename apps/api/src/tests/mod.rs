@@ -193,7 +193,8 @@ impl Api {
     /// A listed doctor who works on Mondays from nine to eleven, and those who have to do with them.
     async fn cast(&self) -> Cast {
         let admin = self.admin().await;
-        let account = json!({ "email": "rao@example.in", "password": PASSWORD, "full_name": "Meera Rao", "role": "doctor" });
+        let account =
+            json!({ "email": "rao@example.in", "password": PASSWORD, "full_name": "Meera Rao", "role": "doctor" });
         self.post("/v1/admin/accounts", Some(&admin), &account).await.is(201);
         let doctor = self.log_in("rao@example.in").await;
         let profile = self.post("/v1/doctors", Some(&doctor), &profile()).await.is(201).json();

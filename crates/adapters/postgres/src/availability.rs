@@ -14,7 +14,7 @@ use amrutam_booking::{
 };
 use amrutam_kernel::{CommitError, DoctorId, Page, PageRequest, PortError, SlotId, TimeOffId, TimeRange};
 use async_trait::async_trait;
-use diesel::{OptionalExtension, prelude::*};
+use diesel::{OptionalExtension, dsl::exists, prelude::*};
 use diesel_async::RunQueryDsl;
 use jiff::{
     Timestamp,
@@ -151,7 +151,11 @@ impl AvailabilityStore for Postgres {
         page: PageRequest<ByStart<SlotId>>,
     ) -> Result<Page<Slot, ByStart<SlotId>>, PortError> {
         let from = range.start().max(now);
-        let run_out = slots::status.eq("booked").and(slots::held_until.le(now.to_diesel()).assume_not_null());
+        // Outside the rules, a slot is withdrawn when its hold is cleared away.
+        let run_out = slots::status
+            .eq("booked")
+            .and(slots::held_until.le(now.to_diesel()).assume_not_null())
+            .and(slots::outside_rules.eq(false));
         let mut query = slots::table
             .filter(slots::doctor_id.eq(doctor.as_uuid()))
             .filter(slots::withdrawn.eq(false))
@@ -190,6 +194,7 @@ impl AvailabilityStore for Postgres {
     async fn due_for_extension(&self, until: Date, limit: u16) -> Result<Vec<DoctorId>, PortError> {
         let query = availability::table
             .filter(availability::generated_until.lt(until.to_diesel()))
+            .filter(exists(availability_rules::table.filter(availability_rules::doctor_id.eq(availability::doctor_id))))
             .order(availability::doctor_id.asc())
             .limit(i64::from(limit))
             .select(availability::doctor_id);

@@ -21,7 +21,11 @@ use jiff_diesel::ToDiesel;
 #[async_trait]
 impl DirectoryStore for Postgres {
     async fn insert(&self, practitioner: &Practitioner, effects: &Effects) -> Result<ProfileInserted, PortError> {
-        match self.save_doctor(practitioner, effects).await?.as_str() {
+        let row = serde_json::to_value(DoctorRow::from(practitioner)).map_err(unreadable)?;
+        let query = diesel::select(functions::insert_doctor(row, to_json(effects).map_err(unreadable)?));
+        let mut conn = self.connection().await?;
+        let result = bounded(conn.limit(), query.get_result::<String>(conn.raw()?)).await;
+        match conn.settle(result)?.as_str() {
             "ok" => Ok(ProfileInserted::Created),
             "not_a_doctors_account" => Ok(ProfileInserted::NotADoctorsAccount),
             "account_has_profile" => Ok(ProfileInserted::AccountHasProfile),
@@ -31,7 +35,11 @@ impl DirectoryStore for Postgres {
     }
 
     async fn update(&self, practitioner: &Practitioner, effects: &Effects) -> Result<(), CommitError> {
-        verdict(&self.save_doctor(practitioner, effects).await?)
+        let row = serde_json::to_value(DoctorRow::from(practitioner)).map_err(unreadable)?;
+        let query = diesel::select(functions::update_doctor(row, to_json(effects).map_err(unreadable)?));
+        let mut conn = self.connection().await.map_err(PortError::from)?;
+        let result = bounded(conn.limit(), query.get_result::<String>(conn.raw()?)).await;
+        verdict(&conn.settle(result)?)
     }
 
     async fn by_id(&self, id: DoctorId) -> Result<Option<Practitioner>, PortError> {
@@ -107,16 +115,6 @@ impl DirectoryStore for Postgres {
 
     async fn record(&self, effects: &Effects) -> Result<(), PortError> {
         amrutam_identity::ports::AccountStore::record(self, effects).await
-    }
-}
-
-impl Postgres {
-    async fn save_doctor(&self, practitioner: &Practitioner, effects: &Effects) -> Result<String, PortError> {
-        let row = serde_json::to_value(DoctorRow::from(practitioner)).map_err(unreadable)?;
-        let query = diesel::select(functions::save_doctor(row, to_json(effects).map_err(unreadable)?));
-        let mut conn = self.connection().await?;
-        let result = bounded(conn.limit(), query.get_result::<String>(conn.raw()?)).await;
-        Ok(conn.settle(result)?)
     }
 }
 

@@ -53,8 +53,9 @@ impl DbError {
         self.message().starts_with("canceling statement due to statement timeout")
     }
 
-    pub(crate) fn is_stale(&self) -> bool {
-        self.message() == "amrutam:stale"
+    /// What a SQL function that had written already raised, so that its work was taken back.
+    fn refusal(&self) -> Option<&str> {
+        self.message().strip_prefix("amrutam:")
     }
 
     /// The constraint a write ran into.
@@ -99,8 +100,8 @@ impl From<DbError> for PortError {
 
 impl From<DbError> for CommitError {
     fn from(error: DbError) -> Self {
-        if error.is_stale() {
-            Self::Stale
+        if let Some(Err(refused)) = error.refusal().map(crate::effects::verdict) {
+            refused
         } else if error.is_lock_timeout() {
             Self::Busy
         } else {

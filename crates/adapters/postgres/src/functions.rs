@@ -17,5 +17,6 @@ define_sql_function! { fn ensure_partitions(first: Date, last: Date) -> Integer;
 define_sql_function! { fn partition_runway_days(today: Date) -> Integer; }
 define_sql_function! { fn pg_try_advisory_lock(key: BigInt) -> Bool; }
 define_sql_function! { fn insert_account(account: Jsonb, effects: Jsonb) -> Nullable<Uuid>; }
-define_sql_function! { fn save_doctor(doctor: Jsonb, effects: Jsonb) -> Text; }
+define_sql_function! { fn insert_doctor(doctor: Jsonb, effects: Jsonb) -> Text; }
+define_sql_function! { fn update_doctor(doctor: Jsonb, effects: Jsonb) -> Text; }
 define_sql_function! { fn plan_messages(messages: Jsonb, effects: Jsonb) -> Text; }

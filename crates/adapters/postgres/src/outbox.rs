@@ -1,7 +1,6 @@
 //! The outbox, as the relay reads it: every row that is there, oldest first. A row leaves when the broker has it.
 
 use crate::{
-    error::unreadable,
     pool::{Postgres, bounded},
     schema::outbox,
 };
@@ -9,10 +8,11 @@ use amrutam_kernel::{EventEnvelope, PortError};
 use diesel::{
     dsl::{count_star, min},
     prelude::*,
+    sql_types::Timestamptz,
 };
 use diesel_async::RunQueryDsl;
-use jiff::Timestamp;
 use serde_json::Value;
+use std::time::Duration;
 
 /// An event that waits to be published.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,8 +28,8 @@ pub struct OutboxRow {
 pub struct OutboxState {
     /// Rows that wait.
     pub depth: i64,
-    /// Since when the oldest waits.
-    pub oldest: Option<Timestamp>,
+    /// How long the oldest has waited, by the database's clock; zero when none waits.
+    pub oldest_age: Duration,
 }
 
 impl Postgres {
@@ -53,13 +53,12 @@ impl Postgres {
 
     /// Depth and age.
     pub async fn outbox_state(&self) -> Result<OutboxState, PortError> {
-        let query = outbox::table.select((count_star(), min(outbox::created_at)));
+        type Row = (i64, jiff_diesel::NullableTimestamp, jiff_diesel::Timestamp);
+        let query = outbox::table.select((count_star(), min(outbox::created_at), diesel::dsl::sql::<Timestamptz>("now()")));
         let mut conn = self.connection().await?;
-        let result = bounded(conn.limit(), query.get_result::<(i64, jiff_diesel::NullableTimestamp)>(conn.raw()?)).await;
-        let (depth, oldest) = conn.settle(result).map_err(|error| match error {
-            error @ crate::error::DbError::Diesel(diesel::result::Error::DeserializationError(_)) => unreadable(error),
-            other => other.into(),
-        })?;
-        Ok(OutboxState { depth, oldest: oldest.to_jiff() })
+        let result = bounded(conn.limit(), query.get_result::<Row>(conn.raw()?)).await;
+        let (depth, oldest, now) = conn.settle(result)?;
+        let waited = oldest.to_jiff().map(|oldest| now.to_jiff().duration_since(oldest));
+        Ok(OutboxState { depth, oldest_age: waited.and_then(|age| Duration::try_from(age).ok()).unwrap_or_default() })
     }
 }

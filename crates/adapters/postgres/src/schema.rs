@@ -181,4 +181,4 @@ diesel::table! {
 }
 
 diesel::joinable!(consultations -> doctors (doctor_id));
-diesel::allow_tables_to_appear_in_same_query!(consultations, doctors, availability, slots);
+diesel::allow_tables_to_appear_in_same_query!(consultations, doctors, availability, availability_rules, slots);
