@@ -5,8 +5,8 @@ use crate::world::{MemoryWorld, Tables, defect};
 use amrutam_booking::{
     model::{BookableDoctor, Consultation, ConsultationStatus, Practitioner, TimelineEntry},
     ports::{
-        BookingSnapshot, ByStart, Changes, ConsultationFilter, ConsultationSnapshot, ConsultationStore, ConsultationView,
-        SlotUpdate, Whose,
+        BookingSnapshot, ByStart, Changes, ConsultationFilter, ConsultationSnapshot, ConsultationStore,
+        ConsultationView, SlotUpdate, Whose,
     },
 };
 use amrutam_kernel::{AccountId, CommitError, ConsultationId, IdempotencyClaim, Page, PageRequest, PortError, SlotId};
@@ -208,8 +208,12 @@ fn check_row(tables: &Tables, consultation: &Consultation) -> Result<(), PortErr
 }
 
 fn check_steps(changes: &Changes, consultation: &Consultation, read: i64) -> Result<(), PortError> {
-    let mut steps: Vec<_> =
-        changes.timeline.iter().filter(|entry| entry.consultation == consultation.id).map(|entry| entry.version).collect();
+    let mut steps: Vec<_> = changes
+        .timeline
+        .iter()
+        .filter(|entry| entry.consultation == consultation.id)
+        .map(|entry| entry.version)
+        .collect();
     steps.sort_unstable();
     let expected = (read + 1)..=consultation.version;
     if consultation.version > read && steps.iter().copied().eq(expected) {

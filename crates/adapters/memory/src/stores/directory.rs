@@ -65,9 +65,12 @@ impl DirectoryStore for MemoryWorld {
                 DoctorSort::Name => DoctorKey::Name(p.details.full_name.clone(), p.id),
                 DoctorSort::Fee => DoctorKey::Fee(p.details.fee.amount(), p.id),
             };
-            let mut found: Vec<_> = tables.practitioners.values().filter(|p| matches(tables, filter, p)).cloned().collect();
+            let mut found: Vec<_> =
+                tables.practitioners.values().filter(|p| matches(tables, filter, p)).cloned().collect();
             match filter.sort {
-                DoctorSort::Name => found.sort_by(|a, b| (&a.details.full_name, a.id).cmp(&(&b.details.full_name, b.id))),
+                DoctorSort::Name => {
+                    found.sort_by(|a, b| (&a.details.full_name, a.id).cmp(&(&b.details.full_name, b.id)));
+                }
                 DoctorSort::Fee => found.sort_by_key(|p| (p.details.fee.amount(), p.id)),
             }
             found.retain(|p| filter.after.as_ref().is_none_or(|after| comes_after(p, after)));
@@ -91,7 +94,8 @@ fn matches(tables: &Tables, filter: &DoctorFilter, practitioner: &Practitioner) 
     let details = &practitioner.details;
     let has_part = |part: &String| details.full_name.to_lowercase().contains(&part.to_lowercase());
     let has_slot = |range: &amrutam_kernel::TimeRange| {
-        let open = |slot: &&amrutam_booking::model::Slot| slot.doctor == practitioner.id && slot.status == SlotStatus::Open;
+        let open =
+            |slot: &&amrutam_booking::model::Slot| slot.doctor == practitioner.id && slot.status == SlotStatus::Open;
         tables.slots.values().filter(open).any(|slot| range.contains(slot.range.start()))
     };
     practitioner.status == PractitionerStatus::Listed

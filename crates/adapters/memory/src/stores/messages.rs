@@ -62,16 +62,17 @@ impl MessageStore for MemoryWorld {
     async fn settle(&self, id: MessageId, attempt: u32, settled: Settled) -> Result<bool, PortError> {
         let mut tx = self.begin(&Effects::default()).map_err(into_port_error)?;
         let stored = tx.tables().messages.get_mut(&id);
-        let ours = |stored: &&mut StoredMessage| {
-            stored.message.attempts == attempt && stored.state != MessageState::Done
-        };
+        let ours =
+            |stored: &&mut StoredMessage| stored.message.attempts == attempt && stored.state != MessageState::Done;
         let Some(stored) = stored.filter(ours) else { return Ok(false) };
         match &settled {
             Settled::RetryAt { at, .. } => {
                 stored.state = MessageState::Waiting;
                 stored.next_at = *at;
             }
-            Settled::Sent { .. } | Settled::Skipped { .. } | Settled::GaveUp { .. } => stored.state = MessageState::Done,
+            Settled::Sent { .. } | Settled::Skipped { .. } | Settled::GaveUp { .. } => {
+                stored.state = MessageState::Done;
+            }
         }
         stored.settled = Some(settled);
         tx.commit().map_err(into_port_error)?;

@@ -6,8 +6,8 @@ use amrutam_booking::model::{
 };
 use amrutam_identity::Account;
 use amrutam_kernel::{
-    AccountId, CommitError, ConsultationId, DoctorId, Effects, EventId, Fingerprint, IdempotencyClaim, MessageId, PortError,
-    Recorded, SlotId, StoredAnswer,
+    AccountId, CommitError, ConsultationId, DoctorId, Effects, EventId, Fingerprint, IdempotencyClaim, MessageId,
+    PortError, Recorded, SlotId, StoredAnswer,
 };
 use amrutam_notifications::ScheduledMessage;
 use jiff::{SignedDuration, Timestamp, civil::Date};
@@ -69,11 +69,7 @@ impl Tables {
         let known = self.answers.get(&(claim.caller, claim.key.as_str().to_owned()))?;
         let forgotten = known.at.checked_add(ANSWERS_LIVE).is_ok_and(|until| until <= now);
         (!forgotten).then(|| {
-            if known.fingerprint == claim.fingerprint {
-                Recorded::Same(known.answer.clone())
-            } else {
-                Recorded::Other
-            }
+            if known.fingerprint == claim.fingerprint { Recorded::Same(known.answer.clone()) } else { Recorded::Other }
         })
     }
 

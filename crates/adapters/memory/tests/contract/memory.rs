@@ -1,12 +1,18 @@
 //! What every suite needs of the fake.
 
+use amrutam_booking::{
+    model::{MedicalSystem, Mode, Modes, Practitioner, PractitionerDetails, PractitionerStatus},
+    ports::{DirectoryStore, ProfileInserted},
+};
 use amrutam_identity::{
     Account, Profile,
     model::PasswordHash,
     ports::{AccountStore, Inserted},
 };
-use amrutam_kernel::{AccountId, AuditEntryId, Clock, Effects, EventId, Role, Sensitive};
-use amrutam_memory::{ManualClock, MemoryWorld};
+use amrutam_kernel::{
+    AccountId, AuditEntryId, Clock, Currency, DoctorId, Effects, EventId, IdSource, Money, Role, Sensitive,
+};
+use amrutam_memory::{ManualClock, MemoryWorld, SeededIds};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -39,6 +45,37 @@ impl Memory {
         let inserted = AccountStore::insert(self.world.as_ref(), &account, &Effects::default()).await.unwrap();
         assert_eq!(inserted, Inserted::Created);
         account
+    }
+
+    /// Stores a listed practitioner with an account.
+    pub(crate) async fn practitioner(&self, ids: &SeededIds) -> Practitioner {
+        let now = self.clock.now();
+        let practitioner = Practitioner {
+            id: DoctorId::from_uuid(ids.uuid_v7(now)),
+            account: self.insert(AccountId::from_uuid(ids.uuid_v7(now)), Role::Doctor).await.id,
+            details: PractitionerDetails {
+                full_name: "Dr Asha Nair".to_owned(),
+                system: MedicalSystem::Ayurveda,
+                council: "Kerala State Medical Council".to_owned(),
+                registration_number: "12345".to_owned(),
+                registered_on: None,
+                valid_until: None,
+                qualifications: vec!["BAMS".to_owned(), "MD (Ayurveda)".to_owned()],
+                specializations: vec!["kayachikitsa".to_owned()],
+                languages: vec!["ml".to_owned()],
+                modes: Modes::new(Mode::ALL).unwrap(),
+                fee: Money::new(49_900, Currency::Inr).unwrap(),
+                bio: String::new(),
+                time_zone: "Asia/Kolkata".to_owned(),
+            },
+            status: PractitionerStatus::Listed,
+            version: 1,
+            created_at: now,
+            updated_at: now,
+        };
+        let inserted = DirectoryStore::insert(self.world.as_ref(), &practitioner, &Effects::default()).await.unwrap();
+        assert_eq!(inserted, ProfileInserted::Created);
+        practitioner
     }
 
     pub(crate) fn announced_about(&self, aggregate: Uuid) -> Vec<EventId> {

@@ -1,16 +1,12 @@
 use crate::memory::{Memory, memory};
 use amrutam_booking::{
     model::{
-        CancelReason, Consultation, ConsultationStatus, DesiredSlot, MedicalSystem, Mode, Modes, Practitioner,
-        PractitionerDetails, PractitionerStatus, SlotPlan, TimelineEntry, TimelineKind,
+        CancelReason, Consultation, ConsultationStatus, DesiredSlot, Mode, Modes, SlotPlan, TimelineEntry, TimelineKind,
     },
-    ports::{
-        AvailabilityChanges, AvailabilityStore, Changes, ConsultationStore, DirectoryStore, NewConsultation, ProfileInserted,
-        SlotUpdate,
-    },
+    ports::{AvailabilityChanges, AvailabilityStore, Changes, ConsultationStore, NewConsultation, SlotUpdate},
 };
 use amrutam_kernel::{
-    AccountId, AuditEntryId, Clock, ConsultationId, CorrelationId, Currency, DoctorId, Effects, EventId, IdSource, Money,
+    AccountId, AuditEntryId, Clock, ConsultationId, CorrelationId, Currency, Effects, EventId, IdSource, Money,
     RedeliveryLedger, Role, Sensitive, SlotId, TimeRange,
 };
 use amrutam_memory::SeededIds;
@@ -63,31 +59,7 @@ impl Readers for Memory {
     async fn visits_in_every_state(&self) -> Vec<(ConsultationId, &'static str, VisitFacts)> {
         let (ids, now) = (SeededIds::new(1), self.clock.now());
         let patient = self.insert(AccountId::from_uuid(ids.uuid_v7(now)), Role::Patient).await.id;
-        let practitioner = Practitioner {
-            id: DoctorId::from_uuid(ids.uuid_v7(now)),
-            account: self.insert(AccountId::from_uuid(ids.uuid_v7(now)), Role::Doctor).await.id,
-            details: PractitionerDetails {
-                full_name: "Dr Asha Nair".to_owned(),
-                system: MedicalSystem::Ayurveda,
-                council: "Kerala State Medical Council".to_owned(),
-                registration_number: "12345".to_owned(),
-                registered_on: None,
-                valid_until: None,
-                qualifications: vec!["BAMS".to_owned(), "MD (Ayurveda)".to_owned()],
-                specializations: vec!["kayachikitsa".to_owned()],
-                languages: vec!["ml".to_owned()],
-                modes: Modes::new(Mode::ALL).unwrap(),
-                fee: Money::new(1, Currency::Inr).unwrap(),
-                bio: String::new(),
-                time_zone: "Asia/Kolkata".to_owned(),
-            },
-            status: PractitionerStatus::Listed,
-            version: 1,
-            created_at: now,
-            updated_at: now,
-        };
-        let inserted = DirectoryStore::insert(self.world.as_ref(), &practitioner, &Effects::default()).await.unwrap();
-        assert_eq!(inserted, ProfileInserted::Created);
+        let practitioner = self.practitioner(&ids).await;
         let mut made = Vec::new();
         for (index, status) in ConsultationStatus::ALL.into_iter().enumerate() {
             let start = now + IN_A_DAY + SignedDuration::from_hours(i64::try_from(index).unwrap());
@@ -108,11 +80,9 @@ impl Readers for Memory {
                 effects: Effects::default(),
             };
             AvailabilityStore::commit(self.world.as_ref(), &availability).await.unwrap();
-            let (mode, expected_mode) = [
-                (Mode::Video, VisitMode::Video),
-                (Mode::Audio, VisitMode::Audio),
-                (Mode::Chat, VisitMode::Chat),
-            ][index % 3];
+            let (mode, expected_mode) =
+                [(Mode::Video, VisitMode::Video), (Mode::Audio, VisitMode::Audio), (Mode::Chat, VisitMode::Chat)]
+                    [index % 3];
             let consultation = Consultation {
                 id: ConsultationId::from_uuid(ids.uuid_v7(now)),
                 patient,

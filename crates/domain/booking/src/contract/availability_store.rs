@@ -212,10 +212,8 @@ pub async fn availability_at_another_version_refuses_the_commit(harness: &dyn Ha
     }
     let after = stage.availability.load(doctor.id, stage.now).await.unwrap().unwrap();
     assert_eq!((after.version, after.generated_until), (before.version, before.generated_until));
-    let unknown = AvailabilityChanges {
-        doctor: DoctorId::from_uuid(stage.id()),
-        ..stage.making(doctor.id, Vec::new()).await
-    };
+    let unknown =
+        AvailabilityChanges { doctor: DoctorId::from_uuid(stage.id()), ..stage.making(doctor.id, Vec::new()).await };
     assert!(stage.availability.commit(&unknown).await.is_err(), "there is no such practitioner");
 }
 
@@ -386,7 +384,13 @@ pub async fn a_slot_that_changed_is_not_marked(harness: &dyn Harness) {
     refused_without_a_trace(&stage, doctor.id, unknown, &[booked]).await;
 }
 
-async fn open(stage: &Stage<'_>, doctor: DoctorId, range: TimeRange, mode: Option<Mode>, now: Timestamp) -> Vec<SlotId> {
+async fn open(
+    stage: &Stage<'_>,
+    doctor: DoctorId,
+    range: TimeRange,
+    mode: Option<Mode>,
+    now: Timestamp,
+) -> Vec<SlotId> {
     let page = PageRequest { limit: Limit::new(100).unwrap(), after: None };
     let found = stage.availability.open_slots(doctor, range, mode, now, page).await.unwrap();
     assert_eq!(found.next, None);
@@ -450,10 +454,11 @@ pub async fn open_slots_are_paged(harness: &dyn Harness) {
             let range = everything(&stage);
             let page = stage.availability.open_slots(doctor.id, range, None, stage.now, page).await.unwrap();
             found.extend(page.items);
-            after = page.next;
-            if after.is_none() {
+            if page.next.is_none() {
                 break;
             }
+            assert_ne!(page.next, after, "the next page begins where the last one did");
+            after = page.next;
             let last = found.last().unwrap();
             assert_eq!(after, Some((last.range.start(), last.id)));
             assert_eq!(found.len() % usize::from(size), 0, "a page with a next one is full");

@@ -29,6 +29,7 @@ async fn walk(stage: &Stage<'_>, filter: &ConsultationFilter, size: u16) -> Vec<
         };
         assert_eq!(page.items.len(), usize::from(size), "a page with a next one is full");
         assert_eq!(Some(&next), found.last(), "the cursor is the last item's key");
+        assert_ne!(Some(next), after, "the next page begins where the last one did");
         after = Some(next);
     }
 }
@@ -159,7 +160,8 @@ pub async fn a_list_is_paged_without_loss_or_repetition(harness: &dyn Harness) {
     assert_eq!(walk(&stage, &middle, 2).await, expected[3..6]);
 
     // Among everybody's too: no row twice, none of ours missing, in order.
-    let everybody = ConsultationFilter { from: Some(expected[0].0), to: Some(expected[6].0), ..filter(&stage, Whose::Everybody) };
+    let everybody =
+        ConsultationFilter { from: Some(expected[0].0), to: Some(expected[6].0), ..filter(&stage, Whose::Everybody) };
     let listed = walk(&stage, &everybody, 2).await;
     assert!(listed.is_sorted_by(|one, other| one < other), "in order, each once");
     assert!(expected[..6].iter().all(|key| listed.contains(key)));
@@ -193,9 +195,8 @@ pub async fn run_out_holds_are_found(harness: &dyn Harness) {
     for changes in [confirmed.1, expired] {
         stage.consultations.commit(&changes).await.unwrap();
     }
-    let ours = |found: Vec<ConsultationId>| -> Vec<_> {
-        held.iter().map(|c| c.id).filter(|id| found.contains(id)).collect()
-    };
+    let ours =
+        |found: Vec<ConsultationId>| -> Vec<_> { held.iter().map(|c| c.id).filter(|id| found.contains(id)).collect() };
     let ends = stage.now + HOLD;
     let before = ends - SignedDuration::from_micros(1);
     assert_eq!(ours(stage.consultations.expired_holds(before, u16::MAX).await.unwrap()), []);

@@ -100,7 +100,8 @@ pub async fn every_word_of_a_consultation_reads_back(harness: &dyn Harness) {
             let held_until = after.hold_expires_at;
             slot = if to.is_live() { slot.booked_by(after.id, held_until) } else { slot.freed(true) };
             changes.slots.push(SlotUpdate(slot.clone()));
-            calendar = PatientCalendar { version: calendar.version + 1, live: LiveVisit::of(&after).into_iter().collect() };
+            calendar =
+                PatientCalendar { version: calendar.version + 1, live: LiveVisit::of(&after).into_iter().collect() };
             changes.calendars.push((after.patient, calendar.clone()));
             stage.consultations.commit(&changes).await.unwrap();
             assert_eq!(stage.consultation(after.id).await.as_ref(), Some(&after), "{to}");
@@ -225,16 +226,12 @@ pub async fn a_refused_commit_changes_nothing(harness: &dyn Harness) {
             Box::new(|changes| changes.slots.push(SlotUpdate(slots[1].booked_by(other.consultation.id, None)))),
             stale,
         ),
-        (
-            "inbox",
-            Box::new(|changes| changes.effects.inbox = Some(mark.clone())),
-            |error| matches!(error, CommitError::AlreadyHandled),
-        ),
-        (
-            "answer",
-            Box::new(|changes| changes.effects.answer = Some(known.clone())),
-            |error| matches!(error, CommitError::AlreadyAnswered),
-        ),
+        ("inbox", Box::new(|changes| changes.effects.inbox = Some(mark.clone())), |error| {
+            matches!(error, CommitError::AlreadyHandled)
+        }),
+        ("answer", Box::new(|changes| changes.effects.answer = Some(known.clone())), |error| {
+            matches!(error, CommitError::AlreadyAnswered)
+        }),
     ];
     for (part, spoil, as_expected) in &breaks {
         let mut booking = stage.booking(&slots[0], patient, &calendar);

@@ -9,8 +9,8 @@ use crate::{
     ports::{DoctorFilter, DoctorKey, DoctorSort, ProfileInserted},
 };
 use amrutam_kernel::{
-    AccountId, AggregateRef, CommitError, CorrelationId, Currency, DoctorId, Effects, EventEnvelope, EventId, Limit, Money,
-    Role, TimeRange,
+    AccountId, AggregateRef, CommitError, CorrelationId, Currency, DoctorId, Effects, EventEnvelope, EventId, Limit,
+    Money, Role, TimeRange,
 };
 use jiff::civil::date;
 
@@ -62,8 +62,12 @@ pub async fn a_profile_reads_back_whole(harness: &dyn Harness) {
     let mut profile = stage.profile().await;
     profile.status = PractitionerStatus::Applied;
     stage.insert(profile.clone()).await;
-    let statuses =
-        [PractitionerStatus::Verified, PractitionerStatus::Listed, PractitionerStatus::Suspended, PractitionerStatus::Expired];
+    let statuses = [
+        PractitionerStatus::Verified,
+        PractitionerStatus::Listed,
+        PractitionerStatus::Suspended,
+        PractitionerStatus::Expired,
+    ];
     let systems = [MedicalSystem::Siddha, MedicalSystem::Unani, MedicalSystem::Homoeopathy, MedicalSystem::Allopathy];
     for (status, system) in statuses.into_iter().zip(systems) {
         profile.status = status;
@@ -269,10 +273,11 @@ pub async fn a_search_filters(harness: &dyn Harness) {
         assert!(page.items.iter().all(|practitioner| practitioner.details.languages.iter().any(|tag| tag == "hi")));
         seen += page.items.iter().filter(|practitioner| practitioner.id == one).count();
         assert!(page.items.iter().all(|practitioner| practitioner.id != other));
-        by_code.after = page.next;
-        if by_code.after.is_none() {
+        if page.next.is_none() {
             break;
         }
+        assert_ne!(page.next, by_code.after, "the next page begins where the last one did");
+        by_code.after = page.next;
     }
     assert_eq!(seen, 1);
 }
@@ -330,6 +335,7 @@ async fn walk(stage: &Stage<'_>, mut filter: DoctorFilter, size: u16) -> Vec<Pra
             DoctorSort::Fee => DoctorKey::Fee(last.details.fee.amount(), last.id),
         };
         assert_eq!(next, expected, "the cursor is the last item's key");
+        assert_ne!(Some(&next), filter.after.as_ref(), "the next page begins where the last one did");
         assert_eq!(found.len() % usize::from(size), 0, "a page with a next one is full");
         filter.after = Some(next);
     }

@@ -53,7 +53,8 @@ pub trait Harness: Send + Sync {
     fn availability(&self) -> Arc<dyn AvailabilityStore>;
     /// Under test.
     fn directory(&self) -> Arc<dyn DirectoryStore>;
-    /// The wall clock's time, or the fake's: a real database has partitions around its own now only.
+    /// When the harness was made, the same at every call. By the wall clock, where the technology has a clock of its own: a
+    /// real database has partitions around its own now only.
     fn now(&self) -> Timestamp;
     /// Stores an account with this id, this role and an address of its own.
     async fn insert_account(&self, id: AccountId, role: Role);
@@ -65,7 +66,7 @@ pub trait Harness: Send + Sync {
     fn spawn(&self, work: BoxFuture<'static, ()>);
 }
 
-/// Expands each case to a test. `$harness` is a future that makes a [`Harness`](contract::Harness).
+/// Expands each case to a test. `$harness` is a future that makes a [`Harness`](crate::contract::Harness).
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __contract_cases {
@@ -78,8 +79,8 @@ macro_rules! __contract_cases {
     )+};
 }
 
-/// Tests of a [`ConsultationStore`](ports::ConsultationStore); takes a future that makes a
-/// [`Harness`](contract::Harness).
+/// Tests of a [`ConsultationStore`](crate::ports::ConsultationStore); takes a future that makes a
+/// [`Harness`](crate::contract::Harness).
 #[macro_export]
 macro_rules! consultation_store_contract {
     ($harness:expr) => {
@@ -114,8 +115,8 @@ macro_rules! consultation_store_contract {
     };
 }
 
-/// Tests of an [`AvailabilityStore`](ports::AvailabilityStore); takes a future that makes a
-/// [`Harness`](contract::Harness).
+/// Tests of an [`AvailabilityStore`](crate::ports::AvailabilityStore); takes a future that makes a
+/// [`Harness`](crate::contract::Harness).
 #[macro_export]
 macro_rules! availability_store_contract {
     ($harness:expr) => {
@@ -141,7 +142,7 @@ macro_rules! availability_store_contract {
     };
 }
 
-/// Tests of a [`DirectoryStore`](ports::DirectoryStore); takes a future that makes a [`Harness`](contract::Harness).
+/// Tests of a [`DirectoryStore`](crate::ports::DirectoryStore); takes a future that makes a [`Harness`](crate::contract::Harness).
 #[macro_export]
 macro_rules! directory_store_contract {
     ($harness:expr) => {
@@ -165,7 +166,7 @@ macro_rules! directory_store_contract {
     };
 }
 
-/// Tests of [`SlotLocks`](ports::SlotLocks); takes a future that makes an `Arc<dyn SlotLocks>`.
+/// Tests of [`SlotLocks`](crate::ports::SlotLocks); takes a future that makes an `Arc<dyn SlotLocks>`.
 #[macro_export]
 macro_rules! slot_locks_contract {
     ($locks:expr) => {

@@ -217,11 +217,7 @@ pub async fn one_account_has_one_winner(harness: &dyn Harness) {
     assert_eq!(stage.directory.by_account(first.account).await.unwrap().as_ref(), Some(&profiles[created]));
 }
 
-async fn race_inserts(
-    stage: &Stage<'_>,
-    profiles: &[crate::model::Practitioner],
-    loser: ProfileInserted,
-) -> usize {
+async fn race_inserts(stage: &Stage<'_>, profiles: &[crate::model::Practitioner], loser: ProfileInserted) -> usize {
     let inserts = profiles.iter().cloned().map(|profile| -> BoxFuture<'static, _> {
         let store = Arc::clone(&stage.directory);
         Box::pin(async move { store.insert(&profile, &Effects::default()).await.unwrap() })

@@ -3,8 +3,9 @@
 use super::Harness;
 use crate::{
     model::{
-        BookableDoctor, CancelReason, Consultation, ConsultationStatus, DesiredSlot, LiveVisit, MedicalSystem, Mode, Modes,
-        PatientCalendar, Practitioner, PractitionerDetails, PractitionerStatus, Slot, SlotPlan, TimelineEntry, TimelineKind,
+        BookableDoctor, CancelReason, Consultation, ConsultationStatus, DesiredSlot, LiveVisit, MedicalSystem, Mode,
+        Modes, PatientCalendar, Practitioner, PractitionerDetails, PractitionerStatus, Slot, SlotPlan, TimelineEntry,
+        TimelineKind,
     },
     ports::{
         AvailabilityChanges, AvailabilityStore, Changes, ConsultationStore, DirectoryStore, NewConsultation,
@@ -12,8 +13,9 @@ use crate::{
     },
 };
 use amrutam_kernel::{
-    AccountId, Actor, AggregateRef, AuditEntry, AuditEntryId, ConsultationId, CorrelationId, Currency, DoctorId, Effects,
-    EventEnvelope, EventId, Fingerprint, IdempotencyClaim, Money, Outcome, Role, SlotId, StoredAnswer, TimeRange,
+    AccountId, Actor, AggregateRef, AuditEntry, AuditEntryId, ConsultationId, CorrelationId, Currency, DoctorId,
+    Effects, EventEnvelope, EventId, Fingerprint, IdempotencyClaim, Money, Outcome, Role, SlotId, StoredAnswer,
+    TimeRange,
 };
 use futures::{
     channel::oneshot,
@@ -326,7 +328,10 @@ impl<'a> Stage<'a> {
     }
 
     /// Runs all of `work` at the same time.
-    pub(super) async fn race<T: Send + 'static>(&self, work: impl IntoIterator<Item = BoxFuture<'static, T>>) -> Vec<T> {
+    pub(super) async fn race<T: Send + 'static>(
+        &self,
+        work: impl IntoIterator<Item = BoxFuture<'static, T>>,
+    ) -> Vec<T> {
         let mut results = Vec::new();
         for task in work {
             let (sender, receiver) = oneshot::channel();

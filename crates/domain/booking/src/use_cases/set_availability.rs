@@ -129,7 +129,9 @@ pub(super) async fn change(
 
         let zone = zone_of(&snapshot.practitioner)?;
         let (from, until) = horizon(deps, now, &zone)?;
-        let existing = deps.store.slots(doctor, range_until(now, until, &zone)?).await?;
+        // Those that have begun too: the longest slot lasts four hours, and while it lasts no other can begin.
+        let running = now - jiff::SignedDuration::from_hours(4);
+        let existing = deps.store.slots(doctor, range_until(running, until, &zone)?).await?;
         let desired = desired_slots(&rules, &time_off, &zone, from, until);
         let plan = plan_slots(&existing, &desired, now);
         let new_slots = plan.create.iter().map(|_| SlotId::from_uuid(deps.ids.uuid_v7(now))).collect();

@@ -35,7 +35,13 @@ fn minute_of(time: jiff::civil::Time) -> i64 {
     i64::from(time.hour()) * 60 + i64::from(time.minute())
 }
 
-pub(super) fn naive(rules: &[WeeklyRule], off: &[TimeOff], zone: &TimeZone, from: Date, until: Date) -> Vec<DesiredSlot> {
+pub(super) fn naive(
+    rules: &[WeeklyRule],
+    off: &[TimeOff],
+    zone: &TimeZone,
+    from: Date,
+    until: Date,
+) -> Vec<DesiredSlot> {
     let mut all = Vec::new();
     let mut day = from;
     while day < until {
@@ -58,9 +64,15 @@ pub(super) fn naive(rules: &[WeeklyRule], off: &[TimeOff], zone: &TimeZone, from
         }
         day = day.checked_add(1.day()).unwrap();
     }
-    all.retain(|slot| off.iter().all(|off| off.range.end() <= slot.range.start() || slot.range.end() <= off.range.start()));
+    all.retain(|slot| {
+        off.iter().all(|off| off.range.end() <= slot.range.start() || slot.range.end() <= off.range.start())
+    });
     all.sort_by(|one, other| {
-        (one.range.start(), one.range.end(), one.modes.as_slice()).cmp(&(other.range.start(), other.range.end(), other.modes.as_slice()))
+        (one.range.start(), one.range.end(), one.modes.as_slice()).cmp(&(
+            other.range.start(),
+            other.range.end(),
+            other.modes.as_slice(),
+        ))
     });
     let mut kept: Vec<DesiredSlot> = Vec::new();
     for slot in all {

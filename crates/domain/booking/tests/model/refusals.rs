@@ -43,7 +43,8 @@ fn any_visit() -> impl Strategy<Value = LiveVisit> {
 }
 
 fn any_case() -> impl Strategy<Value = Case> {
-    let wanted = (mostly(0_usize, 1_usize..2), mostly(0_usize, 1_usize..2), proptest::sample::select(Mode::ALL.to_vec()));
+    let wanted =
+        (mostly(0_usize, 1_usize..2), mostly(0_usize, 1_usize..2), proptest::sample::select(Mode::ALL.to_vec()));
     let status = prop_oneof![
         3 => Just((SlotStatus::Open, None)),
         1 => Just((SlotStatus::Withdrawn, None)),
@@ -62,8 +63,11 @@ fn any_case() -> impl Strategy<Value = Case> {
         PractitionerStatus::Expired,
     ]);
     let valid_until = proptest::sample::select(vec![date(2026, 3, 1), date(2026, 3, 2), date(2026, 3, 3)]);
-    let practitioner =
-        (mostly(PractitionerStatus::Listed, standing), mostly(None, valid_until.prop_map(Some)), mostly(9_usize, Just(0)));
+    let practitioner = (
+        mostly(PractitionerStatus::Listed, standing),
+        mostly(None, valid_until.prop_map(Some)),
+        mostly(9_usize, Just(0)),
+    );
     let visits = proptest::collection::vec(any_visit(), 0..5);
     (wanted, slot, practitioner, visits).prop_map(|(wanted, slot, practitioner, live)| {
         let ((patient, with, mode), ((status, held_until), modes, start, outside_rules)) = (wanted, slot);

@@ -22,8 +22,9 @@ fn any_ranges() -> impl Strategy<Value = Vec<TimeRange>> {
 }
 
 fn any_desired() -> impl Strategy<Value = Vec<DesiredSlot>> {
-    (any_ranges(), proptest::collection::vec(few_modes(), 12))
-        .prop_map(|(ranges, modes)| ranges.into_iter().zip(modes).map(|(range, modes)| DesiredSlot { range, modes }).collect())
+    (any_ranges(), proptest::collection::vec(few_modes(), 12)).prop_map(|(ranges, modes)| {
+        ranges.into_iter().zip(modes).map(|(range, modes)| DesiredSlot { range, modes }).collect()
+    })
 }
 
 fn few_modes() -> impl Strategy<Value = Modes> {

@@ -49,7 +49,8 @@ impl Chance {
 
 #[test]
 fn in_every_zone_slots_are_right_across_changes_of_the_clock() {
-    let seed = std::env::var("AMRUTAM_SEED").map_or_else(|_| RandomState::new().hash_one(0), |seed| seed.parse().unwrap());
+    let seed =
+        std::env::var("AMRUTAM_SEED").map_or_else(|_| RandomState::new().hash_one(0), |seed| seed.parse().unwrap());
     println!("AMRUTAM_SEED={seed}");
     let mut chance = Chance(seed);
     let names: Vec<_> = db().available().map(|name| name.as_str().to_owned()).collect();
@@ -84,7 +85,10 @@ fn in_every_zone_slots_are_right_across_changes_of_the_clock() {
             }
         }
     }
-    assert!(changes > 1500 && skipped > 400 && repeated > 400, "{changes} looked at, {skipped} skips, {repeated} repeats");
+    assert!(
+        changes > 1500 && skipped > 400 && repeated > 400,
+        "{changes} looked at, {skipped} skips, {repeated} repeats"
+    );
 }
 
 #[test]

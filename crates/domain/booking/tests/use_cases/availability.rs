@@ -86,3 +86,24 @@ async fn the_horizon_rolls_and_rolling_twice_adds_nothing() {
     let due = clinic.world.due_for_extension(jiff::civil::date(2027, 1, 24), 10).await.unwrap();
     assert_eq!(due, [clinic.doctor]);
 }
+
+#[tokio::test]
+async fn a_slot_that_has_begun_still_takes_its_time() {
+    let clinic = clinic().await;
+    let slot = clinic.open_slots().await.unwrap()[0].clone();
+    // Ten minutes into it the hours move by a quarter of an hour: what would begin now waits for its end.
+    clinic.clock.set(slot.range.start() + SignedDuration::from_mins(10));
+    let moved = |weekday| WeeklyRule {
+        weekday,
+        start: time(9, 15, 0, 0),
+        end: time(12, 0, 0, 0),
+        slot_minutes: 30,
+        ..tuesdays()[0].clone()
+    };
+    let rules = Weekday::Monday.cycle_forward().take(7).map(moved).collect();
+    let state = set_availability(clinic.availability(), &doctor(&clinic), clinic.doctor, rules, None).await.unwrap();
+    assert!(state.slots_created > 0);
+    let standing = clinic.world.slots().into_iter().filter(|other| other.status != SlotStatus::Withdrawn);
+    let beside: Vec<_> = standing.filter(|other| other.range.overlaps(&slot.range)).map(|other| other.id).collect();
+    assert_eq!(beside, [slot.id]);
+}

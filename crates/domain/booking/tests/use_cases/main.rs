@@ -1,4 +1,5 @@
 //! The use cases on the memory adapter: what callers are told, and what is left behind.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 mod acts;
 mod availability;

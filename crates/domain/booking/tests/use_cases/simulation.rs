@@ -26,7 +26,7 @@ async fn no_history_breaks_the_rules() {
 
 async fn history(seed: u64) -> (u64, u64) {
     let mut clinic = Clinic::open("2026-11-23T03:30:00Z".parse().unwrap(), seed).await.unwrap();
-    clinic.payments = if seed % 2 == 0 { PaymentsMode::Required } else { PaymentsMode::None };
+    clinic.payments = if seed.is_multiple_of(2) { PaymentsMode::Required } else { PaymentsMode::None };
     let mut patients = Vec::new();
     for name in ["asha", "ravi", "meera"] {
         patients.push(patient(&clinic, name).await);

@@ -7,8 +7,8 @@ use crate::{
     ports::Inserted,
 };
 use amrutam_kernel::{
-    AccountId, Actor, AggregateRef, AuditEntry, AuditEntryId, CorrelationId, Effects, EventEnvelope, EventId, Outcome, Role,
-    Sensitive,
+    AccountId, Actor, AggregateRef, AuditEntry, AuditEntryId, CorrelationId, Effects, EventEnvelope, EventId, Outcome,
+    Role, Sensitive,
 };
 use futures::{channel::oneshot, future::join_all};
 use jiff::civil::date;
@@ -131,7 +131,8 @@ pub async fn one_address_has_one_winner(harness: &dyn Harness) {
             let _ = sender.send(store.insert(&account, &effects).await.unwrap());
         }));
     }
-    let results: Vec<_> = join_all(results).await.into_iter().map(|r| r.expect("a task of the race panicked")).collect();
+    let results: Vec<_> =
+        join_all(results).await.into_iter().map(|r| r.expect("a task of the race panicked")).collect();
     let owner = harness.accounts().by_email(first.email.expose()).await.unwrap().unwrap();
     for (account, inserted) in all.iter().zip(results) {
         let won = account.id == owner.id;

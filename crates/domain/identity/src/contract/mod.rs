@@ -40,7 +40,8 @@ use uuid::Uuid;
 pub trait Harness: Send + Sync {
     /// Under test.
     fn accounts(&self) -> Arc<dyn AccountStore>;
-    /// The wall clock's time, or the fake's: a real database has partitions around its own now only.
+    /// When the harness was made, the same at every call. By the wall clock, where the technology has a clock of its own: a
+    /// real database has partitions around its own now only.
     fn now(&self) -> Timestamp;
     /// The ids of the events in the outbox about this aggregate, in the order of announcement.
     async fn announced(&self, aggregate: Uuid) -> Vec<EventId>;
@@ -76,7 +77,7 @@ macro_rules! __contract_cases {
     )+};
 }
 
-/// Tests of an [`AccountStore`](ports::AccountStore); takes a future that makes a [`Harness`](contract::Harness).
+/// Tests of an [`AccountStore`](crate::ports::AccountStore); takes a future that makes a [`Harness`](crate::contract::Harness).
 #[macro_export]
 macro_rules! account_store_contract {
     ($harness:expr) => {
@@ -90,7 +91,7 @@ macro_rules! account_store_contract {
     };
 }
 
-/// Tests of a [`PasswordHasher`](ports::PasswordHasher); takes a future that makes an `Arc<dyn PasswordHasher>`.
+/// Tests of a [`PasswordHasher`](crate::ports::PasswordHasher); takes a future that makes an `Arc<dyn PasswordHasher>`.
 #[macro_export]
 macro_rules! password_hasher_contract {
     ($hasher:expr) => {
@@ -102,8 +103,8 @@ macro_rules! password_hasher_contract {
     };
 }
 
-/// Tests of a [`TokenIssuer`](ports::TokenIssuer) and its [`TokenVerifier`](ports::TokenVerifier); takes a future that
-/// makes [`Tokens`](contract::Tokens).
+/// Tests of a [`TokenIssuer`](crate::ports::TokenIssuer) and its [`TokenVerifier`](crate::ports::TokenVerifier); takes a future that
+/// makes [`Tokens`](crate::contract::Tokens).
 #[macro_export]
 macro_rules! tokens_contract {
     ($tokens:expr) => {

@@ -80,7 +80,9 @@ pub async fn an_altered_token_is_refused(tokens: &Tokens) {
         let altered = String::from_utf8(altered).unwrap();
         assert_eq!(tokens.verifier.verify(&altered, now()), Err(InvalidToken), "character {index}");
     }
-    for altered in [&token[1..], &token[..token.len() - 1], &token[..token.len() / 2], &format!("{token}A"), &token.repeat(2)] {
+    for altered in
+        [&token[1..], &token[..token.len() - 1], &token[..token.len() / 2], &format!("{token}A"), &token.repeat(2)]
+    {
         assert_eq!(tokens.verifier.verify(altered, now()), Err(InvalidToken));
     }
 }
@@ -97,6 +99,11 @@ pub async fn what_is_no_token_is_refused(tokens: &Tokens) {
     let unsigned = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.eyJyb2xlIjoiYWRtaW4iLCJleHAiOjQxMDI0NDQ4MDB9.";
     let long = "a.".repeat(50_000);
     for text in ["", ".", "..", unsigned, "a.b.c", "~~~", "Bearer x", "\u{20b9}.\u{20b9}.\u{20b9}", "\0", &long] {
-        assert_eq!(tokens.verifier.verify(text, now()), Err(InvalidToken), "{:?}", text.chars().take(20).collect::<String>());
+        assert_eq!(
+            tokens.verifier.verify(text, now()),
+            Err(InvalidToken),
+            "{:?}",
+            text.chars().take(20).collect::<String>()
+        );
     }
 }

@@ -179,7 +179,10 @@ pub async fn a_settled_message_is_done_with(harness: &dyn Harness) {
         assert!(harness.messages().settle(message.id, 1, settled.clone()).await.unwrap(), "{settled:?}");
         let retry = Settled::RetryAt { at: now, error: error() };
         for again in finals.iter().chain([&retry]) {
-            assert!(!harness.messages().settle(message.id, 1, again.clone()).await.unwrap(), "{settled:?}, then {again:?}");
+            assert!(
+                !harness.messages().settle(message.id, 1, again.clone()).await.unwrap(),
+                "{settled:?}, then {again:?}"
+            );
         }
     }
     assert_eq!(claim(harness, now + minutes(100_000), 100).await, []);

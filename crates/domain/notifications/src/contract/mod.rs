@@ -43,7 +43,8 @@ use uuid::Uuid;
 pub trait Harness: Send + Sync {
     /// Under test. Empty: nothing in it is due.
     fn messages(&self) -> Arc<dyn MessageStore>;
-    /// The wall clock's time, or the fake's: a real database has partitions around its own now only.
+    /// When the harness was made, the same at every call. By the wall clock, where the technology has a clock of its own: a
+    /// real database has partitions around its own now only.
     fn now(&self) -> Timestamp;
     /// The ids of the events in the outbox about this aggregate, in the order of announcement.
     async fn announced(&self, aggregate: Uuid) -> Vec<EventId>;
@@ -64,7 +65,7 @@ pub trait Readers: Send + Sync {
     async fn visits_in_every_state(&self) -> Vec<(ConsultationId, &'static str, VisitFacts)>;
     /// Stores a person: their id, and what is expected to be read.
     async fn person(&self) -> (AccountId, Contact);
-    /// The wall clock's time, or the fake's.
+    /// When the harness was made, the same at every call.
     fn now(&self) -> Timestamp;
 }
 
@@ -94,7 +95,7 @@ macro_rules! __contract_cases {
     )+};
 }
 
-/// Tests of a [`MessageStore`](ports::MessageStore); takes a future that makes a [`Harness`](contract::Harness).
+/// Tests of a [`MessageStore`](crate::ports::MessageStore); takes a future that makes a [`Harness`](crate::contract::Harness).
 #[macro_export]
 macro_rules! message_store_contract {
     ($harness:expr) => {
@@ -113,8 +114,8 @@ macro_rules! message_store_contract {
     };
 }
 
-/// Tests of a [`VisitReader`](ports::VisitReader) and [`Contacts`](ports::Contacts); takes a future that makes
-/// [`Readers`](contract::Readers).
+/// Tests of a [`VisitReader`](crate::ports::VisitReader) and [`Contacts`](crate::ports::Contacts); takes a future that makes
+/// [`Readers`](crate::contract::Readers).
 #[macro_export]
 macro_rules! readers_contract {
     ($readers:expr) => {
