@@ -95,8 +95,12 @@ async fn run(command: Command) -> Result<(), Box<dyn Error>> {
             let made = amrutam_crypto::generate_keys(&dir, &kid)?;
             println!("made {} and {}", made.token_key.display(), made.sealing_key.display());
         }
-        Command::Admin(Admin::Create { email, name }) => accounts::create_admin(&Settings::load()?, &email, &name).await?,
-        Command::Seed { env_file } => seed::run(&Settings::load()?, &env_file).await?,
+        Command::Admin(Admin::Create { email, name }) => {
+            accounts::create_admin(&Settings::load()?, &email, &name).await?;
+        }
+        Command::Seed { env_file } => {
+            seed::run(&Settings::load()?, &env_file).await?;
+        }
     }
     Ok(())
 }

@@ -10,10 +10,5 @@ use jiff::{Timestamp, Unit};
 pub(crate) fn now() -> Timestamp {
     let now = Timestamp::now();
     // Rounding fails only beyond the year 9999; the unrounded time is then as good.
-    now.round(
-        jiff::TimestampRound::new()
-            .smallest(Unit::Microsecond)
-            .mode(jiff::RoundMode::Trunc),
-    )
-    .unwrap_or(now)
+    now.round(jiff::TimestampRound::new().smallest(Unit::Microsecond).mode(jiff::RoundMode::Trunc)).unwrap_or(now)
 }

@@ -82,13 +82,7 @@ impl Sandbox {
             address: settings.http_listen.clone(),
             source,
         })?;
-        Ok(Self {
-            http,
-            http_addr,
-            smtp,
-            smtp_addr,
-            mail: Arc::new(MailSink::new()),
-        })
+        Ok(Self { http, http_addr, smtp, smtp_addr, mail: Arc::new(MailSink::new()) })
     }
 
     /// Where the inbox page and the API are.
@@ -158,9 +152,5 @@ async fn bind(setting: &'static str, address: &str) -> Result<(TcpListener, Sock
         let bound = listener.local_addr()?;
         Ok((listener, bound))
     };
-    bound.await.map_err(|source| BuildError {
-        setting,
-        address: address.to_owned(),
-        source,
-    })
+    bound.await.map_err(|source| BuildError { setting, address: address.to_owned(), source })
 }

@@ -13,11 +13,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 async fn main() -> ExitCode {
     tracing_subscriber::registry()
         .with(tracing_subscriber::fmt::layer().json().flatten_event(true))
-        .with(
-            Targets::new()
-                .with_default(LevelFilter::WARN)
-                .with_target("amrutam_sandbox", LevelFilter::INFO),
-        )
+        .with(Targets::new().with_default(LevelFilter::WARN).with_target("amrutam_sandbox", LevelFilter::INFO))
         .init();
     match run().await {
         Ok(()) => ExitCode::SUCCESS,

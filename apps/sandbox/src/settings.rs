@@ -59,21 +59,12 @@ impl Settings {
         };
         let http_listen = listen("AMRUTAM__SANDBOX__HTTP_LISTEN", "127.0.0.1:8025");
         let smtp_listen = listen("AMRUTAM__SANDBOX__SMTP_LISTEN", "127.0.0.1:1025");
-        if problems.is_empty() {
-            Ok(Self {
-                http_listen,
-                smtp_listen,
-            })
-        } else {
-            Err(SettingsError { problems })
-        }
+        if problems.is_empty() { Ok(Self { http_listen, smtp_listen }) } else { Err(SettingsError { problems }) }
     }
 }
 
 fn is_host_and_port(value: &str) -> bool {
-    value
-        .rsplit_once(':')
-        .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+    value.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
 }
 
 #[cfg(test)]

@@ -7,7 +7,9 @@ use amrutam_booking::{
     use_cases::{Deps, expire_holds},
 };
 use amrutam_crypto::TokioPause;
-use amrutam_kernel::{Actor, Context, CorrelationId, IdSource, Clock, PortError, SealError, SealPlace, Sealer, SlotId, Dependency};
+use amrutam_kernel::{
+    Actor, Clock, Context, CorrelationId, Dependency, IdSource, PortError, SealError, SealPlace, Sealer, SlotId,
+};
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 

@@ -7,8 +7,8 @@
 mod delivery;
 mod gauges;
 mod holds;
-mod http;
 mod housekeeping;
+mod http;
 mod notifications;
 mod relay;
 mod settings;

@@ -1,6 +1,6 @@
 //! Wiring: the parts of the worker, started together and stopped together.
 
-use crate::{Settings, delivery, gauges, holds, http, housekeeping, notifications::Notifications, relay};
+use crate::{Settings, delivery, gauges, holds, housekeeping, http, notifications::Notifications, relay};
 use amrutam_booking::model::BookingRules;
 use amrutam_crypto::{SystemClock, SystemIds};
 use amrutam_gateways::{InvalidSmtpSettings, SmtpMailer, SmtpSettings};
@@ -59,8 +59,7 @@ impl Worker {
     /// Binds its listener and prepares its connections; none of the servers needs to be up. Inside a tokio runtime.
     pub fn build(settings: Settings, telemetry: Telemetry) -> Result<Self, BuildError> {
         let address = settings.worker.listen;
-        let listener =
-            std::net::TcpListener::bind(address).map_err(|source| BuildError::Listen { address, source })?;
+        let listener = std::net::TcpListener::bind(address).map_err(|source| BuildError::Listen { address, source })?;
         let ids = SystemIds;
         let consumers = vec![ConsumerSpec { name: Notifications::NAME, bindings: Notifications::BINDINGS }];
         let world = World {

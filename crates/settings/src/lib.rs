@@ -87,9 +87,7 @@ pub fn load_from<T: DeserializeOwned + Validate>(
             continue;
         }
         let key = key_of(&name);
-        builder = builder
-            .set_override(&key, value)
-            .map_err(|_| SettingsError::one(&key, "is not a settings name"))?;
+        builder = builder.set_override(&key, value).map_err(|_| SettingsError::one(&key, "is not a settings name"))?;
     }
     let tree = builder
         .build()
@@ -103,20 +101,9 @@ pub fn load_from<T: DeserializeOwned + Validate>(
 }
 
 fn key_of(variable: &str) -> String {
-    variable
-        .strip_prefix(PREFIX)
-        .unwrap_or(variable)
-        .to_ascii_lowercase()
-        .replace("__", ".")
+    variable.strip_prefix(PREFIX).unwrap_or(variable).to_ascii_lowercase().replace("__", ".")
 }
 
 fn variable_of(key: &str) -> String {
-    format!(
-        "{PREFIX}{}",
-        key.split('[')
-            .next()
-            .unwrap_or(key)
-            .to_ascii_uppercase()
-            .replace('.', "__")
-    )
+    format!("{PREFIX}{}", key.split('[').next().unwrap_or(key).to_ascii_uppercase().replace('.', "__"))
 }

@@ -49,20 +49,12 @@ impl Problems {
     /// # Errors
     /// When there is a problem.
     pub fn into_result(self) -> Result<(), SettingsError> {
-        if self.found.is_empty() {
-            Ok(())
-        } else {
-            Err(SettingsError { problems: self.found })
-        }
+        if self.found.is_empty() { Ok(()) } else { Err(SettingsError { problems: self.found }) }
     }
 }
 
 fn line(key: &str, text: impl fmt::Display) -> String {
-    if key.is_empty() {
-        text.to_string()
-    } else {
-        format!("{key} ({}): {text}", variable_of(key))
-    }
+    if key.is_empty() { text.to_string() } else { format!("{key} ({}): {text}", variable_of(key)) }
 }
 
 /// The settings can't be used. Shows every problem on a line of its own, and no value.
@@ -73,9 +65,7 @@ pub struct SettingsError {
 
 impl SettingsError {
     pub(crate) fn one(key: &str, text: impl fmt::Display) -> Self {
-        Self {
-            problems: vec![line(key, text)],
-        }
+        Self { problems: vec![line(key, text)] }
     }
 
     pub(crate) fn unreadable(file: Option<&Path>, error: &config::ConfigError) -> Self {
@@ -88,9 +78,7 @@ impl SettingsError {
             (Some(file), _) => format!("{}: {error}", file.display()),
             (None, _) => error.to_string(),
         };
-        Self {
-            problems: vec![problem],
-        }
+        Self { problems: vec![problem] }
     }
 
     /// Each problem.
@@ -102,11 +90,7 @@ impl SettingsError {
 impl fmt::Display for SettingsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = self.problems.len();
-        write!(
-            f,
-            "{count} problem{} in the settings:",
-            if count == 1 { "" } else { "s" }
-        )?;
+        write!(f, "{count} problem{} in the settings:", if count == 1 { "" } else { "s" })?;
         self.problems.iter().try_for_each(|problem| write!(f, "\n- {problem}"))
     }
 }

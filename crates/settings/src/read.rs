@@ -10,11 +10,8 @@ use serde_json::Value;
 use std::fmt;
 
 pub(crate) fn from_tree<T: DeserializeOwned>(tree: Value) -> Result<T, SettingsError> {
-    T::deserialize(Reader {
-        value: tree,
-        key: String::new(),
-    })
-    .map_err(|error| SettingsError::one(&error.key.unwrap_or_default(), error.text))
+    T::deserialize(Reader { value: tree, key: String::new() })
+        .map_err(|error| SettingsError::one(&error.key.unwrap_or_default(), error.text))
 }
 
 /// Which key, once a container has told.
@@ -27,11 +24,7 @@ struct ReadError {
 
 impl ReadError {
     fn new(text: impl fmt::Display) -> Self {
-        Self {
-            key: None,
-            text: text.to_string(),
-            missing: None,
-        }
+        Self { key: None, text: text.to_string(), missing: None }
     }
 
     fn at(mut self, key: &str) -> Self {
@@ -65,10 +58,7 @@ impl de::Error for ReadError {
     }
 
     fn missing_field(field: &'static str) -> Self {
-        Self {
-            missing: Some(field),
-            ..Self::new("is not set")
-        }
+        Self { missing: Some(field), ..Self::new("is not set") }
     }
 
     fn unknown_field(_: &str, known: &'static [&'static str]) -> Self {
@@ -81,11 +71,7 @@ impl de::Error for ReadError {
 }
 
 fn join(key: &str, field: &str) -> String {
-    if key.is_empty() {
-        field.to_owned()
-    } else {
-        format!("{key}.{field}")
-    }
+    if key.is_empty() { field.to_owned() } else { format!("{key}.{field}") }
 }
 
 struct Reader {
@@ -125,16 +111,10 @@ impl<'de> de::Deserializer<'de> for Reader {
             Value::Bool(yes) => visitor.visit_bool(yes),
             Value::Number(number) => number.deserialize_any(visitor).map_err(ReadError::new),
             Value::String(text) => visitor.visit_string(text),
-            Value::Array(items) => visitor.visit_seq(Items {
-                items: items.into_iter(),
-                key: key.clone(),
-                index: 0,
-            }),
-            Value::Object(fields) => visitor.visit_map(Fields {
-                fields: fields.into_iter(),
-                key: key.clone(),
-                next: None,
-            }),
+            Value::Array(items) => visitor.visit_seq(Items { items: items.into_iter(), key: key.clone(), index: 0 }),
+            Value::Object(fields) => {
+                visitor.visit_map(Fields { fields: fields.into_iter(), key: key.clone(), next: None })
+            }
         }
         .map_err(|error: ReadError| error.at(&key))
     }
@@ -147,12 +127,7 @@ impl<'de> de::Deserializer<'de> for Reader {
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
-        match self
-            .value
-            .as_str()
-            .map(|text| text.trim().to_ascii_lowercase())
-            .as_deref()
-        {
+        match self.value.as_str().map(|text| text.trim().to_ascii_lowercase()).as_deref() {
             Some("true" | "yes" | "on" | "1") => visitor.visit_bool(true),
             Some("false" | "no" | "off" | "0") => visitor.visit_bool(false),
             Some(_) => Err(ReadError::new("expected true or false").at(&self.key)),
@@ -219,12 +194,7 @@ impl<'de> de::SeqAccess<'de> for Items {
         };
         let key = format!("{}[{}]", self.key, self.index);
         self.index += 1;
-        seed.deserialize(Reader {
-            value,
-            key: key.clone(),
-        })
-        .map(Some)
-        .map_err(|error| error.at(&key))
+        seed.deserialize(Reader { value, key: key.clone() }).map(Some).map_err(|error| error.at(&key))
     }
 }
 
@@ -248,15 +218,8 @@ impl<'de> de::MapAccess<'de> for Fields {
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, ReadError> {
-        let (key, value) = self
-            .next
-            .take()
-            .ok_or_else(|| ReadError::new("a value without a key"))?;
+        let (key, value) = self.next.take().ok_or_else(|| ReadError::new("a value without a key"))?;
         // A newtype's own check (`TryFrom`, `FromStr`) fails outside of the reader.
-        seed.deserialize(Reader {
-            value,
-            key: key.clone(),
-        })
-        .map_err(|error| error.at(&key))
+        seed.deserialize(Reader { value, key: key.clone() }).map_err(|error| error.at(&key))
     }
 }

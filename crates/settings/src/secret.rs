@@ -78,10 +78,7 @@ impl FromStr for SecretUrl {
         if url.host_str().is_none_or(str::is_empty) {
             return Err(InvalidUrl);
         }
-        Ok(Self {
-            whole: text.to_owned().into(),
-            shown: masked(&url),
-        })
+        Ok(Self { whole: text.to_owned().into(), shown: masked(&url) })
     }
 }
 
@@ -110,24 +107,11 @@ impl Serialize for SecretUrl {
 }
 
 fn masked(url: &Url) -> String {
-    let user = if url.username().is_empty() && url.password().is_none() {
-        String::new()
-    } else {
-        format!("{MASK}@")
-    };
+    let user = if url.username().is_empty() && url.password().is_none() { String::new() } else { format!("{MASK}@") };
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     // Drivers take passwords as parameters, too: `?password=`.
-    let query = if url.query().is_some() {
-        format!("?{MASK}")
-    } else {
-        String::new()
-    };
-    format!(
-        "{}://{user}{}{port}{}{query}",
-        url.scheme(),
-        url.host_str().unwrap_or_default(),
-        url.path()
-    )
+    let query = if url.query().is_some() { format!("?{MASK}") } else { String::new() };
+    format!("{}://{user}{}{port}{}{query}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
 }
 
 /// The settings as JSON for `--print-config`. Masks [`Secret`] and [`SecretUrl`] by their types, and the credentials in
@@ -169,16 +153,11 @@ mod tests {
         }
         let settings = Settings {
             key: Secret::from("canary-a".to_owned()),
-            broker: "amqps://canary-b:canary-c@mq.example:5671/live?password=canary-d"
-                .parse()
-                .unwrap(),
+            broker: "amqps://canary-b:canary-c@mq.example:5671/live?password=canary-d".parse().unwrap(),
             plain: "https://canary-e:canary-f@host/x".into(),
             list: vec!["redis://:canary-g@r1:6379/0".into(), "info".into()],
         };
-        for shown in [
-            printable(&settings),
-            format!("{:?} {:?} {}", settings.key, settings.broker, settings.broker),
-        ] {
+        for shown in [printable(&settings), format!("{:?} {:?} {}", settings.key, settings.broker, settings.broker)] {
             assert!(!shown.contains("canary"), "{shown}");
             assert!(shown.contains("amqps://***@mq.example:5671/live?***"), "{shown}");
         }
@@ -194,9 +173,6 @@ mod tests {
             assert_eq!(text.parse::<SecretUrl>().err(), Some(InvalidUrl), "{text}");
         }
         let plain: SecretUrl = "http://collector:4318".parse().unwrap();
-        assert_eq!(
-            (plain.scheme(), plain.to_string().as_str()),
-            ("http", "http://collector:4318/")
-        );
+        assert_eq!((plain.scheme(), plain.to_string().as_str()), ("http", "http://collector:4318/"));
     }
 }

@@ -66,10 +66,7 @@ struct TempFile(PathBuf);
 impl TempFile {
     fn new(name: &str, text: &str) -> Self {
         let path = std::env::temp_dir().join(format!("amrutam-settings-{}-{name}.toml", std::process::id()));
-        std::fs::File::create(&path)
-            .unwrap()
-            .write_all(text.as_bytes())
-            .unwrap();
+        std::fs::File::create(&path).unwrap().write_all(text.as_bytes()).unwrap();
         Self(path)
     }
 }
@@ -110,26 +107,15 @@ fn the_field_says_how_the_text_is_read() {
     assert_eq!(settings.redis.ports, [1, 2, 3]);
     assert_eq!(settings.redis.password.unwrap().expose(), "00123");
     assert_eq!(settings.redis.level, Level::High);
-    assert_eq!(
-        (settings.broker.prefetch, settings.broker.ratio, settings.broker.tls),
-        (16, 0.25, true)
-    );
+    assert_eq!((settings.broker.prefetch, settings.broker.ratio, settings.broker.tls), (16, 0.25, true));
     assert_eq!(settings.broker.name, "0016");
-    assert!(
-        with(&[("AMRUTAM__REDIS__PASSWORD", "")])
-            .unwrap()
-            .redis
-            .password
-            .is_none()
-    );
+    assert!(with(&[("AMRUTAM__REDIS__PASSWORD", "")]).unwrap().redis.password.is_none());
 }
 
 #[test]
 fn the_environment_goes_over_the_file() {
-    let file = TempFile::new(
-        "over",
-        "[redis]\nurls = ['redis://f:1']\nports = [7]\n[broker]\nprefetch = 4\nname = 'file'\n",
-    );
+    let file =
+        TempFile::new("over", "[redis]\nurls = ['redis://f:1']\nports = [7]\n[broker]\nprefetch = 4\nname = 'file'\n");
     let env = [("AMRUTAM__BROKER__PREFETCH", "8")];
     let settings: Settings = load_from(Some(&file.0), env).unwrap();
     assert_eq!((settings.broker.prefetch, settings.broker.name.as_str()), (8, "file"));
@@ -138,11 +124,8 @@ fn the_environment_goes_over_the_file() {
 
 #[test]
 fn every_problem_of_validation_is_listed() {
-    let found = refusal(&[
-        ("AMRUTAM__REDIS__URLS", ""),
-        ("AMRUTAM__BROKER__PREFETCH", "0"),
-        ("AMRUTAM__BROKER__RATIO", "2"),
-    ]);
+    let found =
+        refusal(&[("AMRUTAM__REDIS__URLS", ""), ("AMRUTAM__BROKER__PREFETCH", "0"), ("AMRUTAM__BROKER__RATIO", "2")]);
     assert_eq!(
         found,
         [
@@ -156,43 +139,25 @@ fn every_problem_of_validation_is_listed() {
 #[test]
 fn what_cannot_be_read_names_its_variable_and_shows_no_value() {
     let cases = [
-        (
-            ("AMRUTAM__BROKER__PREFETCH", "canary"),
-            "broker.prefetch (AMRUTAM__BROKER__PREFETCH): expected u16",
-        ),
-        (
-            ("AMRUTAM__BROKER__PREFETCH", "70000"),
-            "broker.prefetch (AMRUTAM__BROKER__PREFETCH): expected u16",
-        ),
-        (
-            ("AMRUTAM__BROKER__TLS", "canary"),
-            "broker.tls (AMRUTAM__BROKER__TLS): expected true or false",
-        ),
+        (("AMRUTAM__BROKER__PREFETCH", "canary"), "broker.prefetch (AMRUTAM__BROKER__PREFETCH): expected u16"),
+        (("AMRUTAM__BROKER__PREFETCH", "70000"), "broker.prefetch (AMRUTAM__BROKER__PREFETCH): expected u16"),
+        (("AMRUTAM__BROKER__TLS", "canary"), "broker.tls (AMRUTAM__BROKER__TLS): expected true or false"),
         (
             ("AMRUTAM__REDIS__URLS", "redis://a,canary"),
             "redis.urls[1] (AMRUTAM__REDIS__URLS): is not a URL with a host",
         ),
-        (
-            ("AMRUTAM__REDIS__LEVEL", "canary"),
-            "redis.level (AMRUTAM__REDIS__LEVEL): expected one of: low, high",
-        ),
+        (("AMRUTAM__REDIS__LEVEL", "canary"), "redis.level (AMRUTAM__REDIS__LEVEL): expected one of: low, high"),
         (
             ("AMRUTAM__BROKER__PREFETHC", "canary"),
             "broker.prefethc (AMRUTAM__BROKER__PREFETHC): no such setting; there are: prefetch, ratio, tls, name",
         ),
-        (
-            ("AMRUTAM__BROKR__X", "canary"),
-            "brokr (AMRUTAM__BROKR): no such setting; there are: redis, broker",
-        ),
+        (("AMRUTAM__BROKR__X", "canary"), "brokr (AMRUTAM__BROKR): no such setting; there are: redis, broker"),
     ];
     for (variable, expected) in cases {
         assert_eq!(refusal(&[variable]), [expected]);
     }
     let missing = load_from::<Settings>(None, [("AMRUTAM__BROKER__NAME", "x")]).unwrap_err();
-    assert_eq!(
-        missing.problems(),
-        ["broker.prefetch (AMRUTAM__BROKER__PREFETCH): is not set"]
-    );
+    assert_eq!(missing.problems(), ["broker.prefetch (AMRUTAM__BROKER__PREFETCH): is not set"]);
     let section = load_from::<Settings>(None, [("AMRUTAM__REDIS__URLS", "redis://a")]).unwrap_err();
     assert_eq!(section.problems(), ["broker (AMRUTAM__BROKER): is not set"]);
 }
@@ -202,8 +167,6 @@ fn a_file_that_is_no_toml_shows_no_line_of_it() {
     let file = TempFile::new("broken", "[broker]\npassword = canary canary\n");
     let error = load_from::<Settings>(Some(&file.0), GOOD).unwrap_err().to_string();
     assert!(!error.contains("canary") && error.contains("line 2"), "{error}");
-    let absent = load_from::<Settings>(Some("/nonexistent/amrutam.toml".as_ref()), GOOD)
-        .unwrap_err()
-        .to_string();
+    let absent = load_from::<Settings>(Some("/nonexistent/amrutam.toml".as_ref()), GOOD).unwrap_err().to_string();
     assert!(absent.contains("/nonexistent/amrutam.toml"), "{absent}");
 }

@@ -29,10 +29,7 @@ pub(crate) struct JsonLayer<W> {
 
 impl<W> JsonLayer<W> {
     pub(crate) fn new(writer: W) -> Self {
-        Self {
-            writer,
-            dispatch: OnceLock::new(),
-        }
+        Self { writer, dispatch: OnceLock::new() }
     }
 }
 
@@ -79,17 +76,10 @@ where
             .dispatch
             .get()
             .and_then(WeakDispatch::upgrade)
-            .and_then(|dispatch| {
-                context
-                    .event_scope(event)?
-                    .find_map(|span| trace_of(&span.id(), &dispatch))
-            });
+            .and_then(|dispatch| context.event_scope(event)?.find_map(|span| trace_of(&span.id(), &dispatch)));
         let line = Line {
             level: event.metadata().level().as_str(),
-            target: target
-                .as_ref()
-                .and_then(Value::as_str)
-                .unwrap_or_else(|| event.metadata().target()),
+            target: target.as_ref().and_then(Value::as_str).unwrap_or_else(|| event.metadata().target()),
             message: &message,
             trace,
             fields: &fields,
@@ -267,21 +257,12 @@ mod tests {
         assert_eq!(lines.len(), 1);
         let value = parse(&lines[0]);
         assert_eq!(
-            (
-                &value["correlation_id"],
-                &value["n"],
-                &value["late"],
-                &value["ratio"],
-                &value["level"]
-            ),
+            (&value["correlation_id"], &value["n"], &value["late"], &value["ratio"], &value["level"]),
             (&"flow-1".into(), &2.into(), &true.into(), &0.5.into(), &"WARN".into())
         );
         assert_eq!(value["target"], "amrutam_telemetry::json::tests");
         let timestamp = value["timestamp"].as_str().unwrap();
-        assert!(
-            timestamp.len() == 27 && timestamp.ends_with('Z') && timestamp.contains('T'),
-            "{timestamp}"
-        );
+        assert!(timestamp.len() == 27 && timestamp.ends_with('Z') && timestamp.contains('T'), "{timestamp}");
     }
 
     #[test]
@@ -300,20 +281,14 @@ mod tests {
             assert_eq!(value["trace_id"], "0af7651916cd43dd8448eb211c80319c");
             let span_id = value["span_id"].as_str().unwrap();
             assert_ne!(span_id, "b7ad6b7169203331");
-            assert_eq!(
-                value["handed_on"],
-                format!("00-0af7651916cd43dd8448eb211c80319c-{span_id}-{flags}")
-            );
+            assert_eq!(value["handed_on"], format!("00-0af7651916cd43dd8448eb211c80319c-{span_id}-{flags}"));
         }
     }
 
     #[test]
     fn a_trace_begins_where_none_came_in_or_a_senseless_one() {
-        for parent in [
-            None,
-            Some("00-0-0-0"),
-            Some("00-00000000000000000000000000000000-b7ad6b7169203331-01\r\nx: y"),
-        ] {
+        for parent in [None, Some("00-0-0-0"), Some("00-00000000000000000000000000000000-b7ad6b7169203331-01\r\nx: y")]
+        {
             let lines = lines(|| {
                 let span = tracing::info_span!("request");
                 if let Some(parent) = parent {

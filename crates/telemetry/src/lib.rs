@@ -111,13 +111,7 @@ impl Telemetry {
                 handle.run_upkeep();
             }
         });
-        Ok(Self {
-            shared: Arc::new(Shared {
-                prometheus,
-                tracer,
-                upkeep: upkeep.abort_handle(),
-            }),
-        })
+        Ok(Self { shared: Arc::new(Shared { prometheus, tracer, upkeep: upkeep.abort_handle() }) })
     }
 
     /// The metrics in Prometheus' text format, those of the process included.

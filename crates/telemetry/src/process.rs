@@ -11,16 +11,10 @@ pub(crate) fn render(text: &mut String) {
     let status = read("/proc/self/status").unwrap_or_default();
     let stat = read("/proc/self/stat").unwrap_or_default();
     // Counting opens one more: the directory itself.
-    let open = fs::read_dir("/proc/self/fd")
-        .ok()
-        .map(|fds| as_f64(fds.count().saturating_sub(1)));
+    let open = fs::read_dir("/proc/self/fd").ok().map(|fds| as_f64(fds.count().saturating_sub(1)));
     let boot = read("/proc/stat").and_then(|stat| named(&stat, "btime "));
-    let start = stat_field(&stat, 22)
-        .zip(boot)
-        .map(|(ticks, boot)| boot + ticks / TICKS_PER_SECOND);
-    let cpu = stat_field(&stat, 14)
-        .zip(stat_field(&stat, 15))
-        .map(|(user, system)| (user + system) / TICKS_PER_SECOND);
+    let start = stat_field(&stat, 22).zip(boot).map(|(ticks, boot)| boot + ticks / TICKS_PER_SECOND);
+    let cpu = stat_field(&stat, 14).zip(stat_field(&stat, 15)).map(|(user, system)| (user + system) / TICKS_PER_SECOND);
     let limit = read("/proc/self/limits").and_then(|limits| named(&limits, "Max open files"));
 
     let mut put = |name: &str, kind: &str, help: &str, value: Option<f64>| {
@@ -29,27 +23,12 @@ pub(crate) fn render(text: &mut String) {
         }
     };
     put("process_cpu_seconds_total", "counter", "User and system CPU time.", cpu);
-    put(
-        "process_resident_memory_bytes",
-        "gauge",
-        "Resident memory.",
-        named(&status, "VmRSS:").map(kib),
-    );
-    put(
-        "process_virtual_memory_bytes",
-        "gauge",
-        "Virtual memory.",
-        named(&status, "VmSize:").map(kib),
-    );
+    put("process_resident_memory_bytes", "gauge", "Resident memory.", named(&status, "VmRSS:").map(kib));
+    put("process_virtual_memory_bytes", "gauge", "Virtual memory.", named(&status, "VmSize:").map(kib));
     put("process_open_fds", "gauge", "Open file descriptors.", open);
     put("process_max_fds", "gauge", "Limit of open file descriptors.", limit);
     put("process_threads", "gauge", "Threads.", named(&status, "Threads:"));
-    put(
-        "process_start_time_seconds",
-        "gauge",
-        "Start, in seconds since 1970.",
-        start,
-    );
+    put("process_start_time_seconds", "gauge", "Start, in seconds since 1970.", start);
 }
 
 fn kib(count: f64) -> f64 {
@@ -62,22 +41,12 @@ fn as_f64(count: usize) -> f64 {
 
 /// The number after `name` at the beginning of a line.
 fn named(text: &str, name: &str) -> Option<f64> {
-    text.lines()
-        .find_map(|line| line.strip_prefix(name))?
-        .split_whitespace()
-        .next()?
-        .parse()
-        .ok()
+    text.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next()?.parse().ok()
 }
 
 /// Field `number`, from 1 as in proc(5). The second is the program's name in brackets and may hold spaces and brackets.
 fn stat_field(stat: &str, number: usize) -> Option<f64> {
-    stat.rsplit_once(')')?
-        .1
-        .split_whitespace()
-        .nth(number.checked_sub(3)?)?
-        .parse()
-        .ok()
+    stat.rsplit_once(')')?.1.split_whitespace().nth(number.checked_sub(3)?)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -96,10 +65,7 @@ mod tests {
         assert!((3.0..value("process_max_fds")).contains(&value("process_open_fds")));
         assert!(value("process_threads") >= 1.0);
         assert!(value("process_cpu_seconds_total") >= 0.0);
-        let now = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap()
-            .as_secs_f64();
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
         assert!((now - 3600.0..=now + 1.0).contains(&value("process_start_time_seconds")));
     }
 

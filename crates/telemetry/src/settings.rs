@@ -19,11 +19,7 @@ pub struct TelemetrySettings {
 
 impl Default for TelemetrySettings {
     fn default() -> Self {
-        Self {
-            log: "info,lapin=error".into(),
-            otlp_endpoint: None,
-            sample_ratio: 0.1,
-        }
+        Self { log: "info,lapin=error".into(), otlp_endpoint: None, sample_ratio: 0.1 }
     }
 }
 
@@ -45,16 +41,9 @@ impl Validate for TelemetrySettings {
             "log",
             "is not a filter such as info or warn,sqlx=off",
         );
-        problems.check(
-            (0.0..=1.0).contains(&self.sample_ratio),
-            "sample_ratio",
-            "must be between 0 and 1",
-        );
+        problems.check((0.0..=1.0).contains(&self.sample_ratio), "sample_ratio", "must be between 0 and 1");
         // The exporter is built without TLS; a collector beside the process needs none.
-        let plain = self
-            .otlp_endpoint
-            .as_ref()
-            .is_none_or(|url| url.scheme() == "http" && url.has_host());
+        let plain = self.otlp_endpoint.as_ref().is_none_or(|url| url.scheme() == "http" && url.has_host());
         problems.check(plain, "otlp_endpoint", "must begin with http://");
     }
 }
@@ -66,10 +55,8 @@ mod tests {
     #[test]
     fn an_endpoint_without_a_path_gets_the_protocols_own() {
         let url = |text: &str| {
-            let settings = TelemetrySettings {
-                otlp_endpoint: Some(text.parse().unwrap()),
-                ..TelemetrySettings::default()
-            };
+            let settings =
+                TelemetrySettings { otlp_endpoint: Some(text.parse().unwrap()), ..TelemetrySettings::default() };
             settings.traces_url().unwrap().to_string()
         };
         assert_eq!(url("http://c:4318"), "http://c:4318/v1/traces");

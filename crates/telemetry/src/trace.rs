@@ -41,9 +41,7 @@ pub fn set_parent(span: &Span, parent: &TraceParent) {
 /// Without an endpoint there are trace ids all the same, to be logged and handed on.
 pub(crate) fn provider(service: &str, settings: &TelemetrySettings) -> Result<SdkTracerProvider, TelemetryError> {
     let mut provider = SdkTracerProvider::builder()
-        .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(
-            settings.sample_ratio,
-        ))))
+        .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(settings.sample_ratio))))
         .with_resource(Resource::builder().with_service_name(service.to_owned()).build());
     if let Some(url) = settings.traces_url() {
         let exporter = SpanExporter::builder()

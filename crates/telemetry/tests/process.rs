@@ -57,18 +57,14 @@ fn a_process_logs_lines_of_json_and_sends_its_traces() {
         let mut bytes = Vec::new();
         let mut buffer = [0; 4096];
         // The trace's id ends up in the body, after the head.
-        let id: Vec<u8> = (0..16)
-            .map(|n| u8::from_str_radix(&TRACE[2 * n..2 * n + 2], 16).unwrap())
-            .collect();
+        let id: Vec<u8> = (0..16).map(|n| u8::from_str_radix(&TRACE[2 * n..2 * n + 2], 16).unwrap()).collect();
         while !bytes.windows(16).any(|window| window == id) {
             match socket.read(&mut buffer).unwrap() {
                 0 => break,
                 n => bytes.extend_from_slice(&buffer[..n]),
             }
         }
-        socket
-            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
-            .unwrap();
+        socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
         bytes
     });
     let child = Command::new(std::env::current_exe().unwrap())
@@ -77,17 +73,10 @@ fn a_process_logs_lines_of_json_and_sends_its_traces() {
         .output()
         .unwrap();
     let stdout = String::from_utf8(child.stdout).unwrap();
-    assert!(
-        child.status.success(),
-        "{stdout}\n{}",
-        String::from_utf8_lossy(&child.stderr)
-    );
+    assert!(child.status.success(), "{stdout}\n{}", String::from_utf8_lossy(&child.stderr));
 
-    let lines: Vec<Value> = stdout
-        .lines()
-        .filter(|line| line.starts_with('{'))
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let lines: Vec<Value> =
+        stdout.lines().filter(|line| line.starts_with('{')).map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), 2, "{stdout}");
     assert_eq!(lines[0]["message"], "above it");
     assert_eq!(lines[0]["correlation_id"], "flow-1");

@@ -27,7 +27,10 @@ pub(crate) async fn run(settings: &Settings, env_file: &Path) -> Result<(), Box<
                 println!("the database has been seeded before");
                 Ok(())
             }
-            None => Err("the database is seeded, but the demo log-ins are lost: start from an empty one (make clean)".into()),
+            None => {
+                Err("the database is seeded, but the demo log-ins are lost: start from an empty one (make clean)"
+                    .into())
+            }
         };
     }
     let logins = match known {

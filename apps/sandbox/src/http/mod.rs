@@ -16,29 +16,19 @@ const BODY_LIMIT: usize = 16 * 1024;
 /// Mounts the routes of every stand-in.
 pub(crate) fn configure(config: &mut web::ServiceConfig, mail: &Arc<MailSink>) {
     config
-        .app_data(
-            web::JsonConfig::default()
-                .limit(BODY_LIMIT)
-                .error_handler(|error, _| Problem::from(&error).into()),
-        )
+        .app_data(web::JsonConfig::default().limit(BODY_LIMIT).error_handler(|error, _| Problem::from(&error).into()))
         .app_data(web::QueryConfig::default().error_handler(|error, _| Problem::bad_query(&error).into()))
         .app_data(web::PathConfig::default().error_handler(|_, _| Problem::not_found("there is no such thing").into()))
         .service(resource("/healthz").route(web::get().to(healthz)))
         .configure(|config| mail::http::configure(config, mail))
-        .default_service(web::to(|| async {
-            Err::<HttpResponse, _>(Problem::not_found("there is no such page"))
-        }));
+        .default_service(web::to(|| async { Err::<HttpResponse, _>(Problem::not_found("there is no such page")) }));
 }
 
 /// A resource that answers a method it does not know with a problem.
 pub(crate) fn resource(path: &str) -> actix_web::Resource {
-    web::resource(path).default_service(web::to(|| async {
-        Err::<HttpResponse, _>(Problem::method_not_allowed())
-    }))
+    web::resource(path).default_service(web::to(|| async { Err::<HttpResponse, _>(Problem::method_not_allowed()) }))
 }
 
 async fn healthz() -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type("text/plain; charset=utf-8")
-        .body("ok\n")
+    HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("ok\n")
 }

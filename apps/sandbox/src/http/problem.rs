@@ -22,13 +22,7 @@ pub(crate) struct Problem {
 impl Problem {
     fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("Error");
-        Self {
-            kind: "about:blank",
-            title,
-            status,
-            code,
-            detail: detail.into(),
-        }
+        Self { kind: "about:blank", title, status, code, detail: detail.into() }
     }
 
     pub(crate) fn not_found(detail: &str) -> Self {
@@ -36,11 +30,7 @@ impl Problem {
     }
 
     pub(crate) fn method_not_allowed() -> Self {
-        Self::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "method_not_allowed",
-            "this page does not know the method",
-        )
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this page does not know the method")
     }
 
     pub(crate) fn bad_query(error: &QueryPayloadError) -> Self {
@@ -55,11 +45,9 @@ impl Problem {
 impl From<&JsonPayloadError> for Problem {
     fn from(error: &JsonPayloadError) -> Self {
         match error {
-            JsonPayloadError::ContentType => Self::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported_media_type",
-                "send application/json",
-            ),
+            JsonPayloadError::ContentType => {
+                Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "send application/json")
+            }
             JsonPayloadError::Overflow { .. } | JsonPayloadError::OverflowKnownLength { .. } => {
                 Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", error.to_string())
             }
@@ -80,9 +68,7 @@ impl ResponseError for Problem {
     }
 
     fn error_response(&self) -> HttpResponse {
-        HttpResponse::build(self.status)
-            .content_type("application/problem+json")
-            .json(self)
+        HttpResponse::build(self.status).content_type("application/problem+json").json(self)
     }
 }
 

@@ -83,10 +83,7 @@ pub(super) struct Script {
 
 impl Default for Script {
     fn default() -> Self {
-        Self {
-            behaviour: Mutex::default(),
-            down: watch::Sender::new(false),
-        }
+        Self { behaviour: Mutex::default(), down: watch::Sender::new(false) }
     }
 }
 
@@ -116,10 +113,7 @@ impl Script {
         }
         let refuse_with = (behaviour.fail_next > 0).then_some(behaviour.fail_with);
         behaviour.fail_next = behaviour.fail_next.saturating_sub(1);
-        Verdict {
-            delay: Duration::from_millis(behaviour.delay_ms),
-            refuse_with,
-        }
+        Verdict { delay: Duration::from_millis(behaviour.delay_ms), refuse_with }
     }
 
     pub(super) fn drops_after_accepting(&self) -> bool {
@@ -147,12 +141,7 @@ mod tests {
     #[test]
     fn refuses_as_often_as_it_was_told_and_only_at_its_stage() {
         let script = Script::default();
-        let fail_twice = Behaviour {
-            fail_next: 2,
-            fail_with: 550,
-            fail_stage: Stage::Rcpt,
-            ..Behaviour::default()
-        };
+        let fail_twice = Behaviour { fail_next: 2, fail_with: 550, fail_stage: Stage::Rcpt, ..Behaviour::default() };
         script.set(fail_twice).unwrap();
         assert_eq!(script.arrive(Stage::Mail).refuse_with, None);
         assert_eq!(script.arrive(Stage::Rcpt).refuse_with, Some(550));
@@ -164,16 +153,9 @@ mod tests {
     #[test]
     fn a_behaviour_out_of_range_changes_nothing() {
         let script = Script::default();
-        let success = Behaviour {
-            fail_with: 250,
-            ..Behaviour::default()
-        };
+        let success = Behaviour { fail_with: 250, ..Behaviour::default() };
         assert_eq!(script.set(success), Err(InvalidBehaviour::FailWith(250)));
-        let forever = Behaviour {
-            delay_ms: u64::MAX,
-            down: true,
-            ..Behaviour::default()
-        };
+        let forever = Behaviour { delay_ms: u64::MAX, down: true, ..Behaviour::default() };
         assert_eq!(script.set(forever), Err(InvalidBehaviour::DelayMs(u64::MAX)));
         assert_eq!(script.get(), Behaviour::default());
     }

@@ -23,11 +23,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig, sink: &Arc<MailSink>) {
         .app_data(Sink::from(Arc::clone(sink)))
         .service(resource("/").route(web::get().to(inbox)))
         .service(resource("/messages/{id}").route(web::get().to(read)))
-        .service(
-            resource("/api/messages")
-                .route(web::get().to(list))
-                .route(web::delete().to(clear)),
-        )
+        .service(resource("/api/messages").route(web::get().to(list)).route(web::delete().to(clear)))
         .service(resource("/api/messages/{id}").route(web::get().to(get)))
         .service(resource("/api/messages/{id}/raw").route(web::get().to(raw)))
         .service(resource("/api/stats").route(web::get().to(stats)))
@@ -75,15 +71,8 @@ struct MessageList {
 
 async fn list(sink: Sink, filter: web::Query<Filter>) -> web::Json<MessageList> {
     let found = sink.find(&filter);
-    let items = found
-        .items
-        .iter()
-        .map(|message| MessageView::from(message.as_ref()))
-        .collect();
-    web::Json(MessageList {
-        items,
-        total: found.total,
-    })
+    let items = found.items.iter().map(|message| MessageView::from(message.as_ref())).collect();
+    web::Json(MessageList { items, total: found.total })
 }
 
 async fn clear(sink: Sink) -> HttpResponse {
@@ -113,22 +102,17 @@ async fn behaviour(sink: Sink) -> web::Json<Behaviour> {
 
 async fn behave(sink: Sink, behaviour: web::Json<Behaviour>) -> Result<web::Json<Behaviour>, Problem> {
     let behaviour = behaviour.into_inner();
-    sink.behave(behaviour.clone())
-        .map_err(|error| Problem::invalid(error.to_string()))?;
+    sink.behave(behaviour.clone()).map_err(|error| Problem::invalid(error.to_string()))?;
     Ok(web::Json(behaviour))
 }
 
 async fn behave_well(sink: Sink) -> Result<HttpResponse, Problem> {
-    sink.behave(Behaviour::default())
-        .map_err(|error| Problem::invalid(error.to_string()))?;
+    sink.behave(Behaviour::default()).map_err(|error| Problem::invalid(error.to_string()))?;
     Ok(HttpResponse::NoContent().finish())
 }
 
 async fn inbox(sink: Sink) -> HttpResponse {
-    let found = sink.find(&Filter {
-        limit: Some(PAGE_LIMIT),
-        ..Filter::default()
-    });
+    let found = sink.find(&Filter { limit: Some(PAGE_LIMIT), ..Filter::default() });
     html(page::inbox(&found))
 }
 
@@ -138,19 +122,14 @@ async fn read(sink: Sink, id: web::Path<u64>) -> Result<HttpResponse, Problem> {
 }
 
 fn find(sink: &MailSink, id: u64) -> Result<Arc<Message>, Problem> {
-    sink.store
-        .get(id)
-        .ok_or_else(|| Problem::not_found("there is no such message; the oldest ones are forgotten"))
+    sink.store.get(id).ok_or_else(|| Problem::not_found("there is no such message; the oldest ones are forgotten"))
 }
 
 /// The page may use its own style and nothing else, whatever a mail smuggles in.
 fn html(body: String) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("text/html; charset=utf-8")
-        .insert_header((
-            header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; style-src 'unsafe-inline'",
-        ))
+        .insert_header((header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'"))
         .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .body(body)
 }
@@ -167,24 +146,16 @@ mod tests {
     async fn ask(sink: &Arc<MailSink>, request: TestRequest) -> (StatusCode, String, String) {
         let app = init_service(App::new().configure(|config| crate::http::configure(config, sink))).await;
         let response = call_service(&app, request.to_request()).await;
-        let kind = response
-            .headers()
-            .get(header::CONTENT_TYPE)
-            .map(|kind| kind.to_str().unwrap().to_owned());
+        let kind = response.headers().get(header::CONTENT_TYPE).map(|kind| kind.to_str().unwrap().to_owned());
         let status = response.status();
         let body = read_body(response).await;
-        (
-            status,
-            kind.unwrap_or_default(),
-            String::from_utf8(body.to_vec()).unwrap(),
-        )
+        (status, kind.unwrap_or_default(), String::from_utf8(body.to_vec()).unwrap())
     }
 
     fn sink_with(raw: &'static str) -> Arc<MailSink> {
         let sink = Arc::new(MailSink::new());
         let to = vec!["asha@example.com".to_owned()];
-        sink.store
-            .add("bot@example.com".to_owned(), to, Bytes::from_static(raw.as_bytes()));
+        sink.store.add("bot@example.com".to_owned(), to, Bytes::from_static(raw.as_bytes()));
         sink
     }
 
@@ -208,23 +179,12 @@ mod tests {
             (put("{"), 400, "invalid_body"),
             (put(r#"{"fail_nxt":1}"#), 400, "invalid_body"),
             (put(r#"{"fail_with":250}"#), 422, "validation_failed"),
-            (
-                TestRequest::put().uri("/api/behaviour").set_payload("{}"),
-                415,
-                "unsupported_media_type",
-            ),
+            (TestRequest::put().uri("/api/behaviour").set_payload("{}"), 415, "unsupported_media_type"),
         ] {
             let (got, kind, body) = ask(&sink, request).await;
-            assert_eq!(
-                (got.as_u16(), kind.as_str()),
-                (status, "application/problem+json"),
-                "{body}"
-            );
+            assert_eq!((got.as_u16(), kind.as_str()), (status, "application/problem+json"), "{body}");
             let body: serde_json::Value = serde_json::from_str(&body).unwrap();
-            assert_eq!(
-                (body["status"].as_u64(), body["code"].as_str()),
-                (Some(u64::from(status)), Some(code))
-            );
+            assert_eq!((body["status"].as_u64(), body["code"].as_str()), (Some(u64::from(status)), Some(code)));
         }
     }
 
@@ -249,10 +209,7 @@ mod tests {
             let (status, kind, body) = ask(&sink, TestRequest::get().uri(uri)).await;
             assert_eq!((status, kind.as_str()), (StatusCode::OK, "text/html; charset=utf-8"));
             assert!(body.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "{body}");
-            assert!(
-                !body.contains("<script") && !body.contains("<b>") && !body.contains("<i>"),
-                "{body}"
-            );
+            assert!(!body.contains("<script") && !body.contains("<b>") && !body.contains("<i>"), "{body}");
         }
         let (_, _, body) = ask(&sink, TestRequest::get().uri("/messages/1")).await;
         assert!(body.contains("&lt;b&gt;&amp;amp;"), "{body}");
@@ -263,19 +220,12 @@ mod tests {
     async fn messages_are_read_raw_and_cleared() {
         let sink = sink_with("Subject: x\r\n\r\nhello\r\n");
         let (_, kind, body) = ask(&sink, TestRequest::get().uri("/api/messages/1/raw")).await;
-        assert_eq!(
-            (kind.as_str(), body.as_str()),
-            ("message/rfc822", "Subject: x\r\n\r\nhello\r\n")
-        );
+        assert_eq!((kind.as_str(), body.as_str()), ("message/rfc822", "Subject: x\r\n\r\nhello\r\n"));
         let (_, _, body) = ask(&sink, TestRequest::get().uri("/api/messages/1")).await;
         let body: serde_json::Value = serde_json::from_str(&body).unwrap();
         assert_eq!(body["text"].as_str().map(str::trim_end), Some("hello"));
         assert_eq!(body["message_id"], serde_json::Value::Null);
-        body["received_at"]
-            .as_str()
-            .unwrap()
-            .parse::<jiff::Timestamp>()
-            .unwrap();
+        body["received_at"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
         let (status, _, _) = ask(&sink, TestRequest::delete().uri("/api/messages")).await;
         assert_eq!(status, StatusCode::NO_CONTENT);
         let (_, _, body) = ask(&sink, TestRequest::get().uri("/api/messages")).await;

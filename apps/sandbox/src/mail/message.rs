@@ -39,30 +39,18 @@ pub(super) struct Contents {
 impl Message {
     pub(super) fn new(id: u64, received_at: Timestamp, from: String, to: Vec<String>, raw: Bytes) -> Self {
         let (subject, message_id) = match MessageParser::new().parse_headers(raw.as_ref()) {
-            Some(parsed) => (
-                parsed.subject().unwrap_or_default().to_owned(),
-                parsed.message_id().map(ToOwned::to_owned),
-            ),
+            Some(parsed) => {
+                (parsed.subject().unwrap_or_default().to_owned(), parsed.message_id().map(ToOwned::to_owned))
+            }
             None => (String::new(), None),
         };
-        Self {
-            id,
-            received_at,
-            from,
-            to,
-            subject,
-            message_id,
-            raw,
-        }
+        Self { id, received_at, from, to, subject, message_id, raw }
     }
 
     pub(super) fn contents(&self) -> Contents {
         let Some(parsed) = MessageParser::new().parse(self.raw.as_ref()) else {
             // Not even one header: all of it is text.
-            return Contents {
-                headers: BTreeMap::new(),
-                text: String::from_utf8_lossy(&self.raw).into_owned(),
-            };
+            return Contents { headers: BTreeMap::new(), text: String::from_utf8_lossy(&self.raw).into_owned() };
         };
         let mut headers = BTreeMap::<String, String>::new();
         for (name, value) in parsed.headers_raw() {
@@ -75,10 +63,7 @@ impl Message {
                 })
                 .or_insert(value);
         }
-        Contents {
-            headers,
-            text: parsed.body_text(0).map(Cow::into_owned).unwrap_or_default(),
-        }
+        Contents { headers, text: parsed.body_text(0).map(Cow::into_owned).unwrap_or_default() }
     }
 }
 
@@ -88,13 +73,7 @@ mod tests {
 
     fn message(raw: &'static str) -> Message {
         let to = vec!["asha@example.com".to_owned()];
-        Message::new(
-            1,
-            Timestamp::UNIX_EPOCH,
-            "bot@example.com".to_owned(),
-            to,
-            Bytes::from_static(raw.as_bytes()),
-        )
+        Message::new(1, Timestamp::UNIX_EPOCH, "bot@example.com".to_owned(), to, Bytes::from_static(raw.as_bytes()))
     }
 
     #[test]
@@ -121,11 +100,7 @@ mod tests {
     #[test]
     fn a_message_of_html_only_has_a_text() {
         let message = message("Subject: x\r\nContent-Type: text/html\r\n\r\n<p>Hello <b>you</b></p>\r\n");
-        assert!(
-            message.contents().text.contains("Hello you"),
-            "{:?}",
-            message.contents().text
-        );
+        assert!(message.contents().text.contains("Hello you"), "{:?}", message.contents().text);
     }
 
     #[test]

@@ -17,11 +17,7 @@ pub(super) fn inbox(found: &Found) -> String {
         .iter()
         .rev()
         .map(|message| {
-            let subject = if message.subject.is_empty() {
-                "(no subject)"
-            } else {
-                &message.subject
-            };
+            let subject = if message.subject.is_empty() { "(no subject)" } else { &message.subject };
             format!(
                 "<tr><td>{}</td><td>{}</td><td><a href=\"/messages/{}\">{}</a></td></tr>\n",
                 Text(&message.received_at.to_string()),
@@ -42,11 +38,8 @@ pub(super) fn inbox(found: &Found) -> String {
 
 /// One message.
 pub(super) fn message(message: &Message, contents: &Contents) -> String {
-    let headers: String = contents
-        .headers
-        .iter()
-        .map(|(name, value)| format!("{}: {}\n", Text(name), Text(value)))
-        .collect();
+    let headers: String =
+        contents.headers.iter().map(|(name, value)| format!("{}: {}\n", Text(name), Text(value))).collect();
     let body = format!(
         "<p><a href=\"/\">Inbox</a></p>\n<h1>{}</h1>\n\
          <p>From {} to {}, received {} (UTC). <a href=\"/api/messages/{}/raw\">Raw</a></p>\n\

@@ -61,11 +61,7 @@ impl Default for Store {
 
 impl Store {
     fn with_limits(max_messages: usize, max_bytes: usize) -> Self {
-        Self {
-            kept: Mutex::default(),
-            max_messages,
-            max_bytes,
-        }
+        Self { kept: Mutex::default(), max_messages, max_bytes }
     }
 
     /// Keeps a message, at the price of the oldest; returns its number.
@@ -74,8 +70,7 @@ impl Store {
         kept.received += 1;
         let id = kept.received;
         kept.bytes += raw.len();
-        kept.messages
-            .push_back(Arc::new(Message::new(id, clock::now(), from, to, raw)));
+        kept.messages.push_back(Arc::new(Message::new(id, clock::now(), from, to, raw)));
         while kept.messages.len() > self.max_messages || kept.bytes > self.max_bytes {
             let Some(oldest) = kept.messages.pop_front() else { break };
             kept.bytes -= oldest.raw.len();
@@ -86,17 +81,8 @@ impl Store {
     pub(super) fn find(&self, filter: &Filter) -> Found {
         let matcher = Matcher::new(filter);
         let limit = filter.limit.unwrap_or(DEFAULT_LIMIT);
-        let mut found = Found {
-            items: Vec::new(),
-            total: 0,
-        };
-        for message in self
-            .lock()
-            .messages
-            .iter()
-            .rev()
-            .filter(|message| matcher.matches(message))
-        {
+        let mut found = Found { items: Vec::new(), total: 0 };
+        for message in self.lock().messages.iter().rev().filter(|message| matcher.matches(message)) {
             found.total += 1;
             if found.items.len() < limit {
                 found.items.push(Arc::clone(message));
@@ -144,17 +130,9 @@ impl Matcher {
     }
 
     fn matches(&self, message: &Message) -> bool {
-        self.to
-            .as_ref()
-            .is_none_or(|to| message.to.iter().any(|address| address.to_lowercase() == *to))
-            && self
-                .subject
-                .as_ref()
-                .is_none_or(|part| message.subject.to_lowercase().contains(part))
-            && self
-                .message_id
-                .as_ref()
-                .is_none_or(|id| message.message_id.as_ref() == Some(id))
+        self.to.as_ref().is_none_or(|to| message.to.iter().any(|address| address.to_lowercase() == *to))
+            && self.subject.as_ref().is_none_or(|part| message.subject.to_lowercase().contains(part))
+            && self.message_id.as_ref().is_none_or(|id| message.message_id.as_ref() == Some(id))
     }
 }
 
@@ -169,10 +147,7 @@ mod tests {
 
     fn subjects(store: &Store, filter: &Filter) -> (Vec<String>, usize) {
         let found = store.find(filter);
-        (
-            found.items.iter().map(|message| message.subject.clone()).collect(),
-            found.total,
-        )
+        (found.items.iter().map(|message| message.subject.clone()).collect(), found.total)
     }
 
     #[test]
@@ -181,30 +156,14 @@ mod tests {
         add(&store, "asha@example.com", "First");
         add(&store, "ravi@example.com", "Second");
         add(&store, "Asha@Example.com", "Third");
-        let by_to = Filter {
-            to: Some("ASHA@example.com".to_owned()),
-            ..Filter::default()
-        };
-        assert_eq!(
-            subjects(&store, &by_to),
-            (vec!["First".to_owned(), "Third".to_owned()], 2)
-        );
-        let newest = Filter {
-            limit: Some(1),
-            ..by_to
-        };
+        let by_to = Filter { to: Some("ASHA@example.com".to_owned()), ..Filter::default() };
+        assert_eq!(subjects(&store, &by_to), (vec!["First".to_owned(), "Third".to_owned()], 2));
+        let newest = Filter { limit: Some(1), ..by_to };
         assert_eq!(subjects(&store, &newest), (vec!["Third".to_owned()], 2));
-        let by_subject = Filter {
-            subject: Some("SEC".to_owned()),
-            to: Some(String::new()),
-            ..Filter::default()
-        };
+        let by_subject = Filter { subject: Some("SEC".to_owned()), to: Some(String::new()), ..Filter::default() };
         assert_eq!(subjects(&store, &by_subject), (vec!["Second".to_owned()], 1));
         for id in ["<Second@example.com>", "Second@example.com"] {
-            let by_id = Filter {
-                message_id: Some(id.to_owned()),
-                ..Filter::default()
-            };
+            let by_id = Filter { message_id: Some(id.to_owned()), ..Filter::default() };
             assert_eq!(subjects(&store, &by_id), (vec!["Second".to_owned()], 1));
         }
     }
@@ -217,10 +176,7 @@ mod tests {
             for subject in ["1", "2", "3"] {
                 add(store, "asha@example.com", subject);
             }
-            assert_eq!(
-                subjects(store, &Filter::default()),
-                (vec!["2".to_owned(), "3".to_owned()], 2)
-            );
+            assert_eq!(subjects(store, &Filter::default()), (vec!["2".to_owned(), "3".to_owned()], 2));
             assert!(store.get(1).is_none());
             assert_eq!(store.get(3).unwrap().subject, "3");
             store.clear();

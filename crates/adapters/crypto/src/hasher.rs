@@ -29,10 +29,7 @@ pub struct HasherSettings {
 
 impl Default for HasherSettings {
     fn default() -> Self {
-        Self {
-            parallel: thread::available_parallelism().map_or(1, usize::from),
-            queue: 64,
-        }
+        Self { parallel: thread::available_parallelism().map_or(1, usize::from), queue: 64 }
     }
 }
 
@@ -137,19 +134,12 @@ mod tests {
         let hasher = Argon2Hasher::new(HasherSettings::default()).unwrap();
         let hash = hasher.hash(&password("correct horse")).await.unwrap();
         let again = hasher.hash(&password("correct horse")).await.unwrap();
-        assert!(
-            hash.as_phc().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
-            "{}",
-            hash.as_phc()
-        );
+        assert!(hash.as_phc().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", hash.as_phc());
         assert_ne!(hash, again);
         assert!(hasher.verify(&typed("correct horse"), Some(&hash)).await.unwrap());
         assert!(!hasher.verify(&typed("correct horse "), Some(&hash)).await.unwrap());
         let broken = PasswordHash::from_phc("$argon2id$broken".to_owned());
-        assert!(matches!(
-            hasher.verify(&typed("x"), Some(&broken)).await,
-            Err(PortError::Defect { .. })
-        ));
+        assert!(matches!(hasher.verify(&typed("x"), Some(&broken)).await, Err(PortError::Defect { .. })));
     }
 
     #[tokio::test]
@@ -173,11 +163,7 @@ mod tests {
     }
 
     /// Work that says when it has begun, and ends when its sender is dropped.
-    fn held() -> (
-        mpsc::Receiver<()>,
-        mpsc::Sender<()>,
-        impl FnOnce() -> Result<bool, PortError> + Send + 'static,
-    ) {
+    fn held() -> (mpsc::Receiver<()>, mpsc::Sender<()>, impl FnOnce() -> Result<bool, PortError> + Send + 'static) {
         let (begins, has_begun) = mpsc::channel::<()>();
         let (release, held) = mpsc::channel::<()>();
         (has_begun, release, move || {
@@ -209,11 +195,7 @@ mod tests {
         }
         drop(release);
         assert!(first.await.unwrap() && second.await.unwrap() && third.await.unwrap());
-        assert_eq!(
-            hasher.verify(&asked, None).await.ok(),
-            Some(false),
-            "the places are free again"
-        );
+        assert_eq!(hasher.verify(&asked, None).await.ok(), Some(false), "the places are free again");
     }
 
     #[tokio::test]
@@ -227,11 +209,7 @@ mod tests {
             has_begun.recv().unwrap();
             assert_eq!(hasher.admitted.available_permits(), 0);
         }
-        assert_eq!(
-            hasher.admitted.available_permits(),
-            1,
-            "work that has begun keeps its place"
-        );
+        assert_eq!(hasher.admitted.available_permits(), 1, "work that has begun keeps its place");
         drop(release);
         hasher.run(|| Ok(())).await.unwrap();
         assert_eq!(hasher.admitted.available_permits(), 2);

@@ -58,10 +58,7 @@ pub enum KeyDirError {
 
 impl KeyDirError {
     pub(crate) fn unusable(path: &Path, why: impl std::fmt::Display) -> Self {
-        Self::Unusable {
-            path: path.to_owned(),
-            why: why.to_string(),
-        }
+        Self::Unusable { path: path.to_owned(), why: why.to_string() }
     }
 }
 
@@ -80,18 +77,13 @@ pub fn generate_keys(dir: &Path, kid: &str) -> Result<GeneratedKeys, KeyDirError
     if !is_key_id(kid) {
         return Err(KeyDirError::InvalidKeyId);
     }
-    let made = GeneratedKeys {
-        token_key: dir.join(format!("{kid}.pem")),
-        sealing_key: dir.join(format!("{kid}.kek")),
-    };
+    let made = GeneratedKeys { token_key: dir.join(format!("{kid}.pem")), sealing_key: dir.join(format!("{kid}.kek")) };
     for path in [&made.token_key, &made.sealing_key] {
         if path.exists() {
             return Err(KeyDirError::Exists { path: path.clone() });
         }
     }
-    let pair = RS256
-        .generate_key_pair(RSA_BITS)
-        .map_err(|e| KeyDirError::Generate(e.to_string()))?;
+    let pair = RS256.generate_key_pair(RSA_BITS).map_err(|e| KeyDirError::Generate(e.to_string()))?;
     let pem = Zeroizing::new(josekit::jwk::KeyPair::to_pem_private_key(&pair));
     let kek = Zeroizing::new(<[u8; KEK_BYTES]>::from(
         Key::<Aes256Gcm>::try_generate().map_err(|e| KeyDirError::Generate(e.to_string()))?,
@@ -102,31 +94,20 @@ pub fn generate_keys(dir: &Path, kid: &str) -> Result<GeneratedKeys, KeyDirError
         .recursive(true)
         .mode(0o700)
         .create(dir)
-        .map_err(|source| KeyDirError::Io {
-            path: dir.to_owned(),
-            source,
-        })?;
+        .map_err(|source| KeyDirError::Io { path: dir.to_owned(), source })?;
     write_new(&made.token_key, &pem)?;
     write_new(&made.sealing_key, kek.as_bytes())?;
     Ok(made)
 }
 
 fn write_new(path: &Path, content: &[u8]) -> Result<(), KeyDirError> {
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .and_then(|mut file| {
-            file.write_all(content)?;
-            file.sync_all()
-        });
+    let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).and_then(|mut file| {
+        file.write_all(content)?;
+        file.sync_all()
+    });
     written.map_err(|source| match source.kind() {
         io::ErrorKind::AlreadyExists => KeyDirError::Exists { path: path.to_owned() },
-        _ => KeyDirError::Io {
-            path: path.to_owned(),
-            source,
-        },
+        _ => KeyDirError::Io { path: path.to_owned(), source },
     })
 }
 
@@ -158,21 +139,14 @@ pub(crate) fn key_files(dir: &Path, suffix: &str, but_not: Option<&str>) -> Resu
             return Err(KeyDirError::unusable(&path, KeyDirError::InvalidKeyId));
         }
         let content = Zeroizing::new(fs::read(&path).map_err(unreadable(&path))?);
-        files.push(KeyFile {
-            id: id.to_owned(),
-            path: path.clone(),
-            content,
-        });
+        files.push(KeyFile { id: id.to_owned(), path: path.clone(), content });
     }
     files.sort_by(|a, b| a.id.cmp(&b.id));
     Ok(files)
 }
 
 fn is_key_id(text: &str) -> bool {
-    (1..=64).contains(&text.len())
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
 #[cfg(test)]
@@ -189,11 +163,7 @@ pub(crate) mod tests {
     impl TempDir {
         pub(crate) fn new() -> Self {
             static COUNT: AtomicU32 = AtomicU32::new(0);
-            let name = format!(
-                "amrutam-crypto-{}-{}",
-                std::process::id(),
-                COUNT.fetch_add(1, Ordering::Relaxed)
-            );
+            let name = format!("amrutam-crypto-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
             let path = std::env::temp_dir().join(name);
             fs::create_dir_all(&path).unwrap();
             Self(path)
@@ -212,26 +182,13 @@ pub(crate) mod tests {
         let dir = temp.0.join("keys");
         let made = generate_keys(&dir, "2026-08-01").unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!(
-            (mode(&dir), mode(&made.token_key), mode(&made.sealing_key)),
-            (0o700, 0o600, 0o600)
-        );
-        assert!(
-            fs::read_to_string(&made.token_key)
-                .unwrap()
-                .starts_with("-----BEGIN PRIVATE KEY-----")
-        );
+        assert_eq!((mode(&dir), mode(&made.token_key), mode(&made.sealing_key)), (0o700, 0o600, 0o600));
+        assert!(fs::read_to_string(&made.token_key).unwrap().starts_with("-----BEGIN PRIVATE KEY-----"));
 
         let before = (fs::read(&made.token_key).unwrap(), fs::read(&made.sealing_key).unwrap());
-        assert!(matches!(
-            generate_keys(&dir, "2026-08-01"),
-            Err(KeyDirError::Exists { .. })
-        ));
+        assert!(matches!(generate_keys(&dir, "2026-08-01"), Err(KeyDirError::Exists { .. })));
         fs::remove_file(&made.token_key).unwrap();
-        assert!(matches!(
-            generate_keys(&dir, "2026-08-01"),
-            Err(KeyDirError::Exists { .. })
-        ));
+        assert!(matches!(generate_keys(&dir, "2026-08-01"), Err(KeyDirError::Exists { .. })));
         assert!(!made.token_key.exists(), "nothing is made by halves");
         assert_eq!(fs::read(&made.sealing_key).unwrap(), before.1);
     }
@@ -249,15 +206,9 @@ pub(crate) mod tests {
     fn a_key_id_is_no_path() {
         let temp = TempDir::new();
         for kid in ["", "../x", "a/b", "a.pub", "a b", &"x".repeat(65)] {
-            assert!(
-                matches!(generate_keys(&temp.0, kid), Err(KeyDirError::InvalidKeyId)),
-                "{kid}"
-            );
+            assert!(matches!(generate_keys(&temp.0, kid), Err(KeyDirError::InvalidKeyId)), "{kid}");
         }
         fs::write(temp.0.join("a b.kek"), "x").unwrap();
-        assert!(matches!(
-            key_files(&temp.0, ".kek", None),
-            Err(KeyDirError::Unusable { .. })
-        ));
+        assert!(matches!(key_files(&temp.0, ".kek", None), Err(KeyDirError::Unusable { .. })));
     }
 }

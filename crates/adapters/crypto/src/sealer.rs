@@ -38,23 +38,15 @@ impl AesGcmSealer {
             keys.insert(file.id, Aes256Gcm::new(&Key::<Aes256Gcm>::from(*bytes)));
         }
         match keys.last_key_value() {
-            Some((newest, _)) => Ok(Self {
-                sealing: newest.clone(),
-                keys,
-            }),
-            None => Err(KeyDirError::Missing {
-                wanted: "sealing key (<id>.kek)",
-                dir: dir.to_owned(),
-            }),
+            Some((newest, _)) => Ok(Self { sealing: newest.clone(), keys }),
+            None => Err(KeyDirError::Missing { wanted: "sealing key (<id>.kek)", dir: dir.to_owned() }),
         }
     }
 }
 
 impl fmt::Debug for AesGcmSealer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AesGcmSealer")
-            .field("keys", &self.keys.keys())
-            .finish_non_exhaustive()
+        f.debug_struct("AesGcmSealer").field("keys", &self.keys.keys()).finish_non_exhaustive()
     }
 }
 
@@ -63,10 +55,7 @@ impl Sealer for AesGcmSealer {
         if plain.len() > MAX_SEALED_PLAIN {
             return Err(defect(format_args!("{} bytes are too many to seal", plain.len())));
         }
-        let key = self
-            .keys
-            .get(&self.sealing)
-            .ok_or_else(|| defect("the sealing key is gone"))?;
+        let key = self.keys.get(&self.sealing).ok_or_else(|| defect("the sealing key is gone"))?;
         let id_len = u8::try_from(self.sealing.len()).map_err(defect)?;
         let nonce = <[u8; NONCE_BYTES]>::try_generate().map_err(defect)?;
 
@@ -84,9 +73,7 @@ impl Sealer for AesGcmSealer {
         let [DIRECT, AES_256_GCM, id_len, rest @ ..] = sealed else {
             return Err(SealError::Malformed);
         };
-        let (id, rest) = rest
-            .split_at_checked(usize::from(*id_len))
-            .ok_or(SealError::Malformed)?;
+        let (id, rest) = rest.split_at_checked(usize::from(*id_len)).ok_or(SealError::Malformed)?;
         let (nonce, ciphertext) = rest.split_first_chunk::<NONCE_BYTES>().ok_or(SealError::Malformed)?;
         if !(TAG_BYTES..=MAX_SEALED_PLAIN + TAG_BYTES).contains(&ciphertext.len()) {
             return Err(SealError::Malformed);
@@ -94,12 +81,8 @@ impl Sealer for AesGcmSealer {
         let id = std::str::from_utf8(id).map_err(|_| SealError::UnknownKey)?;
         let key = self.keys.get(id).ok_or(SealError::UnknownKey)?;
         let header = [&[DIRECT, AES_256_GCM, *id_len], id.as_bytes()].concat();
-        let payload = Payload {
-            msg: ciphertext,
-            aad: &associated_data(&header, place),
-        };
-        key.decrypt(&Nonce::from(*nonce), payload)
-            .map_err(|_| SealError::Refused)
+        let payload = Payload { msg: ciphertext, aad: &associated_data(&header, place) };
+        key.decrypt(&Nonce::from(*nonce), payload).map_err(|_| SealError::Refused)
     }
 }
 
@@ -112,10 +95,7 @@ fn decode(file: &KeyFile) -> Result<Zeroizing<[u8; KEK_BYTES]>, KeyDirError> {
     let unusable = || KeyDirError::unusable(&file.path, "not 32 bytes in hexadecimal digits or base64");
     let text = file.content.trim_ascii();
     let bytes = Zeroizing::new(if text.len() == 2 * KEK_BYTES {
-        text.chunks_exact(2)
-            .map(hex_byte)
-            .collect::<Option<Vec<u8>>>()
-            .ok_or_else(unusable)?
+        text.chunks_exact(2).map(hex_byte).collect::<Option<Vec<u8>>>().ok_or_else(unusable)?
     } else {
         STANDARD.decode(text).map_err(|_| unusable())?
     });
@@ -202,31 +182,12 @@ mod tests {
         let sealer = sealer();
         let sealed = sealer.seal(&place(), b"secret").unwrap();
         let elsewhere = [
-            SealPlace {
-                schema: "public",
-                ..place()
-            },
-            SealPlace {
-                table: "doctors",
-                ..place()
-            },
-            SealPlace {
-                column: "email",
-                ..place()
-            },
-            SealPlace {
-                row: Uuid::from_u128(8),
-                ..place()
-            },
-            SealPlace {
-                owner: AccountId::from_uuid(Uuid::from_u128(7)),
-                ..place()
-            },
-            SealPlace {
-                table: "accountsp",
-                column: "hone",
-                ..place()
-            },
+            SealPlace { schema: "public", ..place() },
+            SealPlace { table: "doctors", ..place() },
+            SealPlace { column: "email", ..place() },
+            SealPlace { row: Uuid::from_u128(8), ..place() },
+            SealPlace { owner: AccountId::from_uuid(Uuid::from_u128(7)), ..place() },
+            SealPlace { table: "accountsp", column: "hone", ..place() },
         ];
         for other in elsewhere {
             assert_eq!(sealer.open(&other, &sealed), Err(SealError::Refused), "{other:?}");
@@ -245,37 +206,18 @@ mod tests {
         let twins = AesGcmSealer::load(&dir(&[("k1", ONES), ("k2", ONES)]).0).unwrap();
         let mut relabelled = old.clone();
         relabelled[4] = b'2';
-        assert_eq!(
-            twins.open(&place(), &relabelled),
-            Err(SealError::Refused),
-            "the id is sealed with the value"
-        );
+        assert_eq!(twins.open(&place(), &relabelled), Err(SealError::Refused), "the id is sealed with the value");
         let renamed = AesGcmSealer::load(&dir(&[("k3", TWOS)]).0).unwrap();
-        assert_eq!(
-            renamed.open(&place(), &new),
-            Err(SealError::UnknownKey),
-            "the right key under another id"
-        );
+        assert_eq!(renamed.open(&place(), &new), Err(SealError::UnknownKey), "the right key under another id");
         let replaced = AesGcmSealer::load(&dir(&[("k2", ONES)]).0).unwrap();
-        assert_eq!(
-            replaced.open(&place(), &new),
-            Err(SealError::Refused),
-            "another key under the right id"
-        );
+        assert_eq!(replaced.open(&place(), &new), Err(SealError::Refused), "another key under the right id");
     }
 
     #[test]
     fn one_mebibyte_is_the_most() {
         let too_much = vec![0; MAX_SEALED_PLAIN + 1];
-        assert!(matches!(
-            sealer().seal(&place(), &too_much),
-            Err(PortError::Defect { .. })
-        ));
-        let forged = [
-            vec![1, 1, 2, b'k', b'1'],
-            vec![0; NONCE_BYTES + TAG_BYTES + MAX_SEALED_PLAIN + 1],
-        ]
-        .concat();
+        assert!(matches!(sealer().seal(&place(), &too_much), Err(PortError::Defect { .. })));
+        let forged = [vec![1, 1, 2, b'k', b'1'], vec![0; NONCE_BYTES + TAG_BYTES + MAX_SEALED_PLAIN + 1]].concat();
         assert_eq!(sealer().open(&place(), &forged), Err(SealError::Malformed));
     }
 
@@ -287,10 +229,7 @@ mod tests {
             let loaded = AesGcmSealer::load(&dir(&[("k1", text)]).0);
             assert!(matches!(loaded, Err(KeyDirError::Unusable { .. })), "{text}");
         }
-        assert!(matches!(
-            AesGcmSealer::load(&dir(&[]).0),
-            Err(KeyDirError::Missing { .. })
-        ));
+        assert!(matches!(AesGcmSealer::load(&dir(&[]).0), Err(KeyDirError::Missing { .. })));
         let made = TempDir::new();
         crate::generate_keys(&made.0, "2026-08-01").unwrap();
         assert!(AesGcmSealer::load(&made.0).is_ok());

@@ -86,12 +86,9 @@ impl AccessTokens {
         let dir = settings.key_dir.as_path();
         let (mut newest, mut verifiers, mut keys) = (None, BTreeMap::new(), Vec::new());
         for file in key_files(dir, ".pem", Some(".pub.pem"))? {
-            let pair = RS256
-                .key_pair_from_pem(&*file.content)
-                .map_err(|e| KeyDirError::unusable(&file.path, e))?;
-            let signer = RS256
-                .signer_from_pem(pair.to_pem_private_key())
-                .map_err(|e| KeyDirError::unusable(&file.path, e))?;
+            let pair = RS256.key_pair_from_pem(&*file.content).map_err(|e| KeyDirError::unusable(&file.path, e))?;
+            let signer =
+                RS256.signer_from_pem(pair.to_pem_private_key()).map_err(|e| KeyDirError::unusable(&file.path, e))?;
             let (verifier, key) = public_key(&file.id, &file.path, &pair.to_pem_public_key())?;
             keys.push(key);
             verifiers.insert(file.id.clone(), verifier);
@@ -104,10 +101,8 @@ impl AccessTokens {
                 return Err(KeyDirError::unusable(&path, "a private key has the same id"));
             }
         }
-        let (signing_kid, signer) = newest.ok_or_else(|| KeyDirError::Missing {
-            wanted: "signing key (<kid>.pem)",
-            dir: dir.to_owned(),
-        })?;
+        let (signing_kid, signer) =
+            newest.ok_or_else(|| KeyDirError::Missing { wanted: "signing key (<kid>.pem)", dir: dir.to_owned() })?;
         Ok(Self {
             issuer: settings.issuer.clone(),
             audience: settings.audience.clone(),
@@ -135,9 +130,7 @@ impl AccessTokens {
             return None;
         }
         let verifier = self.verifiers.get(&header.kid)?;
-        verifier
-            .verify(signed.as_bytes(), &URL_SAFE_NO_PAD.decode(signature).ok()?)
-            .ok()?;
+        verifier.verify(signed.as_bytes(), &URL_SAFE_NO_PAD.decode(signature).ok()?).ok()?;
 
         let claims: Claims = decode(claims)?;
         let now = now.as_second();
@@ -172,11 +165,7 @@ impl TokenIssuer for AccessTokens {
     fn issue(&self, claims: &AccessClaims, token_id: Uuid) -> Result<Sensitive<String>, PortError> {
         // Whole seconds: other libraries refuse fractions.
         let issued_at = claims.issued_at.as_second();
-        let header = Header {
-            typ: TYPE.to_owned(),
-            alg: ALGORITHM.to_owned(),
-            kid: self.signing_kid.clone(),
-        };
+        let header = Header { typ: TYPE.to_owned(), alg: ALGORITHM.to_owned(), kid: self.signing_kid.clone() };
         let claims = Claims {
             iss: self.issuer.clone(),
             aud: self.audience.clone(),
@@ -191,10 +180,7 @@ impl TokenIssuer for AccessTokens {
         };
         let signed = format!("{}.{}", encode(&header)?, encode(&claims)?);
         let signature = self.signer.sign(signed.as_bytes()).map_err(defect)?;
-        Ok(Sensitive::new(format!(
-            "{signed}.{}",
-            URL_SAFE_NO_PAD.encode(signature)
-        )))
+        Ok(Sensitive::new(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))))
     }
 }
 
@@ -211,9 +197,7 @@ fn public_key(kid: &str, path: &Path, pem: &[u8]) -> Result<(RsassaJwsVerifier, 
     if rsa.n().num_bits() < RSA_BITS.cast_signed() {
         return Err(KeyDirError::unusable(path, format_args!("fewer than {RSA_BITS} bits")));
     }
-    let verifier = RS256
-        .verifier_from_pem(pem)
-        .map_err(|e| KeyDirError::unusable(path, e))?;
+    let verifier = RS256.verifier_from_pem(pem).map_err(|e| KeyDirError::unusable(path, e))?;
     let key = json!({
         "kty": "RSA", "use": "sig", "alg": ALGORITHM, "kid": kid,
         "n": URL_SAFE_NO_PAD.encode(rsa.n().to_vec()), "e": URL_SAFE_NO_PAD.encode(rsa.e().to_vec()),
@@ -323,11 +307,7 @@ mod tests {
     /// Signed with the real key, whatever it says.
     fn signed_text(header: &str, claims: &str) -> String {
         let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
-        let signature = RS256
-            .signer_from_pem(&pems()[0])
-            .unwrap()
-            .sign(signed.as_bytes())
-            .unwrap();
+        let signature = RS256.signer_from_pem(&pems()[0]).unwrap().sign(signed.as_bytes()).unwrap();
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
 
@@ -406,14 +386,8 @@ mod tests {
     fn every_claim_is_there_once_and_right() {
         let base = good_claims();
         for name in base.as_object().unwrap().keys() {
-            assert!(
-                !accepted(&signed(&good_header(), &without(base.clone(), name))),
-                "without {name}"
-            );
-            assert!(
-                !accepted(&signed(&good_header(), &with(base.clone(), name, json!(null)))),
-                "null {name}"
-            );
+            assert!(!accepted(&signed(&good_header(), &without(base.clone(), name))), "without {name}");
+            assert!(!accepted(&signed(&good_header(), &with(base.clone(), name, json!(null)))), "null {name}");
         }
         let wrong = [
             ("iss", json!("https://evil.example")),
@@ -435,10 +409,7 @@ mod tests {
             ("amr", json!("pwd")),
         ];
         for (name, value) in wrong {
-            assert!(
-                !accepted(&signed(&good_header(), &with(base.clone(), name, value.clone()))),
-                "{name} {value}"
-            );
+            assert!(!accepted(&signed(&good_header(), &with(base.clone(), name, value.clone()))), "{name} {value}");
         }
         let twice = base.to_string().replacen('{', r#"{"role":"admin","#, 1);
         assert!(!accepted(&signed_text(&good_header().to_string(), &twice)));
@@ -450,10 +421,7 @@ mod tests {
         let tokens = tokens();
         let token = issue(&tokens);
         let at = |second| tokens.verify(&token, Timestamp::from_second(second).unwrap()).is_ok();
-        assert_eq!(
-            [at(issued - 61), at(issued - 60), at(ends + 59), at(ends + 60)],
-            [false, true, true, false]
-        );
+        assert_eq!([at(issued - 61), at(issued - 60), at(ends + 59), at(ends + 60)], [false, true, true, false]);
         // Each of the two alone.
         for name in ["iat", "nbf"] {
             let token = signed(&good_header(), &with(good_claims(), name, json!(issued + 61)));
@@ -468,16 +436,10 @@ mod tests {
         let (header, claims) = signed_part.split_once('.').unwrap();
 
         let admin = URL_SAFE_NO_PAD.encode(with(part(&token, 1), "role", json!("admin")).to_string());
-        assert!(
-            !accepted(&format!("{header}.{admin}.{signature}")),
-            "claims changed after signing"
-        );
+        assert!(!accepted(&format!("{header}.{admin}.{signature}")), "claims changed after signing");
         assert!(!accepted(&format!("{signed_part}.")), "no signature");
         for cut in [1, 4, signature.len() - 1] {
-            assert!(
-                !accepted(&format!("{signed_part}.{}", &signature[..signature.len() - cut])),
-                "cut by {cut}"
-            );
+            assert!(!accepted(&format!("{signed_part}.{}", &signature[..signature.len() - cut])), "cut by {cut}");
         }
         for alg in ["none", "None", "NONE", ""] {
             let none = URL_SAFE_NO_PAD.encode(with(good_header(), "alg", json!(alg)).to_string());
@@ -491,11 +453,7 @@ mod tests {
             for alg in ["HS256", "RS256"] {
                 let header = URL_SAFE_NO_PAD.encode(with(good_header(), "alg", json!(alg)).to_string());
                 let signed = format!("{header}.{claims}");
-                let mac = HS256
-                    .signer_from_bytes(&secret)
-                    .unwrap()
-                    .sign(signed.as_bytes())
-                    .unwrap();
+                let mac = HS256.signer_from_bytes(&secret).unwrap().sign(signed.as_bytes()).unwrap();
                 assert!(!accepted(&format!("{signed}.{}", URL_SAFE_NO_PAD.encode(mac))), "{alg}");
             }
         }
@@ -524,20 +482,12 @@ mod tests {
         }
         let sign = |segment: &str| {
             let signed = format!("{}.{segment}", URL_SAFE_NO_PAD.encode(good_header().to_string()));
-            let signature = RS256
-                .signer_from_pem(&pems()[0])
-                .unwrap()
-                .sign(signed.as_bytes())
-                .unwrap();
+            let signature = RS256.signer_from_pem(&pems()[0]).unwrap().sign(signed.as_bytes()).unwrap();
             format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
         };
         let segment = URL_SAFE_NO_PAD.encode(&text);
         let last = segment.chars().next_back().unwrap();
-        let stray = format!(
-            "{}{}",
-            &segment[..segment.len() - 1],
-            char::from_u32(u32::from(last) + 1).unwrap()
-        );
+        let stray = format!("{}{}", &segment[..segment.len() - 1], char::from_u32(u32::from(last) + 1).unwrap());
         assert!(accepted(&sign(&segment)) && !accepted(&sign(&stray)), "{last}");
 
         let padded = |size: usize| signed(&good_header(), &with(good_claims(), "pad", json!("x".repeat(size))));
@@ -553,12 +503,7 @@ mod tests {
         let ready = load(&[("2026-01.pem", old), ("2026-02.pub.pem", &public_pem(&pems()[1]))]).unwrap();
         let after = load(&[("2026-01.pub.pem", &public_pem(&pems()[0])), ("2026-02.pem", new)]).unwrap();
         let both = load(&[("2026-01.pem", old), ("2026-02.pem", new)]).unwrap();
-        for (issuer, kid) in [
-            (&before, "2026-01"),
-            (&ready, "2026-01"),
-            (&after, "2026-02"),
-            (&both, "2026-02"),
-        ] {
+        for (issuer, kid) in [(&before, "2026-01"), (&ready, "2026-01"), (&after, "2026-02"), (&both, "2026-02")] {
             let token = issue(issuer);
             assert_eq!(part(&token, 0)["kid"], kid);
             for verifier in [&ready, &after, &both] {
@@ -569,22 +514,12 @@ mod tests {
 
         let jwks = ready.jwks();
         let keys = jwks["keys"].as_array().unwrap();
-        assert_eq!(
-            keys.iter().map(|k| k["kid"].as_str().unwrap()).collect::<Vec<_>>(),
-            ["2026-01", "2026-02"]
-        );
+        assert_eq!(keys.iter().map(|k| k["kid"].as_str().unwrap()).collect::<Vec<_>>(), ["2026-01", "2026-02"]);
         for key in keys {
             let mut names: Vec<_> = key.as_object().unwrap().keys().map(String::as_str).collect();
             names.sort_unstable();
-            assert_eq!(
-                names,
-                ["alg", "e", "kid", "kty", "n", "use"],
-                "the public part and nothing else"
-            );
-            assert_eq!(
-                (&key["kty"], &key["use"], &key["alg"]),
-                (&json!("RSA"), &json!("sig"), &json!("RS256"))
-            );
+            assert_eq!(names, ["alg", "e", "kid", "kty", "n", "use"], "the public part and nothing else");
+            assert_eq!((&key["kty"], &key["use"], &key["alg"]), (&json!("RSA"), &json!("sig"), &json!("RS256")));
         }
     }
 
@@ -602,18 +537,12 @@ mod tests {
             vec![("k1.pem", b"not a key".to_vec())],
             vec![("a key.pem", good.to_vec())],
         ] {
-            let files: Vec<_> = files
-                .iter()
-                .map(|(name, content)| (*name, content.as_slice()))
-                .collect();
+            let files: Vec<_> = files.iter().map(|(name, content)| (*name, content.as_slice())).collect();
             let names: Vec<_> = files.iter().map(|f| f.0).collect();
             assert!(matches!(load(&files), Err(KeyDirError::Unusable { .. })), "{names:?}");
         }
         assert!(matches!(load(&[]), Err(KeyDirError::Missing { .. })));
-        assert!(matches!(
-            load(&[("k1.pub.pem", &public)]),
-            Err(KeyDirError::Missing { .. })
-        ));
+        assert!(matches!(load(&[("k1.pub.pem", &public)]), Err(KeyDirError::Missing { .. })));
         let debug = format!("{:?}", tokens());
         assert_eq!(debug, r#"AccessTokens { signing_kid: "k1", kids: ["k1"], .. }"#);
     }

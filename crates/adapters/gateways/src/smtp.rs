@@ -144,11 +144,7 @@ impl SmtpMailer {
 
     fn compose(&self, mail: &Mail) -> Result<Message, MailError> {
         let refuse = |why: &str| MailError::Permanent(why.to_owned());
-        let address: Address = mail
-            .to
-            .expose()
-            .parse()
-            .map_err(|_| refuse("the recipient's address is none"))?;
+        let address: Address = mail.to.expose().parse().map_err(|_| refuse("the recipient's address is none"))?;
         let name = Some(one_line(mail.to_name.expose())).filter(|name| !name.is_empty());
         Message::builder()
             .from(self.from.clone())
@@ -164,16 +160,10 @@ impl SmtpMailer {
 
     async fn deliver(&self, message: &Message) -> Result<(), MailError> {
         let mut connection = self.connection().await?;
-        connection
-            .send(message.envelope(), &message.formatted())
-            .await
-            .map_err(|error| about_the_mail(&error))?;
+        connection.send(message.envelope(), &message.formatted()).await.map_err(|error| about_the_mail(&error))?;
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < MAX_IDLE {
-            idle.push(Idle {
-                connection,
-                since: Instant::now(),
-            });
+            idle.push(Idle { connection, since: Instant::now() });
         }
         Ok(())
     }
@@ -181,10 +171,7 @@ impl SmtpMailer {
     async fn connection(&self) -> Result<AsyncSmtpConnection, MailError> {
         while let Some(mut connection) = self.take_idle() {
             // The other end may be gone without a word; that must not use up the mail's whole time.
-            if timeout(self.timeout / 4, connection.test_connected())
-                .await
-                .unwrap_or(false)
-            {
+            if timeout(self.timeout / 4, connection.test_connected()).await.unwrap_or(false) {
                 return Ok(connection);
             }
         }
@@ -213,10 +200,7 @@ impl Mailer for SmtpMailer {
         let message = self.compose(mail)?;
         match timeout(self.timeout, self.deliver(&message)).await {
             Ok(delivered) => delivered,
-            Err(_) => Err(MailError::Transient(format!(
-                "no answer within {} ms",
-                self.timeout.as_millis()
-            ))),
+            Err(_) => Err(MailError::Transient(format!("no answer within {} ms", self.timeout.as_millis()))),
         }
     }
 }
@@ -240,12 +224,8 @@ impl Server {
             ("smtps", None) => (465, Tls::Immediate(parameters()?)),
             _ => return Err(InvalidSmtpSettings::Url),
         };
-        let decode = |part: &str| {
-            percent_decode_str(part)
-                .decode_utf8()
-                .map(String::from)
-                .map_err(|_| InvalidSmtpSettings::Url)
-        };
+        let decode =
+            |part: &str| percent_decode_str(part).decode_utf8().map(String::from).map_err(|_| InvalidSmtpSettings::Url);
         let credentials = match (url.username(), url.password()) {
             ("", None) => None,
             (user, Some(password)) if !user.is_empty() => Some(Credentials::new(decode(user)?, decode(password)?)),
@@ -254,12 +234,7 @@ impl Server {
         if credentials.is_some() && matches!(tls, Tls::Absent) {
             return Err(InvalidSmtpSettings::CredentialsInTheOpen);
         }
-        Ok(Self {
-            port: url.port().unwrap_or(default_port),
-            host,
-            tls,
-            credentials,
-        })
+        Ok(Self { port: url.port().unwrap_or(default_port), host, tls, credentials })
     }
 
     async fn connect(&self) -> Result<AsyncSmtpConnection, SmtpError> {
@@ -296,11 +271,7 @@ fn about_the_mail(error: &SmtpError) -> MailError {
     let is_final = error.status().is_some_and(|code| {
         code.severity == Severity::PermanentNegativeCompletion && code.category == Category::MailSystem
     });
-    if is_final {
-        MailError::Permanent(reason(error))
-    } else {
-        MailError::Transient(reason(error))
-    }
+    if is_final { MailError::Permanent(reason(error)) } else { MailError::Transient(reason(error)) }
 }
 
 /// Never the server's own words: they like to repeat the recipient's address.

@@ -136,19 +136,9 @@ async fn a_mail_arrives_as_it_was_written() {
     let server = Server::start([]).await;
     server.mailer().send(&mail()).await.unwrap();
     let seen = server.seen.lock().unwrap();
-    assert!(
-        seen.lines.contains(&"MAIL FROM:<no-reply@amrutam.example>".to_owned()),
-        "{:?}",
-        seen.lines
-    );
-    assert!(
-        seen.lines.contains(&"RCPT TO:<ravi@example.in>".to_owned()),
-        "{:?}",
-        seen.lines
-    );
-    let [mail] = seen.mails.as_slice() else {
-        panic!("{:?}", seen.mails)
-    };
+    assert!(seen.lines.contains(&"MAIL FROM:<no-reply@amrutam.example>".to_owned()), "{:?}", seen.lines);
+    assert!(seen.lines.contains(&"RCPT TO:<ravi@example.in>".to_owned()), "{:?}", seen.lines);
+    let [mail] = seen.mails.as_slice() else { panic!("{:?}", seen.mails) };
     let (head, body) = mail.split_once("\n\n").unwrap();
     for header in [
         "From: Amrutam <no-reply@amrutam.example>",
@@ -159,11 +149,7 @@ async fn a_mail_arrives_as_it_was_written() {
         "X-Correlation-Id: flow-1",
         "Content-Type: text/plain; charset=utf-8",
     ] {
-        assert_eq!(
-            head.lines().filter(|line| *line == header).count(),
-            1,
-            "{header}\n{head}"
-        );
+        assert_eq!(head.lines().filter(|line| *line == header).count(), 1, "{header}\n{head}");
     }
     assert!(head.lines().any(|line| line.starts_with("Date: ")));
     // A lone dot is doubled on the wire.
@@ -176,23 +162,11 @@ async fn names_of_any_script_pass_and_none_writes_headers() {
     let name = Sensitive::new("രവി \"x\"\r\nBcc: all@example.in".to_owned());
     let subject = "Hello\r\nBcc: all@example.in".to_owned();
     let body = Sensitive::new("നമസ്കാരം\n".to_owned());
-    server
-        .mailer()
-        .send(&Mail {
-            to_name: name,
-            subject,
-            body,
-            ..mail()
-        })
-        .await
-        .unwrap();
+    server.mailer().send(&Mail { to_name: name, subject, body, ..mail() }).await.unwrap();
     let seen = server.seen.lock().unwrap();
     let (head, _) = seen.mails[0].split_once("\n\n").unwrap();
     assert!(seen.mails[0].is_ascii());
-    assert!(
-        !head.lines().any(|line| line.to_lowercase().starts_with("bcc")),
-        "{head}"
-    );
+    assert!(!head.lines().any(|line| line.to_lowercase().starts_with("bcc")), "{head}");
     assert_eq!(seen.lines.iter().filter(|line| line.starts_with("RCPT")).count(), 1);
 }
 
@@ -236,11 +210,7 @@ async fn only_the_mail_system_s_own_word_is_final() {
         let server = Server::start([Some(Quirk::Says(stage, answer))]).await;
         let mailer = server.mailer();
         let error = mailer.send(&mail()).await.unwrap_err();
-        assert_eq!(
-            matches!(error, MailError::Permanent(_)),
-            expected,
-            "{stage} {answer}: {error}"
-        );
+        assert_eq!(matches!(error, MailError::Permanent(_)), expected, "{stage} {answer}: {error}");
         assert!(!error.to_string().contains("ravi"), "{error}");
         mailer.send(&mail()).await.unwrap();
     }
@@ -253,10 +223,7 @@ async fn a_server_that_is_away_may_be_back() {
     drop(listener);
     let mailer = SmtpMailer::new(&settings(&format!("smtp://{address}"))).unwrap();
     assert!(matches!(mailer.send(&mail()).await, Err(MailError::Transient(_))));
-    let odd = Mail {
-        to: Sensitive::new("not an address".to_owned()),
-        ..mail()
-    };
+    let odd = Mail { to: Sensitive::new("not an address".to_owned()), ..mail() };
     assert!(matches!(mailer.send(&odd).await, Err(MailError::Permanent(_))));
 }
 
@@ -265,20 +232,12 @@ async fn a_late_answer_is_nobody_s_answer() {
     for stage in ["greeting", "RCPT", "end"] {
         let slow = Quirk::Dawdles(stage, Duration::from_millis(300));
         let server = Server::start([Some(slow), Some(Quirk::Says("RCPT", "550 no"))]).await;
-        let mailer = SmtpMailer::new(&SmtpSettings {
-            timeout_ms: 100,
-            ..settings(&format!("smtp://{}", server.address))
-        });
+        let mailer =
+            SmtpMailer::new(&SmtpSettings { timeout_ms: 100, ..settings(&format!("smtp://{}", server.address)) });
         let mailer = mailer.unwrap();
-        assert_eq!(
-            mailer.send(&mail()).await,
-            Err(MailError::Transient("no answer within 100 ms".to_owned()))
-        );
+        assert_eq!(mailer.send(&mail()).await, Err(MailError::Transient("no answer within 100 ms".to_owned())));
         tokio::time::sleep(Duration::from_millis(300)).await;
-        assert!(
-            matches!(mailer.send(&mail()).await, Err(MailError::Permanent(_))),
-            "{stage}"
-        );
+        assert!(matches!(mailer.send(&mail()).await, Err(MailError::Permanent(_))), "{stage}");
         assert_eq!(server.count().0, 2, "the connection is not used again");
     }
 }
@@ -300,15 +259,9 @@ fn settings_are_checked_and_keep_their_secret() {
     let made = |host: &str, port: u16| Ok(format!("SmtpMailer {{ host: \"{host}\", port: {port}, .. }}"));
     assert_eq!(with("smtp://mail.example"), made("mail.example", 25));
     assert_eq!(with("smtp://[::1]:1025"), made("::1", 1025));
-    assert_eq!(
-        with("smtp://user:p%40ss@mail.example?tls=required"),
-        made("mail.example", 587)
-    );
+    assert_eq!(with("smtp://user:p%40ss@mail.example?tls=required"), made("mail.example", 587));
     assert_eq!(with("smtps://user:p%40ss@mail.example"), made("mail.example", 465));
-    assert_eq!(
-        with("smtp://user:pass@mail.example"),
-        Err(InvalidSmtpSettings::CredentialsInTheOpen)
-    );
+    assert_eq!(with("smtp://user:pass@mail.example"), Err(InvalidSmtpSettings::CredentialsInTheOpen));
     for url in [
         "",
         "mail.example:25",
@@ -326,27 +279,12 @@ fn settings_are_checked_and_keep_their_secret() {
     let good = settings("smtps://user:hunter2@mail.example");
     assert!(!format!("{good:?}").contains("hunter2"));
     let refused = |settings: SmtpSettings| SmtpMailer::new(&settings).map(drop).unwrap_err();
-    assert_eq!(
-        refused(SmtpSettings {
-            from: "nobody".to_owned(),
-            ..good.clone()
-        }),
-        InvalidSmtpSettings::From
-    );
+    assert_eq!(refused(SmtpSettings { from: "nobody".to_owned(), ..good.clone() }), InvalidSmtpSettings::From);
     for timeout_ms in [0, 10_001] {
-        assert_eq!(
-            refused(SmtpSettings {
-                timeout_ms,
-                ..good.clone()
-            }),
-            InvalidSmtpSettings::Timeout
-        );
+        assert_eq!(refused(SmtpSettings { timeout_ms, ..good.clone() }), InvalidSmtpSettings::Timeout);
     }
     for domain in ["", "a b", "x>\r\nBcc: y"] {
-        let settings = SmtpSettings {
-            message_id_domain: domain.to_owned(),
-            ..good.clone()
-        };
+        let settings = SmtpSettings { message_id_domain: domain.to_owned(), ..good.clone() };
         assert_eq!(refused(settings), InvalidSmtpSettings::MessageIdDomain, "{domain:?}");
     }
 }

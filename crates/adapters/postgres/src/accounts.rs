@@ -123,10 +123,12 @@ impl AccountStore for Postgres {
 #[async_trait]
 impl Contacts for Postgres {
     async fn contact(&self, id: AccountId) -> Result<Option<Contact>, PortError> {
-        let query = accounts::table.find(id.as_uuid()).select((accounts::email, accounts::full_name, accounts::time_zone));
+        let query =
+            accounts::table.find(id.as_uuid()).select((accounts::email, accounts::full_name, accounts::time_zone));
         let mut conn = self.connection().await?;
         let result = bounded(conn.limit(), query.first::<(String, String, String)>(conn.raw()?)).await;
-        let contact = |(email, name, time_zone)| Contact { email: Sensitive::new(email), name: Sensitive::new(name), time_zone };
+        let contact =
+            |(email, name, time_zone)| Contact { email: Sensitive::new(email), name: Sensitive::new(name), time_zone };
         Ok(conn.settle(result.optional())?.map(contact))
     }
 }

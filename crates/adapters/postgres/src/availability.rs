@@ -170,7 +170,8 @@ impl AvailabilityStore for Postgres {
         }
         if let Some((start, id)) = page.after {
             let start = start.to_diesel();
-            query = query.filter(slots::starts_at.gt(start).or(slots::starts_at.eq(start).and(slots::id.gt(id.as_uuid()))));
+            query =
+                query.filter(slots::starts_at.gt(start).or(slots::starts_at.eq(start).and(slots::id.gt(id.as_uuid()))));
         }
         let query = query.order((slots::starts_at.asc(), slots::id.asc())).limit(i64::from(page.limit.get()) + 1);
         let mut conn = self.connection().await?;
@@ -205,9 +206,9 @@ impl AvailabilityStore for Postgres {
 }
 
 fn changes_to_json(changes: &AvailabilityChanges) -> Result<Value, serde_json::Error> {
-    let time_off = changes.add_time_off.iter().map(|off| {
-        json!({ "id": off.id, "starts_at": off.range.start(), "ends_at": off.range.end(), "note": off.note })
-    });
+    let time_off = changes.add_time_off.iter().map(
+        |off| json!({ "id": off.id, "starts_at": off.range.start(), "ends_at": off.range.end(), "note": off.note }),
+    );
     let create = changes.plan.create.iter().zip(&changes.new_slots).map(|(slot, id)| {
         json!({
             "id": id,
@@ -217,7 +218,11 @@ fn changes_to_json(changes: &AvailabilityChanges) -> Result<Value, serde_json::E
         })
     });
     let withdraw = changes.plan.withdraw.iter().map(|(id, version)| json!({ "id": id, "version": version }));
-    let mark = changes.plan.mark.iter().map(|(id, version, outside)| json!({ "id": id, "version": version, "outside": outside }));
+    let mark = changes
+        .plan
+        .mark
+        .iter()
+        .map(|(id, version, outside)| json!({ "id": id, "version": version, "outside": outside }));
     Ok(json!({
         "doctor_id": changes.doctor,
         "expected_version": changes.expected_version,

@@ -33,8 +33,11 @@ pub async fn revert_all(owner_url: &str) -> Result<usize, MigrateError> {
 async fn harness(owner_url: &str) -> Result<AsyncMigrationHarness<AsyncPgConnection>, MigrateError> {
     let mut connection = AsyncPgConnection::establish(owner_url).await?;
     // A migration waits for no lock longer than traffic can bear.
-    diesel_async::SimpleAsyncConnection::batch_execute(&mut connection, "SET lock_timeout = '2s'; SET statement_timeout = 0")
-        .await
-        .map_err(|error| MigrateError::Run(error.to_string()))?;
+    diesel_async::SimpleAsyncConnection::batch_execute(
+        &mut connection,
+        "SET lock_timeout = '2s'; SET statement_timeout = 0",
+    )
+    .await
+    .map_err(|error| MigrateError::Run(error.to_string()))?;
     Ok(AsyncMigrationHarness::new(connection))
 }

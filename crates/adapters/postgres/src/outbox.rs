@@ -35,10 +35,12 @@ pub struct OutboxState {
 impl Postgres {
     /// The oldest `limit` rows there are.
     pub async fn outbox_batch(&self, limit: u16) -> Result<Vec<OutboxRow>, PortError> {
-        let query = outbox::table.order(outbox::seq.asc()).limit(i64::from(limit)).select((outbox::seq, outbox::envelope));
+        let query =
+            outbox::table.order(outbox::seq.asc()).limit(i64::from(limit)).select((outbox::seq, outbox::envelope));
         let mut conn = self.connection().await?;
         let result = bounded(conn.limit(), query.load::<(i64, Value)>(conn.raw()?)).await;
-        let row = |(seq, envelope)| OutboxRow { seq, event: serde_json::from_value(envelope).map_err(|e| e.to_string()) };
+        let row =
+            |(seq, envelope)| OutboxRow { seq, event: serde_json::from_value(envelope).map_err(|e| e.to_string()) };
         Ok(conn.settle(result)?.into_iter().map(row).collect())
     }
 
@@ -54,7 +56,8 @@ impl Postgres {
     /// Depth and age.
     pub async fn outbox_state(&self) -> Result<OutboxState, PortError> {
         type Row = (i64, jiff_diesel::NullableTimestamp, jiff_diesel::Timestamp);
-        let query = outbox::table.select((count_star(), min(outbox::created_at), diesel::dsl::sql::<Timestamptz>("now()")));
+        let query =
+            outbox::table.select((count_star(), min(outbox::created_at), diesel::dsl::sql::<Timestamptz>("now()")));
         let mut conn = self.connection().await?;
         let result = bounded(conn.limit(), query.get_result::<Row>(conn.raw()?)).await;
         let (depth, oldest, now) = conn.settle(result)?;

@@ -7,7 +7,9 @@ use deadpool::{Runtime, managed::Timeouts};
 use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::{
     AsyncPgConnection, RunQueryDsl,
-    pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod, deadpool::Object, deadpool::Pool},
+    pooled_connection::{
+        AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod, deadpool::Object, deadpool::Pool,
+    },
 };
 use futures::{FutureExt, future::BoxFuture};
 use serde::{Deserialize, Serialize};
@@ -108,6 +110,8 @@ impl Postgres {
             "-c statement_timeout={} -c lock_timeout={} -c idle_in_transaction_session_timeout=5000 -c timezone=UTC",
             settings.statement_timeout_ms, settings.lock_timeout_ms
         ));
+        // A call that was dropped while it waited for a lock must not keep its own.
+        options.push_str(" -c client_connection_check_interval=300");
         if let Some(role) = &settings.role {
             options.push_str(&format!(" -c role={role}"));
         }

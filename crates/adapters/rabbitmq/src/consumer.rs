@@ -74,13 +74,8 @@ impl Consumers {
                 consuming,
                 stop: stop.clone(),
             };
-            let handling = Handling::new(
-                handler,
-                parts.clone(),
-                settings.handler_timeout(),
-                Arc::clone(&alone),
-                stop.clone(),
-            );
+            let handling =
+                Handling::new(handler, parts.clone(), settings.handler_timeout(), Arc::clone(&alone), stop.clone());
             tasks.spawn(consumer.run(Arc::new(handling)));
         }
         Self { tasks, consuming: all }
@@ -132,9 +127,8 @@ impl Consumer {
                     self.consuming.store(false, Ordering::Relaxed);
                     match ended {
                         Ok(()) => {
-                            let cancel = open
-                                .channel
-                                .basic_cancel(open.deliveries.tag(), BasicCancelOptions::default());
+                            let cancel =
+                                open.channel.basic_cancel(open.deliveries.tag(), BasicCancelOptions::default());
                             let _ = timeout(Duration::from_secs(1), cancel).await;
                             lanes.finish(self.settings.stop_timeout()).await;
                             // Closing gives back what was never begun.
@@ -161,18 +155,11 @@ impl Consumer {
         let topology = self.parts.publisher.topology();
         topology.declare_exchanges(&channel).await?;
         topology.declare_consumer(&channel, &self.spec).await?;
-        channel
-            .basic_qos(self.settings.prefetch, BasicQosOptions::default())
-            .await?;
+        channel.basic_qos(self.settings.prefetch, BasicQosOptions::default()).await?;
         let queue = short(&topology.work_queue(self.spec.name));
-        let deliveries = channel
-            .basic_consume(queue, short(""), BasicConsumeOptions::default(), FieldTable::default())
-            .await?;
-        Ok(Open {
-            connection,
-            channel,
-            deliveries,
-        })
+        let deliveries =
+            channel.basic_consume(queue, short(""), BasicConsumeOptions::default(), FieldTable::default()).await?;
+        Ok(Open { connection, channel, deliveries })
     }
 
     /// `Ok` when told to stop.
@@ -226,10 +213,7 @@ impl Lanes {
         // The parser's text may quote the body; where it stopped is enough to find the fault in the dead letter.
         let event: Result<EventEnvelope, String> = serde_json::from_slice(&delivery.data).map_err(|error| {
             let (line, column) = (error.line(), error.column());
-            format!(
-                "not an event envelope: {:?} error at line {line}, column {column}",
-                error.classify()
-            )
+            format!("not an event envelope: {:?} error at line {line}, column {column}", error.classify())
         });
         let mut hasher = DefaultHasher::new();
         event.as_ref().map(|event| event.aggregate.id).ok().hash(&mut hasher);
@@ -245,10 +229,7 @@ impl Lanes {
         self.jobs.clear();
         let all = async { while self.tasks.join_next().await.is_some() {} };
         if timeout(within, all).await.is_err() {
-            tracing::warn!(
-                lanes = self.tasks.len(),
-                "handlers did not finish in time; their messages come again"
-            );
+            tracing::warn!(lanes = self.tasks.len(), "handlers did not finish in time; their messages come again");
             self.tasks.shutdown().await;
         }
     }

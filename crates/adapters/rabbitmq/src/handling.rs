@@ -32,16 +32,8 @@ pub(crate) struct Handling {
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
     Done(Handled),
-    Retry {
-        number: u32,
-        delay: Duration,
-        redeliveries: u32,
-        reason: String,
-    },
-    Bury {
-        attempts: u32,
-        reason: String,
-    },
+    Retry { number: u32, delay: Duration, redeliveries: u32, reason: String },
+    Bury { attempts: u32, reason: String },
 }
 
 impl Handling {
@@ -52,13 +44,7 @@ impl Handling {
         alone: Arc<RwLock<()>>,
         stop: CancellationToken,
     ) -> Self {
-        Self {
-            handler,
-            parts,
-            limit,
-            alone,
-            stop,
-        }
+        Self { handler, parts, limit, alone, stop }
     }
 
     pub(crate) async fn process(&self, job: Job) {
@@ -97,21 +83,10 @@ impl Handling {
         }
         let history = History::of(&delivery);
         let verdict = match event {
-            Err(reason) => Verdict::Bury {
-                attempts: history.retry.saturating_add(1),
-                reason,
-            },
+            Err(reason) => Verdict::Bury { attempts: history.retry.saturating_add(1), reason },
             Ok(event) => {
-                let alone = if history.redelivered {
-                    Some(self.alone.write().await)
-                } else {
-                    None
-                };
-                let _together = if alone.is_none() {
-                    Some(self.alone.read().await)
-                } else {
-                    None
-                };
+                let alone = if history.redelivered { Some(self.alone.write().await) } else { None };
+                let _together = if alone.is_none() { Some(self.alone.read().await) } else { None };
                 // The wait may have been long.
                 if self.returned_unbegun(&delivery).await {
                     return;
@@ -143,16 +118,11 @@ impl Handling {
                 Err(error) => return self.failed(HandlerError::from(error), history.retry, redeliveries),
             }
         }
-        let retries = history
-            .retry
-            .saturating_add(redeliveries.saturating_sub(history.redeliveries_counted));
+        let retries = history.retry.saturating_add(redeliveries.saturating_sub(history.redeliveries_counted));
         Span::current().record("attempt", retries.saturating_add(1));
         if retries > LADDER.max_retries {
             let reason = "its handling never came to an end: each time the process or its connection was lost".into();
-            return Verdict::Bury {
-                attempts: retries,
-                reason,
-            };
+            return Verdict::Bury { attempts: retries, reason };
         }
         let begun = Instant::now();
         let outcome = self.guarded(event).await;
@@ -176,10 +146,7 @@ impl Handling {
                 task.abort();
                 // Else the next event of the aggregate could run beside it.
                 let _ = task.await;
-                Err(HandlerError::Retry(format!(
-                    "not handled within {} ms",
-                    self.limit.as_millis()
-                )))
+                Err(HandlerError::Retry(format!("not handled within {} ms", self.limit.as_millis())))
             }
         }
     }
@@ -189,12 +156,7 @@ impl Handling {
         match error {
             HandlerError::Permanent(reason) => Verdict::Bury { attempts, reason },
             HandlerError::Retry(reason) => match LADDER.delay(attempts, |bound| self.parts.ids.below(bound)) {
-                Some(delay) => Verdict::Retry {
-                    number: attempts,
-                    delay,
-                    redeliveries,
-                    reason,
-                },
+                Some(delay) => Verdict::Retry { number: attempts, delay, redeliveries, reason },
                 None => Verdict::Bury { attempts, reason },
             },
         }
@@ -209,18 +171,8 @@ impl Handling {
                 tracing::debug!(?handled, "message handled");
                 (handled_result(handled), true)
             }
-            Verdict::Retry {
-                number,
-                delay,
-                redeliveries,
-                reason,
-            } => {
-                tracing::warn!(
-                    retry = number,
-                    delay_ms = delay.as_millis(),
-                    reason,
-                    "message to be tried again"
-                );
+            Verdict::Retry { number, delay, redeliveries, reason } => {
+                tracing::warn!(retry = number, delay_ms = delay.as_millis(), reason, "message to be tried again");
                 let queue = topology.retry_queue(consumer, LADDER.bound(number).unwrap_or_default());
                 let failure = Failure { reason: &reason, now };
                 let properties = message::for_retry(delivery, history, &failure, number, redeliveries, delay);
@@ -248,11 +200,7 @@ impl Handling {
         let mut pause = Duration::from_millis(100);
         let mut told = false;
         loop {
-            let sent = self
-                .parts
-                .publisher
-                .send_to_own(exchange, key, properties.clone(), &delivery.data)
-                .await;
+            let sent = self.parts.publisher.send_to_own(exchange, key, properties.clone(), &delivery.data).await;
             let Err(error) = sent else { return true };
             if !told {
                 told = true;
@@ -270,10 +218,7 @@ impl Handling {
     }
 
     async fn requeue(&self, delivery: &Delivery) {
-        let options = BasicNackOptions {
-            requeue: true,
-            ..BasicNackOptions::default()
-        };
+        let options = BasicNackOptions { requeue: true, ..BasicNackOptions::default() };
         // Not answered when the connection is gone; the broker then requeues by itself.
         let _ = delivery.acker.nack(options).await;
     }

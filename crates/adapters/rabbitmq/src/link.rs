@@ -44,10 +44,7 @@ pub(crate) async fn connect(settings: &Settings, name: &str) -> Result<Connectio
         runtime,
         async move |uri, runtime| {
             let opening = async {
-                let plain = AMQPUri {
-                    scheme: AMQPScheme::AMQP,
-                    ..uri.clone()
-                };
+                let plain = AMQPUri { scheme: AMQPScheme::AMQP, ..uri.clone() };
                 let stream = plain.connect_with_config_async(TLSConfig::default(), &runtime).await?;
                 if let AsyncTcpStream::Plain(tcp) = &stream {
                     socket.hold(tcp.get_ref().as_fd().try_clone_to_owned()?)?;
@@ -57,9 +54,8 @@ pub(crate) async fn connect(settings: &Settings, name: &str) -> Result<Connectio
                     AMQPScheme::AMQPS => stream.into_tls(&uri.authority.host, TLSConfig::default()).await,
                 }
             };
-            let opened: io::Result<_> = timeout(limit, opening)
-                .await
-                .unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()));
+            let opened: io::Result<_> =
+                timeout(limit, opening).await.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()));
             Ok(opened?)
         },
         properties,
@@ -141,12 +137,7 @@ impl Backoff {
     const STABLE_AFTER: Duration = Duration::from_secs(5);
 
     pub(crate) fn new(what: String, ids: Arc<dyn IdSource>) -> Self {
-        Self {
-            what,
-            ids,
-            failures: 0,
-            last_line: None,
-        }
+        Self { what, ids, failures: 0, last_line: None }
     }
 
     /// Waits, unless told to stop. `held` is how long the connection was usable before.
@@ -168,13 +159,10 @@ impl Backoff {
     }
 
     fn pause(&self) -> Duration {
-        let bound = Duration::from_millis(100)
-            .saturating_mul(1 << (self.failures.saturating_sub(1)).min(10))
-            .min(Self::LAST);
+        let bound =
+            Duration::from_millis(100).saturating_mul(1 << (self.failures.saturating_sub(1)).min(10)).min(Self::LAST);
         let half = bound / 2;
-        let jitter = self
-            .ids
-            .below(u64::try_from(half.as_millis()).unwrap_or(u64::MAX).saturating_add(1));
+        let jitter = self.ids.below(u64::try_from(half.as_millis()).unwrap_or(u64::MAX).saturating_add(1));
         half.saturating_add(Duration::from_millis(jitter))
     }
 }

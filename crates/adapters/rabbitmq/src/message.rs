@@ -52,12 +52,7 @@ pub(crate) struct History {
 
 impl History {
     pub(crate) fn of(delivery: &Delivery) -> Self {
-        let number = |name| {
-            header(delivery, name)
-                .and_then(integer)
-                .and_then(|n| u32::try_from(n).ok())
-                .unwrap_or(0)
-        };
+        let number = |name| header(delivery, name).and_then(integer).and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
         Self {
             retry: number(ATTEMPT),
             redeliveries_counted: number(REDELIVERIES),
@@ -86,9 +81,7 @@ pub(crate) fn for_retry(
     let mut headers = failed(delivery, history, failure);
     put_number(&mut headers, ATTEMPT, retry);
     put_number(&mut headers, REDELIVERIES, redeliveries);
-    copied(delivery)
-        .with_headers(headers)
-        .with_expiration(short(&delay.as_millis().to_string()))
+    copied(delivery).with_headers(headers).with_expiration(short(&delay.as_millis().to_string()))
 }
 
 /// The dead letter of a message begun `attempts` times.
@@ -138,21 +131,14 @@ fn failed(delivery: &Delivery, history: &History, failure: &Failure<'_>) -> Fiel
         }
     }
     put(&mut headers, ERROR, &one_line(failure.reason));
-    put(
-        &mut headers,
-        FIRST_FAILED_AT,
-        history.first_failed_at.as_ref().unwrap_or(&failure.now.to_string()),
-    );
+    put(&mut headers, FIRST_FAILED_AT, history.first_failed_at.as_ref().unwrap_or(&failure.now.to_string()));
     put(&mut headers, ORIGINAL_ROUTING_KEY, &history.original_routing_key);
     headers
 }
 
 /// A header must fit into one frame together with all others.
 fn one_line(text: &str) -> String {
-    text.chars()
-        .take(500)
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
+    text.chars().take(500).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 fn put(headers: &mut FieldTable, name: &str, value: &(impl ToString + ?Sized)) {
@@ -195,9 +181,7 @@ mod tests {
 
     fn delivery(headers: FieldTable) -> Delivery {
         let mut delivery = Delivery::mock(1, "e".into(), "consultation.requested.v1".into(), false, Vec::new());
-        delivery.properties = BasicProperties::default()
-            .with_headers(headers)
-            .with_message_id("id".into());
+        delivery.properties = BasicProperties::default().with_headers(headers).with_message_id("id".into());
         delivery
     }
 
@@ -209,10 +193,7 @@ mod tests {
         let first = delivery(headers);
         let history = History::of(&first);
         assert_eq!((history.retry, history.redelivered), (0, false));
-        let at = |text: &str| Failure {
-            reason: "a\nb",
-            now: text.parse().unwrap(),
-        };
+        let at = |text: &str| Failure { reason: "a\nb", now: text.parse().unwrap() };
         let delay = Duration::from_millis(7);
         let retry = for_retry(&first, &history, &at("2026-01-01T00:00:00Z"), 1, 0, delay);
         assert_eq!(retry.expiration().as_ref().unwrap().as_str(), "7");
@@ -221,20 +202,9 @@ mod tests {
         let mut second = delivery(retry.headers().clone().unwrap());
         second.routing_key = "amrutam.x".into();
         let history = History::of(&second);
-        assert_eq!(
-            (history.retry, history.original_routing_key.as_str()),
-            (1, "consultation.requested.v1")
-        );
-        let dead = delivery(
-            for_dead(&second, &history, &at("2026-01-02T00:00:00Z"), 6)
-                .headers()
-                .clone()
-                .unwrap(),
-        );
-        assert_eq!(
-            header(&dead, FIRST_FAILED_AT).and_then(string).unwrap(),
-            "2026-01-01T00:00:00Z"
-        );
+        assert_eq!((history.retry, history.original_routing_key.as_str()), (1, "consultation.requested.v1"));
+        let dead = delivery(for_dead(&second, &history, &at("2026-01-02T00:00:00Z"), 6).headers().clone().unwrap());
+        assert_eq!(header(&dead, FIRST_FAILED_AT).and_then(string).unwrap(), "2026-01-01T00:00:00Z");
         assert_eq!(header(&dead, ERROR).and_then(string).unwrap(), "a b");
         assert_eq!(header(&dead, ATTEMPTS).and_then(integer), Some(6));
         assert_eq!(traceparent(&dead).as_deref(), Some("t"));

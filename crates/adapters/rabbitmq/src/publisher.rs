@@ -109,17 +109,12 @@ impl Publisher {
             stop: stop.clone(),
         });
         tokio::spawn(Arc::clone(&shared).keep_connected(ids));
-        Self {
-            shared,
-            _running: Arc::new(stop.drop_guard()),
-        }
+        Self { shared, _running: Arc::new(stop.drop_guard()) }
     }
 
     /// Whether messages can be published now, as far as is known.
     pub fn health(&self) -> bool {
-        self.shared
-            .session()
-            .is_some_and(|session| !session.connection.status().blocked())
+        self.shared.session().is_some_and(|session| !session.connection.status().blocked())
     }
 
     /// Waits for a connection; tells whether there is one.
@@ -135,18 +130,10 @@ impl Publisher {
     /// When the broker does not answer.
     pub async fn queue_depths(&self) -> Result<Vec<QueueDepth>, PortError> {
         let unavailable = |reason: &dyn std::fmt::Display| PortError::unavailable(Dependency::Broker, reason);
-        let session = self
-            .shared
-            .session()
-            .ok_or_else(|| unavailable(&PublishError::NotConnected))?;
-        let asked = timeout(
-            self.shared.settings.confirm_timeout(),
-            self.shared.ask_depths(&session.connection),
-        );
-        let depths = asked
-            .await
-            .map_err(|_| unavailable(&"no answer in time"))?
-            .map_err(|error| unavailable(&error))?;
+        let session = self.shared.session().ok_or_else(|| unavailable(&PublishError::NotConnected))?;
+        let asked = timeout(self.shared.settings.confirm_timeout(), self.shared.ask_depths(&session.connection));
+        let depths =
+            asked.await.map_err(|_| unavailable(&"no answer in time"))?.map_err(|error| unavailable(&error))?;
         for depth in &depths {
             metrics::gauge!("amrutam_queue_messages", "queue" => depth.queue.clone()).set(f64::from(depth.messages));
         }
@@ -193,17 +180,11 @@ impl Publisher {
             return Err(PublishError::Blocked);
         }
         let sending = async {
-            let _turn = self
-                .shared
-                .in_flight
-                .acquire()
-                .await
-                .map_err(|_| PublishError::NotConnected)?;
+            let _turn = self.shared.in_flight.acquire().await.map_err(|_| PublishError::NotConnected)?;
             session.publish(exchange, key, properties, body).await
         };
-        let outcome = timeout(self.shared.settings.confirm_timeout(), sending)
-            .await
-            .unwrap_or(Err(PublishError::TimedOut));
+        let outcome =
+            timeout(self.shared.settings.confirm_timeout(), sending).await.unwrap_or(Err(PublishError::TimedOut));
         let lost = match &outcome {
             Err(PublishError::Broken(_) | PublishError::Unconfirmed) => true,
             // A silent broker: later publishes then fail at once, rather than each after the whole timeout.
@@ -221,24 +202,18 @@ impl Publisher {
 impl EventPublisher for Publisher {
     async fn publish(&self, event: &EventEnvelope) -> Result<(), PortError> {
         if event.event_type.len() > 255 {
-            return Err(PortError::defect(
-                Dependency::Broker,
-                "an event type is too long for a routing key",
-            ));
+            return Err(PortError::defect(Dependency::Broker, "an event type is too long for a routing key"));
         }
         let body = serde_json::to_vec(event).map_err(|error| PortError::defect(Dependency::Broker, error))?;
         let exchange = self.shared.topology.events_exchange();
-        let sent = self
-            .send(&exchange, &event.event_type, message::of_event(event), &body)
-            .await;
+        let sent = self.send(&exchange, &event.event_type, message::of_event(event), &body).await;
         let result = sent.as_ref().map_or_else(PublishError::result, |()| "confirmed");
         metrics::counter!("amrutam_events_published_total", "result" => result).increment(1);
         sent.map_err(|error| match error {
             // Waiting does not help: somebody has to bind a queue.
-            PublishError::Unroutable => PortError::defect(
-                Dependency::Broker,
-                format_args!("{}: {error}", event.event_type.escape_default()),
-            ),
+            PublishError::Unroutable => {
+                PortError::defect(Dependency::Broker, format_args!("{}: {error}", event.event_type.escape_default()))
+            }
             other => PortError::unavailable(Dependency::Broker, other),
         })
     }
@@ -261,13 +236,8 @@ impl Session {
                 channel
             }
         };
-        let options = BasicPublishOptions {
-            mandatory: true,
-            immediate: false,
-        };
-        let confirm = channel
-            .basic_publish(short(exchange), short(key), options, body, properties)
-            .await?;
+        let options = BasicPublishOptions { mandatory: true, immediate: false };
+        let confirm = channel.basic_publish(short(exchange), short(key), options, body, properties).await?;
         let outcome = match confirm.await? {
             Confirmation::Ack(None) => Ok(()),
             Confirmation::Ack(Some(_)) => Err(PublishError::Unroutable),
@@ -285,11 +255,7 @@ impl Session {
 
 impl Shared {
     fn session(&self) -> Option<Arc<Session>> {
-        self.session
-            .borrow()
-            .as_ref()
-            .filter(|session| session.connection.status().connected())
-            .cloned()
+        self.session.borrow().as_ref().filter(|session| session.connection.status().connected()).cloned()
     }
 
     async fn keep_connected(self: Arc<Self>, ids: Arc<dyn IdSource>) {
@@ -332,33 +298,18 @@ impl Shared {
             self.topology.declare_consumer(&channel, spec).await?;
         }
         channel.confirm_select(ConfirmSelectOptions::default()).await?;
-        Ok(Session {
-            connection,
-            idle: Mutex::new(vec![channel]),
-            given_up: CancellationToken::new(),
-        })
+        Ok(Session { connection, idle: Mutex::new(vec![channel]), given_up: CancellationToken::new() })
     }
 
     async fn ask_depths(&self, connection: &Connection) -> Result<Vec<QueueDepth>, lapin::Error> {
-        let passive = QueueDeclareOptions {
-            passive: true,
-            durable: true,
-            ..QueueDeclareOptions::default()
-        };
+        let passive = QueueDeclareOptions { passive: true, durable: true, ..QueueDeclareOptions::default() };
         let mut depths = Vec::new();
         let mut channel = connection.create_channel().await?;
         for queue in self.consumers.iter().flat_map(|spec| self.topology.queues(spec.name)) {
-            match channel
-                .queue_declare(short(&queue), passive, FieldTable::default())
-                .await
-            {
+            match channel.queue_declare(short(&queue), passive, FieldTable::default()).await {
                 Ok(found) => {
                     let (messages, consumers) = (found.message_count(), found.consumer_count());
-                    depths.push(QueueDepth {
-                        queue,
-                        messages,
-                        consumers,
-                    });
+                    depths.push(QueueDepth { queue, messages, consumers });
                 }
                 // A missing queue closes the channel, not the connection.
                 Err(error) if error.is_amqp_soft_error() => channel = connection.create_channel().await?,

@@ -95,20 +95,12 @@ impl Settings {
 
 impl Validate for Settings {
     fn validate(&self, problems: &mut Problems) {
-        problems.check(
-            matches!(self.url.scheme(), "amqp" | "amqps"),
-            "url",
-            "must begin with amqp:// or amqps://",
-        );
+        problems.check(matches!(self.url.scheme(), "amqp" | "amqps"), "url", "must begin with amqp:// or amqps://");
         if self.uri().is_err() {
             problems.add("url", "is not an AMQP URL");
         }
         // lapin would silently connect to localhost instead.
-        problems.check(
-            !self.url.to_string().contains('['),
-            "url",
-            "must not hold an IPv6 address; give a host name",
-        );
+        problems.check(!self.url.to_string().contains('['), "url", "must not hold an IPv6 address; give a host name");
         let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.');
         problems.check(
             (1..=64).contains(&self.prefix.len()) && self.prefix.chars().all(word),
@@ -136,9 +128,7 @@ mod tests {
         change(&mut settings);
         let mut problems = Problems::default();
         settings.validate(&mut problems);
-        problems
-            .into_result()
-            .map_or_else(|e| e.problems().to_vec(), |()| Vec::new())
+        problems.into_result().map_or_else(|e| e.problems().to_vec(), |()| Vec::new())
     }
 
     #[test]
@@ -154,10 +144,7 @@ mod tests {
     #[test]
     fn heartbeat_and_vhost_are_filled_in() {
         let uri = |url: &str| Settings::new(url.parse().unwrap()).uri().unwrap();
-        assert_eq!(
-            (uri("amqp://mq/").query.heartbeat, uri("amqp://mq/").vhost.as_str()),
-            (Some(5), "/")
-        );
+        assert_eq!((uri("amqp://mq/").query.heartbeat, uri("amqp://mq/").vhost.as_str()), (Some(5), "/"));
         assert_eq!(uri("amqp://mq/live?heartbeat=9").query.heartbeat, Some(9));
         assert_eq!(uri("amqp://mq/live").vhost, "live");
     }

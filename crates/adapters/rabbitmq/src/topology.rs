@@ -26,10 +26,7 @@ pub struct ConsumerSpec {
 impl ConsumerSpec {
     /// The handler's.
     pub fn of(handler: &dyn EventHandler) -> Self {
-        Self {
-            name: handler.consumer(),
-            bindings: handler.bindings(),
-        }
+        Self { name: handler.consumer(), bindings: handler.bindings() }
     }
 }
 
@@ -73,24 +70,15 @@ impl Topology {
     /// All queues of a consumer: work, dead letters, the ladder's steps.
     pub fn queues(&self, consumer: &str) -> Vec<String> {
         let steps = bounds().map(|bound| self.retry_queue(consumer, bound));
-        [self.work_queue(consumer), self.dead_queue(consumer)]
-            .into_iter()
-            .chain(steps)
-            .collect()
+        [self.work_queue(consumer), self.dead_queue(consumer)].into_iter().chain(steps).collect()
     }
 
     pub(crate) async fn declare_exchanges(&self, channel: &Channel) -> Result<(), lapin::Error> {
-        let durable = ExchangeDeclareOptions {
-            durable: true,
-            ..ExchangeDeclareOptions::default()
-        };
-        for (name, kind) in [
-            (self.events_exchange(), ExchangeKind::Topic),
-            (self.dead_exchange(), ExchangeKind::Direct),
-        ] {
-            channel
-                .exchange_declare(short(&name), kind, durable, FieldTable::default())
-                .await?;
+        let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+        for (name, kind) in
+            [(self.events_exchange(), ExchangeKind::Topic), (self.dead_exchange(), ExchangeKind::Direct)]
+        {
+            channel.exchange_declare(short(&name), kind, durable, FieldTable::default()).await?;
         }
         Ok(())
     }
@@ -146,29 +134,17 @@ fn text(value: &str) -> AMQPValue {
 
 /// AMQP's names hold 255 bytes at most, and lapin's `From` panics on more.
 pub(crate) fn short(value: &str) -> ShortString {
-    let end = (0..=value.len().min(255))
-        .rev()
-        .find(|&end| value.is_char_boundary(end))
-        .unwrap_or(0);
+    let end = (0..=value.len().min(255)).rev().find(|&end| value.is_char_boundary(end)).unwrap_or(0);
     ShortString::try_new(value.get(..end).unwrap_or_default()).unwrap_or_default()
 }
 
 async fn declare(channel: &Channel, queue: &str, arguments: FieldTable) -> Result<(), lapin::Error> {
-    channel
-        .queue_declare(short(queue), QueueDeclareOptions::durable(), arguments)
-        .await
-        .map(|_| ())
+    channel.queue_declare(short(queue), QueueDeclareOptions::durable(), arguments).await.map(|_| ())
 }
 
 async fn bind(channel: &Channel, queue: &str, exchange: &str, key: &str) -> Result<(), lapin::Error> {
     channel
-        .queue_bind(
-            short(queue),
-            short(exchange),
-            short(key),
-            QueueBindOptions::default(),
-            FieldTable::default(),
-        )
+        .queue_bind(short(queue), short(exchange), short(key), QueueBindOptions::default(), FieldTable::default())
         .await
 }
 

@@ -21,12 +21,7 @@ async fn main() {
     println!("nodes tasks   held   lock p50   lock p99  freed p50  freed p99    cycles/s");
     for count in [1, 3] {
         let nodes = nodes(count).await;
-        let locks = connect(Settings {
-            ttl_ms: 5_000,
-            deadline_ms: 120,
-            ..settings(&nodes)
-        })
-        .await;
+        let locks = connect(Settings { ttl_ms: 5_000, deadline_ms: 120, ..settings(&nodes) }).await;
         for tasks in [1, 32] {
             drop(cycles(&locks, 500, false).await);
             let started = Instant::now();
@@ -46,12 +41,8 @@ async fn main() {
             assert!(locks.drain(LIMIT).await, "the background has not ended");
             let rate = lock.len() as f64 / started.elapsed().as_secs_f64();
             let held = lock.len();
-            let [lock_50, lock_99, freed_50, freed_99] = [
-                at(&mut lock, 50),
-                at(&mut lock, 99),
-                at(&mut freed, 50),
-                at(&mut freed, 99),
-            ];
+            let [lock_50, lock_99, freed_50, freed_99] =
+                [at(&mut lock, 50), at(&mut lock, 99), at(&mut freed, 50), at(&mut freed, 99)];
             println!(
                 "{count:>5} {tasks:>5} {held:>6} {lock_50:>10} {lock_99:>10} {freed_50:>10} {freed_99:>10} {rate:>11.0}"
             );
@@ -79,7 +70,5 @@ async fn cycles(locks: &RedlockSlots, count: usize, alone: bool) -> Vec<(Duratio
 
 fn at(times: &mut [Duration], percent: usize) -> String {
     times.sort_unstable();
-    times
-        .get(times.len() * percent / 100)
-        .map_or_else(|| "-".to_owned(), |time| format!("{} us", time.as_micros()))
+    times.get(times.len() * percent / 100).map_or_else(|| "-".to_owned(), |time| format!("{} us", time.as_micros()))
 }

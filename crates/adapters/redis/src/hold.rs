@@ -26,10 +26,7 @@ pub(crate) struct Background {
 
 impl Background {
     pub(crate) fn here() -> Self {
-        Self {
-            tracker: TaskTracker::new(),
-            runtime: Handle::current(),
-        }
+        Self { tracker: TaskTracker::new(), runtime: Handle::current() }
     }
 
     pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
@@ -86,10 +83,7 @@ pub(crate) struct Guard {
 
 impl Guard {
     pub(crate) fn new(background: Background) -> Self {
-        Self {
-            hold: Arc::new(Hold(Mutex::new(Contents::Open(Vec::new())))),
-            background,
-        }
+        Self { hold: Arc::new(Hold(Mutex::new(Contents::Open(Vec::new())))), background }
     }
 
     pub(crate) fn hold(&self) -> Arc<Hold> {
@@ -101,8 +95,7 @@ impl Drop for Guard {
     fn drop(&mut self) {
         let locks = self.hold.close();
         if !locks.is_empty() {
-            self.background
-                .spawn(async move { drop(join_all(locks.into_iter().map(release)).await) });
+            self.background.spawn(async move { drop(join_all(locks.into_iter().map(release)).await) });
         }
     }
 }

@@ -68,11 +68,7 @@ enum Answer {
 
 impl Line {
     fn new(manager: LockManager) -> Self {
-        Self {
-            manager,
-            in_flight: Semaphore::new(IN_FLIGHT),
-            failures: AtomicU32::new(0),
-        }
+        Self { manager, in_flight: Semaphore::new(IN_FLIGHT), failures: AtomicU32::new(0) }
     }
 
     /// `rslock` says "unavailable" for held and for down. The node's own answer to GET tells which, on the connection
@@ -193,10 +189,7 @@ impl Node {
         });
         if opened {
             self.report(false);
-            tracing::warn!(
-                node = self.index,
-                "a lock node is away; it is left out until it answers again"
-            );
+            tracing::warn!(node = self.index, "a lock node is away; it is left out until it answers again");
         }
     }
 

@@ -25,12 +25,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self {
-            urls: Vec::new(),
-            ttl_ms: 5_000,
-            deadline_ms: 120,
-            prefix: "amrutam:lock:slot:".to_owned(),
-        }
+        Self { urls: Vec::new(), ttl_ms: 5_000, deadline_ms: 120, prefix: "amrutam:lock:slot:".to_owned() }
     }
 }
 
@@ -93,11 +88,7 @@ impl Settings {
         if self.prefix.is_empty() || !self.prefix.bytes().all(|byte| byte.is_ascii_graphic()) {
             problems.push("prefix: must be visible ASCII, and some of it".to_owned());
         }
-        if problems.is_empty() {
-            Ok(endpoints)
-        } else {
-            Err(InvalidSettings(problems))
-        }
+        if problems.is_empty() { Ok(endpoints) } else { Err(InvalidSettings(problems)) }
     }
 }
 
@@ -113,11 +104,7 @@ fn endpoint(text: &str) -> Result<((String, u16), Endpoint), &'static str> {
     if !matches!(url.scheme(), "redis" | "rediss") {
         return Err("must begin with redis:// or rediss://");
     }
-    let host = url
-        .host_str()
-        .filter(|host| !host.is_empty())
-        .ok_or("has no host")?
-        .to_ascii_lowercase();
+    let host = url.host_str().filter(|host| !host.is_empty()).ok_or("has no host")?.to_ascii_lowercase();
     let client = redis::Client::open(text).map_err(|_| "is not a Redis URL")?;
     let pings = RedisConnectionManager::new(text).map_err(|_| "is not a Redis URL")?;
     Ok(((host, url.port().unwrap_or(DEFAULT_PORT)), Endpoint { client, pings }))
@@ -142,10 +129,7 @@ mod tests {
     use super::*;
 
     fn with(urls: &[&str]) -> Settings {
-        Settings {
-            urls: urls.iter().map(|&url| url.to_owned()).collect(),
-            ..Settings::default()
-        }
+        Settings { urls: urls.iter().map(|&url| url.to_owned()).collect(), ..Settings::default() }
     }
 
     #[test]
@@ -153,72 +137,35 @@ mod tests {
         let settings: Settings = serde_json::from_str("{}").unwrap();
         assert_eq!((settings.ttl_ms, settings.deadline_ms), (5_000, 120));
         assert_eq!(settings.prefix, "amrutam:lock:slot:");
-        assert_eq!(
-            settings.validate(),
-            Ok(()),
-            "no node at all is a deployment without Redis"
-        );
+        assert_eq!(settings.validate(), Ok(()), "no node at all is a deployment without Redis");
     }
 
     #[test]
     fn every_problem_is_named_at_once_and_without_the_value() {
-        let mut settings = with(&[
-            "redis://:canary@R1",
-            "redis://u:canary@r1:6379/2",
-            "http://canary",
-            "canary",
-            "redis:///0",
-        ]);
+        let mut settings =
+            with(&["redis://:canary@R1", "redis://u:canary@r1:6379/2", "http://canary", "canary", "redis:///0"]);
         settings.deadline_ms = 0;
         settings.ttl_ms = 10;
         settings.prefix = "a b".to_owned();
         let error = settings.validate().unwrap_err();
         let fields: Vec<_> = error.problems().iter().map(|p| p.split(':').next().unwrap()).collect();
-        assert_eq!(
-            fields,
-            [
-                "urls[1]",
-                "urls[2]",
-                "urls[3]",
-                "urls[4]",
-                "deadline_ms",
-                "ttl_ms",
-                "prefix"
-            ]
-        );
+        assert_eq!(fields, ["urls[1]", "urls[2]", "urls[3]", "urls[4]", "deadline_ms", "ttl_ms", "prefix"]);
         assert!(!error.to_string().contains("canary"), "{error}");
-        assert!(
-            error.to_string().contains("urls[1]: is the same node as urls[0]"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("urls[1]: is the same node as urls[0]"), "{error}");
     }
 
     #[test]
     fn a_lock_outlives_the_attempt() {
-        let settings = Settings {
-            ttl_ms: 1_000,
-            deadline_ms: 501,
-            ..Settings::default()
-        };
-        assert_eq!(
-            settings.validate().unwrap_err().problems(),
-            ["ttl_ms: must be at least twice deadline_ms"]
-        );
+        let settings = Settings { ttl_ms: 1_000, deadline_ms: 501, ..Settings::default() };
+        assert_eq!(settings.validate().unwrap_err().problems(), ["ttl_ms: must be at least twice deadline_ms"]);
     }
 
     #[test]
     fn no_credential_is_shown() {
-        let settings = with(&[
-            "redis://canary-user:canary-word@r1:7000/0?x=canary",
-            "rediss://:canary@r2",
-            "canary",
-        ]);
+        let settings = with(&["redis://canary-user:canary-word@r1:7000/0?x=canary", "rediss://:canary@r2", "canary"]);
         for text in [format!("{settings:?}"), serde_json::to_string(&settings).unwrap()] {
             assert!(!text.contains("canary"), "{text}");
-            assert!(
-                text.contains(r#"["redis://r1:7000","#) || text.contains(r#"["redis://r1:7000", "#),
-                "{text}"
-            );
+            assert!(text.contains(r#"["redis://r1:7000","#) || text.contains(r#"["redis://r1:7000", "#), "{text}");
         }
     }
 }

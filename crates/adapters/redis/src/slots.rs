@@ -56,9 +56,7 @@ enum Round {
 
 impl fmt::Debug for RedlockSlots {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedlockSlots")
-            .field("health", &self.health())
-            .finish_non_exhaustive()
+        f.debug_struct("RedlockSlots").field("health", &self.health()).finish_non_exhaustive()
     }
 }
 
@@ -103,26 +101,14 @@ impl RedlockSlots {
 
     /// Which nodes are being used, as last seen.
     pub fn health(&self) -> Vec<NodeHealth> {
-        self.0
-            .nodes
-            .iter()
-            .map(|node| NodeHealth {
-                index: node.index(),
-                up: node.is_up(),
-            })
-            .collect()
+        self.0.nodes.iter().map(|node| NodeHealth { index: node.index(), up: node.is_up() }).collect()
     }
 
     /// Which nodes answer now, asked all at once.
     pub async fn ping(&self, limit: Duration) -> Vec<NodeHealth> {
         let ask = |node: &'_ Arc<Node>| {
             let node = Arc::clone(node);
-            async move {
-                NodeHealth {
-                    index: node.index(),
-                    up: node.ping(limit).await,
-                }
-            }
+            async move { NodeHealth { index: node.index(), up: node.ping(limit).await } }
         };
         join_all(self.0.nodes.iter().map(ask)).await
     }
@@ -218,9 +204,6 @@ fn describe() {
         metrics::Unit::Seconds,
         "Time to lock a slot or to know that it can't be"
     );
-    describe_counter!(
-        "amrutam_lock_release_failures_total",
-        "Locks left to end with their lifetime, one per node"
-    );
+    describe_counter!("amrutam_lock_release_failures_total", "Locks left to end with their lifetime, one per node");
     describe_gauge!("amrutam_lock_node_up", "Whether a lock node is being used");
 }

@@ -38,12 +38,7 @@ pub(crate) struct Tally {
 impl Tally {
     /// Majorities are of all `nodes`, whether they answer or not: a majority of those in reach is no lock.
     pub(crate) fn of(nodes: usize) -> Self {
-        Self {
-            nodes,
-            ours: 0,
-            away: 0,
-            theirs: BTreeMap::new(),
-        }
+        Self { nodes, ours: 0, away: 0, theirs: BTreeMap::new() }
     }
 
     pub(crate) fn add(&mut self, node: usize, vote: Vote) {
@@ -68,11 +63,7 @@ impl Tally {
         } else if self.nodes.saturating_sub(self.away) < majority {
             Some(Verdict::NoQuorum)
         } else if self.ours > 0 {
-            Some(if theirs > 0 {
-                Verdict::Contested
-            } else {
-                Verdict::NoQuorum
-            })
+            Some(if theirs > 0 { Verdict::Contested } else { Verdict::NoQuorum })
         } else if theirs >= majority {
             Some(Verdict::Theirs)
         } else if theirs + open >= majority {
@@ -85,10 +76,7 @@ impl Tally {
     /// Whether a majority of nodes has kept the value it had in `earlier`. Whoever has only a minority gives it back
     /// before trying again, so values that stay are a holder's.
     pub(crate) fn settled_since(&self, earlier: &Self) -> bool {
-        let same = self
-            .theirs
-            .iter()
-            .filter(|&(node, value)| earlier.theirs.get(node) == Some(value));
+        let same = self.theirs.iter().filter(|&(node, value)| earlier.theirs.get(node) == Some(value));
         same.count() >= self.majority()
     }
 }
@@ -154,13 +142,7 @@ mod tests {
         assert!(tally(3, "oaa").settled_since(&tally(3, "oaa")));
         assert!(tally(3, "aab").settled_since(&tally(3, "oab")));
         assert!(!tally(3, "oac").settled_since(&tally(3, "oab")));
-        assert!(
-            !tally(3, "oax").settled_since(&tally(3, "oax")),
-            "one of three is no majority"
-        );
-        assert!(
-            !tally(3, "aao").settled_since(&tally(3, "oaa")),
-            "each value where it was"
-        );
+        assert!(!tally(3, "oax").settled_since(&tally(3, "oax")), "one of three is no majority");
+        assert!(!tally(3, "aao").settled_since(&tally(3, "oaa")), "each value where it was");
     }
 }

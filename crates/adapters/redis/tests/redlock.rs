@@ -22,29 +22,20 @@ const FAST: Duration = Duration::from_millis(400);
 
 async fn absent(nodes: &[RedisNode], slot: SlotId) {
     eventually("the key is gone everywhere", || async {
-        join_all(nodes.iter().map(|node| node.has(slot)))
-            .await
-            .iter()
-            .all(|has| !has)
+        join_all(nodes.iter().map(|node| node.has(slot))).await.iter().all(|has| !has)
     })
     .await;
 }
 
 async fn present(nodes: &[RedisNode], slot: SlotId) {
     eventually("the key is everywhere", || async {
-        join_all(nodes.iter().map(|node| node.has(slot)))
-            .await
-            .iter()
-            .all(|has| *has)
+        join_all(nodes.iter().map(|node| node.has(slot))).await.iter().all(|has| *has)
     })
     .await;
 }
 
 async fn in_use(locks: &RedlockSlots, expected: &[bool]) {
-    eventually("the breakers are as expected", || async {
-        up(&locks.health()) == expected
-    })
-    .await;
+    eventually("the breakers are as expected", || async { up(&locks.health()) == expected }).await;
 }
 
 fn up(health: &[NodeHealth]) -> Vec<bool> {
@@ -58,11 +49,7 @@ async fn of_32_tasks_one_at_a_time_is_inside() {
     let slot = new_slot();
     let inside = Arc::new(AtomicBool::new(false));
     let tasks = (0..32).map(|task| {
-        let locks = if task % 2 == 0 {
-            locks.clone()
-        } else {
-            other_process.clone()
-        };
+        let locks = if task % 2 == 0 { locks.clone() } else { other_process.clone() };
         let inside = Arc::clone(&inside);
         tokio::spawn(async move {
             loop {
@@ -77,10 +64,7 @@ async fn of_32_tasks_one_at_a_time_is_inside() {
             }
         })
     });
-    for task in timeout(LONG, join_all(tasks))
-        .await
-        .expect("everybody gets in at some time")
-    {
+    for task in timeout(LONG, join_all(tasks)).await.expect("everybody gets in at some time") {
         task.unwrap();
     }
     absent(&nodes, slot).await;
@@ -98,12 +82,7 @@ async fn of_those_who_try_at_once_at_most_one_holds_and_not_all_are_refused() {
             tokio::spawn(async move { locks.try_lock(slot).await })
         });
         let outcomes: Vec<_> = join_all(attempts).await.into_iter().map(Result::unwrap).collect();
-        let of = |word| {
-            outcomes
-                .iter()
-                .filter(|&outcome| support::word(outcome) == word)
-                .count()
-        };
+        let of = |word| outcomes.iter().filter(|&outcome| support::word(outcome) == word).count();
         assert!(of("held") <= 1, "{} hold it", of("held"));
         assert!(of("taken") < outcomes.len(), "all are refused, and the slot is free");
         held += of("held");
@@ -117,11 +96,7 @@ async fn of_those_who_try_at_once_at_most_one_holds_and_not_all_are_refused() {
 async fn the_key_has_the_slots_name_a_lifetime_and_a_value_of_its_own() {
     let nodes = nodes(1).await;
     let node = nodes.first().unwrap();
-    let locks = connect(Settings {
-        ttl_ms: 5_000,
-        ..settings(&nodes)
-    })
-    .await;
+    let locks = connect(Settings { ttl_ms: 5_000, ..settings(&nodes) }).await;
     let (one, two) = (new_slot(), new_slot());
     let _guards = (hold(&locks, one).await, hold(&locks, two).await);
     let left: i64 = node.run(&["PTTL", &format!("amrutam:lock:slot:{one}")]).await;
@@ -154,9 +129,7 @@ async fn released_or_dropped_it_is_free_at_once() {
     drop(hold(&locks, slot).await);
     absent(&nodes, slot).await;
     let guard = hold(&locks, slot).await;
-    std::thread::spawn(move || drop(guard))
-        .join()
-        .expect("no runtime is needed to drop a guard");
+    std::thread::spawn(move || drop(guard)).join().expect("no runtime is needed to drop a guard");
     absent(&nodes, slot).await;
     assert_eq!(said(&locks, slot).await.0, "held");
 }
@@ -183,11 +156,7 @@ async fn a_late_owner_leaves_the_next_ones_lock_alone() {
 #[tokio::test]
 async fn a_lock_ends_with_its_lifetime() {
     let nodes = nodes(1).await;
-    let locks = connect(Settings {
-        ttl_ms: 2_000,
-        ..settings(&nodes)
-    })
-    .await;
+    let locks = connect(Settings { ttl_ms: 2_000, ..settings(&nodes) }).await;
     let slot = new_slot();
     let _guard = hold(&locks, slot).await;
     assert_eq!(said(&locks, slot).await.0, "taken");
@@ -214,11 +183,7 @@ async fn one_node_of_three_may_be_dead() {
 #[tokio::test]
 async fn one_node_of_three_may_be_hung() {
     let nodes = nodes(3).await;
-    let locks = connect(Settings {
-        deadline_ms: 450,
-        ..settings(&nodes)
-    })
-    .await;
+    let locks = connect(Settings { deadline_ms: 450, ..settings(&nodes) }).await;
     nodes.first().unwrap().stop();
     let whole = Instant::now();
     for _ in 0..20 {
@@ -227,25 +192,15 @@ async fn one_node_of_three_may_be_hung() {
         assert_eq!(said(&locks, slot).await.0, "taken");
         guard.release();
     }
-    assert!(
-        whole.elapsed() < Duration::from_secs(1),
-        "20 times took {:?}",
-        whole.elapsed()
-    );
+    assert!(whole.elapsed() < Duration::from_secs(1), "20 times took {:?}", whole.elapsed());
     in_use(&locks, &[false, true, true]).await;
 }
 
 #[tokio::test]
 async fn two_of_three_away_is_no_quorum_even_if_the_third_says_yes() {
     let mut nodes = nodes(3).await;
-    let locks = connect(Settings {
-        deadline_ms: 120,
-        ..settings(&nodes)
-    })
-    .await;
-    let [one, two, three] = nodes.as_mut_slice() else {
-        panic!("three nodes")
-    };
+    let locks = connect(Settings { deadline_ms: 120, ..settings(&nodes) }).await;
+    let [one, two, three] = nodes.as_mut_slice() else { panic!("three nodes") };
     one.kill();
     two.stop();
     for _ in 0..10 {
@@ -264,11 +219,7 @@ async fn all_dead_from_the_start_is_said_at_once_and_mended_without_a_restart() 
     nodes.iter_mut().for_each(RedisNode::kill);
     let started = Instant::now();
     let locks = locks(&nodes).await;
-    assert!(
-        started.elapsed() < Duration::from_secs(2),
-        "the start took {:?}",
-        started.elapsed()
-    );
+    assert!(started.elapsed() < Duration::from_secs(2), "the start took {:?}", started.elapsed());
     let (outcome, took) = said(&locks, new_slot()).await;
     assert_eq!(outcome, "unavailable");
     assert!(took < FAST, "{took:?}");
@@ -307,33 +258,18 @@ async fn a_restart_between_two_locks_is_not_even_noticed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_at_once_do_not_queue_for_silent_nodes() {
     let silent: Vec<_> = (0..3).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    let urls = silent
-        .iter()
-        .map(|listener| format!("redis://{}", listener.local_addr().unwrap()))
-        .collect();
+    let urls = silent.iter().map(|listener| format!("redis://{}", listener.local_addr().unwrap())).collect();
     let started = Instant::now();
-    let locks = connect(Settings {
-        urls,
-        ..Settings::default()
-    })
-    .await;
+    let locks = connect(Settings { urls, ..Settings::default() }).await;
     let outcomes = join_all((0..100).map(|_| said(&locks, new_slot()))).await;
     assert!(outcomes.iter().all(|(outcome, _)| *outcome == "unavailable"));
-    assert!(
-        started.elapsed() < Duration::from_millis(1_500),
-        "{:?}",
-        started.elapsed()
-    );
+    assert!(started.elapsed() < Duration::from_millis(1_500), "{:?}", started.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_at_once_do_not_queue_for_nodes_that_fall_silent() {
     let nodes = nodes(3).await;
-    let locks = connect(Settings {
-        deadline_ms: 120,
-        ..settings(&nodes)
-    })
-    .await;
+    let locks = connect(Settings { deadline_ms: 120, ..settings(&nodes) }).await;
     in_use(&locks, &[true; 3]).await;
     nodes.iter().for_each(RedisNode::stop);
     let started = Instant::now();
@@ -378,9 +314,7 @@ async fn an_attempt_whose_caller_goes_away_leaves_nothing() {
     let locks = locks(&nodes).await;
     let slot = new_slot();
     // One says yes, two are silent: the caller goes while it waits.
-    let [one, two, three] = nodes.as_slice() else {
-        panic!("three nodes")
-    };
+    let [one, two, three] = nodes.as_slice() else { panic!("three nodes") };
     one.stop();
     two.stop();
     tokio::select! {
@@ -398,9 +332,7 @@ async fn somebody_elses_settled_majority_is_taken_and_our_minority_given_back() 
     let nodes = nodes(3).await;
     let locks = locks(&nodes).await;
     let slot = new_slot();
-    let [one, two, three] = nodes.as_slice() else {
-        panic!("three nodes")
-    };
+    let [one, two, three] = nodes.as_slice() else { panic!("three nodes") };
     let _: () = one.run(&["SET", &key(slot), "a"]).await;
     let _: () = two.run(&["SET", &key(slot), "b"]).await;
     assert_eq!(said(&locks, slot).await.0, "taken");
@@ -430,11 +362,7 @@ async fn a_cut_connection_does_not_keep_a_lock_from_being_released() {
     let locks = locks(&nodes).await;
     let slot = new_slot();
     let guard = hold(&locks, slot).await;
-    let cut: i64 = nodes
-        .first()
-        .unwrap()
-        .run(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"])
-        .await;
+    let cut: i64 = nodes.first().unwrap().run(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).await;
     assert!(cut >= 1);
     guard.release();
     absent(&nodes, slot).await;
@@ -443,21 +371,11 @@ async fn a_cut_connection_does_not_keep_a_lock_from_being_released() {
 #[tokio::test]
 async fn passwords_are_used_and_not_shown() {
     let node = RedisNode::start_with(&["--requirepass", "canary"]).await;
-    let good = Settings {
-        urls: vec![node.url()],
-        ..Settings::default()
-    };
-    let locks = connect(Settings {
-        deadline_ms: 1_000,
-        ..good.clone()
-    })
-    .await;
+    let good = Settings { urls: vec![node.url()], ..Settings::default() };
+    let locks = connect(Settings { deadline_ms: 1_000, ..good.clone() }).await;
     assert_eq!(said(&locks, new_slot()).await.0, "held");
     assert!(!format!("{locks:?} {good:?}").contains("canary"));
-    let wrong = Settings {
-        urls: vec![good.urls.first().unwrap().replace("canary", "other")],
-        ..good
-    };
+    let wrong = Settings { urls: vec![good.urls.first().unwrap().replace("canary", "other")], ..good };
     assert_eq!(said(&connect(wrong).await, new_slot()).await.0, "unavailable");
 }
 
@@ -466,10 +384,7 @@ async fn without_nodes_every_lock_is_unavailable() {
     let locks = connect(Settings::default()).await;
     assert_eq!(said(&locks, new_slot()).await.0, "unavailable");
     assert!(locks.health().is_empty() && locks.ping(FAST).await.is_empty());
-    let invalid = Settings {
-        urls: vec!["http://x".to_owned()],
-        ..Settings::default()
-    };
+    let invalid = Settings { urls: vec!["http://x".to_owned()], ..Settings::default() };
     assert!(RedlockSlots::connect(invalid).await.is_err());
 }
 
@@ -478,9 +393,7 @@ async fn a_ping_tells_the_state_of_this_moment_and_recovers() {
     let mut nodes = nodes(3).await;
     let locks = locks(&nodes).await;
     assert_eq!(up(&locks.ping(LONG).await), [true; 3]);
-    let [one, two, _] = nodes.as_mut_slice() else {
-        panic!("three nodes")
-    };
+    let [one, two, _] = nodes.as_mut_slice() else { panic!("three nodes") };
     one.stop();
     two.kill();
     let started = Instant::now();
@@ -490,10 +403,7 @@ async fn a_ping_tells_the_state_of_this_moment_and_recovers() {
     assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
     one.go_on();
     two.restart().await;
-    eventually("all answer again", || async {
-        up(&locks.ping(LONG).await) == [true; 3]
-    })
-    .await;
+    eventually("all answer again", || async { up(&locks.ping(LONG).await) == [true; 3] }).await;
 }
 
 #[tokio::test]

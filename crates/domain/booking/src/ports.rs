@@ -6,8 +6,8 @@ use crate::model::{
     TimelineEntry, WeeklyRule,
 };
 use amrutam_kernel::{
-    AccountId, CommitError, ConsultationId, DoctorId, Effects, IdempotencyClaim, PageRequest, Page, PortError, Recorded,
-    SlotId, TimeOffId, TimeRange,
+    AccountId, CommitError, ConsultationId, DoctorId, Effects, IdempotencyClaim, Page, PageRequest, PortError,
+    Recorded, SlotId, TimeOffId, TimeRange,
 };
 use async_trait::async_trait;
 use jiff::{Timestamp, civil::Date};

@@ -71,7 +71,13 @@ mod tests {
     fn only_the_canonical_form_is_an_id() {
         let text = "01890a5d-ac96-774b-bcce-b302099a8057";
         assert_eq!(text.parse::<SlotId>().map(|id| id.to_string()), Ok(text.to_owned()));
-        for other in ["", "01890A5D-AC96-774B-BCCE-B302099A8057", "01890a5dac96774bbcceb302099a8057", "{01890a5d-ac96-774b-bcce-b302099a8057}", "x"] {
+        for other in [
+            "",
+            "01890A5D-AC96-774B-BCCE-B302099A8057",
+            "01890a5dac96774bbcceb302099a8057",
+            "{01890a5d-ac96-774b-bcce-b302099a8057}",
+            "x",
+        ] {
             assert_eq!(other.parse::<SlotId>(), Err(InvalidId), "{other}");
         }
     }

@@ -40,7 +40,10 @@ pub struct UnknownCurrency;
 impl FromStr for Currency {
     type Err = UnknownCurrency;
     fn from_str(code: &str) -> Result<Self, UnknownCurrency> {
-        [Self::Inr, Self::Usd, Self::Eur, Self::Gbp, Self::Aed].into_iter().find(|c| c.code() == code).ok_or(UnknownCurrency)
+        [Self::Inr, Self::Usd, Self::Eur, Self::Gbp, Self::Aed]
+            .into_iter()
+            .find(|c| c.code() == code)
+            .ok_or(UnknownCurrency)
     }
 }
 

@@ -34,13 +34,8 @@ impl SealPlace<'_> {
     /// ```
     pub fn to_bytes(&self) -> Vec<u8> {
         let (row, owner) = (self.row, self.owner.as_uuid());
-        let parts: [&[u8]; 5] = [
-            self.schema.as_bytes(),
-            self.table.as_bytes(),
-            self.column.as_bytes(),
-            row.as_bytes(),
-            owner.as_bytes(),
-        ];
+        let parts: [&[u8]; 5] =
+            [self.schema.as_bytes(), self.table.as_bytes(), self.column.as_bytes(), row.as_bytes(), owner.as_bytes()];
         let mut bytes = Vec::new();
         for part in parts {
             bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());

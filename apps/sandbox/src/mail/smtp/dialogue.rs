@@ -66,14 +66,7 @@ enum Line {
 
 impl Dialogue {
     pub(super) fn new(sink: Arc<MailSink>) -> Self {
-        Self {
-            sink,
-            input: Vec::new(),
-            overlong: false,
-            greeted: false,
-            transaction: None,
-            body: None,
-        }
+        Self { sink, input: Vec::new(), overlong: false, greeted: false, transaction: None, body: None }
     }
 
     /// The first words, before the client said anything.
@@ -131,10 +124,7 @@ impl Dialogue {
         let line = mem::replace(&mut self.input, rest);
         if mem::take(&mut self.overlong) || line.len() > MAX_COMMAND_LINE {
             Some(Line::TooLong)
-        } else if line
-            .strip_suffix(b"\r\n")
-            .is_some_and(|text| !text.iter().any(u8::is_ascii_control))
-        {
+        } else if line.strip_suffix(b"\r\n").is_some_and(|text| !text.iter().any(u8::is_ascii_control)) {
             Some(Line::Complete(line))
         } else {
             Some(Line::Malformed)
@@ -150,11 +140,7 @@ impl Dialogue {
                     "250-sandbox.invalid\r\n250-PIPELINING\r\n250-SIZE {MAX_MESSAGE}\r\n250-8BITMIME\r\n\
                      250-SMTPUTF8\r\n250 ENHANCEDSTATUSCODES\r\n"
                 );
-                Step::Reply {
-                    text: lines,
-                    delay: Duration::ZERO,
-                    close: false,
-                }
+                Step::Reply { text: lines, delay: Duration::ZERO, close: false }
             }
             Request::Helo { .. } => {
                 self.greeted = true;
@@ -279,29 +265,17 @@ impl Dialogue {
             self.sink.count_refusal();
         }
         // 421 says by itself that the connection ends.
-        Step::Reply {
-            text: format!("{code} {words}\r\n"),
-            delay: Duration::ZERO,
-            close: code == 421,
-        }
+        Step::Reply { text: format!("{code} {words}\r\n"), delay: Duration::ZERO, close: code == 421 }
     }
 
     fn last_reply(&self, code: u16, words: &str) -> Step {
-        Step::Reply {
-            text: format!("{code} {words}\r\n"),
-            delay: Duration::ZERO,
-            close: true,
-        }
+        Step::Reply { text: format!("{code} {words}\r\n"), delay: Duration::ZERO, close: true }
     }
 }
 
 impl Body {
     fn new() -> Self {
-        let mut body = Self {
-            receiver: DataReceiver::new(),
-            raw: Vec::new(),
-            too_large: false,
-        };
+        let mut body = Self { receiver: DataReceiver::new(), raw: Vec::new(), too_large: false };
         body.receiver.ingest(&mut LINE_START.iter(), &mut body.raw);
         body
     }
@@ -338,9 +312,7 @@ impl Body {
 
 /// The parser has seen to the rest, but takes an empty domain, and an empty address for the null sender.
 fn is_mailbox(address: &str) -> bool {
-    address
-        .rsplit_once('@')
-        .is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty())
+    address.rsplit_once('@').is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty())
 }
 
 #[cfg(test)]
@@ -361,10 +333,7 @@ mod tests {
         fn with(behaviour: Behaviour) -> Self {
             let sink = Arc::new(MailSink::new());
             sink.behave(behaviour).unwrap();
-            Self {
-                dialogue: Dialogue::new(Arc::clone(&sink)),
-                sink,
-            }
+            Self { dialogue: Dialogue::new(Arc::clone(&sink)), sink }
         }
 
         fn greeted() -> Self {
@@ -386,9 +355,7 @@ mod tests {
         #[track_caller]
         fn say(&mut self, bytes: &str, reply: &str) {
             let steps = self.steps(bytes);
-            let [Step::Reply { text, .. }] = steps.as_slice() else {
-                panic!("{bytes:?}: {steps:?}")
-            };
+            let [Step::Reply { text, .. }] = steps.as_slice() else { panic!("{bytes:?}: {steps:?}") };
             assert!(text.starts_with(reply), "{bytes:?}: {text:?}, not {reply:?}");
         }
 
@@ -401,11 +368,7 @@ mod tests {
 
         fn stored(&self) -> Vec<String> {
             let found = self.sink.find(&Filter::default());
-            found
-                .items
-                .iter()
-                .map(|message| String::from_utf8(message.raw.to_vec()).unwrap())
-                .collect()
+            found.items.iter().map(|message| String::from_utf8(message.raw.to_vec()).unwrap()).collect()
         }
     }
 
@@ -424,10 +387,7 @@ mod tests {
     fn a_message_is_taken_with_its_envelope() {
         let mut talk = Talk::new();
         assert_eq!(code(&talk.dialogue.greet()), 220);
-        talk.say(
-            "EHLO client.example\r\n",
-            "250-sandbox.invalid\r\n250-PIPELINING\r\n250-SIZE 1048576\r\n",
-        );
+        talk.say("EHLO client.example\r\n", "250-sandbox.invalid\r\n250-PIPELINING\r\n250-SIZE 1048576\r\n");
         talk.say("mail from:<bot@example.com> SIZE=20 BODY=8BITMIME\r\n", "250 ");
         talk.say("rcpt to:<asha@example.com>\r\n", "250 ");
         talk.say("RCPT TO:<ravi@example.com>\r\n", "250 ");
@@ -450,11 +410,7 @@ mod tests {
             talk.begin_data();
             let codes: Vec<u16> = wire.chunks(size).flat_map(|chunk| talk.codes(chunk)).collect();
             assert_eq!(codes, [250, 250], "in pieces of {size}");
-            assert_eq!(
-                talk.stored(),
-                [".first\r\n.\r\na.b\r\n..\r\n\r\n"],
-                "in pieces of {size}"
-            );
+            assert_eq!(talk.stored(), [".first\r\n.\r\na.b\r\n..\r\n\r\n"], "in pieces of {size}");
         }
     }
 
@@ -527,20 +483,12 @@ mod tests {
 
     #[test]
     fn every_prefix_of_a_command_is_answered_once() {
-        for command in [
-            "MAIL FROM:<bot@example.com> SIZE=20 BODY=8BITMIME",
-            "RCPT TO:<a@example.com>",
-            "EHLO x",
-            "VRFY x",
-        ] {
+        for command in
+            ["MAIL FROM:<bot@example.com> SIZE=20 BODY=8BITMIME", "RCPT TO:<a@example.com>", "EHLO x", "VRFY x"]
+        {
             for end in 0..command.len() {
                 let mut talk = Talk::greeted();
-                assert_eq!(
-                    talk.codes(format!("{}\r\nNOOP\r\n", &command[..end])).len(),
-                    2,
-                    "{}",
-                    &command[..end]
-                );
+                assert_eq!(talk.codes(format!("{}\r\nNOOP\r\n", &command[..end])).len(), 2, "{}", &command[..end]);
             }
         }
     }
@@ -574,11 +522,7 @@ mod tests {
         for size in [MAX_MESSAGE * 2, 16 * 1024, 1_001] {
             talk.begin_data();
             let wire = format!("{}x\r\n.\r\n", lines(MAX_MESSAGE));
-            let codes: Vec<u16> = wire
-                .as_bytes()
-                .chunks(size)
-                .flat_map(|chunk| talk.codes(chunk))
-                .collect();
+            let codes: Vec<u16> = wire.as_bytes().chunks(size).flat_map(|chunk| talk.codes(chunk)).collect();
             assert_eq!(codes, [552], "in pieces of {size}");
         }
         talk.say("MAIL FROM:<bot@example.com> SIZE=1048577\r\n", "552 ");
@@ -613,21 +557,13 @@ mod tests {
             (Stage::Mail, [vec![250, 451, 503, 503], vec![250, 250, 354]]),
             (Stage::Rcpt, [vec![250, 250, 451, 503], vec![250, 250, 354]]),
         ] {
-            let mut talk = Talk::with(Behaviour {
-                fail_next: 1,
-                fail_stage: stage,
-                ..Behaviour::default()
-            });
+            let mut talk = Talk::with(Behaviour { fail_next: 1, fail_stage: stage, ..Behaviour::default() });
             let transaction = "MAIL FROM:<bot@example.com>\r\nRCPT TO:<asha@example.com>\r\nDATA\r\n";
             assert_eq!(talk.codes(format!("EHLO x\r\n{transaction}")), expected[0]);
             talk.codes("RSET\r\n");
             assert_eq!(talk.codes(transaction), expected[1]);
         }
-        let mut talk = Talk::with(Behaviour {
-            fail_next: 1,
-            fail_with: 550,
-            ..Behaviour::default()
-        });
+        let mut talk = Talk::with(Behaviour { fail_next: 1, fail_with: 550, ..Behaviour::default() });
         talk.codes("EHLO x\r\n");
         talk.begin_data();
         talk.say("x\r\n.\r\n", "550 5.3.0");
@@ -638,23 +574,13 @@ mod tests {
 
     #[test]
     fn a_refused_greeting_and_421_close() {
-        let refuse = Behaviour {
-            fail_next: 1,
-            fail_with: 554,
-            fail_stage: Stage::Connect,
-            ..Behaviour::default()
-        };
+        let refuse = Behaviour { fail_next: 1, fail_with: 554, fail_stage: Stage::Connect, ..Behaviour::default() };
         let mut talk = Talk::with(refuse);
         let greeting = talk.dialogue.greet();
         assert_eq!((code(&greeting), closes(&greeting)), (554, true));
         let greeting = talk.dialogue.greet();
         assert_eq!((code(&greeting), closes(&greeting)), (220, false));
-        let busy = Behaviour {
-            fail_next: 1,
-            fail_with: 421,
-            fail_stage: Stage::Mail,
-            ..Behaviour::default()
-        };
+        let busy = Behaviour { fail_next: 1, fail_with: 421, fail_stage: Stage::Mail, ..Behaviour::default() };
         let mut talk = Talk::with(busy);
         let steps = talk.steps("EHLO x\r\nMAIL FROM:<bot@example.com>\r\n");
         assert_eq!((code(&steps[1]), closes(&steps[1])), (421, true));
@@ -662,10 +588,7 @@ mod tests {
 
     #[test]
     fn the_delay_is_at_its_stage_only_and_after_storing() {
-        let mut talk = Talk::with(Behaviour {
-            delay_ms: 70,
-            ..Behaviour::default()
-        });
+        let mut talk = Talk::with(Behaviour { delay_ms: 70, ..Behaviour::default() });
         talk.codes("EHLO x\r\n");
         talk.begin_data();
         let steps = talk.steps("x\r\n.\r\nNOOP\r\n");
@@ -682,11 +605,7 @@ mod tests {
 
     #[test]
     fn accepts_and_drops() {
-        let mut talk = Talk::with(Behaviour {
-            accept_then_drop: true,
-            fail_next: 1,
-            ..Behaviour::default()
-        });
+        let mut talk = Talk::with(Behaviour { accept_then_drop: true, fail_next: 1, ..Behaviour::default() });
         talk.codes("EHLO x\r\n");
         talk.begin_data();
         talk.say("x\r\n.\r\n", "451 ");

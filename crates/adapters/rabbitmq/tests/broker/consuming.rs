@@ -31,17 +31,11 @@ async fn what_fails_twice_comes_again_after_growing_delays() {
             let times = handler.times(event.id);
             let delays: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
             for (delay, bound) in delays.iter().zip([500, 1000].map(Duration::from_millis)) {
-                assert!(
-                    (bound..bound + Duration::from_millis(900)).contains(delay),
-                    "{delays:?}"
-                );
+                assert!((bound..bound + Duration::from_millis(900)).contains(delay), "{delays:?}");
             }
             sleep(Duration::from_millis(2500)).await;
             assert_eq!(handler.times(event.id).len(), 3);
-            assert!(
-                stand.ledger.counts.lock().unwrap().is_empty(),
-                "a retry is no redelivery"
-            );
+            assert!(stand.ledger.counts.lock().unwrap().is_empty(), "a retry is no redelivery");
             for queue in stand.topology.queues("subject") {
                 assert!(stand.take(&queue).await.is_none(), "{queue} is not empty");
             }
@@ -65,16 +59,8 @@ async fn what_always_fails_runs_six_times_and_is_buried() {
             assert_eq!(handler.times(event.id).len(), 6);
             assert_eq!(dead.header("x-attempts").as_deref(), Some("6"));
             assert_eq!(dead.header("x-error").as_deref(), Some("not yet"));
-            assert_eq!(
-                dead.header("x-original-routing-key").as_deref(),
-                Some("consultation.requested.v1")
-            );
-            assert!(
-                dead.header("x-first-failed-at")
-                    .unwrap()
-                    .parse::<jiff::Timestamp>()
-                    .is_ok()
-            );
+            assert_eq!(dead.header("x-original-routing-key").as_deref(), Some("consultation.requested.v1"));
+            assert!(dead.header("x-first-failed-at").unwrap().parse::<jiff::Timestamp>().is_ok());
             assert_eq!(dead.delivery.data, serde_json::to_vec(&event).unwrap());
             sleep(Duration::from_millis(500)).await;
             assert_eq!(handler.times(event.id).len(), 6);
@@ -96,10 +82,7 @@ async fn a_permanent_failure_is_buried_at_once() {
             let dead = stand.dead_letter().await;
             assert_eq!(dead.header("x-error").as_deref(), Some("unknown slot"));
             assert_eq!(dead.header("x-attempts").as_deref(), Some("1"));
-            assert_eq!(
-                dead.delivery.properties.message_id().as_ref().unwrap().as_str(),
-                event.id.to_string()
-            );
+            assert_eq!(dead.delivery.properties.message_id().as_ref().unwrap().as_str(), event.id.to_string());
             assert_eq!(handler.times(event.id).len(), 1);
         },
     )
@@ -120,10 +103,7 @@ async fn what_is_no_event_is_buried_unhandled_and_harms_no_neighbour() {
             stand.publish_raw(b"{\"aggregate\":\"canary\"}").await;
             for _ in 0..2 {
                 let error = stand.dead_letter().await.header("x-error").unwrap();
-                assert!(
-                    error.starts_with("not an event envelope") && !error.contains("canary"),
-                    "{error}"
-                );
+                assert!(error.starts_with("not an event envelope") && !error.contains("canary"), "{error}");
             }
             eventually("the neighbour", || handler.times(neighbour.id).len() == 1).await;
             assert_eq!(handler.begun.lock().unwrap().len(), 1);
@@ -188,16 +168,10 @@ async fn one_aggregates_events_run_in_order_and_others_beside_them() {
             let handler = Scripted::new(move |event, _| {
                 let (now, peak, busy) = (Arc::clone(&now), Arc::clone(&peak), Arc::clone(&busy));
                 async move {
-                    assert!(
-                        busy.lock().unwrap().insert(event.aggregate.id),
-                        "two events of one aggregate at once"
-                    );
+                    assert!(busy.lock().unwrap().insert(event.aggregate.id), "two events of one aggregate at once");
                     peak.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                     // The earlier, the slower: any overtaking shows.
-                    sleep(Duration::from_millis(
-                        40 - u64::try_from(event.aggregate.version).unwrap() * 10,
-                    ))
-                    .await;
+                    sleep(Duration::from_millis(40 - u64::try_from(event.aggregate.version).unwrap() * 10)).await;
                     now.fetch_sub(1, Ordering::SeqCst);
                     busy.lock().unwrap().remove(&event.aggregate.id);
                     Ok(Handled::Applied)
@@ -258,10 +232,7 @@ async fn only_what_comes_back_is_counted_and_it_runs_alone() {
             eventually("the fresh one", || handler.times(fresh.id).len() == 1).await;
             assert_eq!(crowd.load(Ordering::SeqCst), 1, "suspects must not run together");
             let counts = stand.ledger.counts.lock().unwrap();
-            assert!(
-                suspects.iter().all(|event| counts.get(&event.id) == Some(&1)),
-                "{counts:?}"
-            );
+            assert!(suspects.iter().all(|event| counts.get(&event.id) == Some(&1)), "{counts:?}");
             assert_eq!(counts.get(&fresh.id), None);
         },
     )
@@ -286,17 +257,10 @@ async fn what_killed_the_process_six_times_is_buried_unhandled() {
             let dead = [stand.dead_letter().await, stand.dead_letter().await];
             let of = |id: amrutam_kernel::EventId| {
                 let id = id.to_string();
-                dead.iter()
-                    .find(|d| d.delivery.properties.message_id().as_ref().unwrap().as_str() == id)
-                    .unwrap()
+                dead.iter().find(|d| d.delivery.properties.message_id().as_ref().unwrap().as_str() == id).unwrap()
             };
             assert_eq!(handler.times(killer.id).len(), 0);
-            assert!(
-                of(killer.id)
-                    .header("x-error")
-                    .unwrap()
-                    .contains("never came to an end")
-            );
+            assert!(of(killer.id).header("x-error").unwrap().contains("never came to an end"));
             assert_eq!(of(killer.id).header("x-attempts").as_deref(), Some("6"));
             // Its first beginning ended with the process, so five are left; each counts once.
             assert_eq!(handler.times(unlucky.id).len(), 5);
@@ -333,10 +297,7 @@ async fn a_stop_finishes_what_runs_and_gives_back_the_rest() {
             stand.stop.cancel();
             timeout(SOON, consumers.stopped()).await.unwrap();
             assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
-            assert_eq!(
-                (handler.begun.lock().unwrap().len(), ended.load(Ordering::SeqCst)),
-                (1, 1)
-            );
+            assert_eq!((handler.begun.lock().unwrap().len(), ended.load(Ordering::SeqCst)), (1, 1));
             let work = stand.topology.work_queue("subject");
             stand.wait_for(&work).await;
             stand.wait_for(&work).await;
@@ -378,10 +339,7 @@ async fn a_retry_queue_that_was_deleted_is_made_again() {
             eventually("consuming", || consumers.health()).await;
             let channel = stand.admin.create_channel().await.unwrap();
             let step = stand.topology.retry_queue("subject", Duration::from_millis(500));
-            channel
-                .queue_delete(step.as_str().into(), Default::default())
-                .await
-                .unwrap();
+            channel.queue_delete(step.as_str().into(), Default::default()).await.unwrap();
             let event = event();
             stand.publisher.publish(&event).await.unwrap();
             eventually("the second attempt", || handler.times(event.id).len() == 2).await;
@@ -401,10 +359,7 @@ async fn a_work_queue_that_was_deleted_is_made_again_and_consumed() {
             eventually("consuming", || consumers.health()).await;
             let channel = stand.admin.create_channel().await.unwrap();
             let work = stand.topology.work_queue("subject");
-            channel
-                .queue_delete(work.as_str().into(), Default::default())
-                .await
-                .unwrap();
+            channel.queue_delete(work.as_str().into(), Default::default()).await.unwrap();
             let event = event();
             let began = Instant::now();
             while stand.publisher.publish(&event).await.is_err() {
@@ -421,9 +376,7 @@ async fn a_work_queue_that_was_deleted_is_made_again_and_consumed() {
 async fn a_handler_continues_the_events_trace_and_is_counted() {
     use opentelemetry::trace::TracerProvider;
     use tracing_subscriber::layer::SubscriberExt;
-    let tracer = opentelemetry_sdk::trace::SdkTracerProvider::builder()
-        .build()
-        .tracer("test");
+    let tracer = opentelemetry_sdk::trace::SdkTracerProvider::builder().build().tracer("test");
     let layer = tracing_opentelemetry::layer().with_tracer(tracer);
     tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer)).unwrap();
     let telemetry = amrutam_telemetry::Telemetry::metrics_only().unwrap();
@@ -446,12 +399,7 @@ async fn a_handler_continues_the_events_trace_and_is_counted() {
             let line = "amrutam_messages_handled_total{consumer=\"subject\",result=\"duplicate\"} ";
             eventually(line, || telemetry.render().lines().any(|l| l.starts_with(line))).await;
 
-            let parents: Vec<_> = seen
-                .lock()
-                .unwrap()
-                .iter()
-                .map(|parent| parent.clone().unwrap().0)
-                .collect();
+            let parents: Vec<_> = seen.lock().unwrap().iter().map(|parent| parent.clone().unwrap().0).collect();
             assert_eq!(parents.len(), 2);
             assert!(parents.iter().all(|parent| parent.contains(trace)), "{parents:?}");
             assert_ne!(parents[0], parents[1]);
@@ -463,10 +411,7 @@ async fn a_handler_continues_the_events_trace_and_is_counted() {
                 "amrutam_message_seconds_bucket{consumer=\"subject\",le=\"0.005\"} ",
                 "amrutam_queue_messages{queue=\"test-",
             ] {
-                assert!(
-                    scrape.lines().any(|line| line.starts_with(start)),
-                    "{start} is not in\n{scrape}"
-                );
+                assert!(scrape.lines().any(|line| line.starts_with(start)), "{start} is not in\n{scrape}");
             }
         },
     )

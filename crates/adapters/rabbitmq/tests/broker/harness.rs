@@ -98,19 +98,12 @@ impl Scripted {
     pub(crate) fn new<F: Future<Output = Answer> + Send + 'static>(
         script: impl Fn(EventEnvelope, usize) -> F + Send + Sync + 'static,
     ) -> Arc<Self> {
-        Arc::new(Self {
-            script: Box::new(move |event, n| script(event, n).boxed()),
-            begun: Mutex::default(),
-        })
+        Arc::new(Self { script: Box::new(move |event, n| script(event, n).boxed()), begun: Mutex::default() })
     }
 
     pub(crate) fn times(&self, id: EventId) -> Vec<Instant> {
         let begun = self.begun.lock().unwrap();
-        begun
-            .iter()
-            .filter(|(_, event)| event.id == id)
-            .map(|(at, _)| *at)
-            .collect()
+        begun.iter().filter(|(_, event)| event.id == id).map(|(at, _)| *at).collect()
     }
 }
 
@@ -159,17 +152,12 @@ pub(crate) async fn on_stand<F: Future<Output = ()>>(
 ) {
     let mut settings = settings();
     change(&mut settings);
-    let spec = ConsumerSpec {
-        name: "subject",
-        bindings: BINDINGS,
-    };
+    let spec = ConsumerSpec { name: "subject", bindings: BINDINGS };
     let publisher = Publisher::start(&settings, vec![spec], Arc::new(jitter));
     assert!(publisher.ready(SOON).await, "no connection to the broker of AMQP_URL");
     let stand = Arc::new(Stand {
         topology: Topology::new(settings.prefix.clone()),
-        admin: Connection::connect(&url(), ConnectionProperties::default())
-            .await
-            .unwrap(),
+        admin: Connection::connect(&url(), ConnectionProperties::default()).await.unwrap(),
         ledger: Arc::default(),
         stop: CancellationToken::new(),
         settings,
@@ -213,10 +201,7 @@ impl Stand {
 
     pub(crate) async fn take(&self, queue: &str) -> Option<Delivery> {
         let channel = self.admin.create_channel().await.unwrap();
-        let got = channel
-            .basic_get(queue.into(), BasicGetOptions::default())
-            .await
-            .unwrap()?;
+        let got = channel.basic_get(queue.into(), BasicGetOptions::default()).await.unwrap()?;
         got.delivery.acker.ack(BasicAckOptions::default()).await.unwrap();
         Some(got.delivery)
     }
@@ -233,9 +218,7 @@ impl Stand {
     }
 
     pub(crate) async fn dead_letter(&self) -> Dead {
-        Dead {
-            delivery: self.wait_for(&self.topology.dead_queue("subject")).await,
-        }
+        Dead { delivery: self.wait_for(&self.topology.dead_queue("subject")).await }
     }
 
     pub(crate) async fn publish_raw(&self, body: &[u8]) {
@@ -249,19 +232,13 @@ impl Stand {
     /// Takes `count` messages as a process does that dies without acknowledging them: they come back redelivered.
     pub(crate) async fn take_and_die(&self, count: usize) {
         let queue = self.topology.work_queue("subject");
-        let doomed = Connection::connect(&url(), ConnectionProperties::default())
-            .await
-            .unwrap();
+        let doomed = Connection::connect(&url(), ConnectionProperties::default()).await.unwrap();
         let channel = doomed.create_channel().await.unwrap();
         let until = Instant::now() + SOON;
         let mut taken = 0;
         while taken < count {
             assert!(Instant::now() < until, "only {taken} messages came");
-            match channel
-                .basic_get(queue.as_str().into(), BasicGetOptions::default())
-                .await
-                .unwrap()
-            {
+            match channel.basic_get(queue.as_str().into(), BasicGetOptions::default()).await.unwrap() {
                 Some(_) => taken += 1,
                 None => tokio::time::sleep(Duration::from_millis(20)).await,
             }
@@ -271,21 +248,13 @@ impl Stand {
 
     async fn clean_up(&self) {
         // The other connection may have gone with its broker.
-        let admin = Connection::connect(&url(), ConnectionProperties::default())
-            .await
-            .unwrap();
+        let admin = Connection::connect(&url(), ConnectionProperties::default()).await.unwrap();
         let channel = admin.create_channel().await.unwrap();
         for queue in self.topology.queues("subject") {
-            channel
-                .queue_delete(queue.as_str().into(), QueueDeleteOptions::default())
-                .await
-                .unwrap();
+            channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
         }
         for exchange in [self.topology.events_exchange(), self.topology.dead_exchange()] {
-            channel
-                .exchange_delete(exchange.as_str().into(), ExchangeDeleteOptions::default())
-                .await
-                .unwrap();
+            channel.exchange_delete(exchange.as_str().into(), ExchangeDeleteOptions::default()).await.unwrap();
         }
         admin.close(200, "bye".into()).await.unwrap();
     }
@@ -299,11 +268,7 @@ pub(crate) fn event_of(aggregate: Uuid, version: i64) -> EventEnvelope {
     EventEnvelope {
         id: EventId::from_uuid(Uuid::from_u64_pair(random(), random())),
         event_type: EVENT.into(),
-        aggregate: AggregateRef {
-            kind: "consultation".into(),
-            id: aggregate,
-            version,
-        },
+        aggregate: AggregateRef { kind: "consultation".into(), id: aggregate, version },
         occurred_at: "2026-03-01T10:00:00.123456Z".parse().unwrap(),
         actor: "system:test".into(),
         correlation_id: "flow-1".parse().unwrap(),

@@ -1,9 +1,5 @@
 //! Against the real broker named by `AMQP_URL`.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test may panic, in its helpers too"
-)]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic, in its helpers too")]
 
 mod consuming;
 mod harness;

@@ -18,16 +18,7 @@ use tokio::{
 };
 
 fn assert_unavailable(outcome: &Result<(), PortError>) {
-    assert!(
-        matches!(
-            outcome,
-            Err(PortError::Unavailable {
-                dependency: Dependency::Broker,
-                ..
-            })
-        ),
-        "{outcome:?}"
-    );
+    assert!(matches!(outcome, Err(PortError::Unavailable { dependency: Dependency::Broker, .. })), "{outcome:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,12 +61,7 @@ async fn a_silent_broker_costs_nothing_but_its_own_attempts() {
     // Given-up attempts must not pile up sockets.
     drop(publisher);
     sleep(Duration::from_secs(1)).await;
-    let open = accepted
-        .lock()
-        .unwrap()
-        .iter()
-        .filter(|socket| !is_closed(socket))
-        .count();
+    let open = accepted.lock().unwrap().iter().filter(|socket| !is_closed(socket)).count();
     assert!(open <= 1, "{open} of {attempts} connections are still open");
 }
 
@@ -95,10 +81,7 @@ fn is_closed(socket: &tokio::net::TcpStream) -> bool {
 #[ignore = "kills a broker"]
 async fn a_broker_that_dies_or_freezes_costs_no_event() {
     let dir = std::env::var("AMRUTAM_TEST_BROKER_DIR").expect("AMRUTAM_TEST_BROKER_DIR is not set");
-    tracing_subscriber::fmt()
-        .with_env_filter("info,lapin=warn")
-        .with_ansi(false)
-        .init();
+    tracing_subscriber::fmt().with_env_filter("info,lapin=warn").with_ansi(false).init();
     on_stand(Jitter::Random, |_| {}, async |stand| {
         let handler = Scripted::new(async |event, n| {
             sleep(Duration::from_millis(5)).await;
@@ -179,11 +162,7 @@ async fn a_broker_that_dies_or_freezes_costs_no_event() {
 fn servers(dir: &str, command: &[&str]) -> String {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../infra/dev/servers");
     let (verb, names) = command.split_first().unwrap();
-    let output = Command::new(script)
-        .args([verb, "--dir", dir])
-        .args(names)
-        .output()
-        .unwrap();
+    let output = Command::new(script).args([verb, "--dir", dir]).args(names).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }

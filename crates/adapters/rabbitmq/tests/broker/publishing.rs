@@ -16,9 +16,7 @@ async fn a_confirmed_event_is_in_its_queue() {
         |_| {},
         async |stand| {
             let mut event = event();
-            event.trace_parent = Some(TraceParent(
-                "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into(),
-            ));
+            event.trace_parent = Some(TraceParent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()));
             stand.publisher.publish(&event).await.unwrap();
 
             let delivery = stand.wait_for(&stand.topology.work_queue("subject")).await;
@@ -33,14 +31,8 @@ async fn a_confirmed_event_is_in_its_queue() {
             assert_eq!(*properties.timestamp(), Some(1_772_359_200));
             let headers = properties.headers().as_ref().unwrap().inner();
             let text = |value: &str| Some(AMQPValue::LongString(value.into()));
-            assert_eq!(
-                headers.get("traceparent").cloned(),
-                text(&event.trace_parent.unwrap().0)
-            );
-            assert_eq!(
-                headers.get("x-aggregate-id").cloned(),
-                text(&event.aggregate.id.to_string())
-            );
+            assert_eq!(headers.get("traceparent").cloned(), text(&event.trace_parent.unwrap().0));
+            assert_eq!(headers.get("x-aggregate-id").cloned(), text(&event.aggregate.id.to_string()));
         },
     )
     .await;
@@ -69,10 +61,7 @@ async fn an_event_that_no_queue_wants_is_an_error_also_among_others() {
             for (event, outcome) in events.iter().zip(outcomes) {
                 match outcome.unwrap() {
                     Ok(()) => assert_eq!(event.event_type, EVENT, "an unroutable event passed as published"),
-                    Err(PortError::Defect {
-                        dependency: Dependency::Broker,
-                        reason,
-                    }) => {
+                    Err(PortError::Defect { dependency: Dependency::Broker, reason }) => {
                         assert_eq!(event.event_type, "nobody.listens.v1", "{reason}");
                         assert!(reason.contains("no queue is bound"), "{reason}");
                     }
@@ -157,10 +146,7 @@ async fn the_depth_of_each_queue_is_told() {
             loop {
                 let depths = stand.publisher.queue_depths().await.unwrap();
                 assert_eq!(depths.len(), 7);
-                if depths
-                    .iter()
-                    .any(|depth| depth.queue == work && depth.messages == 1 && depth.consumers == 0)
-                {
+                if depths.iter().any(|depth| depth.queue == work && depth.messages == 1 && depth.consumers == 0) {
                     break;
                 }
                 assert!(began.elapsed() < SOON, "{depths:?}");
@@ -168,10 +154,7 @@ async fn the_depth_of_each_queue_is_told() {
             }
             let channel = stand.admin.create_channel().await.unwrap();
             let dead = stand.topology.dead_queue("subject");
-            channel
-                .queue_delete(dead.as_str().into(), QueueDeleteOptions::default())
-                .await
-                .unwrap();
+            channel.queue_delete(dead.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
             assert_eq!(stand.publisher.queue_depths().await.unwrap().len(), 6);
             assert!(stand.publisher.health());
         },

@@ -1,9 +1,5 @@
 //! Private redis-servers on free ports, ended by their process ids.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    reason = "shared by the tests and the example; each needs a part of it"
-)]
+#![allow(dead_code, unreachable_pub, reason = "shared by the tests and the example; each needs a part of it")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -45,12 +41,7 @@ impl RedisNode {
             let dir = std::env::temp_dir().join(format!("amrutam-redis-{}-{port}", std::process::id()));
             std::fs::create_dir_all(&dir).unwrap();
             let child = spawn(port, &dir, &options);
-            let mut node = Self {
-                port,
-                dir,
-                options: options.clone(),
-                child,
-            };
+            let mut node = Self { port, dir, options: options.clone(), child };
             if node.answers(deadline).await {
                 return node;
             }
@@ -77,19 +68,11 @@ impl RedisNode {
     }
 
     async fn connection(&self) -> Option<redis::aio::MultiplexedConnection> {
-        redis::Client::open(self.url())
-            .unwrap()
-            .get_multiplexed_async_connection()
-            .await
-            .ok()
+        redis::Client::open(self.url()).unwrap().get_multiplexed_async_connection().await.ok()
     }
 
     pub fn url(&self) -> String {
-        let word = self
-            .options
-            .iter()
-            .skip_while(|option| *option != "--requirepass")
-            .nth(1);
+        let word = self.options.iter().skip_while(|option| *option != "--requirepass").nth(1);
         let user = word.map(|word| format!(":{word}@")).unwrap_or_default();
         format!("redis://{user}127.0.0.1:{}", self.port)
     }
@@ -131,13 +114,7 @@ impl RedisNode {
     }
 
     fn signal(&self, signal: &str) {
-        assert!(
-            Command::new("kill")
-                .args([signal, &self.child.id().to_string()])
-                .status()
-                .unwrap()
-                .success()
-        );
+        assert!(Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap().success());
     }
 }
 
@@ -150,16 +127,7 @@ impl Drop for RedisNode {
 
 fn spawn(port: u16, dir: &PathBuf, options: &[String]) -> Child {
     Command::new("redis-server")
-        .args([
-            "--port",
-            &port.to_string(),
-            "--bind",
-            "127.0.0.1",
-            "--save",
-            "",
-            "--appendonly",
-            "no",
-        ])
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
         .args(["--daemonize", "no", "--dir"])
         .arg(dir)
         .args(options)

@@ -147,7 +147,9 @@ pub fn desired_slots(
     let mut wanted: Vec<DesiredSlot> = from
         .series(jiff::Span::new().days(1))
         .take_while(|day| *day < until)
-        .flat_map(|day| rules.iter().filter(move |rule| rule.applies_on(day)).flat_map(move |rule| slots_on(rule, day, zone)))
+        .flat_map(|day| {
+            rules.iter().filter(move |rule| rule.applies_on(day)).flat_map(move |rule| slots_on(rule, day, zone))
+        })
         .filter(|slot| !time_off.iter().any(|off| off.range.overlaps(&slot.range)))
         .collect();
     wanted.sort();

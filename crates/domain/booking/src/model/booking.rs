@@ -161,9 +161,8 @@ fn refuse_overlap(
     except: Option<ConsultationId>,
     now: Timestamp,
 ) -> Result<(), BookingRefusal> {
-    let clash = calendar
-        .live_at(now)
-        .any(|visit| Some(visit.consultation) != except && visit.range.overlaps(&slot.range));
+    let clash =
+        calendar.live_at(now).any(|visit| Some(visit.consultation) != except && visit.range.overlaps(&slot.range));
     if clash { Err(BookingRefusal::OverlappingConsultation) } else { Ok(()) }
 }
 

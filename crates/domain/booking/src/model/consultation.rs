@@ -1,9 +1,7 @@
 //! A consultation and its state machine.
 
 use crate::model::{BookingRules, Mode};
-use amrutam_kernel::{
-    AccountId, ConsultationId, CorrelationId, DoctorId, EventId, Money, SlotId, TimeRange,
-};
+use amrutam_kernel::{AccountId, ConsultationId, CorrelationId, DoctorId, EventId, Money, SlotId, TimeRange};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};

@@ -11,7 +11,8 @@ mod slot_plan;
 pub use availability::{DesiredSlot, InvalidRules, RuleProblem, TimeOff, WeeklyRule, desired_slots, validate_rules};
 pub use booking::{BookableDoctor, BookingRefusal, LiveVisit, PatientCalendar, Wanted, refuse_booking, refuse_move};
 pub use consultation::{
-    CancelReason, Consultation, ConsultationStatus, InvalidTransition, TimelineEntry, TimelineKind, TimingRefusal, Unknown,
+    CancelReason, Consultation, ConsultationStatus, InvalidTransition, TimelineEntry, TimelineKind, TimingRefusal,
+    Unknown,
 };
 pub use practitioner::{
     InvalidPractitioner, MedicalSystem, Practitioner, PractitionerDetails, PractitionerStatus, SPECIALIZATIONS,

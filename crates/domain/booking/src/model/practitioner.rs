@@ -210,7 +210,8 @@ impl PractitionerDetails {
         if !(1..=15).contains(&self.specializations.len()) || !self.specializations.iter().all(known) {
             return invalid("specializations", "1 to 15 codes of GET /v1/specializations");
         }
-        let tag = |tag: &String| (2..=35).contains(&tag.len()) && tag.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        let tag =
+            |tag: &String| (2..=35).contains(&tag.len()) && tag.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
         if !(1..=30).contains(&self.languages.len()) || !self.languages.iter().all(tag) {
             return invalid("languages", "1 to 30 BCP 47 tags such as hi, en, ml");
         }
@@ -246,6 +247,7 @@ pub struct Practitioner {
 impl Practitioner {
     /// Whether the registration is valid on `day` (business zone).
     pub fn is_registered_on(&self, day: Date) -> bool {
-        self.details.registered_on.is_none_or(|from| from <= day) && self.details.valid_until.is_none_or(|until| day <= until)
+        self.details.registered_on.is_none_or(|from| from <= day)
+            && self.details.valid_until.is_none_or(|until| day <= until)
     }
 }

@@ -10,8 +10,8 @@ use crate::{
     ports::{Changes, ConsultationSnapshot},
 };
 use amrutam_kernel::{
-    AccountId, Actor, CommitError, ConsultationId, Context, Effects, IdempotencyClaim, Outcome, PortError, Recorded, Role,
-    SlotId, StoredAnswer,
+    AccountId, Actor, CommitError, ConsultationId, Context, Effects, IdempotencyClaim, Outcome, PortError, Recorded,
+    Role, SlotId, StoredAnswer,
 };
 use std::{fmt, time::Duration};
 
@@ -86,7 +86,8 @@ pub(super) async fn act<E: From<ConsultationError>>(
 ) -> Result<(Changed, Option<StoredAnswer>), E> {
     let claim = act.idempotency.as_ref().map(|idempotent| idempotent.claim);
     for round in 1..=MAX_COMMITS {
-        let snapshot = deps.store.consultation_snapshot(act.id, act.target, claim).await.map_err(ConsultationError::from)?;
+        let snapshot =
+            deps.store.consultation_snapshot(act.id, act.target, claim).await.map_err(ConsultationError::from)?;
         let Some(snapshot) = snapshot else { return Err(ConsultationError::NotFound.into()) };
         match &snapshot.recorded {
             Some(Recorded::Same(answer)) => return Err(ConsultationError::Replay(answer.clone()).into()),
@@ -111,7 +112,9 @@ pub(super) async fn act<E: From<ConsultationError>>(
         match deps.store.commit(&changes).await {
             Ok(()) => return Ok((changed, changes.effects.answer.map(|(_, answer)| answer))),
             Err(CommitError::Port(error)) => return Err(ConsultationError::from(error).into()),
-            Err(CommitError::Stale | CommitError::Busy | CommitError::AlreadyAnswered | CommitError::AlreadyHandled) => {
+            Err(
+                CommitError::Stale | CommitError::Busy | CommitError::AlreadyAnswered | CommitError::AlreadyHandled,
+            ) => {
                 let millis = 1 + deps.ids.below(25 * u64::from(round.min(4)));
                 deps.pause.pause(Duration::from_millis(millis)).await;
             }

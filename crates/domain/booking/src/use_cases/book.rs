@@ -3,14 +3,12 @@
 use super::{Deps, act::Idempotent, record::Recorder};
 use crate::{
     BookError, events,
-    model::{
-        BookingRefusal, Consultation, ConsultationStatus, Mode, PaymentsMode, Slot, Wanted, refuse_booking,
-    },
+    model::{BookingRefusal, Consultation, ConsultationStatus, Mode, PaymentsMode, Slot, Wanted, refuse_booking},
     ports::{BookingSnapshot, Changes, LockOutcome, SlotLock},
 };
 use amrutam_kernel::{
-    AccountId, Actor, AuditEntry, AuditEntryId, CommitError, Context, DoctorId, Effects, Outcome, Recorded, Role, SealPlace,
-    Sensitive, SlotId, StoredAnswer,
+    AccountId, Actor, AuditEntry, AuditEntryId, CommitError, Context, DoctorId, Effects, Outcome, Recorded, Role,
+    SealPlace, Sensitive, SlotId, StoredAnswer,
 };
 use std::time::Duration;
 
@@ -52,7 +50,11 @@ pub struct Booked {
 /// version check on the slot's row decides.
 ///
 /// With an idempotency key the answer is committed with the booking: whatever happens to this request, the same key tells.
-pub async fn book(deps: Deps<'_>, context: &Context, command: Book<'_>) -> Result<(Booked, Option<StoredAnswer>), BookError> {
+pub async fn book(
+    deps: Deps<'_>,
+    context: &Context,
+    command: Book<'_>,
+) -> Result<(Booked, Option<StoredAnswer>), BookError> {
     let Actor::Account { id: patient, role: Role::Patient } = context.actor else {
         refuse_on_record(deps, context, command.slot).await?;
         return Err(BookError::NotAllowed);
@@ -89,7 +91,9 @@ pub async fn book(deps: Deps<'_>, context: &Context, command: Book<'_>) -> Resul
                 return Ok((booked, answer));
             }
             Err(CommitError::Port(error)) => return Err(error.into()),
-            Err(CommitError::Stale | CommitError::Busy | CommitError::AlreadyAnswered | CommitError::AlreadyHandled) => {
+            Err(
+                CommitError::Stale | CommitError::Busy | CommitError::AlreadyAnswered | CommitError::AlreadyHandled,
+            ) => {
                 commits += 1;
                 if commits >= MAX_COMMITS {
                     return Err(BookError::Contended);

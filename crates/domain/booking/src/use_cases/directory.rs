@@ -39,7 +39,12 @@ impl DirectoryDeps<'_> {
         Effects { audit: vec![entry], ..Effects::default() }
     }
 
-    async fn deny(&self, context: &Context, action: &'static str, id: Option<DoctorId>) -> Result<DirectoryError, DirectoryError> {
+    async fn deny(
+        &self,
+        context: &Context,
+        action: &'static str,
+        id: Option<DoctorId>,
+    ) -> Result<DirectoryError, DirectoryError> {
         self.store.record(&self.effects(context, action, id, Outcome::Denied)).await?;
         Ok(DirectoryError::NotAllowed)
     }
@@ -64,7 +69,9 @@ pub async fn create_profile(
         (Actor::Account { id, role: Role::Doctor }, None) => *id,
         (Actor::Account { id, role: Role::Doctor }, Some(named)) if *id == named => named,
         (Actor::Account { role: Role::Admin, .. } | Actor::System(_), Some(named)) => named,
-        (Actor::Account { role: Role::Admin, .. } | Actor::System(_), None) => return Err(DirectoryError::NotADoctorsAccount),
+        (Actor::Account { role: Role::Admin, .. } | Actor::System(_), None) => {
+            return Err(DirectoryError::NotADoctorsAccount);
+        }
         _ => return Err(deps.deny(context, "doctor.create", None).await?),
     };
     command.details.validate()?;
@@ -147,7 +154,11 @@ async fn administer(
 }
 
 fn become_status(from: PractitionerStatus, to: PractitionerStatus) -> Result<PractitionerStatus, DirectoryError> {
-    if from.can_become(to) { Ok(to) } else { Err(DirectoryError::InvalidStatus { from: from.as_str(), to: to.as_str() }) }
+    if from.can_become(to) {
+        Ok(to)
+    } else {
+        Err(DirectoryError::InvalidStatus { from: from.as_str(), to: to.as_str() })
+    }
 }
 
 async fn save(

@@ -12,7 +12,8 @@ use crate::{
     ports::{ByStart, Changes, ConsultationFilter, ConsultationView, Whose},
 };
 use amrutam_kernel::{
-    Actor, CommitError, ConsultationId, Context, Dependency, Effects, Outcome, Page, PageRequest, PortError, Role, Sensitive,
+    Actor, CommitError, ConsultationId, Context, Dependency, Effects, Outcome, Page, PageRequest, PortError, Role,
+    Sensitive,
 };
 use jiff::Timestamp;
 
@@ -39,7 +40,11 @@ pub struct Seen {
 }
 
 /// One consultation, with the reason for either side.
-pub async fn read_consultation(deps: Deps<'_>, context: &Context, id: ConsultationId) -> Result<Seen, ConsultationError> {
+pub async fn read_consultation(
+    deps: Deps<'_>,
+    context: &Context,
+    id: ConsultationId,
+) -> Result<Seen, ConsultationError> {
     let (view, access) = open(deps, context, id, "consultation.read").await?;
     let reason = match access {
         Access::Full => open_reason(deps, &view.consultation).await?,
@@ -116,7 +121,10 @@ async fn open(
     Ok((view, access))
 }
 
-async fn open_reason(deps: Deps<'_>, consultation: &Consultation) -> Result<Option<Sensitive<String>>, ConsultationError> {
+async fn open_reason(
+    deps: Deps<'_>,
+    consultation: &Consultation,
+) -> Result<Option<Sensitive<String>>, ConsultationError> {
     let Some(sealed) = deps.store.sealed_reason(consultation.id).await? else { return Ok(None) };
     let place = reason_place(consultation);
     // A value that does not open is an attack or a lost key: refuse loudly rather than show a visit without its reason.

@@ -7,9 +7,7 @@ use crate::{
     },
     ports::{Changes, NewConsultation, SlotUpdate},
 };
-use amrutam_kernel::{
-    Actor, AuditEntry, AuditEntryId, ConsultationId, Context, EventId, IdSource, Outcome, TimeRange,
-};
+use amrutam_kernel::{Actor, AuditEntry, AuditEntryId, ConsultationId, Context, EventId, IdSource, Outcome, TimeRange};
 use jiff::Timestamp;
 
 pub(super) struct Recorder<'a> {
@@ -78,7 +76,13 @@ impl<'a> Recorder<'a> {
         self.changes.calendars.push((consultation.patient, PatientCalendar { version: calendar.version + 1, live }));
     }
 
-    pub(super) fn audit(&mut self, context: &Context, action: &'static str, consultation: &Consultation, outcome: Outcome) {
+    pub(super) fn audit(
+        &mut self,
+        context: &Context,
+        action: &'static str,
+        consultation: &Consultation,
+        outcome: Outcome,
+    ) {
         let entry = audit_entry(self.ids, context, self.now, action, consultation, outcome);
         self.changes.effects.audit.push(entry);
     }

@@ -17,10 +17,14 @@ pub async fn search_doctors(
 }
 
 /// One practitioner: listed ones for everybody, others for themself and for admins.
-pub async fn read_doctor(deps: DirectoryDeps<'_>, context: &Context, id: DoctorId) -> Result<Practitioner, DirectoryError> {
+pub async fn read_doctor(
+    deps: DirectoryDeps<'_>,
+    context: &Context,
+    id: DoctorId,
+) -> Result<Practitioner, DirectoryError> {
     let found = deps.store.by_id(id).await?.ok_or(DirectoryError::NotFound)?;
-    let public = found.status == PractitionerStatus::Listed
-        && found.is_registered_on(deps.rules.business_day(deps.clock.now()));
+    let public =
+        found.status == PractitionerStatus::Listed && found.is_registered_on(deps.rules.business_day(deps.clock.now()));
     if public || context.actor.is(found.account, Role::Doctor) || context.actor.has_role(Role::Admin) {
         Ok(found)
     } else {

@@ -2,12 +2,14 @@
 
 use crate::{
     AvailabilityError,
-    model::{BookingRules, Practitioner, Slot, SlotPlan, TimeOff, WeeklyRule, desired_slots, plan_slots, validate_rules},
+    model::{
+        BookingRules, Practitioner, Slot, SlotPlan, TimeOff, WeeklyRule, desired_slots, plan_slots, validate_rules,
+    },
     ports::{AvailabilityChanges, AvailabilitySnapshot, AvailabilityStore},
 };
 use amrutam_kernel::{
-    Actor, AuditEntry, AuditEntryId, Clock, CommitError, Context, Dependency, DoctorId, Effects, IdSource, Outcome, Pause,
-    PortError, Role, SlotId, TimeOffId, TimeRange,
+    Actor, AuditEntry, AuditEntryId, Clock, CommitError, Context, Dependency, DoctorId, Effects, IdSource, Outcome,
+    Pause, PortError, Role, SlotId, TimeOffId, TimeRange,
 };
 use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
 use std::time::Duration;
@@ -150,7 +152,9 @@ pub(super) async fn change(
         match deps.store.commit(&changes).await {
             Ok(()) => return Ok(state),
             Err(CommitError::Port(error)) => return Err(error.into()),
-            Err(CommitError::Stale | CommitError::Busy | CommitError::AlreadyAnswered | CommitError::AlreadyHandled) => {
+            Err(
+                CommitError::Stale | CommitError::Busy | CommitError::AlreadyAnswered | CommitError::AlreadyHandled,
+            ) => {
                 deps.pause.pause(Duration::from_millis(1 + deps.ids.below(25 * u64::from(round)))).await;
             }
         }

@@ -19,7 +19,8 @@ pub async fn list_open_slots(
     let now = deps.clock.now();
     let snapshot = deps.store.load(doctor, now).await?.ok_or(AvailabilityError::NotFound)?;
     let practitioner = snapshot.practitioner;
-    if practitioner.status != PractitionerStatus::Listed || !practitioner.is_registered_on(deps.rules.business_day(now)) {
+    if practitioner.status != PractitionerStatus::Listed || !practitioner.is_registered_on(deps.rules.business_day(now))
+    {
         return Err(AvailabilityError::NotFound);
     }
     Ok(deps.store.open_slots(doctor, range, mode, now, page).await?)

@@ -4,7 +4,8 @@ use amrutam_booking::{
     model::{BookingRefusal, CancelReason, ConsultationStatus, PaymentsMode, SlotStatus, TimingRefusal},
     ports::ConsultationStore,
     use_cases::{
-        Access, Cancel, cancel, complete, expire_holds, list_consultations, no_show, read_consultation, reschedule, start,
+        Access, Cancel, cancel, complete, expire_holds, list_consultations, no_show, read_consultation, reschedule,
+        start,
     },
 };
 use amrutam_kernel::{Actor, Context, Limit, Outcome, PageRequest, Role};
@@ -14,7 +15,12 @@ fn doctor(clinic: &Clinic) -> Context {
     clinic.context(Actor::Account { id: clinic.doctor_account, role: Role::Doctor })
 }
 
-async fn cancel_as(clinic: &Clinic, who: &Context, id: ConsultationId, reason: CancelReason) -> Result<(), ConsultationError> {
+async fn cancel_as(
+    clinic: &Clinic,
+    who: &Context,
+    id: ConsultationId,
+    reason: CancelReason,
+) -> Result<(), ConsultationError> {
     cancel(clinic.deps(), who, Cancel { id, reason, idempotency: None }).await.map(drop)
 }
 
@@ -46,7 +52,10 @@ async fn each_side_gives_its_own_reasons() {
     let id = booked(&clinic, asha, 2).await;
     let patients = cancel_as(&clinic, &clinic.patient(asha), id, CancelReason::DoctorOther).await;
     let doctors = cancel_as(&clinic, &doctor(&clinic), id, CancelReason::PatientOther).await;
-    assert!(matches!((patients, doctors), (Err(ConsultationError::ReasonNotYours), Err(ConsultationError::ReasonNotYours))));
+    assert!(matches!(
+        (patients, doctors),
+        (Err(ConsultationError::ReasonNotYours), Err(ConsultationError::ReasonNotYours))
+    ));
 }
 
 #[tokio::test]

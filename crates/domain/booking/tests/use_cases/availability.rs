@@ -36,7 +36,8 @@ async fn changed_rules_move_open_slots_and_name_the_booked_ones_outside_them() {
     let slot_id = slot(&clinic, 2).await;
     book_slot(&clinic, asha, slot_id).await.unwrap();
     clinic.world.fail_next_commits([Fault::Stale]);
-    let state = set_availability(clinic.availability(), &doctor(&clinic), clinic.doctor, tuesdays(), None).await.unwrap();
+    let state =
+        set_availability(clinic.availability(), &doctor(&clinic), clinic.doctor, tuesdays(), None).await.unwrap();
     assert_eq!(state.outside.iter().map(|slot| slot.id).collect::<Vec<_>>(), [slot_id]);
     assert!(state.slots_created > 0 && state.slots_withdrawn > 0);
     let kept = clinic.world.slots().into_iter().find(|slot| slot.id == slot_id).unwrap();
@@ -53,7 +54,8 @@ async fn changed_rules_move_open_slots_and_name_the_booked_ones_outside_them() {
 async fn a_stale_copy_is_refused_and_only_the_doctor_and_admins_change_hours() {
     let clinic = clinic().await;
     let version = read_availability(clinic.availability(), &doctor(&clinic), clinic.doctor).await.unwrap().version;
-    let stale = set_availability(clinic.availability(), &doctor(&clinic), clinic.doctor, tuesdays(), Some(version + 1)).await;
+    let stale =
+        set_availability(clinic.availability(), &doctor(&clinic), clinic.doctor, tuesdays(), Some(version + 1)).await;
     assert!(matches!(stale, Err(AvailabilityError::Precondition)));
     let asha = clinic.patient(patient(&clinic, "asha").await);
     let patients = set_availability(clinic.availability(), &asha, clinic.doctor, tuesdays(), None).await;

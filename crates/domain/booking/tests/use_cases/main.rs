@@ -11,9 +11,7 @@ use amrutam_booking::{
     model::Mode,
     use_cases::{Book, Booked, Idempotent, book},
 };
-use amrutam_kernel::{
-    AccountId, ConsultationId, Fingerprint, IdempotencyClaim, Role, Sensitive, SlotId, StoredAnswer,
-};
+use amrutam_kernel::{AccountId, ConsultationId, Fingerprint, IdempotencyClaim, Role, Sensitive, SlotId, StoredAnswer};
 use amrutam_memory::Clinic;
 
 /// A Monday, 9:00 in India: the first slot begins now, the others are in the future.

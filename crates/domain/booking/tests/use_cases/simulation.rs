@@ -40,7 +40,9 @@ async fn history(seed: u64) -> (u64, u64) {
         let visit = (!visits.is_empty()).then(|| visits[pick(visits.len())].clone());
         let doctor = clinic.context(Actor::Account { id: clinic.doctor_account, role: Role::Doctor });
         match pick(5) {
-            0 => clinic.world.fail_next_commits([[Fault::Stale, Fault::Busy, Fault::LostAnswer, Fault::Unavailable][pick(4)]]),
+            0 => clinic
+                .world
+                .fail_next_commits([[Fault::Stale, Fault::Busy, Fault::LostAnswer, Fault::Unavailable][pick(4)]]),
             1 => clinic.locks.set_mode([LockMode::Working, LockMode::AlwaysTaken, LockMode::Unavailable][pick(3)]),
             2 => clinic.clock.advance(SignedDuration::from_mins(pick(20) as i64)),
             _ => {}

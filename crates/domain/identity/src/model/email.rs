@@ -54,7 +54,21 @@ mod tests {
     #[test]
     fn what_cannot_be_sent_to_is_refused() {
         let long = format!("{}@example.in", "a".repeat(65));
-        for bad in ["", "a", "a@", "@b.in", "a@b", "a b@c.in", "a@b..in", ".a@b.in", "a..b@c.in", "a@-b.in", "a@b.in\r\nBcc: x@y.in", "a@b@c.in", &long] {
+        for bad in [
+            "",
+            "a",
+            "a@",
+            "@b.in",
+            "a@b",
+            "a b@c.in",
+            "a@b..in",
+            ".a@b.in",
+            "a..b@c.in",
+            "a@-b.in",
+            "a@b.in\r\nBcc: x@y.in",
+            "a@b@c.in",
+            &long,
+        ] {
             assert_eq!(bad.parse::<EmailAddress>(), Err(InvalidEmail), "{bad:?}");
         }
     }

@@ -83,11 +83,7 @@ pub fn render(letter: &Letter<'_>, message: &ScheduledMessage, contact: &Contact
 }
 
 fn short_time(visit: &VisitFacts, zone: &TimeZone) -> String {
-    visit
-        .starts_at
-        .to_zoned(zone.clone())
-        .strftime("%a %-d %b %Y, %H:%M")
-        .to_string()
+    visit.starts_at.to_zoned(zone.clone()).strftime("%a %-d %b %Y, %H:%M").to_string()
 }
 
 fn particulars(visit: &VisitFacts, zone: &TimeZone) -> String {
@@ -109,13 +105,5 @@ fn particulars(visit: &VisitFacts, zone: &TimeZone) -> String {
 
 // A line break in a name would let it write lines of its own.
 fn one_line(text: &str) -> String {
-    text.chars()
-        .map(|c| {
-            if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') {
-                ' '
-            } else {
-                c
-            }
-        })
-        .collect()
+    text.chars().map(|c| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') { ' ' } else { c }).collect()
 }

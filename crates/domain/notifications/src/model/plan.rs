@@ -36,10 +36,7 @@ pub fn plan(
     now: Timestamp,
     ids: &dyn IdSource,
 ) -> Result<Vec<ScheduledMessage>, MalformedEvent> {
-    let malformed = |source| MalformedEvent {
-        event_type: event.event_type.clone(),
-        source,
-    };
+    let malformed = |source| MalformedEvent { event_type: event.event_type.clone(), source };
     let planner = Planner { event, now, ids };
     match event.event_type.as_str() {
         CONSULTATION_CONFIRMED => {
@@ -51,12 +48,7 @@ pub fn plan(
         CONSULTATION_RESCHEDULED => {
             let visit = read_visit(event).map_err(malformed)?;
             // A visit may move away and back again, and each move is told; hence the event's own id.
-            let key = format!(
-                "{}:{}:{}",
-                MessageKind::BookingRescheduled,
-                visit.consultation,
-                event.id
-            );
+            let key = format!("{}:{}:{}", MessageKind::BookingRescheduled, visit.consultation, event.id);
             let first = planner.about(&visit, MessageKind::BookingRescheduled, key, now);
             Ok(std::iter::once(first).chain(planner.reminders(&visit)).collect())
         }
@@ -70,13 +62,7 @@ pub fn plan(
             // At most one a day: whoever knows an address could otherwise fill its inbox.
             let day = event.occurred_at.to_zoned(TimeZone::UTC).date();
             let key = format!("{}:{account}:{day}", MessageKind::RegistrationRepeated);
-            Ok(vec![planner.message(
-                MessageKind::RegistrationRepeated,
-                account,
-                None,
-                key,
-                now,
-            )])
+            Ok(vec![planner.message(MessageKind::RegistrationRepeated, account, None, key, now)])
         }
         _ => Ok(Vec::new()),
     }

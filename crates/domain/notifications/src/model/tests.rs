@@ -40,11 +40,7 @@ pub(crate) fn event(event_type: &str, payload: serde_json::Value, number: u64) -
     EventEnvelope {
         id: EventId::from_uuid(Uuid::from_u64_pair(1, number)),
         event_type: event_type.to_owned(),
-        aggregate: AggregateRef {
-            kind: "consultation".to_owned(),
-            id: Uuid::nil(),
-            version: 1,
-        },
+        aggregate: AggregateRef { kind: "consultation".to_owned(), id: Uuid::nil(), version: 1 },
         occurred_at: at(NOW),
         actor: "system:test".to_owned(),
         correlation_id: "flow-1".parse().expect("an id"),
@@ -84,10 +80,7 @@ pub(crate) fn contact() -> Contact {
 
 fn planned(event: &EventEnvelope, now: &str) -> Vec<(MessageKind, String, String)> {
     let messages = plan(event, at(now), &FakeIds::default()).expect("a well-formed event");
-    messages
-        .into_iter()
-        .map(|m| (m.kind, m.due_at.to_string(), m.dedupe_key))
-        .collect()
+    messages.into_iter().map(|m| (m.kind, m.due_at.to_string(), m.dedupe_key)).collect()
 }
 
 fn key(text: &str) -> String {
@@ -97,36 +90,18 @@ fn key(text: &str) -> String {
 #[test]
 fn a_confirmation_is_told_now_and_reminded_of_twice() {
     let expected = vec![
-        (
-            MessageKind::BookingConfirmed,
-            NOW.to_owned(),
-            key("booking_confirmed:$C:2026-08-03T05:00:00Z"),
-        ),
-        (
-            MessageKind::Reminder24h,
-            "2026-08-02T05:00:00Z".to_owned(),
-            key("reminder_24h:$C:2026-08-03T05:00:00Z"),
-        ),
-        (
-            MessageKind::Reminder1h,
-            "2026-08-03T04:00:00Z".to_owned(),
-            key("reminder_1h:$C:2026-08-03T05:00:00Z"),
-        ),
+        (MessageKind::BookingConfirmed, NOW.to_owned(), key("booking_confirmed:$C:2026-08-03T05:00:00Z")),
+        (MessageKind::Reminder24h, "2026-08-02T05:00:00Z".to_owned(), key("reminder_24h:$C:2026-08-03T05:00:00Z")),
+        (MessageKind::Reminder1h, "2026-08-03T04:00:00Z".to_owned(), key("reminder_1h:$C:2026-08-03T05:00:00Z")),
     ];
-    assert_eq!(
-        planned(&visit_event(CONSULTATION_CONFIRMED, at(START), 1), NOW),
-        expected
-    );
+    assert_eq!(planned(&visit_event(CONSULTATION_CONFIRMED, at(START), 1), NOW), expected);
 }
 
 #[test]
 fn a_reminder_that_would_be_late_is_not_planned() {
     let event = visit_event(CONSULTATION_CONFIRMED, at(START), 1);
     let kinds = |now| planned(&event, now).into_iter().map(|m| m.0).collect::<Vec<_>>();
-    assert_eq!(
-        kinds("2026-08-02T05:00:00Z"),
-        [MessageKind::BookingConfirmed, MessageKind::Reminder1h]
-    );
+    assert_eq!(kinds("2026-08-02T05:00:00Z"), [MessageKind::BookingConfirmed, MessageKind::Reminder1h]);
     assert_eq!(kinds("2026-08-03T04:00:00Z"), [MessageKind::BookingConfirmed]);
 }
 
@@ -135,51 +110,26 @@ fn each_move_is_told_also_back_to_where_it_was() {
     let away = planned(&visit_event(CONSULTATION_RESCHEDULED, at(START), 1), NOW);
     let back = planned(&visit_event(CONSULTATION_RESCHEDULED, at(START), 2), NOW);
     assert_ne!(away.first(), back.first());
-    assert_eq!(
-        away.get(1..),
-        back.get(1..),
-        "the reminders of one start are the same ones"
-    );
+    assert_eq!(away.get(1..), back.get(1..), "the reminders of one start are the same ones");
 }
 
 #[test]
 fn a_cancellation_is_told_once_and_other_events_not_at_all() {
-    let expected = vec![(
-        MessageKind::BookingCancelled,
-        NOW.to_owned(),
-        key("booking_cancelled:$C"),
-    )];
-    assert_eq!(
-        planned(&visit_event(CONSULTATION_CANCELLED, at(START), 1), NOW),
-        expected
-    );
-    assert_eq!(
-        planned(&visit_event("consultation.completed.v1", at(START), 1), NOW),
-        vec![]
-    );
-    assert_eq!(
-        planned(&event("consultation.confirmed.v2", json!(null), 1), NOW),
-        vec![]
-    );
+    let expected = vec![(MessageKind::BookingCancelled, NOW.to_owned(), key("booking_cancelled:$C"))];
+    assert_eq!(planned(&visit_event(CONSULTATION_CANCELLED, at(START), 1), NOW), expected);
+    assert_eq!(planned(&visit_event("consultation.completed.v1", at(START), 1), NOW), vec![]);
+    assert_eq!(planned(&event("consultation.confirmed.v2", json!(null), 1), NOW), vec![]);
 }
 
 #[test]
 fn a_repeated_registration_is_told_once_a_day() {
-    let messages = plan(
-        &event(REGISTRATION_REPEATED, json!({ "account_id": PATIENT }), 1),
-        at(NOW),
-        &FakeIds::default(),
-    );
+    let messages =
+        plan(&event(REGISTRATION_REPEATED, json!({ "account_id": PATIENT }), 1), at(NOW), &FakeIds::default());
     let messages = messages.expect("a well-formed event");
-    let [message] = messages.as_slice() else {
-        panic!("one message: {messages:?}")
-    };
+    let [message] = messages.as_slice() else { panic!("one message: {messages:?}") };
     assert_eq!(message.recipient, PATIENT.parse::<AccountId>().expect("an id"));
     assert_eq!((message.consultation, message.slot_starts_at), (None, None));
-    assert_eq!(
-        message.dedupe_key,
-        format!("registration_repeated:{PATIENT}:2026-08-01")
-    );
+    assert_eq!(message.dedupe_key, format!("registration_repeated:{PATIENT}:2026-08-01"));
 }
 
 #[test]
@@ -190,11 +140,8 @@ fn a_malformed_payload_is_an_error_not_silence() {
         json!({ "consultation_id": "x", "patient_id": PATIENT, "starts_at": START }),
         json!({ "consultation_id": CONSULTATION, "patient_id": PATIENT, "starts_at": "tomorrow" }),
     ] {
-        let result: Result<_, MalformedEvent> = plan(
-            &event(CONSULTATION_CONFIRMED, payload.clone(), 1),
-            at(NOW),
-            &FakeIds::default(),
-        );
+        let result: Result<_, MalformedEvent> =
+            plan(&event(CONSULTATION_CONFIRMED, payload.clone(), 1), at(NOW), &FakeIds::default());
         assert!(result.is_err(), "{payload}");
     }
 }
@@ -235,10 +182,7 @@ fn message(kind: MessageKind) -> ScheduledMessage {
         event.payload = json!({ "account_id": PATIENT });
     }
     let messages = plan(&event, at(NOW), &FakeIds::default()).expect("a well-formed event");
-    messages
-        .into_iter()
-        .find(|m| m.kind == kind)
-        .expect("the kind is planned")
+    messages.into_iter().find(|m| m.kind == kind).expect("the kind is planned")
 }
 
 #[test]
@@ -280,10 +224,7 @@ fn what_is_sent_is_true_when_it_is_sent() {
         assert_eq!(skipped, expected, "{kind} {state:?} {now}");
     }
     let repeated = message(MessageKind::RegistrationRepeated);
-    assert_eq!(
-        decide_at_send(&repeated, None, at(NOW)),
-        Decision::Send(Letter::RegistrationRepeated)
-    );
+    assert_eq!(decide_at_send(&repeated, None, at(NOW)), Decision::Send(Letter::RegistrationRepeated));
 }
 
 #[test]
@@ -299,43 +240,26 @@ fn a_mail_names_the_time_where_the_reader_lives_and_the_practitioner() {
          With: Dr. Asha Nair, BAMS, MD (Ayurveda)\n\
          Registration: KL-12345, Travancore-Cochin Medical Council\n\nAmrutam\n"
     );
-    assert_eq!(
-        mail.message_id("amrutam.example"),
-        format!("<{}@amrutam.example>", message.id)
-    );
+    assert_eq!(mail.message_id("amrutam.example"), format!("<{}@amrutam.example>", message.id));
     assert_eq!(mail.to.expose(), "ravi@example.in");
 
-    let abroad = Contact {
-        time_zone: "America/New_York".to_owned(),
-        ..contact()
-    };
+    let abroad = Contact { time_zone: "America/New_York".to_owned(), ..contact() };
     let body = render(&Letter::Reminder(&facts), &message, &abroad).body;
     assert!(
-        body.expose()
-            .contains("Monday, 3 August 2026, 01:00 to 01:30 (America/New_York, UTC-04:00)"),
+        body.expose().contains("Monday, 3 August 2026, 01:00 to 01:30 (America/New_York, UTC-04:00)"),
         "{}",
         body.expose()
     );
-    let nowhere = Contact {
-        time_zone: "Mars/Olympus".to_owned(),
-        ..contact()
-    };
+    let nowhere = Contact { time_zone: "Mars/Olympus".to_owned(), ..contact() };
     let body = render(&Letter::Reminder(&facts), &message, &nowhere).body;
-    assert!(
-        body.expose().contains("05:00 to 05:30 (UTC, UTC+00:00)"),
-        "{}",
-        body.expose()
-    );
+    assert!(body.expose().contains("05:00 to 05:30 (UTC, UTC+00:00)"), "{}", body.expose());
 }
 
 #[test]
 fn a_subject_gives_nothing_away_and_no_name_writes_lines() {
     let mut facts = facts(VisitStatus::Confirmed, at(START));
     facts.doctor_name = "Dr. X\r\nBcc: all@example.in".to_owned();
-    let contact = Contact {
-        name: Sensitive::new("Ravi\u{2028}\nMenon".to_owned()),
-        ..contact()
-    };
+    let contact = Contact { name: Sensitive::new("Ravi\u{2028}\nMenon".to_owned()), ..contact() };
     let letters = [
         Letter::BookingConfirmed(&facts),
         Letter::BookingRescheduled(&facts),
@@ -346,9 +270,7 @@ fn a_subject_gives_nothing_away_and_no_name_writes_lines() {
     for letter in letters {
         let mail = render(&letter, &message(MessageKind::BookingConfirmed), &contact);
         let subject = mail.subject.to_lowercase();
-        for word in [
-            "dr.", "ravi", "doctor", "ayurved", "consult", "medic", "patient", "video", "bams", "\n", "\r",
-        ] {
+        for word in ["dr.", "ravi", "doctor", "ayurved", "consult", "medic", "patient", "video", "bams", "\n", "\r"] {
             assert!(!subject.contains(word), "{subject}");
         }
         assert!(mail.body.expose().starts_with("Dear Ravi  Menon,\n"));
@@ -375,19 +297,10 @@ fn a_failure_climbs_the_ladder_then_takes_the_slow_lane_then_stops() {
 
     let day = at(NOW) + SignedDuration::from_hours(24);
     let late = day - SignedDuration::from_mins(6);
-    assert!(matches!(
-        after_failure(&message, FailureClass::Transient, late, longest),
-        AfterFailure::RetryAt(_)
-    ));
+    assert!(matches!(after_failure(&message, FailureClass::Transient, late, longest), AfterFailure::RetryAt(_)));
     let too_late = day - SignedDuration::from_mins(5);
-    assert_eq!(
-        after_failure(&message, FailureClass::Transient, too_late, longest),
-        AfterFailure::GiveUp
-    );
-    assert_eq!(
-        after_failure(&message, FailureClass::Permanent, at(NOW), longest),
-        AfterFailure::GiveUp
-    );
+    assert_eq!(after_failure(&message, FailureClass::Transient, too_late, longest), AfterFailure::GiveUp);
+    assert_eq!(after_failure(&message, FailureClass::Permanent, at(NOW), longest), AfterFailure::GiveUp);
 }
 
 #[test]
@@ -395,19 +308,8 @@ fn a_reminder_is_tried_until_the_visit_starts() {
     let message = message(MessageKind::Reminder1h);
     assert_eq!(give_up_at(&message), at(START));
     let retry = |now| {
-        after_failure(
-            &ScheduledMessage {
-                attempts: 9,
-                ..message.clone()
-            },
-            FailureClass::Transient,
-            at(now),
-            |_| 0,
-        )
+        after_failure(&ScheduledMessage { attempts: 9, ..message.clone() }, FailureClass::Transient, at(now), |_| 0)
     };
-    assert_eq!(
-        retry("2026-08-03T04:57:59Z"),
-        AfterFailure::RetryAt(at("2026-08-03T04:59:59Z"))
-    );
+    assert_eq!(retry("2026-08-03T04:57:59Z"), AfterFailure::RetryAt(at("2026-08-03T04:59:59Z")));
     assert_eq!(retry("2026-08-03T04:58:00Z"), AfterFailure::GiveUp);
 }

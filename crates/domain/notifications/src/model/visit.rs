@@ -61,10 +61,7 @@ impl fmt::Display for VisitMode {
 impl FromStr for VisitMode {
     type Err = UnknownMode;
     fn from_str(word: &str) -> Result<Self, UnknownMode> {
-        [Self::Video, Self::Audio, Self::Chat]
-            .into_iter()
-            .find(|m| m.as_str() == word)
-            .ok_or(UnknownMode)
+        [Self::Video, Self::Audio, Self::Chat].into_iter().find(|m| m.as_str() == word).ok_or(UnknownMode)
     }
 }
 

@@ -47,14 +47,9 @@ pub async fn deliver_due(deps: Deps<'_>, limit: u16) -> Result<DeliverySummary, 
     let now = deps.clock.now();
     let lease = lease_for(limit);
     let claimed = deps.messages.claim_due(now, lease, limit).await?;
-    let mut summary = DeliverySummary {
-        claimed: claimed.len(),
-        ..DeliverySummary::default()
-    };
+    let mut summary = DeliverySummary { claimed: claimed.len(), ..DeliverySummary::default() };
     // A send that could outlive its lease could meet the next claim's send of the same message.
-    let last_start = now
-        .checked_add(lease.saturating_sub(SEND_BUDGET))
-        .unwrap_or(Timestamp::MAX);
+    let last_start = now.checked_add(lease.saturating_sub(SEND_BUDGET)).unwrap_or(Timestamp::MAX);
 
     let mut outcomes = stream::iter(claimed)
         .map(|message| deliver(deps, message, last_start))
@@ -78,11 +73,7 @@ async fn deliver(deps: Deps<'_>, message: ScheduledMessage, last_start: Timestam
         return None;
     }
     let settled = attempt(deps, &message).await;
-    match deps
-        .messages
-        .settle(message.id, message.attempts, settled.clone())
-        .await
-    {
+    match deps.messages.settle(message.id, message.attempts, settled.clone()).await {
         Ok(true) => Some(settled),
         Ok(false) | Err(_) => None,
     }
@@ -98,10 +89,7 @@ async fn attempt(deps: Deps<'_>, message: &ScheduledMessage) -> Settled {
     };
     match send(deps, message).await {
         Ok(None) => Settled::Sent { at: deps.clock.now() },
-        Ok(Some(reason)) => Settled::Skipped {
-            reason,
-            at: deps.clock.now(),
-        },
+        Ok(Some(reason)) => Settled::Skipped { reason, at: deps.clock.now() },
         Err(SendError::Port(error)) => failed(FailureClass::Transient, format!("{error}: {}", error.reason())),
         Err(SendError::Mail(MailError::Transient(reason))) => failed(FailureClass::Transient, reason),
         Err(SendError::Mail(MailError::Permanent(reason))) => failed(FailureClass::Permanent, reason),
@@ -123,17 +111,9 @@ async fn send(deps: Deps<'_>, message: &ScheduledMessage) -> Result<Option<SkipR
         Decision::Send(letter) => letter,
         Decision::Skip(reason) => return Ok(Some(reason)),
     };
-    let Some(contact) = deps
-        .contacts
-        .contact(message.recipient)
-        .await
-        .map_err(SendError::Port)?
-    else {
+    let Some(contact) = deps.contacts.contact(message.recipient).await.map_err(SendError::Port)? else {
         return Ok(Some(SkipReason::RecipientGone));
     };
-    deps.mailer
-        .send(&render(&letter, message, &contact))
-        .await
-        .map_err(SendError::Mail)?;
+    deps.mailer.send(&render(&letter, message, &contact)).await.map_err(SendError::Mail)?;
     Ok(None)
 }

@@ -8,13 +8,7 @@ use amrutam_kernel::{CommitError, Effects, EventEnvelope, InboxMark};
 /// event adds nothing. An event without a message is marked all the same, so that the inbox tells what has been seen.
 pub async fn plan_messages(deps: Deps<'_>, event: &EventEnvelope) -> Result<(), PlanError> {
     let messages = plan(event, deps.clock.now(), deps.ids)?;
-    let effects = Effects {
-        inbox: Some(InboxMark {
-            consumer: CONSUMER,
-            event: event.id,
-        }),
-        ..Effects::default()
-    };
+    let effects = Effects { inbox: Some(InboxMark { consumer: CONSUMER, event: event.id }), ..Effects::default() };
     match deps.messages.plan(&messages, &effects).await {
         Ok(()) | Err(CommitError::AlreadyHandled) => Ok(()),
         Err(error) => Err(error.into()),

@@ -59,14 +59,7 @@ impl World {
     }
 
     fn deps(&self) -> Deps<'_> {
-        Deps {
-            messages: self,
-            visits: self,
-            contacts: self,
-            mailer: self,
-            clock: self,
-            ids: &self.ids,
-        }
+        Deps { messages: self, visits: self, contacts: self, mailer: self, clock: self, ids: &self.ids }
     }
 
     fn set_now(&self, text: &str) {
@@ -74,11 +67,7 @@ impl World {
     }
 
     fn plan_confirmation(&self) -> MessageId {
-        block_on(plan_messages(
-            self.deps(),
-            &visit_event(CONSULTATION_CONFIRMED, at(START), 1),
-        ))
-        .unwrap();
+        block_on(plan_messages(self.deps(), &visit_event(CONSULTATION_CONFIRMED, at(START), 1))).unwrap();
         self.rows.lock().unwrap()[0].message.id
     }
 
@@ -87,12 +76,7 @@ impl World {
     }
 
     fn settled(&self, id: MessageId) -> Option<Settled> {
-        self.rows
-            .lock()
-            .unwrap()
-            .iter()
-            .find(|r| r.message.id == id)
-            .and_then(|r| r.settled.clone())
+        self.rows.lock().unwrap().iter().find(|r| r.message.id == id).and_then(|r| r.settled.clone())
     }
 }
 
@@ -113,11 +97,7 @@ impl crate::ports::MessageStore for World {
         let mut rows = self.rows.lock().unwrap();
         for message in messages {
             if rows.iter().all(|r| r.message.dedupe_key != message.dedupe_key) {
-                rows.push(Row {
-                    message: message.clone(),
-                    not_before: message.due_at,
-                    settled: None,
-                });
+                rows.push(Row { message: message.clone(), not_before: message.due_at, settled: None });
             }
         }
         Ok(())
@@ -147,9 +127,7 @@ impl crate::ports::MessageStore for World {
             return Err(PortError::unavailable(Dependency::Database, "away"));
         }
         let mut rows = self.rows.lock().unwrap();
-        let row = rows
-            .iter_mut()
-            .find(|r| r.message.id == id && r.message.attempts == attempt);
+        let row = rows.iter_mut().find(|r| r.message.id == id && r.message.attempts == attempt);
         let Some(row) = row else { return Ok(false) };
         if let Settled::RetryAt { at, .. } = &settled {
             row.not_before = *at;
@@ -162,11 +140,7 @@ impl crate::ports::MessageStore for World {
 #[async_trait]
 impl crate::ports::VisitReader for World {
     async fn visit(&self, _: ConsultationId) -> Result<Option<VisitFacts>, PortError> {
-        self.visit
-            .lock()
-            .unwrap()
-            .clone()
-            .map_err(|()| PortError::unavailable(Dependency::Database, "away"))
+        self.visit.lock().unwrap().clone().map_err(|()| PortError::unavailable(Dependency::Database, "away"))
     }
 }
 
@@ -186,11 +160,7 @@ impl crate::ports::Mailer for World {
         futures::future::poll_fn(|context| {
             turns -= 1;
             context.waker().wake_by_ref();
-            if turns == 0 {
-                std::task::Poll::Ready(())
-            } else {
-                std::task::Poll::Pending
-            }
+            if turns == 0 { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
         })
         .await;
         self.under_way.fetch_sub(1, Ordering::SeqCst);
@@ -210,10 +180,7 @@ fn is_send<T: Send>(value: T) -> T {
 fn the_use_cases_can_run_on_any_thread() {
     let world = World::new();
     drop(is_send(deliver_due(world.deps(), 1)));
-    drop(is_send(plan_messages(
-        world.deps(),
-        &visit_event(CONSULTATION_CONFIRMED, at(START), 1),
-    )));
+    drop(is_send(plan_messages(world.deps(), &visit_event(CONSULTATION_CONFIRMED, at(START), 1))));
 }
 
 #[test]
@@ -224,24 +191,10 @@ fn a_redelivered_event_adds_nothing_and_every_event_is_marked() {
     }
     assert_eq!(world.rows.lock().unwrap().len(), 3);
     block_on(plan_messages(world.deps(), &event("doctor.verified.v1", json!({}), 7))).unwrap();
-    let malformed = block_on(plan_messages(
-        world.deps(),
-        &event(CONSULTATION_CONFIRMED, json!({}), 8),
-    ));
+    let malformed = block_on(plan_messages(world.deps(), &event(CONSULTATION_CONFIRMED, json!({}), 8)));
     assert!(matches!(malformed, Err(PlanError::Malformed(_))));
-    let marks: Vec<_> = world
-        .inbox
-        .lock()
-        .unwrap()
-        .iter()
-        .map(|effects| effects.inbox.clone())
-        .collect();
-    let mark = |number| {
-        Some(InboxMark {
-            consumer: CONSUMER,
-            event: event("", json!({}), number).id,
-        })
-    };
+    let marks: Vec<_> = world.inbox.lock().unwrap().iter().map(|effects| effects.inbox.clone()).collect();
+    let mark = |number| Some(InboxMark { consumer: CONSUMER, event: event("", json!({}), number).id });
     assert_eq!(marks, [mark(1), mark(7)], "what was not handled is not marked");
 }
 
@@ -265,21 +218,8 @@ fn a_cancelled_visit_is_not_reminded_of_and_nobody_writes_to_a_closed_account() 
     let mut world = World::new();
     let id = world.plan_confirmation();
     *world.visit.lock().unwrap() = Ok(Some(facts(VisitStatus::Cancelled, at(START))));
-    assert_eq!(
-        world.deliver(),
-        DeliverySummary {
-            claimed: 1,
-            skipped: 1,
-            ..DeliverySummary::default()
-        }
-    );
-    assert_eq!(
-        world.settled(id),
-        Some(Settled::Skipped {
-            reason: SkipReason::NotConfirmed,
-            at: at(NOW)
-        })
-    );
+    assert_eq!(world.deliver(), DeliverySummary { claimed: 1, skipped: 1, ..DeliverySummary::default() });
+    assert_eq!(world.settled(id), Some(Settled::Skipped { reason: SkipReason::NotConfirmed, at: at(NOW) }));
 
     *world.visit.lock().unwrap() = Ok(Some(facts(VisitStatus::Confirmed, at(START))));
     world.contact = None;
@@ -292,44 +232,16 @@ fn a_cancelled_visit_is_not_reminded_of_and_nobody_writes_to_a_closed_account() 
 fn a_busy_mail_server_is_tried_again_and_a_refusal_is_not() {
     let world = World::new();
     let id = world.plan_confirmation();
-    world
-        .refuses
-        .lock()
-        .unwrap()
-        .insert(id, MailError::Transient("busy".to_owned()));
-    assert_eq!(
-        world.deliver(),
-        DeliverySummary {
-            claimed: 1,
-            retried: 1,
-            ..DeliverySummary::default()
-        }
-    );
+    world.refuses.lock().unwrap().insert(id, MailError::Transient("busy".to_owned()));
+    assert_eq!(world.deliver(), DeliverySummary { claimed: 1, retried: 1, ..DeliverySummary::default() });
     let retry_at = at(NOW) + SignedDuration::from_millis(500);
-    assert_eq!(
-        world.settled(id),
-        Some(Settled::RetryAt {
-            at: retry_at,
-            error: "busy".to_owned()
-        })
-    );
+    assert_eq!(world.settled(id), Some(Settled::RetryAt { at: retry_at, error: "busy".to_owned() }));
 
     world.set_now("2026-08-01T05:00:00.499999Z");
     assert_eq!(world.deliver().claimed, 0);
     world.set_now("2026-08-01T05:00:00.5Z");
-    world
-        .refuses
-        .lock()
-        .unwrap()
-        .insert(id, MailError::Permanent("550".to_owned()));
-    assert_eq!(
-        world.deliver(),
-        DeliverySummary {
-            claimed: 1,
-            gave_up: 1,
-            ..DeliverySummary::default()
-        }
-    );
+    world.refuses.lock().unwrap().insert(id, MailError::Permanent("550".to_owned()));
+    assert_eq!(world.deliver(), DeliverySummary { claimed: 1, gave_up: 1, ..DeliverySummary::default() });
     world.set_now("2026-08-01T20:00:00Z");
     assert_eq!(world.deliver().claimed, 0);
 }
@@ -338,11 +250,7 @@ fn a_busy_mail_server_is_tried_again_and_a_refusal_is_not() {
 fn an_outage_of_an_hour_delays_and_drops_nothing() {
     let world = World::new();
     let id = world.plan_confirmation();
-    world
-        .refuses
-        .lock()
-        .unwrap()
-        .insert(id, MailError::Transient("away".to_owned()));
+    world.refuses.lock().unwrap().insert(id, MailError::Transient("away".to_owned()));
     let (back, mut attempts) = (at(NOW) + SignedDuration::from_hours(1), 0);
     while world.sent.lock().unwrap().is_empty() {
         if *world.now.lock().unwrap() >= back {
@@ -371,14 +279,7 @@ fn an_unsettled_send_is_repeated_under_the_same_message_id() {
     let mut world = World::new();
     world.plan_confirmation();
     world.settle_fails = true;
-    assert_eq!(
-        world.deliver(),
-        DeliverySummary {
-            claimed: 1,
-            unsettled: 1,
-            ..DeliverySummary::default()
-        }
-    );
+    assert_eq!(world.deliver(), DeliverySummary { claimed: 1, unsettled: 1, ..DeliverySummary::default() });
     world.settle_fails = false;
     assert_eq!(world.deliver().claimed, 0, "the lease holds");
     *world.now.lock().unwrap() += lease_for(100);
@@ -392,14 +293,7 @@ fn nothing_is_sent_that_could_outlive_its_lease() {
     let mut world = World::new();
     world.plan_confirmation();
     world.slow_claim = lease_for(100) - SEND_BUDGET + SignedDuration::from_micros(1);
-    assert_eq!(
-        world.deliver(),
-        DeliverySummary {
-            claimed: 1,
-            unsettled: 1,
-            ..DeliverySummary::default()
-        }
-    );
+    assert_eq!(world.deliver(), DeliverySummary { claimed: 1, unsettled: 1, ..DeliverySummary::default() });
     assert_eq!(world.sent.lock().unwrap().len(), 0);
 }
 
@@ -412,21 +306,10 @@ fn a_few_at_a_time() {
         let first = rows[0].message.clone();
         for n in 0..40 {
             let id = MessageId::from_uuid(uuid::Uuid::from_u64_pair(9, n));
-            let message = ScheduledMessage {
-                id,
-                kind: MessageKind::BookingConfirmed,
-                ..first.clone()
-            };
-            rows.push(Row {
-                message,
-                not_before: at(NOW),
-                settled: None,
-            });
+            let message = ScheduledMessage { id, kind: MessageKind::BookingConfirmed, ..first.clone() };
+            rows.push(Row { message, not_before: at(NOW), settled: None });
         }
     }
     assert_eq!(world.deliver().sent, 41);
-    assert_eq!(
-        world.most_under_way.load(Ordering::SeqCst),
-        usize::from(CONCURRENT_SENDS)
-    );
+    assert_eq!(world.most_under_way.load(Ordering::SeqCst), usize::from(CONCURRENT_SENDS));
 }
