@@ -70,7 +70,7 @@ END
 $$;
 
 -- What every unit of work carries besides its own changes. Returns 'answered' or 'handled' when the caller must give up;
--- then nothing has been written.
+-- then this function has written nothing, and a caller that has must raise.
 CREATE FUNCTION commit_effects(effects jsonb) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -93,6 +93,7 @@ BEGIN
   IF jsonb_typeof(mark) = 'object' THEN
     INSERT INTO inbox (consumer, event_id) VALUES (mark ->> 'consumer', (mark ->> 'event')::uuid) ON CONFLICT DO NOTHING;
     IF NOT FOUND THEN
+      IF jsonb_typeof(claim) = 'object' THEN RAISE EXCEPTION 'amrutam:handled'; END IF;
       RETURN 'handled';
     END IF;
   END IF;
@@ -148,7 +149,9 @@ BEGIN
   IF wanted > 0 THEN
     INSERT INTO patient_calendars AS p (patient_id, version, live)
       SELECT patient_id, version, live
-      FROM jsonb_to_recordset(changes -> 'calendars') AS x (patient_id uuid, version bigint, live jsonb) ORDER BY patient_id
+      FROM jsonb_to_recordset(changes -> 'calendars') AS x (patient_id uuid, version bigint, live jsonb)
+      WHERE version = 1 OR EXISTS (SELECT FROM patient_calendars known WHERE known.patient_id = x.patient_id)
+      ORDER BY patient_id
       ON CONFLICT (patient_id) DO UPDATE SET version = excluded.version, live = excluded.live
         WHERE p.version = excluded.version - 1;
     GET DIAGNOSTICS affected = ROW_COUNT;

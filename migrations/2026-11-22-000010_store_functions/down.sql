@@ -1,5 +1,7 @@
 DROP FUNCTION claim_due_messages(timestamptz, timestamptz, int);
 DROP FUNCTION plan_messages(jsonb, jsonb);
 DROP FUNCTION commit_availability(jsonb);
-DROP FUNCTION save_doctor(jsonb, jsonb);
+DROP FUNCTION update_doctor(jsonb, jsonb);
+DROP FUNCTION insert_doctor(jsonb, jsonb);
 DROP FUNCTION insert_account(jsonb, jsonb);
+DROP FUNCTION must_commit_effects(jsonb);

@@ -1,6 +1,16 @@
 -- The other units of work, each one statement for its caller: no transaction is ever open while the application waits for
 -- anything else. Like commit_booking they store what the domain has decided, and compare versions.
 
+-- For a caller that has written already: a refusal takes that back.
+CREATE FUNCTION must_commit_effects(effects jsonb) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+  verdict text := commit_effects(effects);
+BEGIN
+  IF verdict <> 'ok' THEN RAISE EXCEPTION 'amrutam:%', verdict; END IF;
+END
+$$;
+
 -- Stores an account, unless its address is taken: then by whom, and nothing is written.
 CREATE FUNCTION insert_account(account jsonb, effects jsonb) RETURNS uuid
 LANGUAGE plpgsql AS $$
@@ -16,40 +26,47 @@ BEGIN
     SELECT id INTO STRICT owner FROM accounts WHERE email = account ->> 'email';
     RETURN owner;
   END IF;
-  PERFORM commit_effects(effects);
+  PERFORM must_commit_effects(effects);
   RETURN NULL;
 END
 $$;
 
--- Version 1 inserts, a later one updates the version before it.
-CREATE FUNCTION save_doctor(doctor jsonb, effects jsonb) RETURNS text
+CREATE FUNCTION insert_doctor(doctor jsonb, effects jsonb) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
   x doctors := jsonb_populate_record(NULL::doctors, doctor);
 BEGIN
-  IF x.version = 1 THEN
-    IF NOT EXISTS (SELECT FROM accounts WHERE id = x.account_id AND role = 'doctor') THEN
-      RETURN 'not_a_doctors_account';
-    END IF;
-    INSERT INTO doctors SELECT x.* ON CONFLICT DO NOTHING;
-    IF NOT FOUND THEN
-      IF EXISTS (SELECT FROM doctors WHERE account_id = x.account_id) THEN
-        RETURN 'account_has_profile';
-      END IF;
-      RETURN 'registration_taken';
-    END IF;
-  ELSE
-    UPDATE doctors d
-      SET full_name = x.full_name, system = x.system, registered_on = x.registered_on, valid_until = x.valid_until,
-          qualifications = x.qualifications, specializations = x.specializations, languages = x.languages, modes = x.modes,
-          fee_amount = x.fee_amount, fee_currency = x.fee_currency, bio = x.bio, time_zone = x.time_zone,
-          status = x.status, version = x.version, updated_at = x.updated_at
-      WHERE d.id = x.id AND d.version = x.version - 1;
-    IF NOT FOUND THEN
-      RETURN 'stale';
-    END IF;
+  IF NOT EXISTS (SELECT FROM accounts WHERE id = x.account_id AND role = 'doctor') THEN
+    RETURN 'not_a_doctors_account';
   END IF;
-  RETURN commit_effects(effects);
+  INSERT INTO doctors SELECT x.* ON CONFLICT DO NOTHING;
+  IF NOT FOUND THEN
+    IF EXISTS (SELECT FROM doctors WHERE account_id = x.account_id) THEN
+      RETURN 'account_has_profile';
+    END IF;
+    RETURN 'registration_taken';
+  END IF;
+  PERFORM must_commit_effects(effects);
+  RETURN 'ok';
+END
+$$;
+
+CREATE FUNCTION update_doctor(doctor jsonb, effects jsonb) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+  x doctors := jsonb_populate_record(NULL::doctors, doctor);
+BEGIN
+  UPDATE doctors d
+    SET full_name = x.full_name, system = x.system, registered_on = x.registered_on, valid_until = x.valid_until,
+        qualifications = x.qualifications, specializations = x.specializations, languages = x.languages, modes = x.modes,
+        fee_amount = x.fee_amount, fee_currency = x.fee_currency, bio = x.bio, time_zone = x.time_zone,
+        status = x.status, version = x.version, updated_at = x.updated_at
+    WHERE d.id = x.id AND d.version = x.version - 1;
+  IF NOT FOUND THEN
+    RETURN 'stale';
+  END IF;
+  PERFORM must_commit_effects(effects);
+  RETURN 'ok';
 END
 $$;
 
@@ -102,7 +119,8 @@ BEGIN
   INSERT INTO slots (id, doctor_id, starts_at, ends_at, modes, status, version)
     SELECT id, doctor, starts_at, ends_at, modes, 'open', 1
     FROM jsonb_to_recordset(changes -> 'create') AS x (id uuid, starts_at timestamptz, ends_at timestamptz, modes text[]);
-  RETURN commit_effects(changes -> 'effects');
+  PERFORM must_commit_effects(changes -> 'effects');
+  RETURN 'ok';
 END
 $$;
 
@@ -135,5 +153,6 @@ LANGUAGE sql AS $$
   SELECT coalesce(jsonb_agg(to_jsonb(claimed) ORDER BY due_at, id), '[]') FROM claimed
 $$;
 
-GRANT EXECUTE ON FUNCTION insert_account(jsonb, jsonb), save_doctor(jsonb, jsonb), commit_availability(jsonb),
-  plan_messages(jsonb, jsonb), claim_due_messages(timestamptz, timestamptz, int) TO amrutam_app;
+GRANT EXECUTE ON FUNCTION must_commit_effects(jsonb), insert_account(jsonb, jsonb), insert_doctor(jsonb, jsonb),
+  update_doctor(jsonb, jsonb), commit_availability(jsonb), plan_messages(jsonb, jsonb),
+  claim_due_messages(timestamptz, timestamptz, int) TO amrutam_app;

@@ -4,11 +4,12 @@ use crate::{
     notifications::deps,
     worker::{World, rest},
 };
-use amrutam_notifications::use_cases::deliver_due;
+use amrutam_notifications::use_cases::{CONCURRENT_SENDS, deliver_due};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-const BATCH: u16 = 32;
+/// As many as are sent at one time: a worker that dies leaves few behind, and they come back when a short lease ends.
+const BATCH: u16 = CONCURRENT_SENDS;
 const AWAY: Duration = Duration::from_secs(1);
 
 pub(crate) async fn run(world: World, stop: CancellationToken) {

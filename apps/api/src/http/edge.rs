@@ -10,10 +10,10 @@ use actix_web::{
     body::{BodySize, BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::{
-        Method, StatusCode,
+        ConnectionType, Method, StatusCode,
         header::{
-            ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName,
-            HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+            ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+            REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
         },
     },
     middleware::Next,
@@ -189,11 +189,16 @@ impl Told {
             BodySize::None | BodySize::Stream => 0,
         };
         self.tell(response.status().as_u16(), bytes, problem);
-        self.mark(response.headers_mut(), services);
+        self.mark(response.headers_mut());
+        if services.readiness.is_draining() {
+            // Kept-alive connections move to another instance, instead of being cut when this one ends. A header set by
+            // hand would be dropped: actix writes this one itself.
+            response.head_mut().set_connection_type(ConnectionType::Close);
+        }
         Unread::hold(self.unread.as_ref(), response)
     }
 
-    fn mark(&self, headers: &mut HeaderMap, services: &Services) {
+    fn mark(&self, headers: &mut HeaderMap) {
         if let Ok(id) = HeaderValue::from_str(self.info.correlation_id.as_str()) {
             headers.insert(CORRELATION_ID.clone(), id);
         }
@@ -208,10 +213,6 @@ impl Told {
         headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
         if !headers.contains_key(CACHE_CONTROL) {
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        }
-        if services.readiness.is_draining() {
-            // Kept-alive connections move to another instance, instead of being cut when this one ends.
-            headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
     }
 

@@ -10,7 +10,7 @@ use actix_web::{
     HttpResponse, ResponseError,
     http::{
         StatusCode,
-        header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
+        header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
     },
 };
 use serde::Serialize;
@@ -219,7 +219,7 @@ impl Problem {
             response.insert_header((ALLOW, allow.as_str()));
         }
         if self.0.closes {
-            response.insert_header((CONNECTION, HeaderValue::from_static("close")));
+            response.force_close();
         }
         response.body(body)
     }

@@ -17,7 +17,7 @@ use crate::{
 use actix_web::{
     body::{BoxBody, to_bytes},
     dev::{Service, ServiceResponse},
-    http::{Method, StatusCode, header::HeaderMap},
+    http::{ConnectionType, Method, StatusCode, header::HeaderMap},
     test::{TestRequest, init_service},
     web::Data,
 };
@@ -50,6 +50,7 @@ struct Api {
 struct Answer {
     status: StatusCode,
     headers: HeaderMap,
+    closes: bool,
     text: String,
 }
 
@@ -139,8 +140,9 @@ impl Api {
     async fn send(&self, request: TestRequest) -> Answer {
         let response = (self.app)(request).await;
         let (status, headers) = (response.status(), response.headers().clone());
+        let closes = response.response().head().connection_type() == ConnectionType::Close;
         let bytes = to_bytes(response.into_body()).await.unwrap();
-        Answer { status, headers, text: String::from_utf8_lossy(&bytes).into_owned() }
+        Answer { status, headers, closes, text: String::from_utf8_lossy(&bytes).into_owned() }
     }
 
     async fn get(&self, path: &str, token: Option<&str>) -> Answer {

@@ -1,0 +1,239 @@
+//! The suites of the ports.
+
+use crate::support::{Database, World, becoming, insert_account, now};
+use amrutam_booking::{
+    model::{ConsultationStatus, Mode},
+    ports::{AvailabilityStore, ConsultationStore, DirectoryStore},
+};
+use amrutam_identity::ports::AccountStore;
+use amrutam_kernel::{AccountId, AuditEntryId, ConsultationId, EventId, PortError, RedeliveryLedger, Role, Sensitive};
+use amrutam_notifications::{
+    Contact, VisitFacts, VisitMode, VisitStatus,
+    ports::{Contacts, MessageStore, VisitReader},
+};
+use amrutam_postgres::Postgres;
+use async_trait::async_trait;
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use std::sync::Arc;
+use uuid::Uuid;
+
+struct Real {
+    store: Arc<Postgres>,
+    db: Arc<Database>,
+    /// A suite asks for the time again and again, and means one instant.
+    began: Timestamp,
+}
+
+impl Real {
+    fn on(db: Arc<Database>) -> Self {
+        Self { store: Arc::new(db.pool()), db, began: now() }
+    }
+
+    async fn events_about(&self, aggregate: Uuid) -> Vec<EventId> {
+        let sql = "SELECT event_id::text FROM outbox WHERE aggregate_id::text = $1 ORDER BY seq";
+        let ids = self.db.app().await.column(sql, &[&aggregate.to_string()]).await;
+        ids.iter().map(|id| id.parse().unwrap()).collect()
+    }
+
+    async fn entries_on(&self, resource_id: &str) -> Vec<AuditEntryId> {
+        let sql = "SELECT id::text FROM audit_log WHERE resource_id = $1";
+        let ids = self.db.app().await.column(sql, &[&resource_id]).await;
+        ids.iter().map(|id| id.parse().unwrap()).collect()
+    }
+}
+
+/// Among others.
+async fn shared() -> Real {
+    Real::on(Database::shared())
+}
+
+/// Alone.
+async fn own() -> Real {
+    Real::on(Arc::new(Database::new()))
+}
+
+#[async_trait]
+impl amrutam_booking::contract::Harness for Real {
+    fn consultations(&self) -> Arc<dyn ConsultationStore> {
+        self.store.clone()
+    }
+
+    fn availability(&self) -> Arc<dyn AvailabilityStore> {
+        self.store.clone()
+    }
+
+    fn directory(&self) -> Arc<dyn DirectoryStore> {
+        self.store.clone()
+    }
+
+    fn now(&self) -> Timestamp {
+        self.began
+    }
+
+    async fn insert_account(&self, id: AccountId, role: Role) {
+        insert_account(&self.store, id, role).await;
+    }
+
+    async fn announced(&self, aggregate: Uuid) -> Vec<EventId> {
+        self.events_about(aggregate).await
+    }
+
+    async fn audited(&self, resource_id: &str) -> Vec<AuditEntryId> {
+        self.entries_on(resource_id).await
+    }
+
+    fn spawn(&self, work: BoxFuture<'static, ()>) {
+        tokio::spawn(work);
+    }
+}
+
+#[async_trait]
+impl amrutam_identity::contract::Harness for Real {
+    fn accounts(&self) -> Arc<dyn AccountStore> {
+        self.store.clone()
+    }
+
+    fn now(&self) -> Timestamp {
+        self.began
+    }
+
+    async fn announced(&self, aggregate: Uuid) -> Vec<EventId> {
+        self.events_about(aggregate).await
+    }
+
+    async fn audited(&self, resource_id: &str) -> Vec<AuditEntryId> {
+        self.entries_on(resource_id).await
+    }
+
+    fn spawn(&self, work: BoxFuture<'static, ()>) {
+        tokio::spawn(work);
+    }
+}
+
+#[async_trait]
+impl amrutam_notifications::contract::Harness for Real {
+    fn messages(&self) -> Arc<dyn MessageStore> {
+        self.store.clone()
+    }
+
+    fn now(&self) -> Timestamp {
+        self.began
+    }
+
+    async fn announced(&self, aggregate: Uuid) -> Vec<EventId> {
+        self.events_about(aggregate).await
+    }
+
+    async fn audited(&self, resource_id: &str) -> Vec<AuditEntryId> {
+        self.entries_on(resource_id).await
+    }
+
+    fn spawn(&self, work: BoxFuture<'static, ()>) {
+        tokio::spawn(work);
+    }
+}
+
+#[async_trait]
+impl amrutam_notifications::contract::Readers for World {
+    fn visits(&self) -> Arc<dyn VisitReader> {
+        Arc::new(self.store.clone())
+    }
+
+    fn contacts(&self) -> Arc<dyn Contacts> {
+        Arc::new(self.store.clone())
+    }
+
+    async fn visits_in_every_state(&self) -> Vec<(ConsultationId, &'static str, VisitFacts)> {
+        use ConsultationStatus::{Cancelled, Completed, Confirmed, Expired, InProgress, NoShow};
+        let paths: [&[ConsultationStatus]; 7] = [
+            &[],
+            &[Confirmed],
+            &[Confirmed, InProgress],
+            &[Confirmed, InProgress, Completed],
+            &[Expired],
+            &[Cancelled],
+            &[Confirmed, NoShow],
+        ];
+        let mut visits = Vec::new();
+        for path in paths {
+            let slot = self.slots(1).await.remove(0);
+            let doctor = DirectoryStore::by_id(&self.store, slot.doctor).await.unwrap().unwrap().details;
+            let mut visit = self.book(&slot).await.created.remove(0).consultation;
+            for status in path {
+                visit = becoming(&self.store, &visit, *status).await;
+            }
+            assert_eq!(visit.mode, Mode::Video);
+            let facts = VisitFacts {
+                status: VisitStatus::from_word(visit.status.as_str()),
+                starts_at: visit.range.start(),
+                ends_at: visit.range.end(),
+                mode: VisitMode::Video,
+                doctor_name: doctor.full_name,
+                doctor_qualification: "BAMS, MD (Ayurveda)".to_owned(),
+                doctor_registration_number: doctor.registration_number,
+                doctor_council: doctor.council,
+            };
+            visits.push((visit.id, visit.status.as_str(), facts));
+        }
+        visits
+    }
+
+    async fn person(&self) -> (AccountId, Contact) {
+        let id = self.patient().await;
+        let account = AccountStore::by_id(&self.store, id).await.unwrap().unwrap();
+        let contact = Contact {
+            email: Sensitive::new(account.email.expose().as_str().to_owned()),
+            name: Sensitive::new(account.profile.full_name.expose().as_str().to_owned()),
+            time_zone: account.profile.time_zone,
+        };
+        (id, contact)
+    }
+
+    fn now(&self) -> Timestamp {
+        now()
+    }
+}
+
+#[async_trait]
+impl RedeliveryLedger for Real {
+    async fn begin(&self, consumer: &str, event: EventId) -> Result<u32, PortError> {
+        self.store.begin(consumer, event).await
+    }
+}
+
+async fn ledger() -> Arc<dyn RedeliveryLedger> {
+    Arc::new(shared().await)
+}
+
+async fn world() -> World {
+    World::new()
+}
+
+mod consultations {
+    amrutam_booking::consultation_store_contract!(super::shared());
+}
+
+mod availability {
+    amrutam_booking::availability_store_contract!(super::shared());
+}
+
+mod directory {
+    amrutam_booking::directory_store_contract!(super::shared());
+}
+
+mod accounts {
+    amrutam_identity::account_store_contract!(super::shared());
+}
+
+mod messages {
+    amrutam_notifications::message_store_contract!(super::own());
+}
+
+mod readers {
+    amrutam_notifications::readers_contract!(super::world());
+}
+
+mod redeliveries {
+    amrutam_notifications::redelivery_ledger_contract!(super::ledger());
+}

@@ -1,0 +1,9 @@
+//! On a real PostgreSQL: the contracts of the ports, and what only this technology can get wrong.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+mod concurrency;
+mod contracts;
+mod outage;
+mod refusals;
+mod schema;
+mod support;

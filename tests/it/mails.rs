@@ -1,0 +1,192 @@
+//! Mails are sent once, whatever happens to who sends and who takes them.
+
+use amrutam_tests::support::{Options, Person, SOON, Slot, Sql, Stack, on_stack, until};
+use serde_json::json;
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+const UNSETTLED: &str = "SELECT count(*) FROM scheduled_messages WHERE status = 'scheduled' AND due_at <= now()";
+
+/// As if the leases of a worker that is gone had ended: they last 75 s, and one that lives settles what it took up within
+/// 5 s. Retries are closer than what is left of a lease.
+async fn end_leases(sql: &Sql) {
+    sql.execute(
+        "UPDATE scheduled_messages SET next_attempt_at = now()
+         WHERE status = 'scheduled' AND due_at <= now() AND next_attempt_at BETWEEN now() + interval '30 s' AND now() + interval '70 s'",
+    )
+    .await;
+}
+
+/// Everything is planned and everything due is settled.
+async fn settled(stack: &Stack, confirmed: usize) {
+    let sql = stack.sql().await;
+    let planned = "SELECT count(*) FROM scheduled_messages WHERE kind = 'booking_confirmed'";
+    until("every booking has its mail planned", SOON, async || sql.value::<usize>(planned).await == confirmed).await;
+    until("every mail is settled", SOON, async || {
+        end_leases(&sql).await;
+        sql.value::<i64>(UNSETTLED).await == 0
+    })
+    .await;
+}
+
+/// How often each message has arrived.
+async fn copies(stack: &Stack) -> BTreeMap<String, usize> {
+    let mut copies = BTreeMap::new();
+    for mail in stack.mail.all().await {
+        *copies.entry(mail.message_id.split('@').next().unwrap().to_owned()).or_insert(0) += 1;
+    }
+    copies
+}
+
+/// Each message that was sent has arrived: once if it was taken up once, and never more often than it was taken up.
+async fn assert_none_lost(stack: &Stack) -> usize {
+    let copies = copies(stack).await;
+    let rows = stack
+        .sql()
+        .await
+        .rows("SELECT id::text, attempts::text, status FROM scheduled_messages WHERE due_at <= now()")
+        .await;
+    for row in &rows {
+        let (attempts, arrived): (usize, _) = (row[1].parse().unwrap(), copies.get(&row[0]).copied().unwrap_or(0));
+        assert_eq!(row[2], "sent", "{row:?}");
+        assert!(
+            (1..=attempts).contains(&arrived),
+            "message {} was taken up {attempts} times and arrived {arrived} times",
+            row[0]
+        );
+    }
+    assert_eq!(copies.len(), rows.len(), "nothing else was sent");
+    copies.values().filter(|arrived| **arrived > 1).count()
+}
+
+#[test]
+fn a_worker_killed_at_any_moment_loses_no_mail() {
+    on_stack(Options::named("killed-worker"), async |stack| {
+        const KILLS: usize = 10;
+        let doctor = stack.doctor(8).await;
+        let slots = doctor.slots().await;
+        let patients = stack.patients(16).await;
+        let done = AtomicBool::new(false);
+        let bookings = async {
+            let mut booked = 0;
+            for (patient, slot) in patients.iter().cycle().zip(&slots) {
+                if done.load(Ordering::SeqCst) {
+                    break;
+                }
+                patient.booked(slot).await;
+                booked += 1;
+                // A load that the worker keeps up with, so that kills meet it at every step of its work.
+                tokio::time::sleep(Duration::from_millis(15)).await;
+            }
+            booked
+        };
+        let kills = async {
+            for _ in 0..KILLS {
+                stack.worker_ready().await;
+                tokio::time::sleep(Duration::from_millis(rand::random_range(0..400))).await;
+                stack.worker.kill();
+                stack.worker.start();
+            }
+            stack.worker_ready().await;
+            done.store(true, Ordering::SeqCst);
+        };
+        let (booked, ()) = futures::join!(bookings, kills);
+        settled(stack, booked).await;
+        let twice = assert_none_lost(stack).await;
+        println!("{booked} bookings, {KILLS} kills, {twice} mails sent more than once");
+        assert!(booked >= 50, "too little happened: {booked} bookings");
+        // A kill can fall between sending and noting for what is under way at that moment, which is at most 8 mails.
+        assert!(twice <= KILLS * 8);
+        assert!(twice * 4 < booked, "{twice} of {booked} mails came more than once");
+    });
+}
+
+#[test]
+fn two_workers_share_the_work_and_one_goes_on_alone() {
+    on_stack(Options::named("two-workers").apis(2).more_workers(1), async |stack| {
+        let doctor = stack.doctor(3).await;
+        let slots = doctor.slots().await;
+        let patients = stack.patients(10).await;
+        let (before, after) = slots.split_at(slots.len() / 2);
+        let book = async |slots: &[Slot]| {
+            for (at, (patient, slot)) in patients.iter().cycle().zip(slots).enumerate() {
+                let client = patient.client.at(&stack.apis[at % 2].url);
+                Person { client, ..patient.clone() }.booked(slot).await;
+            }
+        };
+        book(before).await;
+        settled(stack, before.len()).await;
+        assert_eq!(assert_none_lost(stack).await, 0, "nobody died, so each came once");
+        // Whichever leads: the other takes over.
+        stack.worker.kill();
+        book(&after[..10]).await;
+        settled(stack, before.len() + 10).await;
+        stack.worker.start();
+        stack.worker_ready().await;
+        stack.more_workers[0].kill();
+        book(&after[10..20]).await;
+        settled(stack, before.len() + 20).await;
+        assert_none_lost(stack).await;
+    });
+}
+
+#[test]
+fn a_mail_server_that_fails_gets_the_mail_again() {
+    on_stack(Options::named("mail-server"), async |stack| {
+        let doctor = stack.doctor(2).await;
+        let slots = doctor.slots().await;
+        let sql = stack.sql().await;
+        let state = async |patient: &Person| {
+            let query = format!(
+                "SELECT status, attempts::text FROM scheduled_messages WHERE recipient_id = '{}' AND due_at <= now()",
+                patient.id
+            );
+            sql.rows(&query).await
+        };
+        let tried = async |patient: &Person, times: usize| {
+            until("it is tried again", SOON, async || {
+                state(patient).await.first().is_some_and(|row| row[1].parse::<usize>().unwrap() >= times)
+            })
+            .await;
+        };
+
+        // It refuses twice: the third attempt is the one that arrives.
+        let patient = stack.patient("refused").await;
+        stack.mail.behave(&json!({ "fail_next": 2 })).await;
+        patient.booked(&slots[0]).await;
+        settled(stack, 1).await;
+        assert_eq!((stack.mail.refused().await, stack.mail.mails(&patient.email).await.len()), (2, 1));
+        assert_eq!(state(&patient).await, [["sent", "3"]]);
+
+        // It is away.
+        let patient = stack.patient("away").await;
+        stack.mail.behave(&json!({ "down": true })).await;
+        patient.booked(&slots[1]).await;
+        tried(&patient, 3).await;
+        stack.mail.behave_well().await;
+        settled(stack, 2).await;
+        assert_eq!(stack.mail.mails(&patient.email).await.len(), 1);
+
+        // It takes the mail and does not say so: then a second copy is the price of not losing one, and is known as one.
+        let patient = stack.patient("silent").await;
+        stack.mail.behave(&json!({ "accept_then_drop": true })).await;
+        patient.booked(&slots[2]).await;
+        tried(&patient, 2).await;
+        stack.mail.behave_well().await;
+        settled(stack, 3).await;
+        let mails = stack.mail.mails(&patient.email).await;
+        assert!(mails.len() >= 2 && mails.iter().all(|mail| mail.message_id == mails[0].message_id), "{mails:?}");
+        assert_none_lost(stack).await;
+
+        // It will never take it: a person has to look.
+        let patient = stack.patient("never").await;
+        stack.mail.behave(&json!({ "fail_next": 1, "fail_with": 550, "fail_stage": "rcpt" })).await;
+        patient.booked(&slots[3]).await;
+        settled(stack, 4).await;
+        assert_eq!(state(&patient).await, [["gave_up", "1"]]);
+        stack.mail.behave_well().await;
+    });
+}

@@ -1,0 +1,22 @@
+//! The service from outside: real processes, real servers, HTTP, and a look at the tables. Run by `make test`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "these are tests, and live in real time"
+)]
+
+mod bad_input;
+mod checker;
+mod dependency_rule;
+mod disconnects;
+mod documents;
+mod faults;
+mod flow;
+mod holds;
+mod mails;
+mod path;
+mod races;
+mod routes;

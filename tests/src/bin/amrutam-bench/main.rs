@@ -1,0 +1,50 @@
+//! Measures the stack that `make run` starts, and lets many clients fight for one slot.
+//!
+//! It makes its own practitioners, patients and slots, and sends load to loopback only. `docs/performance.md` tells how to
+//! read what it prints.
+
+mod booking;
+mod cpu;
+mod http;
+mod load;
+mod pgbench;
+mod race;
+mod stack;
+mod world;
+
+use clap::{Parser, Subcommand};
+use std::{error::Error, process::ExitCode};
+
+type Fallible<T> = Result<T, Box<dyn Error>>;
+
+#[derive(Debug, Parser)]
+#[command(version, about = "Measures the running stack (make run)")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// How many bookings, how fast, and what pgbench reaches on the same server.
+    Booking(booking::Options),
+    /// Many clients, one slot: one winner each time, also under faults.
+    Race(race::Options),
+}
+
+// One thread: whatever the generator uses, the servers lack.
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Booking(options) => booking::run(&options).await,
+        Command::Race(options) => race::run(&options).await,
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

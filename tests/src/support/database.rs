@@ -1,0 +1,134 @@
+//! A database for each stack, and a look into it.
+
+use super::{Process, environment, eventually, unique};
+use std::{fmt::Display, str::FromStr, time::Duration};
+use tokio::sync::OnceCell;
+use tokio_postgres::{Client, NoTls, SimpleQueryMessage, error::SqlState};
+use url::Url;
+
+/// A migrated database without data.
+pub struct Database {
+    /// The owner's way in.
+    pub admin_url: String,
+    /// The application's way in.
+    pub url: String,
+}
+
+impl Database {
+    /// On the server that all tests share: a copy of one that was migrated once.
+    pub(crate) async fn of_template() -> Self {
+        static TEMPLATE: OnceCell<String> = OnceCell::const_new();
+        let environment = environment();
+        let template = TEMPLATE.get_or_init(async || {
+            let name = format!("amrutam_it_{}_template", environment.run).replace('-', "_");
+            environment.bequeath("database", &name);
+            create(&environment.admin_database_url, &name, "").await;
+            migrate(&with_path(&environment.admin_database_url, &name)).await;
+            name
+        });
+        let template = template.await;
+        let name = unique(&format!("amrutam_it_{}", environment.run)).replace('-', "_");
+        environment.bequeath("database", &name);
+        create(&environment.admin_database_url, &name, &format!("TEMPLATE \"{template}\"")).await;
+        Self {
+            admin_url: with_path(&environment.admin_database_url, &name),
+            url: with_path(&environment.database_url, &name),
+        }
+    }
+
+    /// On a server of a test's own.
+    pub(crate) async fn migrated(admin_url: &str, url: &str) -> Self {
+        migrate(admin_url).await;
+        Self { admin_url: admin_url.to_owned(), url: url.to_owned() }
+    }
+
+    /// A side connection, as the owner.
+    pub async fn sql(&self) -> Sql {
+        Sql::connect(&self.admin_url).await.unwrap_or_else(|error| panic!("no side connection: {error}"))
+    }
+}
+
+async fn migrate(admin_url: &str) {
+    let variables = [("AMRUTAM__DATABASE__ADMIN_URL", admin_url), ("AMRUTAM__DATABASE__URL", admin_url)];
+    Process::output("amrutamctl", &["migrate"], &variables, "").await;
+}
+
+async fn create(admin_url: &str, name: &str, options: &str) {
+    let sql = Sql::connect(admin_url).await.expect("the database server");
+    let statement = format!("CREATE DATABASE \"{name}\" {options}");
+    eventually("the database is made", Duration::from_secs(20), async || match sql.0.batch_execute(&statement).await {
+        Ok(()) => Some(()),
+        // Somebody is copying the template at this moment.
+        Err(error) if error.code() == Some(&SqlState::OBJECT_IN_USE) => None,
+        Err(error) => panic!("{statement}: {error:?}"),
+    })
+    .await;
+}
+
+fn with_path(url: &str, name: &str) -> String {
+    let mut url: Url = url.parse().expect("a URL");
+    url.set_path(name);
+    url.into()
+}
+
+/// A connection for statements without parameters; values are texts, as psql shows them.
+pub struct Sql(Client);
+
+impl Sql {
+    /// Connects.
+    pub async fn connect(url: &str) -> Result<Self, tokio_postgres::Error> {
+        let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
+        tokio::spawn(connection);
+        Ok(Self(client))
+    }
+
+    /// The rows, absent values as empty texts.
+    pub async fn rows(&self, query: &str) -> Vec<Vec<String>> {
+        let messages = self.0.simple_query(query).await.unwrap_or_else(|error| panic!("{query}: {error:?}"));
+        let row = |message| match message {
+            SimpleQueryMessage::Row(row) => {
+                Some((0..row.len()).map(|at| row.get(at).unwrap_or_default().to_owned()).collect())
+            }
+            _ => None,
+        };
+        messages.into_iter().filter_map(row).collect()
+    }
+
+    /// The first column.
+    pub async fn column(&self, query: &str) -> Vec<String> {
+        self.rows(query).await.into_iter().map(|mut row| row.swap_remove(0)).collect()
+    }
+
+    /// The only value.
+    pub async fn value<T: FromStr<Err: Display>>(&self, query: &str) -> T {
+        let rows = self.column(query).await;
+        let [value] = rows.as_slice() else { panic!("{query}: {} rows", rows.len()) };
+        value.parse().unwrap_or_else(|error| panic!("{query}: {value}: {error}"))
+    }
+
+    /// Runs it, and says how many rows it touched.
+    pub async fn execute(&self, statement: &str) -> u64 {
+        let messages = self.0.simple_query(statement).await.unwrap_or_else(|error| panic!("{statement}: {error:?}"));
+        let count = |message: &SimpleQueryMessage| match message {
+            SimpleQueryMessage::CommandComplete(count) => Some(*count),
+            _ => None,
+        };
+        messages.iter().filter_map(count).sum()
+    }
+
+    /// How many rows each table has: what a refused request must leave as it was.
+    pub async fn row_counts(&self, but: &[&str]) -> Vec<(String, u64)> {
+        let tables = self
+            .column(
+                "SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                 WHERE n.nspname IN ('public', 'phi') AND c.relkind IN ('r', 'p') AND NOT c.relispartition ORDER BY 1",
+            )
+            .await;
+        let mut counts = Vec::new();
+        for table in tables.into_iter().filter(|table| !but.contains(&table.as_str())) {
+            let count = self.value(&format!("SELECT count(*) FROM {table}")).await;
+            counts.push((table, count));
+        }
+        counts
+    }
+}

@@ -1,0 +1,76 @@
+//! The mail sink.
+
+use super::{Client, SOON, eventually};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// The sandbox that takes the mails.
+pub struct Sandbox {
+    client: Client,
+}
+
+/// A mail that arrived.
+#[derive(Debug, Clone)]
+pub struct Mail {
+    /// To whom.
+    pub to: Vec<String>,
+    /// About what.
+    pub subject: String,
+    /// The same for every send of one message.
+    pub message_id: String,
+    /// As sent.
+    pub headers: BTreeMap<String, String>,
+    /// What it says.
+    pub text: String,
+}
+
+impl Sandbox {
+    pub(crate) fn new(url: &str) -> Self {
+        Self { client: Client::new(url) }
+    }
+
+    /// What has arrived for somebody, oldest first.
+    pub async fn mails(&self, to: &str) -> Vec<Mail> {
+        self.find(&format!("?to={}&limit=50000", to.replace('+', "%2B"))).await
+    }
+
+    /// Everything that has arrived, oldest first.
+    pub async fn all(&self) -> Vec<Mail> {
+        self.find("?limit=50000").await
+    }
+
+    async fn find(&self, query: &str) -> Vec<Mail> {
+        let found = self.client.get(&format!("/api/messages{query}")).send().await.expect(200);
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let mail = |mail: &Value| Mail {
+            to: mail["to"].as_array().unwrap().iter().map(text).collect(),
+            subject: text(&mail["subject"]),
+            message_id: text(&mail["message_id"]),
+            headers: serde_json::from_value(mail["headers"].clone()).unwrap(),
+            text: text(&mail["text"]),
+        };
+        found["items"].as_array().unwrap().iter().map(mail).collect()
+    }
+
+    /// Waits for somebody's mail with this in its subject.
+    pub async fn mail(&self, to: &str, subject: &str) -> Mail {
+        let what = format!("a mail to {to} about {subject}");
+        let found = async || self.mails(to).await.into_iter().find(|mail| mail.subject.contains(subject));
+        eventually(&what, SOON, found).await
+    }
+
+    /// How it behaves from now on; `{}` is well.
+    pub async fn behave(&self, behaviour: &Value) {
+        self.client.put("/api/behaviour", behaviour).send().await.expect(200);
+    }
+
+    /// Well again.
+    pub async fn behave_well(&self) {
+        self.behave(&json!({})).await;
+    }
+
+    /// How many times it refused.
+    pub async fn refused(&self) -> u64 {
+        self.client.get("/api/stats").send().await.expect(200)["refused"].as_u64().unwrap()
+    }
+}

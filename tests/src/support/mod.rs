@@ -1,0 +1,65 @@
+//! A harness for tests that look at the service from outside: it starts the real processes on ports, a database, queues and
+//! lock names of their own, talks to them over HTTP, and looks behind the scenes by SQL.
+//!
+//! ```no_run
+//! use amrutam_tests::support::{Options, on_stack};
+//!
+//! on_stack(Options::named("example"), async |stack| {
+//!     let doctor = stack.doctor(2).await;
+//!     let patient = stack.patient("asha").await;
+//!     let slot = &doctor.slots().await[0];
+//!     patient.book(slot).send().await.expect(201);
+//! });
+//! ```
+
+mod broker;
+mod client;
+mod database;
+mod environment;
+mod invariants;
+mod mail;
+mod people;
+mod process;
+mod raw;
+mod scope;
+mod servers;
+mod stack;
+
+pub use broker::queues;
+pub use client::{Call, Client, Reply};
+pub use database::{Database, Sql};
+pub use environment::{Environment, environment, free_port};
+pub use mail::{Mail, Sandbox};
+pub use people::{Doctor, Person, Slot, booking, daily, profile};
+pub use process::Process;
+pub use raw::{raw_connection, raw_exchange, raw_request};
+pub use scope::{on_shared, on_stack, run};
+pub use servers::Servers;
+pub use stack::{Options, Stack};
+
+use std::time::{Duration, Instant};
+
+/// For what must happen. Generous: the machine may be building.
+pub const SOON: Duration = Duration::from_secs(30);
+
+/// Asks again and again until there is an answer.
+pub async fn eventually<T>(what: &str, within: Duration, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(found) = probe().await {
+            return found;
+        }
+        assert!(started.elapsed() < within, "{what}: not within {within:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// As [`eventually`], for a condition.
+pub async fn until(what: &str, within: Duration, mut holds: impl AsyncFnMut() -> bool) {
+    eventually(what, within, async || holds().await.then_some(())).await;
+}
+
+/// A text that occurs nowhere else.
+pub fn unique(stem: &str) -> String {
+    format!("{stem}-{:012x}", rand::random::<u64>() >> 16)
+}

@@ -1,0 +1,269 @@
+//! The service as a whole: its processes and what they work with.
+
+use super::{
+    Client, Database, Person, Process, SOON, Sandbox, Servers, Sql, environment, eventually, free_port, unique, until,
+};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::OnceCell;
+
+/// What a stack is made of.
+#[derive(Default)]
+pub struct Options {
+    pub(crate) name: &'static str,
+    pub(crate) apis: usize,
+    pub(crate) more_workers: usize,
+    pub(crate) alone: bool,
+    pub(crate) own: &'static [&'static str],
+    pub(crate) settings: Vec<(String, String)>,
+}
+
+impl Options {
+    /// One API process, one worker, a sandbox, on the servers that all tests share.
+    pub fn named(name: &'static str) -> Self {
+        Self { name, apis: 1, ..Self::default() }
+    }
+
+    /// So many API processes.
+    pub fn apis(self, apis: usize) -> Self {
+        Self { apis, ..self }
+    }
+
+    /// So many workers beside the first.
+    pub fn more_workers(self, more_workers: usize) -> Self {
+        Self { more_workers, ..self }
+    }
+
+    /// While no other test runs: for tests that measure time, or take all there is of the machine.
+    pub fn alone(self) -> Self {
+        Self { alone: true, ..self }
+    }
+
+    /// With servers of its own: `postgres`, `redis`, `rabbitmq`.
+    pub fn own(self, own: &'static [&'static str]) -> Self {
+        Self { own, ..self }
+    }
+
+    /// With a setting of its own: `PAYMENTS__MODE`.
+    pub fn with(mut self, key: &str, value: &str) -> Self {
+        self.settings.push((format!("AMRUTAM__{key}"), value.to_owned()));
+        self
+    }
+}
+
+/// A running service. Everything in it ends when it is dropped.
+pub struct Stack {
+    /// The API processes.
+    pub apis: Vec<Api>,
+    /// The worker.
+    pub worker: Process,
+    /// Those beside it.
+    pub more_workers: Vec<Process>,
+    /// The sandbox's process.
+    pub sandbox: Process,
+    /// The mail sink.
+    pub mail: Sandbox,
+    /// The database.
+    pub database: Database,
+    /// First part of the queues' names.
+    pub prefix: String,
+    worker_url: String,
+    redis_urls: String,
+    amqp_url: String,
+    lock_prefix: String,
+    admin: OnceCell<Person>,
+    servers: Option<Servers>,
+}
+
+/// One API process.
+pub struct Api {
+    /// The process.
+    pub process: Process,
+    /// Where it answers.
+    pub url: String,
+    /// Where it is measured.
+    pub metrics_url: String,
+}
+
+impl Stack {
+    pub(crate) async fn start(options: Options) -> Self {
+        let environment = environment();
+        let keys = keys().await;
+        let servers = if options.own.is_empty() { None } else { Some(Servers::start(options.name, options.own).await) };
+        let own = |kind: &str| servers.as_ref().filter(|_| options.own.contains(&kind));
+        let database = match own("postgres") {
+            Some(own) => Database::migrated(own.variable("ADMIN_DATABASE_URL"), own.variable("DATABASE_URL")).await,
+            None => Database::of_template().await,
+        };
+        let redis_urls = own("redis").map_or(&*environment.redis_urls, |own| own.variable("REDIS_URLS")).to_owned();
+        let amqp_url = own("rabbitmq").map_or(&*environment.amqp_url, |own| own.variable("AMQP_URL")).to_owned();
+        let name = unique(&format!("it-{}-{}", environment.run, options.name));
+        environment.bequeath("amqp", &name);
+        let lock_prefix = format!("{name}:slot:");
+
+        let (http, smtp, worker_port) = (free_port(), free_port(), free_port());
+        let listen = |port: u16| format!("127.0.0.1:{port}");
+        // As infra/dev/stack does, every process gets everybody's settings.
+        let common: Vec<(String, String)> = [
+            ("AMRUTAM__ENVIRONMENT", "development"),
+            ("AMRUTAM__DATABASE__URL", &database.url),
+            ("AMRUTAM__REDIS__URLS", &redis_urls),
+            ("AMRUTAM__REDIS__PREFIX", &lock_prefix),
+            ("AMRUTAM__AMQP__URL", &amqp_url),
+            ("AMRUTAM__AMQP__PREFIX", &name),
+            ("AMRUTAM__MAIL__SMTP_URL", &format!("smtp://{}", listen(smtp))),
+            ("AMRUTAM__TOKENS__KEY_DIR", keys),
+        ]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into_iter()
+        .chain(options.settings)
+        .collect();
+        let process = |part: &str, program: &str, own: &[(&str, &str)]| {
+            let own = own.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+            Process::new(&format!("{}-{part}", options.name), program, common.iter().cloned().chain(own).collect())
+        };
+        let sandbox = process(
+            "sandbox",
+            "amrutam-sandbox",
+            &[("AMRUTAM__SANDBOX__HTTP_LISTEN", &listen(http)), ("AMRUTAM__SANDBOX__SMTP_LISTEN", &listen(smtp))],
+        );
+        let worker = process("worker", "amrutam-worker", &[("AMRUTAM__WORKER__LISTEN", &listen(worker_port))]);
+        let more_workers = (0..options.more_workers).map(|index| {
+            let own = [("AMRUTAM__WORKER__LISTEN", &*listen(free_port()))];
+            process(&format!("worker-{}", index + 1), "amrutam-worker", &own)
+        });
+        let more_workers = more_workers.collect();
+        let api = |index: usize| {
+            let (port, metrics) = (free_port(), free_port());
+            let own = [("AMRUTAM__HTTP__LISTEN", &*listen(port)), ("AMRUTAM__HTTP__METRICS_LISTEN", &*listen(metrics))];
+            Api {
+                process: process(&format!("api-{index}"), "amrutam-api", &own),
+                url: format!("http://{}", listen(port)),
+                metrics_url: format!("http://{}", listen(metrics)),
+            }
+        };
+        let stack = Self {
+            apis: (0..options.apis).map(api).collect(),
+            worker,
+            more_workers,
+            sandbox,
+            mail: Sandbox::new(&format!("http://{}", listen(http))),
+            database,
+            prefix: name,
+            worker_url: format!("http://{}", listen(worker_port)),
+            redis_urls,
+            amqp_url,
+            lock_prefix,
+            admin: OnceCell::new(),
+            servers,
+        };
+        for process in stack.processes() {
+            process.start();
+        }
+        answers(&stack.sandbox, &format!("http://{}/healthz", listen(http))).await;
+        for api in &stack.apis {
+            api.ready().await;
+        }
+        stack.worker_ready().await;
+        stack
+    }
+
+    fn processes(&self) -> impl Iterator<Item = &Process> {
+        let workers = std::iter::once(&self.worker).chain(&self.more_workers);
+        std::iter::once(&self.sandbox).chain(workers).chain(self.apis.iter().map(|api| &api.process))
+    }
+
+    pub(crate) fn print_tails(&self) {
+        for process in self.processes() {
+            process.print_tail(25);
+        }
+    }
+
+    /// Waits until the worker does its whole job, and not a part of it.
+    pub async fn worker_ready(&self) {
+        answers(&self.worker, &format!("{}/healthz", self.worker_url)).await;
+        until("the worker is ready", SOON, async || self.worker_state().await == "ready").await;
+    }
+
+    /// What the worker says of itself: `ready`, `degraded`, `unavailable`; empty when it says nothing.
+    pub async fn worker_state(&self) -> String {
+        let Ok(reply) = Client::new(&self.worker_url).get("/readyz").try_send().await else { return String::new() };
+        reply.json()["status"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// The servers of its own.
+    pub fn servers(&self) -> &Servers {
+        self.servers.as_ref().expect("this stack has servers of its own")
+    }
+
+    /// Nobody in particular, at the first API process.
+    pub fn anonymous(&self) -> Client {
+        Client::new(&self.apis[0].url)
+    }
+
+    /// A side connection to the database.
+    pub async fn sql(&self) -> Sql {
+        self.database.sql().await
+    }
+
+    /// The administrator.
+    pub async fn admin(&self) -> &Person {
+        let made = self.admin.get_or_init(async || {
+            let (email, password) = (format!("{}@amrutam.example", unique("admin")), unique("a password"));
+            let variables = [("AMRUTAM__DATABASE__URL", &*self.database.url)];
+            let arguments = ["admin", "create", "--email", &email, "--name", "Administrator"];
+            Process::output("amrutamctl", &arguments, &variables, &password).await;
+            Person::log_in(&self.anonymous(), &email, &password).await
+        });
+        made.await
+    }
+
+    /// Where the locks are: a client per node, and what their names begin with.
+    pub(crate) fn locks(&self) -> (Vec<redis::Client>, &str) {
+        let client = |url: &str| redis::Client::open(url).expect("a Redis URL");
+        (self.redis_urls.split(',').map(client).collect(), &self.lock_prefix)
+    }
+
+    /// How many events lie in the dead letters.
+    pub async fn dead_letters(&self) -> u32 {
+        super::broker::dead_letters(&self.amqp_url, &self.prefix).await
+    }
+}
+
+impl Api {
+    /// Waits until it can be sent requests.
+    pub async fn ready(&self) {
+        answers(&self.process, &format!("{}/readyz", self.url)).await;
+    }
+}
+
+async fn answers(process: &Process, url: &str) {
+    let http = reqwest::Client::new();
+    eventually(&format!("{url} answers"), SOON, async || {
+        if let Some(status) = process.exit_status() {
+            process.print_tail(25);
+            panic!("{url}: the process has ended: {status}");
+        }
+        let answer = http.get(url).timeout(Duration::from_secs(2)).send().await.ok()?;
+        answer.status().is_success().then_some(())
+    })
+    .await;
+}
+
+/// Made once and kept: drawing an RSA key takes seconds.
+async fn keys() -> &'static str {
+    static KEYS: OnceCell<Arc<str>> = OnceCell::const_new();
+    let made = KEYS.get_or_init(async || {
+        let environment = environment();
+        let directory = environment.cache.join("keys");
+        if !directory.is_dir() {
+            let new = environment.cache.join(unique("keys"));
+            Process::output("amrutamctl", &["keys", "generate", "--dir", &new.to_string_lossy()], &[], "").await;
+            // Whoever comes second uses the first's.
+            if std::fs::rename(&new, &directory).is_err() {
+                std::fs::remove_dir_all(&new).expect("our own directory");
+            }
+        }
+        directory.to_string_lossy().into()
+    });
+    made.await
+}
