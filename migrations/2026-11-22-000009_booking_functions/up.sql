@@ -150,7 +150,8 @@ BEGIN
     INSERT INTO patient_calendars AS p (patient_id, version, live)
       SELECT patient_id, version, live
       FROM jsonb_to_recordset(changes -> 'calendars') AS x (patient_id uuid, version bigint, live jsonb)
-      WHERE version = 1 OR EXISTS (SELECT FROM patient_calendars known WHERE known.patient_id = x.patient_id)
+      -- A scalar subquery: EXISTS beside OR would be hashed, which reads every calendar there is.
+      WHERE version = 1 OR (SELECT true FROM patient_calendars known WHERE known.patient_id = x.patient_id)
       ORDER BY patient_id
       ON CONFLICT (patient_id) DO UPDATE SET version = excluded.version, live = excluded.live
         WHERE p.version = excluded.version - 1;

@@ -143,12 +143,12 @@ $$;
 -- Leases due messages to one worker: until the lease ends, nobody else gets them.
 CREATE FUNCTION claim_due_messages(at timestamptz, lease_until timestamptz, most int) RETURNS jsonb
 LANGUAGE sql AS $$
-  WITH due AS (
-    SELECT id FROM scheduled_messages WHERE status = 'scheduled' AND next_attempt_at <= at
-      ORDER BY next_attempt_at LIMIT most FOR UPDATE SKIP LOCKED
-  ), claimed AS (
+  WITH claimed AS (
     UPDATE scheduled_messages m SET attempts = m.attempts + 1, next_attempt_at = lease_until
-      FROM due WHERE m.id = due.id RETURNING m.*
+      -- An array: the planner can't know how small a limit is that comes as a parameter, and would join over all rows.
+      WHERE m.id = ANY (ARRAY(SELECT id FROM scheduled_messages WHERE status = 'scheduled' AND next_attempt_at <= at
+        ORDER BY next_attempt_at LIMIT most FOR UPDATE SKIP LOCKED))
+      RETURNING m.*
   )
   SELECT coalesce(jsonb_agg(to_jsonb(claimed) ORDER BY due_at, id), '[]') FROM claimed
 $$;
