@@ -89,6 +89,7 @@ pub(crate) struct Wanted {
 impl Together for Wanted {
     type Db = Postgres;
     type Answer = SnapshotRow;
+    const ABREAST: usize = 2;
     async fn ask(db: &Postgres, wanted: &[Self]) -> Result<Vec<SnapshotRow>, DbError> {
         let slots: Vec<_> = wanted.iter().map(|wanted| wanted.slot).collect();
         let patients: Vec<_> = wanted.iter().map(|wanted| wanted.patient).collect();
@@ -105,6 +106,7 @@ impl Together for Changes {
     type Db = Postgres;
     /// The verdict.
     type Answer = String;
+    const ABREAST: usize = 2;
     async fn ask(db: &Postgres, units: &[Self]) -> Result<Vec<String>, DbError> {
         let query = diesel::select(functions::commit_bookings(Json(ChangeRows::of(units))));
         let mut conn = db.connection().await?;

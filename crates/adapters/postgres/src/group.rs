@@ -13,8 +13,6 @@ use std::{
 };
 use tokio::sync::oneshot;
 
-/// How many groups of a kind may be under way: enough that one which waits for a lock does not hold up all others.
-const ABREAST: usize = 3;
 /// Calls in a group. Larger ones gain little, and a refused one is repeated one by one.
 const MOST: usize = 32;
 
@@ -24,6 +22,9 @@ pub(crate) trait Together: Sized + Send + Sync + 'static {
     type Db: Clone + Send + Sync + 'static;
     /// What each request gets.
     type Answer: Send + 'static;
+    /// How many groups may be under way. Where people wait: more than one, so that one which waits for a lock does not hold
+    /// up all others. Fewer make larger groups.
+    const ABREAST: usize;
     /// As many answers as requests, in their order.
     fn ask(db: &Self::Db, requests: &[Self]) -> impl Future<Output = Result<Vec<Self::Answer>, DbError>> + Send;
 }
@@ -86,7 +87,7 @@ impl<Q: Together> Group<Q> {
         let leads = {
             let mut line = self.line();
             line.waiting.push_back((request, answer));
-            let leads = line.running < ABREAST;
+            let leads = line.running < Q::ABREAST;
             line.running += usize::from(leads);
             leads
         };
@@ -188,6 +189,7 @@ mod tests {
 
     struct Number(usize);
 
+    const ABREAST: usize = 3;
     const BREAKS: Number = Number(13);
     const REFUSED: Number = Number(17);
 
@@ -195,6 +197,7 @@ mod tests {
         type Db = Server;
         /// The number's double, and the size of its group.
         type Answer = (usize, usize);
+        const ABREAST: usize = ABREAST;
         async fn ask(server: &Server, numbers: &[Self]) -> Result<Vec<(usize, usize)>, DbError> {
             server.asked.fetch_add(1, Ordering::Relaxed);
             server.gate.acquire().await.unwrap().forget();

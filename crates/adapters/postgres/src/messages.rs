@@ -118,6 +118,7 @@ impl Together for Plan {
     type Db = Postgres;
     /// The verdict.
     type Answer = String;
+    const ABREAST: usize = 1;
     async fn ask(db: &Postgres, plans: &[Self]) -> Result<Vec<String>, DbError> {
         let messages = number(plans, |plan| plan.messages.iter().map(NewMessageRow::from).collect());
         let effects: Vec<_> = plans.iter().map(|plan| &plan.effects).collect();
@@ -132,6 +133,7 @@ impl Together for SettledRow {
     type Db = Postgres;
     /// Whether it was still the claimant's.
     type Answer = bool;
+    const ABREAST: usize = 1;
     async fn ask(db: &Postgres, settled: &[Self]) -> Result<Vec<bool>, DbError> {
         let query = diesel::select(functions::settle_messages(Json(settled.to_vec())));
         let mut conn = db.connection().await?;
