@@ -7,11 +7,16 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 AMRUTAM_DEV_DIR ?= .dev
-AMRUTAM_BIN_DIR ?= $(or $(CARGO_TARGET_DIR),target)/release
+# Always the whole workspace: building one package alone chooses other features and compiles the dependencies again.
+# Who names a directory of binaries has built them.
+ifndef AMRUTAM_BIN_DIR
+AMRUTAM_BIN_DIR := $(or $(CARGO_TARGET_DIR),target)/release
+BUILD_RELEASE := cargo build --release --workspace --bins
+else
+BUILD_RELEASE := @echo "using the binaries in $(AMRUTAM_BIN_DIR)"
+endif
 export AMRUTAM_DEV_DIR AMRUTAM_BIN_DIR
 
-# Always the whole workspace: building one package alone chooses other features and compiles the dependencies again.
-BUILD_RELEASE := cargo build --release --workspace --bins
 SERVERS_ENV := set -a; eval "$$(infra/dev/servers env)"; set +a
 STACK_ENV := set -a; source "$(AMRUTAM_DEV_DIR)/stack.env"; set +a
 
@@ -20,7 +25,7 @@ STACK_ENV := set -a; source "$(AMRUTAM_DEV_DIR)/stack.env"; set +a
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F'\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
-run: toolchain packages ## Build and start everything on this machine, with demo data and a walk-through
+run: toolchain packages ## Build and start everything on this machine, fill in demo data, show what to try
 	$(BUILD_RELEASE)
 	infra/dev/stack up
 
