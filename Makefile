@@ -18,9 +18,11 @@ endif
 export AMRUTAM_DEV_DIR AMRUTAM_BIN_DIR
 
 SERVERS_ENV := set -a; eval "$$(infra/dev/servers env)"; set +a
+# What a run of the tests leaves is tidied up by a process that outlives it and holds the run's journal.
+TESTS_TIDIED := for journal in "$(AMRUTAM_DEV_DIR)"/tests/*; do flock -w 60 9 9<"$$journal"; done 2>/dev/null || true
 STACK_ENV := set -a; source "$(AMRUTAM_DEV_DIR)/stack.env"; set +a
 
-.PHONY: help run stop walkthrough test lint fmt docs openapi migrate bench race clean toolchain packages
+.PHONY: help run stop walkthrough test lint fmt docs openapi migrate bench race clean toolchain packages build-packages
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F'\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -30,6 +32,7 @@ run: toolchain packages ## Build and start everything on this machine, fill in d
 	infra/dev/stack up
 
 stop: ## Stop everything that run, test or bench started
+	@$(TESTS_TIDIED)
 	@infra/dev/stack down
 	@for ports in "$(AMRUTAM_DEV_DIR)"/*/ports.env; do \
 	  if [[ -f $$ports ]]; then infra/dev/stack down --dir "$${ports%/ports.env}"; fi; \
@@ -38,21 +41,21 @@ stop: ## Stop everything that run, test or bench started
 walkthrough: ## Show again what to try
 	@infra/dev/walkthrough
 
-test: toolchain packages ## Run all tests, on real servers of their own
+test: toolchain packages ## Run all tests, on real servers, in databases and queues made for them
 	infra/dev/servers up
 	cargo build --workspace --bins
-	@$(SERVERS_ENV); set -x; cargo test --workspace
+	@$(SERVERS_ENV); status=0; (set -x; cargo test --workspace) || status=$$?; $(TESTS_TIDIED); exit $$status
 
-lint: toolchain packages ## Check with clippy; a warning is an error
+lint: toolchain build-packages ## Check with clippy; a warning is an error
 	cargo clippy --workspace --all-targets -- -D warnings
 
 fmt: toolchain ## Check the formatting
 	cargo fmt --all -- --check
 
-docs: toolchain packages ## Build the code's documentation; a warning is an error
+docs: toolchain build-packages ## Build the code's documentation; a warning is an error
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 
-openapi: toolchain packages ## Write docs/openapi.json from the code
+openapi: toolchain build-packages ## Write docs/openapi.json from the code
 	$(BUILD_RELEASE)
 	@mkdir -p docs
 	"$(AMRUTAM_BIN_DIR)/amrutam-api" --print-openapi > docs/openapi.json.new
@@ -78,7 +81,11 @@ clean: stop ## Stop everything, then delete what was built and the development d
 	@for ports in "$(AMRUTAM_DEV_DIR)"/*/ports.env "$(AMRUTAM_DEV_DIR)/ports.env"; do \
 	  if [[ -f $$ports ]]; then infra/dev/servers down --clean --dir "$${ports%/ports.env}"; fi; \
 	done
-	rm -rf .dev
+	@# Only what is ours: the directory may be anybody's.
+	if [[ -d "$(AMRUTAM_DEV_DIR)" ]]; then \
+	  cd "$(AMRUTAM_DEV_DIR)"; rm -rf keys keys.new run log tests demo.env stack.env stack-ports.env stack.lock; \
+	  rmdir --ignore-fail-on-non-empty "$$PWD"; \
+	fi
 	if command -v cargo >/dev/null; then cargo clean; fi
 
 toolchain:
@@ -88,3 +95,6 @@ toolchain:
 
 packages:
 	@infra/dev/servers install
+
+build-packages:
+	@infra/dev/servers install build

@@ -1,15 +1,22 @@
 # shellcheck shell=bash
 
+# What the schema and our settings need (client_connection_check_interval, the role pg_database_owner).
+OLDEST_POSTGRES=14
+
 # The program must be of the data's major version.
 postgres_bin() {
-  local bin version=
+  local bin version='' major
   if [[ -n $DATA && -r $DATA/postgres/pgdata/PG_VERSION ]]; then version=$(<"$DATA/postgres/pgdata/PG_VERSION"); fi
   while IFS= read -r bin; do
-    if [[ -z $version || $("$bin/postgres" --version) == *" $version"[.\ ]* ]]; then
+    major=$("$bin/postgres" --version)
+    major=${major##*PostgreSQL) }
+    major=${major%%[!0-9]*}
+    if [[ $major == "$version" ]] || { [[ -z $version ]] && ((major >= OLDEST_POSTGRES)); }; then
       printf '%s\n' "$bin"
       return 0
     fi
   done < <(postgres_bins)
+  [[ -n $version ]] || die "PostgreSQL $OLDEST_POSTGRES or newer is needed; here are only: $(postgres_bins | tr '\n' ' ')"
   die "the data in $DATA/postgres needs PostgreSQL $version; to start afresh: infra/dev/servers down --clean --dir $DIR"
 }
 
