@@ -99,8 +99,7 @@ async fn known(
     from: Option<Timestamp>,
     to: Option<Timestamp>,
 ) -> Result<Option<Consultation>, Box<dyn Error>> {
-    let filter =
-        ConsultationFilter { whose: Whose::Patient(patient), status: None, from, to, now: world.clock.now() };
+    let filter = ConsultationFilter { whose: Whose::Patient(patient), status: None, from, to, now: world.clock.now() };
     // More than a patient of ours has.
     let page = PageRequest { limit: Limit::new(Limit::MAX).ok_or("a page")?, after: None };
     let found = world.postgres.list(&filter, page).await?;
