@@ -7,24 +7,32 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 AMRUTAM_DEV_DIR ?= .dev
-AMRUTAM_BIN_DIR ?= $(or $(CARGO_TARGET_DIR),target)/release
+# Always the whole workspace: building one package alone chooses other features and compiles the dependencies again.
+# Who names a directory of binaries has built them.
+ifndef AMRUTAM_BIN_DIR
+AMRUTAM_BIN_DIR := $(or $(CARGO_TARGET_DIR),target)/release
+BUILD_RELEASE := cargo build --release --workspace --bins
+else
+BUILD_RELEASE := @echo "using the binaries in $(AMRUTAM_BIN_DIR)"
+endif
 export AMRUTAM_DEV_DIR AMRUTAM_BIN_DIR
 
-# Always the whole workspace: building one package alone chooses other features and compiles the dependencies again.
-BUILD_RELEASE := cargo build --release --workspace --bins
 SERVERS_ENV := set -a; eval "$$(infra/dev/servers env)"; set +a
+# What a run of the tests leaves is tidied up by a process that outlives it and holds the run's journal.
+TESTS_TIDIED := for journal in "$(AMRUTAM_DEV_DIR)"/tests/*; do flock -w 60 9 9<"$$journal"; done 2>/dev/null || true
 STACK_ENV := set -a; source "$(AMRUTAM_DEV_DIR)/stack.env"; set +a
 
-.PHONY: help run stop walkthrough test lint fmt docs openapi migrate bench race clean toolchain packages
+.PHONY: help run stop walkthrough test lint fmt docs openapi migrate bench race clean toolchain packages build-packages
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F'\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
-run: toolchain packages ## Build and start everything on this machine, with demo data and a walk-through
+run: toolchain packages ## Build and start everything on this machine, fill in demo data, show what to try
 	$(BUILD_RELEASE)
 	infra/dev/stack up
 
 stop: ## Stop everything that run, test or bench started
+	@$(TESTS_TIDIED)
 	@infra/dev/stack down
 	@for ports in "$(AMRUTAM_DEV_DIR)"/*/ports.env; do \
 	  if [[ -f $$ports ]]; then infra/dev/stack down --dir "$${ports%/ports.env}"; fi; \
@@ -33,21 +41,21 @@ stop: ## Stop everything that run, test or bench started
 walkthrough: ## Show again what to try
 	@infra/dev/walkthrough
 
-test: toolchain packages ## Run all tests, on real servers of their own
+test: toolchain packages ## Run all tests, on real servers, in databases and queues made for them
 	infra/dev/servers up
 	cargo build --workspace --bins
-	@$(SERVERS_ENV); set -x; cargo test --workspace
+	@$(SERVERS_ENV); status=0; (set -x; cargo test --workspace) || status=$$?; $(TESTS_TIDIED); exit $$status
 
-lint: toolchain packages ## Check with clippy; a warning is an error
+lint: toolchain build-packages ## Check with clippy; a warning is an error
 	cargo clippy --workspace --all-targets -- -D warnings
 
 fmt: toolchain ## Check the formatting
 	cargo fmt --all -- --check
 
-docs: toolchain packages ## Build the code's documentation; a warning is an error
+docs: toolchain build-packages ## Build the code's documentation; a warning is an error
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 
-openapi: toolchain packages ## Write docs/openapi.json from the code
+openapi: toolchain build-packages ## Write docs/openapi.json from the code
 	$(BUILD_RELEASE)
 	@mkdir -p docs
 	"$(AMRUTAM_BIN_DIR)/amrutam-api" --print-openapi > docs/openapi.json.new
@@ -73,7 +81,11 @@ clean: stop ## Stop everything, then delete what was built and the development d
 	@for ports in "$(AMRUTAM_DEV_DIR)"/*/ports.env "$(AMRUTAM_DEV_DIR)/ports.env"; do \
 	  if [[ -f $$ports ]]; then infra/dev/servers down --clean --dir "$${ports%/ports.env}"; fi; \
 	done
-	rm -rf .dev
+	@# Only what is ours: the directory may be anybody's.
+	if [[ -d "$(AMRUTAM_DEV_DIR)" ]]; then \
+	  cd "$(AMRUTAM_DEV_DIR)"; rm -rf keys keys.new run log tests demo.env stack.env stack-ports.env stack.lock; \
+	  rmdir --ignore-fail-on-non-empty "$$PWD"; \
+	fi
 	if command -v cargo >/dev/null; then cargo clean; fi
 
 toolchain:
@@ -83,3 +95,6 @@ toolchain:
 
 packages:
 	@infra/dev/servers install
+
+build-packages:
+	@infra/dev/servers install build

@@ -1,7 +1,8 @@
 -- A booking as five plain statements in a transaction: slot (locked, then updated), consultation, outbox, audit.
--- Each client has slots of its own, so nobody waits for anybody. The ids come with the first answer, as uuidv7.
+-- Each client has slots of its own, so nobody waits for anybody; after its last one a client begins anew.
+-- The tables are copies with the constraints of ours, foreign keys included. The ids come with the first answer, as uuidv7.
 -- Dots where our documents have colons: pgbench would take what follows for a variable.
-\set i :i + 1
+\set i (:i + 1) % :slots_per_client
 \set slot :client_id * :slots_per_client + :i
 \set patient :slot % :patients
 BEGIN;

@@ -53,12 +53,12 @@ struct Crate {
     others: Vec<(String, String, BTreeSet<String>)>,
 }
 
-fn metadata(arguments: &[&str]) -> Value {
+/// Of our own packages only: the whole graph needs those of other platforms, which no build here downloads.
+fn metadata() -> Value {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
-        .args(["metadata", "--format-version", "1", "--locked", "--offline"])
-        .args(arguments)
+        .args(["metadata", "--format-version", "1", "--locked", "--offline", "--no-deps"])
         .current_dir(&environment().root);
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -80,7 +80,7 @@ fn layer_of(root: &str, manifest: &str) -> Layer {
 }
 
 fn workspace() -> Vec<Crate> {
-    let metadata = metadata(&["--no-deps"]);
+    let metadata = metadata();
     let root = metadata["workspace_root"].as_str().unwrap();
     let packages = metadata["packages"].as_array().unwrap();
     let names: BTreeSet<_> = packages.iter().map(|package| package["name"].as_str().unwrap()).collect();
@@ -162,13 +162,11 @@ fn no_domain_knows_a_technology() {
 
 #[test]
 fn the_build_needs_no_foreign_c_library_and_has_one_redis() {
-    let metadata = metadata(&[]);
-    let packages: Vec<_> =
-        metadata["packages"].as_array().unwrap().iter().map(|package| package["name"].as_str().unwrap()).collect();
     let lock = std::fs::read_to_string(environment().root.join("Cargo.lock")).unwrap();
+    let times = |name: &str| lock.matches(&format!("\nname = \"{name}\"\n")).count();
     for name in BANNED {
-        assert!(!packages.contains(name) && !lock.contains(&format!("name = \"{name}\"\n")), "{name} is in the build");
+        assert_eq!(times(name), 0, "{name} is in the build");
     }
-    assert_eq!(lock.matches("name = \"redis\"\n").count(), 1, "the pool and the lock use one redis");
-    assert!(metadata["resolve"]["nodes"].as_array().unwrap().len() > 100, "the graph was not read");
+    assert_eq!(times("redis"), 1, "the pool and the lock use one redis");
+    assert_eq!(times("amrutam-tests"), 1, "the lock file was not read");
 }

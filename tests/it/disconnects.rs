@@ -47,6 +47,12 @@ fn a_client_that_leaves_leaves_a_whole_booking_or_none() {
             metrics.get("/metrics").send().await.text().lines().any(|line| line == "http_requests_in_flight 0")
         })
         .await;
+        // Well before they would end by themselves, after 5 s.
+        until("no lock is held", Duration::from_secs(2), async || stack.held_locks().await.is_empty()).await;
+        let failed = metrics.get("/metrics").send().await.text();
+        let failed: Vec<_> =
+            failed.lines().filter(|line| line.starts_with("amrutam_lock_release_failures_total")).collect();
+        assert!(failed.iter().all(|line| line.ends_with(" 0")), "{failed:?}");
         let sql = stack.sql().await;
         let open = "SELECT count(*) FROM pg_stat_activity
                     WHERE datname = current_database() AND state <> 'idle' AND pid <> pg_backend_pid()";
@@ -78,6 +84,7 @@ fn a_client_that_leaves_leaves_a_whole_booking_or_none() {
             booked.len(),
             CUTS - booked.len()
         );
+        assert!(abandoned > 0, "nobody left while a booking was under way");
         assert_eq!(sql.value::<usize>("SELECT count(*) FROM consultations").await, CUTS);
         assert!(
             !booked.is_empty() && booked.len() < CUTS,

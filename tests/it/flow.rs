@@ -64,7 +64,7 @@ async fn tables_with(stack: &Stack, text: &str) -> Vec<String> {
     let sql = stack.sql().await;
     let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
     let mut found = Vec::new();
-    for (table, _) in sql.row_counts(&[]).await {
+    for table in sql.tables().await {
         let query =
             format!("SELECT count(*) FROM {table} AS t WHERE t::text LIKE '%{text}%' OR t::text LIKE '%{hex}%'");
         if sql.value::<i64>(&query).await > 0 {

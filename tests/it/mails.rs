@@ -1,5 +1,6 @@
 //! Mails are sent once, whatever happens to who sends and who takes them.
 
+use amrutam_notifications::use_cases::{CONCURRENT_SENDS, lease_for};
 use amrutam_tests::support::{Options, Person, SOON, Slot, Sql, Stack, on_stack, until};
 use serde_json::json;
 use std::{
@@ -10,13 +11,19 @@ use std::{
 
 const UNSETTLED: &str = "SELECT count(*) FROM scheduled_messages WHERE status = 'scheduled' AND due_at <= now()";
 
-/// As if the leases of a worker that is gone had ended: they last 75 s, and one that lives settles what it took up within
-/// 5 s. Retries are closer than what is left of a lease.
+/// Longer than the quick retries of a mail wait, and than a worker that lives takes to settle what it has claimed.
+const QUICK_SECONDS: i64 = 10;
+
+/// As if the leases of a worker that is gone had ended. What ends sooner is a retry, or the lease of a worker that has had
+/// time enough if it lived; what has just begun may be a living one's.
 async fn end_leases(sql: &Sql) {
-    sql.execute(
-        "UPDATE scheduled_messages SET next_attempt_at = now()
-         WHERE status = 'scheduled' AND due_at <= now() AND next_attempt_at BETWEEN now() + interval '30 s' AND now() + interval '70 s'",
-    )
+    let lease = lease_for(CONCURRENT_SENDS).as_secs();
+    assert!(lease > 2 * QUICK_SECONDS, "leases and retries can't be told apart");
+    sql.execute(&format!(
+        "UPDATE scheduled_messages SET next_attempt_at = now() WHERE status = 'scheduled' AND due_at <= now()
+           AND next_attempt_at BETWEEN now() + interval '{QUICK_SECONDS} s' AND now() + interval '{} s'",
+        lease - QUICK_SECONDS
+    ))
     .await;
 }
 
@@ -25,7 +32,8 @@ async fn settled(stack: &Stack, confirmed: usize) {
     let sql = stack.sql().await;
     let planned = "SELECT count(*) FROM scheduled_messages WHERE kind = 'booking_confirmed'";
     until("every booking has its mail planned", SOON, async || sql.value::<usize>(planned).await == confirmed).await;
-    until("every mail is settled", SOON, async || {
+    let a_lease = lease_for(CONCURRENT_SENDS).unsigned_abs();
+    until("every mail is settled", SOON + a_lease, async || {
         end_leases(&sql).await;
         sql.value::<i64>(UNSETTLED).await == 0
     })

@@ -44,6 +44,13 @@ env_value() { # FILE KEY
   done <"$1"
 }
 
+# Sets each NAME to its value in FILE, or to nothing.
+load_values() { # FILE NAME...
+  local file=$1 name
+  shift
+  for name in "$@"; do printf -v "$name" '%s' "$(env_value "$file" "$name")"; done
+}
+
 # Sets DIR, absolute. Relative names start at the repository's root, whatever the working directory is: cargo runs
 # tests in their package's directory.
 find_dir() {
@@ -61,6 +68,8 @@ make_dir() {
     find_dir "$DIR"
   fi
   mkdir -p "$DIR/run" "$DIR/log"
+  # A statement that fails is logged whole, and may hold a password.
+  chmod 700 "$DIR/log"
 }
 
 take_lock() { # FILE
@@ -91,6 +100,28 @@ choose_port() {
     fi
   done
   die "found no free port between $PORT_LOW and $PORT_HIGH"
+}
+
+# Gives the components' ports a value, and keeps each that is free; components that run are not in the list. The caller has
+# PORT_NAMES and ports_of, which prints the names of a component's ports.
+make_ports() { # FILE COMPONENT...
+  local file=$1 name port changed=0
+  local -a promised
+  shift
+  for name in "$@"; do
+    for port in $(ports_of "$name"); do
+      if [[ -z ${!port} ]] || port_is_taken "${!port}"; then
+        promised=()
+        for name in "${PORT_NAMES[@]}"; do promised+=("${!name}"); done
+        printf -v "$port" '%s' "$(choose_port "${promised[@]}")"
+        changed=1
+      fi
+    done
+  done
+  ((changed)) || return 0
+  for name in "${PORT_NAMES[@]}"; do
+    if [[ -n ${!name} ]]; then printf '%s=%s\n' "$name" "${!name}"; fi
+  done | write_private "$file"
 }
 
 process_state() { # PID -> the kernel's letter, nothing if there is no such process
@@ -146,11 +177,12 @@ wait_gone() { # PID TENTHS
   done
 }
 
-# wait_ready NAME PID SECONDS CHECK...: until CHECK succeeds; fails as soon as the process is gone.
+# wait_ready NAME PID SECONDS CHECK...: until CHECK succeeds; fails as soon as the process is gone. It must be there after the
+# check, too: a stranger may have taken the port and answer in its place.
 wait_ready() {
   local name=$1 pid=$2 deadline=$((SECONDS + $3))
   shift 3
-  while ! "$@"; do
+  until "$@" && is_alive "$pid"; do
     if ! is_alive "$pid"; then
       say "$name ended while starting; the last lines of $DIR/log/$name.log:"
       tail -n 15 "$DIR/log/$name.log" >&2 || true

@@ -54,13 +54,22 @@ missing_packages() { # KIND
   esac
 }
 
+# The services that a package brings.
+units_of() { # PACKAGE
+  case $1 in
+    postgresql) printf 'postgresql.service\n' ;;
+    redis-server) printf 'redis-server.service\n' ;;
+    rabbitmq-server) printf 'rabbitmq-server.service\nepmd.socket\nepmd.service\n' ;;
+  esac
+}
+
 as_root() {
   if ((EUID == 0)); then "$@"; else sudo -n "$@"; fi
 }
 
 install_packages() { # KIND...
-  local kind lock
-  local -a missing=()
+  local kind lock package unit
+  local -a missing=() units=()
   for kind in "$@"; do
     while IFS= read -r package; do missing+=("$package"); done < <(missing_packages "$kind")
   done
@@ -76,26 +85,38 @@ install_packages() { # KIND...
   fi
 
   say "installing ${missing[*]} ..."
+  for package in "${missing[@]}"; do
+    while IFS= read -r unit; do units+=("$unit"); done < <(units_of "$package")
+  done
   lock=${TMPDIR:-/tmp}/amrutam-install-$EUID.lock
   if ! (
     exec 8>"$lock"
     flock -w 600 8
     # Packages start their services unless policy-rc.d says no; a developer's machine needs none of them.
     policy=/usr/sbin/policy-rc.d
-    if [[ ! -e $policy ]]; then
+    mark='# infra/dev of Amrutam, while it installs packages'
+    # Also one of ours that an interrupted installation left behind.
+    if [[ ! -e $policy ]] || grep -qxF "$mark" "$policy"; then
       trap 'as_root rm -f "$policy"' EXIT
-      printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+      printf '#!/bin/sh\n%s\nexit 101\n' "$mark" | as_root tee "$policy" >/dev/null
       as_root chmod 755 "$policy"
     fi
     apt() {
       as_root env DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 apt-get -q -o DPkg::Lock::Timeout=300 "$@" </dev/null
     }
     apt update || say "apt-get update failed; trying with the lists at hand"
-    apt install -y --no-install-recommends "${missing[@]}"
+    apt install -y --no-install-recommends "${missing[@]}" || exit 1
+    # They are enabled for the next start of the machine all the same.
+    if ((${#units[@]})) && command -v systemctl >/dev/null; then
+      as_root systemctl disable "${units[@]}" || true
+    fi
   ) >"$DIR/log/install.log" 2>&1; then
     tail -n 20 "$DIR/log/install.log" >&2
     die "installing failed (all of it is in $DIR/log/install.log). Run this as root, then try again:
   $line"
+  fi
+  if ((${#units[@]})) && command -v systemctl >/dev/null; then
+    say "installed as programs only: ${units[*]} are disabled; to have one start with the machine: systemctl enable"
   fi
   for kind in "$@"; do
     [[ -z $(missing_packages "$kind") ]] || die "still missing for $kind after installing: $(missing_packages "$kind" | tr '\n' ' ')"

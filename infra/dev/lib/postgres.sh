@@ -1,22 +1,29 @@
 # shellcheck shell=bash
 
+# What the schema and our settings need (client_connection_check_interval, the role pg_database_owner).
+OLDEST_POSTGRES=14
+
 # The program must be of the data's major version.
 postgres_bin() {
-  local bin version=
+  local bin version='' major
   if [[ -n $DATA && -r $DATA/postgres/pgdata/PG_VERSION ]]; then version=$(<"$DATA/postgres/pgdata/PG_VERSION"); fi
   while IFS= read -r bin; do
-    if [[ -z $version || $("$bin/postgres" --version) == *" $version"[.\ ]* ]]; then
+    major=$("$bin/postgres" --version)
+    major=${major##*PostgreSQL) }
+    major=${major%%[!0-9]*}
+    if [[ $major == "$version" ]] || { [[ -z $version ]] && ((major >= OLDEST_POSTGRES)); }; then
       printf '%s\n' "$bin"
       return 0
     fi
   done < <(postgres_bins)
+  [[ -n $version ]] || die "PostgreSQL $OLDEST_POSTGRES or newer is needed; here are only: $(postgres_bins | sort -u | tr '\n' ' ')"
   die "the data in $DATA/postgres needs PostgreSQL $version; to start afresh: infra/dev/servers down --clean --dir $DIR"
 }
 
 # Everything happens in pgdata.new, which becomes pgdata when it is complete: an interrupted start leaves nothing half-made.
 init_postgres() {
   local home=$DATA/postgres bin locale=C
-  bin=$(postgres_bin)
+  bin=$(postgres_bin) || return 1
   as_component postgres
   rm -rf "$home/pgdata.new"
   if locale -a 2>/dev/null | grep -qiE '^C\.utf-?8$'; then locale=C.UTF-8; fi
@@ -55,7 +62,7 @@ copy_postgres_conf() { # PGDATA
 start_postgres() {
   local pgdata=$DATA/postgres/pgdata bin socket=$DATA/postgres
   if [[ ! -d $pgdata ]]; then init_postgres || return 1; fi
-  bin=$(postgres_bin)
+  bin=$(postgres_bin) || return 1
   as_component postgres
   # No process of ours is left here, so these are stale; but PostgreSQL believes them when their pid is still a zombie
   # or somebody else's by now.

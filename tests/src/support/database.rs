@@ -116,19 +116,23 @@ impl Sql {
         messages.iter().filter_map(count).sum()
     }
 
-    /// How many rows each table has: what a refused request must leave as it was.
-    pub async fn row_counts(&self, but: &[&str]) -> Vec<(String, u64)> {
-        let tables = self
-            .column(
-                "SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                 WHERE n.nspname IN ('public', 'phi') AND c.relkind IN ('r', 'p') AND NOT c.relispartition ORDER BY 1",
-            )
-            .await;
-        let mut counts = Vec::new();
-        for table in tables.into_iter().filter(|table| !but.contains(&table.as_str())) {
-            let count = self.value(&format!("SELECT count(*) FROM {table}")).await;
-            counts.push((table, count));
+    /// Every table of ours.
+    pub async fn tables(&self) -> Vec<String> {
+        self.column(
+            "SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+             WHERE n.nspname IN ('public', 'phi') AND c.relkind IN ('r', 'p') AND NOT c.relispartition ORDER BY 1",
+        )
+        .await
+    }
+
+    /// Each table with a digest of all its rows: what a refused request must leave as it was.
+    pub async fn digests(&self, but: &[&str]) -> Vec<(String, String)> {
+        let mut digests = Vec::new();
+        for table in self.tables().await.into_iter().filter(|table| !but.contains(&table.as_str())) {
+            let query = format!("SELECT md5(string_agg(t::text, '' ORDER BY t::text)) FROM {table} AS t");
+            let digest = self.column(&query).await.concat();
+            digests.push((table, digest));
         }
-        counts
+        digests
     }
 }

@@ -1,6 +1,8 @@
 //! Where servers, binaries and files are.
 
 use std::{
+    collections::BTreeSet,
+    fs::File,
     io::Write,
     net::TcpListener,
     path::{Path, PathBuf},
@@ -62,10 +64,15 @@ impl Environment {
         forget_old_logs(&target.join("tmp").join("it"));
         let admin_database_url = variable("ADMIN_DATABASE_URL");
         let amqp_url = variable("AMQP_URL");
-        // Outlives us, however we end, and tidies up.
+        // Outlives us, however we end, and tidies up. It writes down what it was told, for the next one should it be killed;
+        // the lock, which it inherits, tells that one and `make test` that somebody is at it.
+        let journals = dev_dir(&root).join("tests");
+        std::fs::create_dir_all(&journals).expect("a directory for what tests leave behind");
+        let journal = journals.join(&run);
+        let file = File::create(&journal).and_then(|file| file.lock().map(|()| file)).expect("a journal");
         let mut reaper = Command::new(bin.join("amrutam-test-reaper"));
-        reaper.args([&run, &admin_database_url, &amqp_url]).current_dir(&root).stdin(Stdio::piped());
-        reaper.stdout(Stdio::null()).stderr(Stdio::null());
+        reaper.args([&run, &admin_database_url, &amqp_url]).arg(&journal).current_dir(&root).stdin(Stdio::piped());
+        reaper.stdout(file).stderr(Stdio::null());
         std::os::unix::process::CommandExt::process_group(&mut reaper, 0);
         let reaper = reaper.spawn().expect("the reaper starts").stdin.take().expect("it is piped");
         Self {
@@ -89,6 +96,11 @@ impl Environment {
     }
 }
 
+/// Where the development servers are, as in `infra/dev`.
+pub(crate) fn dev_dir(root: &Path) -> PathBuf {
+    root.join(std::env::var_os("AMRUTAM_DEV_DIR").map_or_else(|| PathBuf::from(".dev"), PathBuf::from))
+}
+
 /// Of the last runs some are kept, to be read.
 fn forget_old_logs(logs: &Path) {
     let Ok(entries) = std::fs::read_dir(logs) else { return };
@@ -100,12 +112,25 @@ fn forget_old_logs(logs: &Path) {
     }
 }
 
-/// A port nobody listens on, outside the range the kernel hands out for outgoing connections.
+/// A port nobody listens on, outside the range the kernel hands out for outgoing connections. Each is given once: who got
+/// one may not listen yet.
 pub fn free_port() -> u16 {
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
     loop {
         let port = rand::random_range(10_000..20_000);
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() && GIVEN.lock().unwrap().insert(port) {
             return port;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_port_is_given_twice() {
+        let ports: BTreeSet<_> = (0..1_000).map(|_| free_port()).collect();
+        assert_eq!(ports.len(), 1_000);
     }
 }

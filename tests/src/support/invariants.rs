@@ -94,6 +94,19 @@ impl Stack {
         assert_eq!(self.dead_letters().await, 0, "dead letters");
     }
 
+    /// The locks that are held.
+    pub async fn held_locks(&self) -> Vec<String> {
+        let (nodes, prefix) = self.locks();
+        let mut held = Vec::new();
+        for node in nodes {
+            let mut connection = node.get_multiplexed_async_connection().await.expect("a Redis node");
+            let keys: Vec<String> =
+                redis::cmd("KEYS").arg(format!("{prefix}*")).query_async(&mut connection).await.expect("keys");
+            held.extend(keys);
+        }
+        held
+    }
+
     /// I21: no lock outlives its time.
     async fn check_locks(&self) {
         let (nodes, prefix) = self.locks();

@@ -59,6 +59,13 @@ pub async fn until(what: &str, within: Duration, mut holds: impl AsyncFnMut() ->
     eventually(what, within, async || holds().await.then_some(())).await;
 }
 
+/// A line of a file that `infra/dev` writes: `KEY=VALUE`, the value in single quotes where a shell needs them.
+pub fn assignment(line: &str) -> Option<(String, String)> {
+    let (key, value) = line.split_once('=')?;
+    let value = value.strip_prefix('\'').and_then(|value| value.strip_suffix('\'')).unwrap_or(value);
+    Some((key.to_owned(), value.to_owned()))
+}
+
 /// A text that occurs nowhere else.
 pub fn unique(stem: &str) -> String {
     format!("{stem}-{:012x}", rand::random::<u64>() >> 16)

@@ -14,6 +14,7 @@ use std::{
 pub struct Process {
     name: String,
     program: PathBuf,
+    arguments: Vec<String>,
     variables: Vec<(String, String)>,
     log: PathBuf,
     child: Mutex<Option<Child>>,
@@ -25,10 +26,17 @@ impl Process {
         Self {
             name: name.to_owned(),
             program: environment().bin.join(program),
+            arguments: vec![],
             variables,
             log: environment().logs.join(format!("{name}.log")),
             child: Mutex::new(None),
         }
+    }
+
+    /// The same with arguments.
+    pub fn with_arguments(mut self, arguments: &[&str]) -> Self {
+        self.arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        self
     }
 
     /// Starts it. Its log goes on where it ended.
@@ -37,7 +45,7 @@ impl Process {
         assert!(child.is_none(), "{} runs already", self.name);
         let log = OpenOptions::new().create(true).append(true).open(&self.log).expect("a log file");
         let mut command = Command::new(&self.program);
-        command.env_clear().envs(self.variables.iter().map(|(key, value)| (key, value)));
+        command.args(&self.arguments).env_clear().envs(self.variables.iter().map(|(key, value)| (key, value)));
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("AMRUTAM_TEST_RUN", &environment().run);
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("a log file")).stderr(log);
         // Not in the terminal's group: Ctrl-C is for the tests, and the reaper's.

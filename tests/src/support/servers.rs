@@ -1,6 +1,6 @@
 //! Servers of a test's own, to be stopped, frozen and killed.
 
-use super::environment;
+use super::{assignment, environment, environment::dev_dir};
 use std::{
     collections::HashMap,
     path::PathBuf,
@@ -16,16 +16,13 @@ pub struct Servers {
 impl Servers {
     /// Starts `postgres`, `redis` or `rabbitmq`.
     pub async fn start(name: &str, kinds: &[&str]) -> Self {
-        let base = std::env::var_os("AMRUTAM_DEV_DIR").map_or_else(|| PathBuf::from(".dev"), PathBuf::from);
         // Where `make stop` looks, should all else fail.
-        let directory = environment().root.join(base).join(format!("faults-{name}-{}", environment().run));
+        let directory = dev_dir(&environment().root).join(format!("faults-{name}-{}", environment().run));
         environment().bequeath("servers", &directory.to_string_lossy());
         let mut servers = Self { directory, variables: HashMap::new() };
         servers.call("up", kinds).await;
         for line in servers.call("env", &[]).await.lines() {
-            if let Some((key, value)) = line.split_once('=') {
-                servers.variables.insert(key.to_owned(), value.trim_matches(['\'', '"']).to_owned());
-            }
+            servers.variables.extend(assignment(line));
         }
         servers
     }

@@ -70,6 +70,7 @@ pub struct Stack {
     redis_urls: String,
     amqp_url: String,
     lock_prefix: String,
+    settings: Vec<(String, String)>,
     admin: OnceCell<Person>,
     servers: Option<Servers>,
 }
@@ -153,6 +154,7 @@ impl Stack {
             redis_urls,
             amqp_url,
             lock_prefix,
+            settings: common,
             admin: OnceCell::new(),
             servers,
         };
@@ -188,6 +190,11 @@ impl Stack {
     pub async fn worker_state(&self) -> String {
         let Ok(reply) = Client::new(&self.worker_url).get("/readyz").try_send().await else { return String::new() };
         reply.json()["status"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// The settings that all its processes get, for one more.
+    pub fn settings(&self) -> Vec<(String, String)> {
+        self.settings.clone()
     }
 
     /// The servers of its own.

@@ -14,38 +14,39 @@ use env_file::DemoLogins;
 use std::{error::Error, path::Path};
 use world::World;
 
-/// Makes what is missing; a second run changes nothing and keeps the log-ins.
+/// Makes what is missing. The administrator is the last to be made: who finds one finds everything, and a run that was cut
+/// off before is taken up by the next one where it ended.
 pub(crate) async fn run(settings: &Settings, env_file: &Path) -> Result<(), Box<dyn Error>> {
     if settings.environment == Environment::Production {
         return Err("demonstration data is refused in production (AMRUTAM__ENVIRONMENT)".into());
     }
     let known = DemoLogins::read(env_file)?;
     let world = World::connect(settings)?;
-    if world.account_exists(people::ADMIN.email).await? {
-        return match known {
-            Some(_) => {
-                println!("the database has been seeded before");
-                Ok(())
-            }
-            None => {
-                Err("the database is seeded, but the demo log-ins are lost: start from an empty one (make clean)"
-                    .into())
-            }
-        };
-    }
+    let complete = world.account(people::ADMIN.email).await?.is_some();
+    let begun = complete || world.account(practitioners::demo_email()).await?.is_some();
     let logins = match known {
         Some(logins) => logins,
+        None if begun => {
+            return Err(
+                "the database has demonstration data, but the log-ins are lost: start from an empty one (make clean)"
+                    .into(),
+            );
+        }
         None => DemoLogins::generate(),
     };
+    if complete {
+        println!("the database has been seeded before");
+        return Ok(());
+    }
     // Before the data: whoever finds the data finds its log-ins.
     logins.write(env_file)?;
-    let admin = people::create_admin(&world, &logins).await?;
-    let doctors = practitioners::create(&world, &admin, &logins).await?;
+    let doctors = practitioners::create(&world, &logins).await?;
     let patients = people::create_patients(&world, &logins).await?;
     let visits = visits::past(&world, &doctors, &patients).await?;
     world.clock.follow_system();
     practitioners::extend_horizons(&world, &doctors).await?;
     let coming = visits::coming(&world, &doctors, &patients).await?;
+    people::create_admin(&world, &logins).await?;
     println!(
         "seeded {} practitioners, {} patients, {visits} past and {coming} coming visits",
         doctors.len(),

@@ -32,11 +32,12 @@ const PATIENTS: [Person; 12] = [
     Person { email: "farah.shaikh@amrutam.example", name: "Farah Shaikh" },
 ];
 
-pub(crate) async fn create_admin(world: &World, logins: &DemoLogins) -> Result<Context, Box<dyn Error>> {
-    let id = staff(world, logins, Role::Admin, ADMIN.email, ADMIN.name).await?;
-    Ok(world.acting(id, Role::Admin))
+pub(crate) async fn create_admin(world: &World, logins: &DemoLogins) -> Result<(), Box<dyn Error>> {
+    staff(world, logins, Role::Admin, ADMIN.email, ADMIN.name).await?;
+    Ok(())
 }
 
+/// The account at this address, made unless it is there.
 pub(crate) async fn staff(
     world: &World,
     logins: &DemoLogins,
@@ -44,6 +45,9 @@ pub(crate) async fn staff(
     email: &str,
     name: &str,
 ) -> Result<AccountId, Box<dyn Error>> {
+    if let Some(known) = world.account(email).await? {
+        return Ok(known);
+    }
     let command = NewStaff {
         role,
         email: Sensitive::new(email.parse()?),
@@ -56,6 +60,10 @@ pub(crate) async fn staff(
 pub(crate) async fn create_patients(world: &World, logins: &DemoLogins) -> Result<Vec<AccountId>, Box<dyn Error>> {
     let mut patients = Vec::new();
     for person in &PATIENTS {
+        if let Some(known) = world.account(person.email).await? {
+            patients.push(known);
+            continue;
+        }
         let command = Register {
             email: Sensitive::new(person.email.parse()?),
             password: NewPassword::parse(Sensitive::new(logins.password.clone()))?,

@@ -1,4 +1,4 @@
-//! Practitioners: an account, a profile, the admin's check, working hours.
+//! Practitioners: an account, a profile, the check of it, working hours.
 
 use super::{
     entries::{ENTRIES, Entry, Hours},
@@ -6,11 +6,13 @@ use super::{
     people::staff,
     world::World,
 };
+use crate::accounts::operator;
 use amrutam_booking::{
-    model::{MedicalSystem, Mode, Modes, PractitionerDetails, WeeklyRule},
+    model::{MedicalSystem, Mode, Modes, PractitionerDetails, PractitionerStatus, WeeklyRule},
+    ports::{AvailabilityStore, DirectoryStore},
     use_cases::{NewProfile, create_profile, extend_horizon, set_availability, verify},
 };
-use amrutam_kernel::{AccountId, Clock, Context, Currency, DoctorId, Money, Role};
+use amrutam_kernel::{AccountId, Clock, Currency, DoctorId, Money, Role};
 use jiff::{
     ToSpan,
     civil::{Time, Weekday, date, time},
@@ -31,17 +33,28 @@ pub(crate) fn demo_email() -> &'static str {
     "doctor@amrutam.example"
 }
 
-pub(crate) async fn create(world: &World, admin: &Context, logins: &DemoLogins) -> Result<Vec<Doctor>, Box<dyn Error>> {
+pub(crate) async fn create(world: &World, logins: &DemoLogins) -> Result<Vec<Doctor>, Box<dyn Error>> {
     world.clock.set(world.clock.now().checked_sub((DAYS_AGO * 24).hours())?);
     let mut doctors = Vec::new();
     for (index, entry) in ENTRIES.iter().enumerate() {
         let email = if index == 0 { demo_email().to_owned() } else { format!("doctor{index:02}@amrutam.example") };
         let account = staff(world, logins, Role::Doctor, &email, entry.name).await?;
         let doctor = world.acting(account, Role::Doctor);
-        let profile = NewProfile { account: None, details: details(index, entry)? };
-        let id = create_profile(world.directory(), &doctor, profile).await?.id;
-        verify(world.directory(), admin, id).await?;
-        set_availability(world.availability(), &doctor, id, rules(entry)?, None).await?;
+        let profile = match world.postgres.by_account(account).await? {
+            Some(known) => known,
+            None => {
+                let profile = NewProfile { account: None, details: details(index, entry)? };
+                create_profile(world.directory(), &doctor, profile).await?
+            }
+        };
+        let id = profile.id;
+        if profile.status == PractitionerStatus::Applied {
+            verify(world.directory(), &operator(&world.ids, &world.clock), id).await?;
+        }
+        let known = world.postgres.load(id, world.clock.now()).await?;
+        if known.is_none_or(|known| known.rules.is_empty()) {
+            set_availability(world.availability(), &doctor, id, rules(entry)?, None).await?;
+        }
         doctors.push(Doctor { id, account });
     }
     Ok(doctors)

@@ -60,8 +60,8 @@ impl World {
         })
     }
 
-    pub(crate) async fn account_exists(&self, email: &str) -> Result<bool, Box<dyn Error>> {
-        Ok(self.postgres.by_email(&email.parse::<EmailAddress>()?).await?.is_some())
+    pub(crate) async fn account(&self, email: &str) -> Result<Option<AccountId>, Box<dyn Error>> {
+        Ok(self.postgres.by_email(&email.parse::<EmailAddress>()?).await?.map(|account| account.id))
     }
 
     pub(crate) fn acting(&self, id: AccountId, role: Role) -> Context {

@@ -3,13 +3,14 @@
 use crate::{
     Fallible,
     cpu::{Meter, Usage},
+    interrupted,
     load::{Tally, closed_loop, open_loop},
     pgbench::{Rate, Scratch, Script},
     stack::{Stack, profile},
     world::World,
 };
 use std::{
-    fs,
+    fmt, fs,
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -22,6 +23,7 @@ const WARM_UP: Duration = Duration::from_secs(2);
 const WARM_UP_CLIENTS: usize = 8;
 /// How long the worker may take to finish what a phase has left, before the next begins.
 const SETTLE: Duration = Duration::from_secs(180);
+const QUIET: Duration = Duration::from_millis(1_500);
 const TARGET_RATIO: f64 = 0.6;
 const TARGET_P99_MS: f64 = 100.0;
 
@@ -58,14 +60,14 @@ pub(crate) async fn run(options: &Options) -> Fallible<bool> {
     let begun = Instant::now();
     let world = Rc::new(World::for_bookings(&stack, &db, slots).await?);
     println!(
-        "prepared     {} free slots of 100 practitioners and {} patients in {:.1} s (by SQL, tokens signed with the stack's key;\n             one patient registered, logged in and booked over HTTP)",
+        "prepared     {} free slots of 100 practitioners and {} patients in {:.1} s (by SQL, tokens signed with the stack's key;\n             two patients registered and logged in over HTTP, and one of them booked)",
         world.slot_count(),
         world.patient_count(),
         begun.elapsed().as_secs_f64()
     );
     let result = tokio::select! {
         result = measure(&stack, &db, &world, options) => result,
-        _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
+        stopped = interrupted() => stopped.map(|()| false),
     };
     world.retire(&db).await?;
     result
@@ -82,6 +84,7 @@ async fn measure(stack: &Stack, db: &Client, world: &Rc<World>, options: &Option
     // First, while the worker has nothing to do.
     let mut rates = Vec::new();
     if !options.no_pgbench {
+        settle(db).await?;
         let scratch = Scratch::create(stack, db).await?;
         let measured = pgbench(&scratch, options).await;
         scratch.remove().await?;
@@ -106,11 +109,11 @@ async fn measure(stack: &Stack, db: &Client, world: &Rc<World>, options: &Option
         "             target: all answered 201, p99 under {TARGET_P99_MS} ms: {}",
         met(is_sustained(&open, options))
     );
+    left_behind(db).await?;
     keep(&open);
 
     let mut closed = Vec::new();
     for clients in &options.clients {
-        settle(db).await?;
         let meter = Meter::start(stack)?;
         let tally =
             closed_loop(stack.api, world, *clients as usize, Duration::from_secs(options.closed_seconds.into()))
@@ -119,6 +122,7 @@ async fn measure(stack: &Stack, db: &Client, world: &Rc<World>, options: &Option
         println!("\nclosed loop  {clients} clients for {} s: {:.0} bookings/s", options.closed_seconds, tally.rate());
         report(&tally, &usage);
         cost(&tally, &usage);
+        left_behind(db).await?;
         keep(&tally);
         closed.push((*clients, tally.rate()));
     }
@@ -161,7 +165,7 @@ async fn environment(stack: &Stack, db: &Client) -> Fallible<()> {
 
 async fn pgbench(scratch: &Scratch<'_>, options: &Options) -> Fallible<Vec<(Script, u32, f64)>> {
     println!(
-        "\npgbench      -M prepared, {} s each, copies of the tables without foreign keys, worker idle",
+        "\npgbench      -M prepared, {} s each, copies of the tables with their foreign keys, worker idle",
         options.closed_seconds
     );
     let mut rates = Vec::new();
@@ -229,10 +233,26 @@ fn cost(tally: &Tally, usage: &Usage) {
     println!("             CPU microseconds per booking: {}", parts.join(", "));
 }
 
-/// Until the outbox is empty and no mail is due: what one phase leaves to the worker is not the next one's load.
-async fn settle(db: &Client) -> Fallible<()> {
-    let begun = Instant::now();
-    let backlog = async || -> Fallible<(i64, i64)> {
+/// What the worker has not done when a window ends, and how long it takes then: a rate is sustained only if that is little.
+async fn left_behind(db: &Client) -> Fallible<()> {
+    let left = Backlog::now(db).await?;
+    match settle(db).await? {
+        Some(time) => println!("             left to the worker: {left}, done after {:.1} s", time.as_secs_f64()),
+        None => println!("             left to the worker: {left}"),
+    }
+    Ok(())
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Backlog {
+    events: i64,
+    mails: i64,
+}
+
+impl Backlog {
+    const NONE: Self = Self { events: 0, mails: 0 };
+
+    async fn now(db: &Client) -> Fallible<Self> {
         let row = db
             .query_one(
                 "SELECT (SELECT count(*) FROM outbox),
@@ -240,23 +260,37 @@ async fn settle(db: &Client) -> Fallible<()> {
                 &[],
             )
             .await?;
-        Ok((row.get(0), row.get(1)))
-    };
-    let (mut quiet, mut left) = (0, backlog().await?);
-    // More than once: between the outbox and the mails, work is in the broker.
-    while quiet < 3 {
-        if begun.elapsed() > SETTLE {
-            println!("             NOTE: the worker still has {} events and {} mails to do", left.0, left.1);
-            return Ok(());
+        Ok(Self { events: row.get(0), mails: row.get(1) })
+    }
+}
+
+impl fmt::Display for Backlog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} events in the outbox, {} mails due", self.events, self.mails)
+    }
+}
+
+/// Until the outbox is empty and no mail is due: what one phase leaves to the worker is not the next one's load. Gives the
+/// time until then, or nothing when it took too long.
+async fn settle(db: &Client) -> Fallible<Option<Duration>> {
+    let begun = Instant::now();
+    let mut quiet_since = None;
+    // Not at the first look: between the outbox and the mails, work is in the broker.
+    loop {
+        let left = Backlog::now(db).await?;
+        let at = begun.elapsed();
+        let since = *quiet_since.get_or_insert(at);
+        if left != Backlog::NONE {
+            quiet_since = None;
+        } else if at - since >= QUIET {
+            return Ok(Some(since));
         }
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        left = backlog().await?;
-        quiet = if left == (0, 0) { quiet + 1 } else { 0 };
+        if at > SETTLE {
+            println!("             NOTE: after {} s the worker still has to do: {left}", SETTLE.as_secs());
+            return Ok(None);
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
     }
-    if begun.elapsed() > Duration::from_secs(3) {
-        println!("             the worker finished what was left in {:.0} s", begun.elapsed().as_secs_f64());
-    }
-    Ok(())
 }
 
 /// Never about time: each answer has its booking, each booking its answer, and no slot two.

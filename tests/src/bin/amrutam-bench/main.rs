@@ -14,6 +14,7 @@ mod world;
 
 use clap::{Parser, Subcommand};
 use std::{error::Error, process::ExitCode};
+use tokio::signal::unix::{SignalKind, signal};
 
 type Fallible<T> = Result<T, Box<dyn Error>>;
 
@@ -30,6 +31,16 @@ enum Command {
     Booking(booking::Options),
     /// Many clients, one slot: one winner each time, also under faults.
     Race(race::Options),
+}
+
+/// Somebody wants us to end: what is under way is undone.
+async fn interrupted() -> Fallible<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupt = tokio::signal::ctrl_c() => interrupt?,
+        _ = terminate.recv() => {}
+    }
+    Err("interrupted".into())
 }
 
 // One thread: whatever the generator uses, the servers lack.

@@ -3,6 +3,7 @@
 use crate::{
     Fallible,
     http::{Connection, once},
+    interrupted,
     stack::Stack,
     world::{Slot, World},
 };
@@ -14,6 +15,7 @@ use std::{
     fs::{self, OpenOptions},
     net::{Ipv4Addr, SocketAddr, TcpListener},
     os::unix::ffi::OsStringExt,
+    path::PathBuf,
     process::{Child, Command},
     rc::Rc,
     time::Duration,
@@ -126,7 +128,7 @@ pub(crate) async fn run(options: &Options) -> Fallible<bool> {
     let world = Rc::new(World::for_race(&stack, &db, options.clients, options.rounds * settings.len()).await?);
     let result = tokio::select! {
         result = all(&stack, &db, &world, &settings, options) => result,
-        _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
+        stopped = interrupted() => stopped.map(|()| false),
     };
     world.retire(&db).await?;
     result
@@ -259,6 +261,8 @@ fn signal(name: &str, pid: &str) -> Fallible<()> {
 struct SecondApi {
     process: Child,
     address: SocketAddr,
+    /// Where `infra/dev/stack down` finds it, should we be killed.
+    pid_file: PathBuf,
 }
 
 impl SecondApi {
@@ -280,7 +284,8 @@ impl SecondApi {
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()?;
-        let api = Self { process, address };
+        let api = Self { process, address, pid_file: stack.dir.join("run/api-2.pid") };
+        fs::write(&api.pid_file, format!("{}\n", api.process.id()))?;
         ready(address).await?;
         Ok(api)
     }
@@ -298,6 +303,7 @@ impl Drop for SecondApi {
         // Both do nothing to a process that has ended and been waited for.
         let _ = self.process.kill();
         let _ = self.process.wait();
+        let _ = fs::remove_file(&self.pid_file);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Where the running stack is: what `infra/dev/stack up` has written down.
 
 use crate::Fallible;
+use amrutam_tests::support::assignment;
 use std::{
     collections::HashMap,
     env, fs,
@@ -98,12 +99,6 @@ pub(crate) fn profile(program: &Path) -> String {
         .parent()
         .and_then(Path::file_name)
         .map_or_else(|| "unknown".to_owned(), |name| name.to_string_lossy().into_owned())
-}
-
-fn assignment(line: &str) -> Option<(String, String)> {
-    let (key, value) = line.split_once('=')?;
-    let value = value.strip_prefix('\'').and_then(|value| value.strip_suffix('\'')).unwrap_or(value);
-    Some((key.to_owned(), value.to_owned()))
 }
 
 fn loopback(url: &str) -> Fallible<SocketAddr> {

@@ -1,6 +1,6 @@
 //! Practitioners, patients and slots of the benchmark's own, and what became of them.
 //!
-//! One patient registers and logs in over HTTP. The others are written by SQL, with a password hash that no password has,
+//! Two patients register and log in over HTTP. The others are written by SQL, with a password hash that no password has,
 //! and their tokens are signed here with the stack's key: a log-in costs an argon2 hash, thousands of them minutes. The
 //! api cannot tell the difference; it verifies these tokens like any other.
 
@@ -20,6 +20,7 @@ const DOCTORS: usize = 100;
 const SLOT_MINUTES: i64 = 15;
 /// Far from what people look at, and reminders are not due while this database lives.
 const DAYS_AHEAD: i64 = 400;
+const PRACTITIONER: &str = "Benchmark practitioner";
 const CHUNK: usize = 10_000;
 /// A request's body: two ids and what is around them.
 const BODY_BYTES: usize = 2 * 36 + 44;
@@ -76,6 +77,7 @@ impl World {
     }
 
     async fn write(stack: &Stack, db: &Client, doctors: usize, patients: usize, slots: Vec<Slot>) -> Fallible<Self> {
+        retire(db, &left_over(db).await?).await?;
         let (ids, now) = (SystemIds, SystemClock.now());
         let draw = |count: usize| (0..count).map(|_| ids.uuid_v7(now)).collect::<Vec<_>>();
         let run = format!("bench-{}", ids.uuid_v7(now).simple());
@@ -86,13 +88,13 @@ impl World {
         let made = db
             .execute(
                 "INSERT INTO doctors
-                   SELECT n.id::uuid, n.account::uuid, 'Benchmark practitioner', d.system, d.council, $3 || '-' || n.position,
+                   SELECT n.id::uuid, n.account::uuid, $4, d.system, d.council, $3 || '-' || n.position,
                           d.registered_on, NULL, d.qualifications, d.specializations, d.languages,
                           ARRAY['video', 'audio', 'chat'], d.fee_amount, d.fee_currency, 'Not a person.', d.time_zone,
                           'applied', 1, now(), now()
                    FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS n (id, account, position),
                         (SELECT * FROM doctors WHERE status = 'listed' LIMIT 1) AS d",
-                &[&text(&doctors), &text(&accounts), &run],
+                &[&text(&doctors), &text(&accounts), &run, &PRACTITIONER],
             )
             .await?;
         if usize::try_from(made)? != doctors.len() {
@@ -192,21 +194,9 @@ impl World {
         Ok(row.get(0))
     }
 
-    /// Takes the practitioners out of the directory and their open slots off sale. What was booked stays: it is history, and
-    /// its audit trail can't be deleted.
+    /// See [`retire`].
     pub(crate) async fn retire(&self, db: &Client) -> Fallible<()> {
-        let doctors = text(&self.doctors);
-        db.execute(
-            "UPDATE doctors SET status = 'suspended', version = version + 1 WHERE id = ANY ($1::text[]::uuid[])",
-            &[&doctors],
-        )
-        .await?;
-        db.execute(
-            "UPDATE slots SET status = 'withdrawn', version = version + 1 WHERE doctor_id = ANY ($1::text[]::uuid[]) AND status = 'open'",
-            &[&doctors],
-        )
-        .await?;
-        Ok(())
+        retire(db, &text(&self.doctors)).await
     }
 
     /// A visit as anybody would make it: registered, logged in and booked over HTTP. Gives the consultation.
@@ -228,6 +218,29 @@ impl World {
             _ => Err(format!("a booking over HTTP was answered {status}: {}", String::from_utf8_lossy(answer)).into()),
         }
     }
+}
+
+/// Takes practitioners out of the directory and their open slots off sale. What was booked stays: it is history, and its audit
+/// trail can't be deleted. Who is suspended has no open slots: that comes last.
+async fn retire(db: &Client, doctors: &[String]) -> Fallible<()> {
+    for statement in [
+        "UPDATE slots SET status = 'withdrawn', version = version + 1 WHERE doctor_id = ANY ($1::text[]::uuid[]) AND status = 'open'",
+        "UPDATE doctors SET status = 'suspended', version = version + 1 WHERE id = ANY ($1::text[]::uuid[])",
+    ] {
+        db.execute(statement, &[&doctors]).await?;
+    }
+    Ok(())
+}
+
+/// Practitioners of a run that was killed.
+async fn left_over(db: &Client) -> Fallible<Vec<String>> {
+    let rows = db
+        .query(
+            "SELECT id::text FROM doctors WHERE full_name = $1 AND registration_number LIKE 'bench-%' AND status <> 'suspended'",
+            &[&PRACTITIONER],
+        )
+        .await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
 /// The consultation's id: the first `id` of a booking's answer.
