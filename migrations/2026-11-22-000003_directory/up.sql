@@ -25,13 +25,15 @@ CREATE TABLE doctors (
 
 -- The directory lists by name or by fee, listed ones only.
 CREATE INDEX doctors_by_name ON doctors (full_name, id) WHERE status = 'listed';
-CREATE INDEX doctors_by_fee ON doctors (fee_amount, id) WHERE status = 'listed';
+CREATE INDEX doctors_by_fee ON doctors (fee_currency, fee_amount, id) WHERE status = 'listed';
 CREATE INDEX doctors_specializations ON doctors USING gin (specializations) WHERE status = 'listed';
 
--- One row per practitioner with rules: its version serializes changes of rules, absences and slots.
+-- One row per practitioner with rules: its revision serializes changes of rules, absences and slots.
 CREATE TABLE availability (
   doctor_id       uuid PRIMARY KEY REFERENCES doctors (id),
-  version         bigint NOT NULL CHECK (version > 0),
+  -- What readers compare: rises with the rules and absences, not with the days.
+  version         bigint NOT NULL CHECK (version >= 0),
+  revision        bigint NOT NULL CHECK (revision > 0),
   -- Slots exist for the practitioner's days before this one.
   generated_until date NOT NULL
 );

@@ -5,7 +5,7 @@ CREATE TABLE slots (
   starts_at       timestamptz NOT NULL,
   ends_at         timestamptz NOT NULL,
   modes           text[] NOT NULL CHECK (modes <@ ARRAY['video', 'audio', 'chat'] AND cardinality(modes) > 0),
-  status          text NOT NULL CHECK (status IN ('open', 'booked', 'withdrawn')),
+  status          text NOT NULL CHECK (status IN ('open', 'booked', 'blocked', 'withdrawn')),
   consultation_id uuid,
   -- While its consultation is pending: when the hold ends. Compared when somebody claims the slot.
   held_until      timestamptz,

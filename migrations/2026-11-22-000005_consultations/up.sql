@@ -24,6 +24,8 @@ CREATE TABLE consultations (
 
 CREATE INDEX consultations_by_patient ON consultations (patient_id, starts_at, id);
 CREATE INDEX consultations_by_doctor ON consultations (doctor_id, starts_at, id);
+-- Everybody's, for administration.
+CREATE INDEX consultations_by_start ON consultations (starts_at, id);
 CREATE INDEX consultations_holds ON consultations (hold_expires_at) WHERE status = 'pending';
 
 -- One row per version of a consultation, in the partition of its consultation.

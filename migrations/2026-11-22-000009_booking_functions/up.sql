@@ -29,7 +29,8 @@ BEGIN
                      FROM idempotency_keys k
                      WHERE k.caller_id = x.caller AND k.key = x.claim_key AND k.created_at > now() - interval '24 hours'),
       'slot', to_jsonb(s),
-      'doctor', (SELECT jsonb_build_object('id', d.id, 'account_id', d.account_id, 'status', d.status, 'valid_until', d.valid_until,
+      'doctor', (SELECT jsonb_build_object('id', d.id, 'account_id', d.account_id, 'status', d.status, 'version', d.version,
+                                           'registered_on', d.registered_on, 'valid_until', d.valid_until, 'modes', d.modes,
                                            'fee_amount', d.fee_amount, 'fee_currency', d.fee_currency)
                    FROM doctors d WHERE d.id = s.doctor_id),
       'occupant', CASE WHEN s.consultation_id IS NOT NULL THEN
@@ -176,6 +177,17 @@ BEGIN
   LOOP
     verdicts[late.n] := late.verdict;
   END LOOP;
+
+  -- Looked at, not locked: a profile that changes between here and COMMIT changed after this booking, which is as it would
+  -- have been a moment earlier. A lock would be written to one row by all bookings of one practitioner.
+  IF jsonb_array_length(changes -> 'doctors') > 0 THEN
+    FOR late IN
+      SELECT n FROM jsonb_to_recordset(changes -> 'doctors') AS x (n int, id uuid, version bigint)
+        WHERE x.version IS DISTINCT FROM (SELECT d.version FROM doctors d WHERE d.id = x.id)
+    LOOP
+      verdicts[late.n] := 'stale';
+    END LOOP;
+  END IF;
 
   IF jsonb_array_length(changes -> 'updated') > 0 THEN
     FOR late IN

@@ -51,7 +51,8 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION update_doctor(doctor jsonb, effects jsonb) RETURNS text
+-- A profile's next version; false when another has been stored meanwhile.
+CREATE FUNCTION put_doctor(doctor jsonb) RETURNS boolean
 LANGUAGE plpgsql AS $$
 DECLARE
   x doctors := jsonb_populate_record(NULL::doctors, doctor);
@@ -62,7 +63,14 @@ BEGIN
         fee_amount = x.fee_amount, fee_currency = x.fee_currency, bio = x.bio, time_zone = x.time_zone,
         status = x.status, version = x.version, updated_at = x.updated_at
     WHERE d.id = x.id AND d.version = x.version - 1;
-  IF NOT FOUND THEN
+  RETURN FOUND;
+END
+$$;
+
+CREATE FUNCTION update_doctor(doctor jsonb, effects jsonb) RETURNS text
+LANGUAGE plpgsql AS $$
+BEGIN
+  IF NOT put_doctor(doctor) THEN
     RETURN 'stale';
   END IF;
   PERFORM must_commit_effects(effects);
@@ -70,24 +78,36 @@ BEGIN
 END
 $$;
 
--- Rules, absences and slots of one practitioner. The row in availability serializes its writers; a slot that has changed
--- since the plan was made, or a new one that would overlap another, refuses the whole.
+-- Rules, absences and slots of one practitioner, and the profile where slots follow from it. The row in availability
+-- serializes its writers; a profile or a slot that has changed since the plan was made, or a new slot that would overlap
+-- another, refuses the whole.
 CREATE FUNCTION commit_availability(changes jsonb) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
   doctor   uuid := (changes ->> 'doctor_id')::uuid;
-  expected bigint := (changes ->> 'expected_version')::bigint;
+  expected bigint := (changes ->> 'expected_revision')::bigint;
+  raise_by int := (changes ->> 'raises_version')::boolean::int;
   until    date := (changes ->> 'generated_until')::date;
   affected int;
 BEGIN
+  -- Held until the end: zone, modes and registration are part of the plan.
+  PERFORM FROM doctors WHERE id = doctor AND version = (changes ->> 'expected_profile')::bigint FOR NO KEY UPDATE;
+  IF NOT FOUND THEN
+    RETURN 'stale';
+  END IF;
   IF expected = 0 THEN
-    INSERT INTO availability (doctor_id, version, generated_until) VALUES (doctor, 1, until) ON CONFLICT DO NOTHING;
+    INSERT INTO availability (doctor_id, version, revision, generated_until) VALUES (doctor, raise_by, 1, until)
+      ON CONFLICT DO NOTHING;
   ELSE
-    UPDATE availability SET version = version + 1, generated_until = greatest(generated_until, until)
-      WHERE doctor_id = doctor AND version = expected;
+    UPDATE availability
+      SET version = version + raise_by, revision = revision + 1, generated_until = greatest(generated_until, until)
+      WHERE doctor_id = doctor AND revision = expected;
   END IF;
   IF NOT FOUND THEN
     RETURN 'stale';
+  END IF;
+  IF jsonb_typeof(changes -> 'profile') = 'object' AND NOT put_doctor(changes -> 'profile') THEN
+    RAISE EXCEPTION 'amrutam:stale';
   END IF;
 
   IF jsonb_typeof(changes -> 'rules') = 'array' THEN
@@ -170,5 +190,5 @@ LANGUAGE sql AS $$
 $$;
 
 GRANT EXECUTE ON FUNCTION must_commit_effects(jsonb), insert_account(jsonb, jsonb), insert_doctor(jsonb, jsonb),
-  update_doctor(jsonb, jsonb), commit_availability(jsonb), plan_messages(jsonb, jsonb), settle_messages(jsonb),
+  put_doctor(jsonb), update_doctor(jsonb, jsonb), commit_availability(jsonb), plan_messages(jsonb, jsonb), settle_messages(jsonb),
   claim_due_messages(timestamptz, timestamptz, int) TO amrutam_app;

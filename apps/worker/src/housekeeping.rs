@@ -65,8 +65,9 @@ async fn extend_all(world: &World, until: jiff::civil::Date, stop: &Cancellation
         rules: &world.rules,
     };
     let context = system_context(world, "horizon");
+    let mut after = None;
     loop {
-        let due = world.postgres.due_for_extension(until, BATCH).await?;
+        let due = world.postgres.due_for_extension(until, after, BATCH).await?;
         let mut extended = 0;
         for doctor in &due {
             if stop.is_cancelled() {
@@ -80,9 +81,10 @@ async fn extend_all(world: &World, until: jiff::civil::Date, stop: &Cancellation
         if extended > 0 {
             tracing::info!(extended, "slots made up to the horizon");
         }
-        // Those that failed are due again in the next round, not at once.
-        if extended == 0 || due.len() < usize::from(BATCH) {
+        if due.len() < usize::from(BATCH) {
             return Ok(());
         }
+        // Those that failed are due again in the next round, not at once.
+        after = due.last().copied();
     }
 }

@@ -106,7 +106,6 @@ codes! {
     /// The account has no such dependent.
     UnknownDependent = "unknown_dependent", 422, "There is no such dependent";
     /// Nobody consults themself.
-    OwnSlot = "own_slot", 422, "The slot is the caller's own";
     /// The reason is another side's to give.
     ReasonNotAllowed = "reason_not_allowed", 422, "The reason is not the caller's to give";
     /// The account named is no doctor's.

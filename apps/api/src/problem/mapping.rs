@@ -45,7 +45,6 @@ fn refusal(refusal: BookingRefusal, pointers: &Pointers) -> Problem {
         BookingRefusal::SlotOfAnotherDoctor => (Code::SlotOfAnotherDoctor, Some(pointers.doctor)),
         BookingRefusal::SlotInThePast => (Code::SlotInPast, Some("/slot_id")),
         BookingRefusal::ModeNotOffered => (Code::ModeNotOffered, Some(pointers.mode)),
-        BookingRefusal::OwnSlot => (Code::OwnSlot, Some("/slot_id")),
         BookingRefusal::UnknownDependent => (Code::UnknownDependent, Some("/for_dependent")),
         BookingRefusal::SlotUnavailable => (Code::SlotUnavailable, None),
         BookingRefusal::DoctorNotAvailable => (Code::DoctorNotAvailable, None),
@@ -66,7 +65,6 @@ impl From<BookError> for Problem {
             BookError::Refused(refused) => refusal(refused, &Pointers { doctor: "/doctor_id", mode: "/mode" }),
             BookError::Replay(_) => replay_lost(),
             BookError::KeyReused => Code::IdempotencyKeyReused.into(),
-            BookError::InProgress => Code::IdempotencyInProgress.into(),
             BookError::Contended => contended(),
             BookError::Port(error) => error.into(),
         }
@@ -90,7 +88,6 @@ impl From<ConsultationError> for Problem {
             ConsultationError::InvalidTransition(transition) => transition.into(),
             ConsultationError::Timing(refusal) => refusal.into(),
             ConsultationError::ReasonNotYours => Self::new(Code::ReasonNotAllowed).at("/reason"),
-            ConsultationError::Precondition => Code::PreconditionFailed.into(),
             ConsultationError::Replay(_) => replay_lost(),
             ConsultationError::KeyReused => Code::IdempotencyKeyReused.into(),
             ConsultationError::Contended => contended(),
@@ -169,6 +166,7 @@ impl From<DirectoryError> for Problem {
                 .member("to", to),
             DirectoryError::RegistrationNotValid => Code::RegistrationNotValid.into(),
             DirectoryError::Precondition => Code::PreconditionFailed.into(),
+            DirectoryError::Contended => contended(),
             DirectoryError::Port(error) => error.into(),
         }
     }

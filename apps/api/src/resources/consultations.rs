@@ -121,7 +121,7 @@ pub(crate) struct ConsultationQuery {
     (status = 400, description = "`idempotency_key_required`, `invalid_idempotency_key`, `malformed_body`, `invalid_type`, `unknown_field`"),
     (status = 403, description = "`forbidden`: only a patient books"),
     (status = 409, description = "`slot_unavailable`, `overlapping_consultation`, `too_many_unpaid_holds`, `doctor_not_available`, `idempotency_in_progress`"),
-    (status = 422, description = "`validation_failed`, `slot_in_past`, `unknown_slot`, `slot_of_another_doctor`, `mode_not_offered`, `unknown_dependent`, `own_slot`, `idempotency_key_reused`"),
+    (status = 422, description = "`validation_failed`, `slot_in_past`, `unknown_slot`, `slot_of_another_doctor`, `mode_not_offered`, `unknown_dependent`, `idempotency_key_reused`"),
 ))]
 #[post("/v1/consultations")]
 async fn book(

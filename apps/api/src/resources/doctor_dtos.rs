@@ -1,13 +1,14 @@
 //! A doctor's profile, as sent and as shown.
 
-use super::shared::{DoctorStatusWord, Fee, ModeWord, SystemWord, Time, mode_words, parse_modes};
+use super::availability::{OutsideRulesView, SlotChangesView, outside, slot_changes};
+use super::shared::{CurrencyWord, DoctorStatusWord, Fee, ModeWord, SystemWord, Time, mode_words, parse_modes};
 use crate::{
     http::{Fields, Object},
     problem::Problem,
 };
 use amrutam_booking::{
     model::{MedicalSystem, Practitioner, PractitionerDetails},
-    use_cases::NewProfile,
+    use_cases::{NewProfile, UpdatedProfile},
 };
 use amrutam_kernel::{AccountId, Actor, DoctorId, Role};
 use jiff::civil::Date;
@@ -79,6 +80,31 @@ impl DoctorView {
             created_at: Time(doctor.created_at),
             updated_at: Time(doctor.updated_at),
             version: doctor.version,
+        }
+    }
+}
+
+/// A doctor after a change, and what it did to the slots.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = UpdatedDoctor)]
+pub(crate) struct UpdatedDoctorView {
+    #[serde(flatten)]
+    doctor: DoctorView,
+    /// When other slots follow from the rules than before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    slots: Option<SlotChangesView>,
+    /// Then the bookings that stand outside the rules.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outside_rules: Option<Vec<OutsideRulesView>>,
+}
+
+impl UpdatedDoctorView {
+    /// As `actor` sees it.
+    pub(crate) fn of(updated: UpdatedProfile, actor: &Actor) -> Self {
+        Self {
+            doctor: DoctorView::of(updated.practitioner, actor),
+            slots: updated.schedule.as_ref().map(slot_changes),
+            outside_rules: updated.schedule.as_ref().map(outside),
         }
     }
 }
@@ -192,7 +218,7 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<S
 
 impl UpdateDoctorRequest {
     /// The change, or every value that has no sense by itself.
-    pub(crate) fn parse(self) -> Result<impl FnOnce(PractitionerDetails) -> PractitionerDetails + Send, Problem> {
+    pub(crate) fn parse(self) -> Result<impl Fn(PractitionerDetails) -> PractitionerDetails + Send + Sync, Problem> {
         let mut fields = Fields::default();
         let system = self.system.and_then(|word| fields.word::<MedicalSystem>("/system", SYSTEMS, &word));
         let mut date =
@@ -204,19 +230,19 @@ impl UpdateDoctorRequest {
         let time_zone = self.time_zone.and_then(|zone| fields.time_zone("/time_zone", &zone));
         fields.finish()?;
         Ok(move |stored: PractitionerDetails| PractitionerDetails {
-            full_name: self.full_name.unwrap_or(stored.full_name),
+            full_name: self.full_name.clone().unwrap_or(stored.full_name),
             system: system.unwrap_or(stored.system),
-            council: self.council.unwrap_or(stored.council),
-            registration_number: self.registration_number.unwrap_or(stored.registration_number),
+            council: self.council.clone().unwrap_or(stored.council),
+            registration_number: self.registration_number.clone().unwrap_or(stored.registration_number),
             registered_on: registered_on.unwrap_or(stored.registered_on),
             valid_until: valid_until.unwrap_or(stored.valid_until),
-            qualifications: self.qualifications.unwrap_or(stored.qualifications),
-            specializations: self.specializations.unwrap_or(stored.specializations),
-            languages: self.languages.unwrap_or(stored.languages),
-            modes: modes.unwrap_or(stored.modes),
+            qualifications: self.qualifications.clone().unwrap_or(stored.qualifications),
+            specializations: self.specializations.clone().unwrap_or(stored.specializations),
+            languages: self.languages.clone().unwrap_or(stored.languages),
+            modes: modes.clone().unwrap_or(stored.modes),
             fee: fee.unwrap_or(stored.fee),
-            bio: self.bio.unwrap_or(stored.bio),
-            time_zone: time_zone.unwrap_or(stored.time_zone),
+            bio: self.bio.clone().unwrap_or(stored.bio),
+            time_zone: time_zone.clone().unwrap_or(stored.time_zone),
         })
     }
 }
@@ -244,13 +270,16 @@ pub(crate) struct DoctorQuery {
     /// Offers this mode.
     #[param(value_type = Option<ModeWord>)]
     pub(crate) mode: Option<String>,
-    /// At most this fee, in minor units.
+    /// At most this fee, in minor units of `currency`.
     #[param(value_type = Option<i64>, minimum = 0)]
     pub(crate) max_fee: Option<String>,
-    /// With `available_to`: has an open slot that starts at or after this time.
+    /// The currency in which `max_fee` and `sort=fee` compare: doctors who ask for another are left out. INR unless said.
+    #[param(value_type = Option<CurrencyWord>)]
+    pub(crate) currency: Option<String>,
+    /// With `available_to`: offers a slot that starts at or after this time.
     #[param(value_type = Option<String>, format = DateTime)]
     pub(crate) available_from: Option<String>,
-    /// With `available_from`: has an open slot that starts before this time.
+    /// With `available_from`: offers a slot that starts before this time.
     #[param(value_type = Option<String>, format = DateTime)]
     pub(crate) available_to: Option<String>,
     /// `name` (the default) or `fee`, lowest first.

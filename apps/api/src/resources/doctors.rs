@@ -1,7 +1,9 @@
 //! The directory: finding doctors, making and changing profiles, listing and suspending them.
 
 use super::{
-    doctor_dtos::{CreateDoctorRequest, DoctorQuery, DoctorView, SpecializationView, UpdateDoctorRequest},
+    doctor_dtos::{
+        CreateDoctorRequest, DoctorQuery, DoctorView, SpecializationView, UpdateDoctorRequest, UpdatedDoctorView,
+    },
     shared::MODES,
 };
 use crate::{
@@ -22,7 +24,7 @@ use amrutam_booking::{
     ports::{DoctorFilter, DoctorSort},
     use_cases,
 };
-use amrutam_kernel::{Context, DoctorId, TimeRange};
+use amrutam_kernel::{Context, Currency, DoctorId, Money, TimeRange};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 /// How long others may keep what changes seldom, and what changes at any time.
@@ -121,7 +123,7 @@ async fn create(
     params(("doctor_id" = Uuid, Path, description = "Which doctor"),
         ("If-Match" = Option<String>, Header, description = "The `ETag` that was read; a stale one is refused")),
     responses(
-    (status = 200, description = "Changed", body = DoctorView),
+    (status = 200, description = "Changed; a new zone, other modes or other days of registration change the slots at once", body = UpdatedDoctorView),
     (status = 403, description = "`forbidden`"),
     (status = 404, description = "`not_found`"),
     (status = 409, description = "`registration_taken`"),
@@ -138,8 +140,10 @@ async fn update(
 ) -> Result<HttpResponse, Problem> {
     let id: DoctorId = path_id(&path)?;
     let change = body.value.parse()?;
-    let doctor = use_cases::update_profile(services.directory(), &caller.0, id, if_match(&request), change).await?;
-    Ok(shown(StatusCode::OK, doctor, &caller.0, None))
+    let (directory, schedule) = (services.directory(), services.availability());
+    let updated = use_cases::update_profile(directory, schedule, &caller.0, id, if_match(&request), change).await?;
+    let version = updated.practitioner.version;
+    Ok(entity(StatusCode::OK, version, None, &UpdatedDoctorView::of(updated, &caller.0.actor)))
 }
 
 /// An admin has checked the documents: the doctor is listed.
@@ -149,7 +153,7 @@ async fn update(
     (status = 403, description = "`forbidden`"),
     (status = 404, description = "`not_found`"),
     (status = 409, description = "`invalid_transition`, `registration_not_valid`"),
-    (status = 412, description = "`precondition_failed`: changed at the same time"),
+    (status = 503, description = "`contended`"),
 ))]
 #[post("/v1/admin/doctors/{doctor_id}/verify")]
 async fn verify(
@@ -169,7 +173,7 @@ async fn verify(
     (status = 403, description = "`forbidden`"),
     (status = 404, description = "`not_found`"),
     (status = 409, description = "`invalid_transition`"),
-    (status = 412, description = "`precondition_failed`: changed at the same time"),
+    (status = 503, description = "`contended`"),
 ))]
 #[post("/v1/admin/doctors/{doctor_id}/suspend")]
 async fn suspend(
@@ -195,6 +199,7 @@ impl DoctorQuery {
             &self.language,
             &self.mode,
             &self.max_fee,
+            &self.currency,
             &self.available_from,
             &self.available_to,
             &self.sort,
@@ -211,20 +216,23 @@ impl DoctorQuery {
             fields.check(fits, pointer, "too_long", "at most 200 characters");
         }
         let mode = self.mode.as_deref().and_then(|word| fields.word("/mode", MODES, word));
+        let currency = self.currency.as_deref().and_then(|code| fields.parse("/currency", "unknown_value", code));
+        let currency = currency.unwrap_or(Currency::Inr);
         let max_fee = self.max_fee.as_deref().and_then(|text| {
-            let fee = text.parse::<i64>().ok().filter(|fee| *fee >= 0);
+            let fee = text.parse().ok().and_then(|amount| Money::new(amount, currency).ok());
             fields.check(fee.is_some(), "/max_fee", "out_of_range", "minor units, from 0");
             fee
         });
         let sort = match self.sort.as_deref() {
             None | Some("name") => DoctorSort::Name,
-            Some("fee") => DoctorSort::Fee,
+            Some("fee") => DoctorSort::Fee(currency),
             Some(_) => {
                 fields.refuse("/sort", "unknown_value", "one of name, fee");
                 DoctorSort::Name
             }
         };
         let available = self.available(&mut fields);
+        let now = services.clock.now();
         let limit = Paging::limit(&mut fields, self.limit.as_deref());
         fields.finish()?;
         Ok(DoctorFilter {
@@ -237,7 +245,8 @@ impl DoctorQuery {
             sort,
             limit,
             after: cursors.doctor_key(self.cursor.as_deref())?,
-            today: services.rules.business_day(services.clock.now()),
+            today: services.rules.business_day(now),
+            now,
         })
     }
 

@@ -36,7 +36,7 @@ words! {
     /// How a visit is held.
     ModeWord { Video, Audio, Chat }
     /// What can be done with a slot.
-    SlotStatusWord { Open, Booked, Withdrawn }
+    SlotStatusWord { Open, Booked, Blocked, Withdrawn }
     /// Where a consultation stands.
     StatusWord { Pending, Confirmed, InProgress, Completed, Expired, Cancelled, NoShow }
     /// Why a consultation is called off: those of the patient, those of the doctor, and `technical_issue` for both.

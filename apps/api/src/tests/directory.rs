@@ -169,3 +169,26 @@ async fn an_absence_takes_slots_and_gives_them_back() {
         api.post(&path, Some(&cast.doctor), &bad).await.is_problem(422, "validation_failed");
     }
 }
+
+#[actix_web::test]
+async fn a_new_zone_moves_the_slots_and_what_was_verified_stays() {
+    let api = Api::new().await;
+    let cast = api.cast().await;
+    let path = format!("/v1/doctors/{}", cast.doctor_id);
+    let moved = api.call(Method::PATCH, &path, &cast.doctor, &json!({ "time_zone": "Europe/London" })).await.is(200);
+    assert!(moved.json()["slots"]["created"].as_u64().unwrap() > 0);
+    assert_eq!((&moved.json()["outside_rules"], &moved.json()["time_zone"]), (&json!([]), &json!("Europe/London")));
+    let plain = api.call(Method::PATCH, &path, &cast.doctor, &json!({ "bio": "New." })).await.is(200);
+    assert_eq!((&plain.json()["slots"], &plain.json()["outside_rules"]), (&json!(null), &json!(null)));
+    let refused = api.call(Method::PATCH, &path, &cast.doctor, &json!({ "valid_until": null, "full_name": "X" })).await;
+    refused.is_problem(422, "validation_failed");
+    assert_eq!(refused.json()["errors"][0]["pointer"], "/full_name");
+    for (query, found) in [("?sort=fee", 1), ("?sort=fee&currency=USD", 0), ("?max_fee=9999999&currency=USD", 0)] {
+        assert_eq!(
+            api.get(&format!("/v1/doctors{query}"), None).await.is(200).json()["items"].as_array().map(Vec::len),
+            Some(found),
+            "{query}"
+        );
+    }
+    api.get("/v1/doctors?currency=rupees", None).await.is_problem(422, "validation_failed");
+}

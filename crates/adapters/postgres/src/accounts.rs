@@ -12,7 +12,7 @@ use amrutam_identity::{
     model::{Account, EmailAddress, PasswordHash, Profile, Sex},
     ports::{AccountStore, Inserted},
 };
-use amrutam_kernel::{AccountId, CommitError, Effects, PortError, Sensitive};
+use amrutam_kernel::{AccountId, CommitError, Effects, PortError, Sensitive, recorded};
 use amrutam_notifications::{Contact, ports::Contacts};
 use async_trait::async_trait;
 use diesel::prelude::*;
@@ -99,11 +99,7 @@ impl AccountStore for Postgres {
     }
 
     async fn record(&self, effects: &Effects) -> Result<(), PortError> {
-        match self.commit_effects(effects).await {
-            Err(CommitError::Port(error)) => Err(error),
-            // A repeated effect has been recorded already.
-            _ => Ok(()),
-        }
+        recorded(self.commit_effects(effects).await)
     }
 
     async fn by_email(&self, email: &EmailAddress) -> Result<Option<Account>, PortError> {

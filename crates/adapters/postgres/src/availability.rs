@@ -12,7 +12,9 @@ use amrutam_booking::{
     model::{Mode, Slot, TimeOff, WeeklyRule},
     ports::{AvailabilityChanges, AvailabilitySnapshot, AvailabilityStore, ByStart},
 };
-use amrutam_kernel::{CommitError, DoctorId, Page, PageRequest, PortError, SlotId, TimeOffId, TimeRange};
+use amrutam_kernel::{
+    CommitError, DoctorId, Effects, Page, PageRequest, PortError, SlotId, TimeOffId, TimeRange, recorded,
+};
 use async_trait::async_trait;
 use diesel::{OptionalExtension, dsl::exists, prelude::*};
 use diesel_async::RunQueryDsl;
@@ -85,7 +87,7 @@ struct TimeOffRow {
 #[async_trait]
 impl AvailabilityStore for Postgres {
     /// Four reads, not one snapshot: whatever changes between them raises the version or a slot's, and the commit refuses.
-    /// The version is read first, so that a change is never missed.
+    /// The revision is read first, so that a change is never missed.
     async fn load(&self, doctor: DoctorId, now: Timestamp) -> Result<Option<AvailabilitySnapshot>, PortError> {
         let id = doctor.as_uuid();
         let mut conn = self.connection().await?;
@@ -94,8 +96,8 @@ impl AvailabilityStore for Postgres {
         let result = bounded(limit, async {
             let state = availability::table
                 .find(id)
-                .select((availability::version, availability::generated_until))
-                .first::<(i64, jiff_diesel::Date)>(raw)
+                .select((availability::version, availability::revision, availability::generated_until))
+                .first::<(i64, i64, jiff_diesel::Date)>(raw)
                 .await
                 .optional()?;
             let practitioner = doctors::table.find(id).select(DoctorRow::as_select()).first(raw).await.optional()?;
@@ -123,9 +125,10 @@ impl AvailabilityStore for Postgres {
         Ok(Some(AvailabilitySnapshot {
             practitioner: practitioner.try_into()?,
             rules: rules.into_iter().map(WeeklyRule::try_from).collect::<Result<_, _>>()?,
-            version: state.map_or(0, |(version, _)| version),
+            version: state.map_or(0, |(version, ..)| version),
+            revision: state.map_or(0, |(_, revision, _)| revision),
             time_off: absences.into_iter().map(absence).collect::<Result<_, PortError>>()?,
-            generated_until: state.map(|(_, until)| until.to_jiff()),
+            generated_until: state.map(|(.., until)| until.to_jiff()),
         }))
     }
 
@@ -151,18 +154,12 @@ impl AvailabilityStore for Postgres {
         page: PageRequest<ByStart<SlotId>>,
     ) -> Result<Page<Slot, ByStart<SlotId>>, PortError> {
         let from = range.start().max(now);
-        // Outside the rules, a slot is withdrawn when its hold is cleared away.
-        let run_out = slots::status
-            .eq("booked")
-            .and(slots::held_until.le(now.to_diesel()).assume_not_null())
-            .and(slots::outside_rules.eq(false));
         let mut query = slots::table
             .filter(slots::doctor_id.eq(doctor.as_uuid()))
             .filter(slots::withdrawn.eq(false))
             .filter(slots::starts_at.ge(from.to_diesel()))
-            .filter(slots::starts_at.gt(now.to_diesel()))
             .filter(slots::starts_at.lt(range.end().to_diesel()))
-            .filter(slots::status.eq("open").or(run_out))
+            .filter(offered(now.to_diesel()))
             .select(SlotRow::as_select())
             .into_boxed();
         if let Some(mode) = mode {
@@ -170,8 +167,9 @@ impl AvailabilityStore for Postgres {
         }
         if let Some((start, id)) = page.after {
             let start = start.to_diesel();
-            query =
-                query.filter(slots::starts_at.gt(start).or(slots::starts_at.eq(start).and(slots::id.gt(id.as_uuid()))));
+            query = query
+                .filter(slots::starts_at.ge(start))
+                .filter(slots::starts_at.gt(start).or(slots::starts_at.eq(start).and(slots::id.gt(id.as_uuid()))));
         }
         let query = query.order((slots::starts_at.asc(), slots::id.asc())).limit(i64::from(page.limit.get()) + 1);
         let mut conn = self.connection().await?;
@@ -192,8 +190,14 @@ impl AvailabilityStore for Postgres {
         }
     }
 
-    async fn due_for_extension(&self, until: Date, limit: u16) -> Result<Vec<DoctorId>, PortError> {
+    async fn due_for_extension(
+        &self,
+        until: Date,
+        after: Option<DoctorId>,
+        limit: u16,
+    ) -> Result<Vec<DoctorId>, PortError> {
         let query = availability::table
+            .filter(availability::doctor_id.gt(after.map_or(Uuid::nil(), |after| after.as_uuid())))
             .filter(availability::generated_until.lt(until.to_diesel()))
             .filter(exists(availability_rules::table.filter(availability_rules::doctor_id.eq(availability::doctor_id))))
             .order(availability::doctor_id.asc())
@@ -203,6 +207,19 @@ impl AvailabilityStore for Postgres {
         let result = bounded(conn.limit(), query.load::<Uuid>(conn.raw()?)).await;
         Ok(conn.settle(result)?.into_iter().map(DoctorId::from_uuid).collect())
     }
+
+    async fn record(&self, effects: &Effects) -> Result<(), PortError> {
+        recorded(self.commit_effects(effects).await)
+    }
+}
+
+/// What [`Slot::is_offered`] says, in SQL.
+#[diesel::dsl::auto_type]
+pub(crate) fn offered(now: jiff_diesel::Timestamp) -> _ {
+    // Outside the rules, a slot is withdrawn when its hold is cleared away.
+    let run_out =
+        slots::status.eq("booked").and(slots::held_until.le(now).assume_not_null()).and(slots::outside_rules.eq(false));
+    slots::starts_at.gt(now).and(slots::withdrawn.eq(false)).and(slots::status.eq("open").or(run_out))
 }
 
 fn changes_to_json(changes: &AvailabilityChanges) -> Result<Value, serde_json::Error> {
@@ -225,7 +242,10 @@ fn changes_to_json(changes: &AvailabilityChanges) -> Result<Value, serde_json::E
         .map(|(id, version, outside)| json!({ "id": id, "version": version, "outside": outside }));
     Ok(json!({
         "doctor_id": changes.doctor,
-        "expected_version": changes.expected_version,
+        "expected_revision": changes.expected_revision,
+        "expected_profile": changes.expected_profile,
+        "raises_version": changes.change_the_schedule(),
+        "profile": changes.profile.as_ref().map(DoctorRow::from),
         "generated_until": changes.generated_until,
         "rules": changes.rules.as_ref().map(|rules| rules.iter().map(rule_to_json).collect::<Vec<_>>()),
         "add_time_off": time_off.collect::<Vec<_>>(),

@@ -166,7 +166,8 @@ impl ConsultationStore for Postgres {
     }
 
     async fn view(&self, id: ConsultationId) -> Result<Option<ConsultationView>, PortError> {
-        let query = views().filter(consultations::id.eq(id.as_uuid())).filter(in_partition_of(id));
+        let Some(partition) = in_partition_of(id) else { return Ok(None) };
+        let query = views().filter(consultations::id.eq(id.as_uuid())).filter(partition);
         let mut conn = self.connection().await?;
         let result = bounded(conn.limit(), query.first::<ViewRow>(conn.raw()?)).await;
         conn.settle(result.optional())?.map(view).transpose()
@@ -219,7 +220,8 @@ impl ConsultationStore for Postgres {
         }
         if let Some((start, id)) = page.after {
             let start = start.to_diesel();
-            query = query.filter(
+            // Says nothing new, but bounds the scan of an index: an OR can't.
+            query = query.filter(consultations::starts_at.ge(start)).filter(
                 consultations::starts_at
                     .gt(start)
                     .or(consultations::starts_at.eq(start).and(consultations::id.gt(id.as_uuid()))),
@@ -235,7 +237,7 @@ impl ConsultationStore for Postgres {
     }
 
     async fn timeline(&self, id: ConsultationId) -> Result<Vec<TimelineEntry>, PortError> {
-        let (born, next) = millisecond_of(id);
+        let Some((born, next)) = millisecond_of(id) else { return Ok(Vec::new()) };
         let query = consultation_timeline::table
             .filter(consultation_timeline::consultation_id.eq(id.as_uuid()))
             .filter(consultation_timeline::consultation_created_at.ge(born.to_diesel()))
@@ -264,12 +266,12 @@ fn claim_columns(claim: Option<&IdempotencyClaim>) -> (Option<Uuid>, Option<&str
     (claim.map(|claim| claim.caller.as_uuid()), claim.map(|claim| claim.key.as_str()))
 }
 
-/// The millisecond in a UUIDv7: the bounds of `created_at`, which name the partition.
-pub(crate) fn millisecond_of(id: ConsultationId) -> (Timestamp, Timestamp) {
+/// The millisecond in a UUIDv7: the bounds of `created_at`, which name the partition. Nothing of ours was made after the
+/// year 9999, where the calendar ends.
+pub(crate) fn millisecond_of(id: ConsultationId) -> Option<(Timestamp, Timestamp)> {
     let (millis, _) = id.as_uuid().as_u64_pair();
-    let millis = i64::try_from(millis >> 16).unwrap_or(i64::MAX);
-    let born = Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MIN);
-    (born, born.checked_add(SignedDuration::from_millis(1)).unwrap_or(born))
+    let born = Timestamp::from_millisecond(i64::try_from(millis >> 16).ok()?).ok()?;
+    Some((born, born.checked_add(SignedDuration::from_millis(1)).ok()?))
 }
 
 type ById = diesel::dsl::And<
@@ -277,9 +279,9 @@ type ById = diesel::dsl::And<
     diesel::dsl::Lt<consultations::created_at, jiff_diesel::Timestamp>,
 >;
 
-fn in_partition_of(id: ConsultationId) -> ById {
-    let (born, next) = millisecond_of(id);
-    consultations::created_at.ge(born.to_diesel()).and(consultations::created_at.lt(next.to_diesel()))
+fn in_partition_of(id: ConsultationId) -> Option<ById> {
+    let (born, next) = millisecond_of(id)?;
+    Some(consultations::created_at.ge(born.to_diesel()).and(consultations::created_at.lt(next.to_diesel())))
 }
 
 #[derive(Debug, Queryable, Selectable)]

@@ -8,12 +8,13 @@ use amrutam_booking::{
     model::{Consultation, ConsultationStatus, PatientCalendar, TimelineEntry},
     ports::{Changes, NewConsultation, SlotUpdate},
 };
-use amrutam_kernel::{AccountId, ConsultationId, CorrelationId, EventId, SlotId};
+use amrutam_kernel::{AccountId, ConsultationId, CorrelationId, DoctorId, EventId, SlotId};
 use jiff::Timestamp;
 use serde::Serialize;
 
 #[derive(Debug, Serialize)]
 pub(crate) struct ChangeRows<'a> {
+    doctors: Vec<Of<DoctorVersionRow>>,
     slots: Vec<Of<SlotUpdateRow>>,
     calendars: Vec<Of<CalendarUpdateRow>>,
     created: Vec<Of<ConsultationRow>>,
@@ -21,6 +22,12 @@ pub(crate) struct ChangeRows<'a> {
     updated: Vec<Of<UpdatedRow>>,
     timeline: Vec<Of<TimelineEntryRow<'a>>>,
     effects: EffectRows<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct DoctorVersionRow {
+    id: DoctorId,
+    version: i64,
 }
 
 #[derive(Debug, Serialize)]
@@ -73,6 +80,9 @@ impl<'a> ChangeRows<'a> {
     pub(crate) fn of(units: &'a [Changes]) -> Self {
         let effects: Vec<_> = units.iter().map(|unit| &unit.effects).collect();
         Self {
+            doctors: number(units, |unit| {
+                unit.doctors.iter().map(|&(id, version)| DoctorVersionRow { id, version }).collect()
+            }),
             slots: number(units, |unit| unit.slots.iter().map(SlotUpdateRow::from).collect()),
             calendars: number(units, |unit| unit.calendars.iter().map(CalendarUpdateRow::from).collect()),
             created: number(units, |unit| {
@@ -93,7 +103,7 @@ fn born(entry: &TimelineEntry, changes: &Changes) -> Timestamp {
     let created = changes.created.iter().map(|created| &created.consultation);
     let known = created.chain(changes.updated.iter().map(|(consultation, _)| consultation));
     let born = known.into_iter().find(|known| known.id == entry.consultation).map(|known| known.created_at);
-    born.unwrap_or_else(|| crate::booking::millisecond_of(entry.consultation).0)
+    born.unwrap_or_else(|| crate::booking::millisecond_of(entry.consultation).map_or(entry.at, |(born, _)| born))
 }
 
 impl From<&SlotUpdate> for SlotUpdateRow {

@@ -1,6 +1,7 @@
 //! Practitioners' profiles.
 
 use crate::{
+    availability::offered,
     effects::{EffectRows, verdict},
     error::{Optional, unreadable},
     functions,
@@ -13,7 +14,7 @@ use amrutam_booking::{
     model::{Practitioner, PractitionerStatus},
     ports::{DirectoryStore, DoctorFilter, DoctorKey, DoctorSort, ProfileInserted},
 };
-use amrutam_kernel::{AccountId, CommitError, DoctorId, Effects, Page, PortError};
+use amrutam_kernel::{CommitError, DoctorId, Effects, Page, PortError, recorded};
 use async_trait::async_trait;
 use diesel::{dsl::exists, prelude::*};
 use diesel_async::RunQueryDsl;
@@ -50,13 +51,6 @@ impl DirectoryStore for Postgres {
         conn.settle(result.optional())?.map(Practitioner::try_from).transpose()
     }
 
-    async fn by_account(&self, account: AccountId) -> Result<Option<Practitioner>, PortError> {
-        let query = doctors::table.filter(doctors::account_id.eq(account.as_uuid())).select(DoctorRow::as_select());
-        let mut conn = self.connection().await?;
-        let result = bounded(conn.limit(), query.first::<DoctorRow>(conn.raw()?)).await;
-        conn.settle(result.optional())?.map(Practitioner::try_from).transpose()
-    }
-
     async fn search(&self, filter: &DoctorFilter) -> Result<Page<Practitioner, DoctorKey>, PortError> {
         let today = filter.today.to_diesel();
         let mut query = doctors::table
@@ -78,31 +72,37 @@ impl DirectoryStore for Postgres {
             query = query.filter(doctors::modes.contains(vec![mode.as_str().to_owned()]));
         }
         if let Some(max_fee) = filter.max_fee {
-            query = query.filter(doctors::fee_amount.le(max_fee));
+            query = query.filter(doctors::fee_amount.le(max_fee.amount()));
+            query = query.filter(doctors::fee_currency.eq(max_fee.currency().code()));
         }
         if let Some(range) = filter.available {
             let open = slots::table
                 .filter(slots::doctor_id.eq(doctors::id))
-                .filter(slots::status.eq("open"))
-                .filter(slots::withdrawn.eq(false))
+                .filter(offered(filter.now.to_diesel()))
                 .filter(slots::starts_at.ge(range.start().to_diesel()))
                 .filter(slots::starts_at.lt(range.end().to_diesel()));
             query = query.filter(exists(open));
         }
+        if let DoctorSort::Fee(currency) = filter.sort {
+            query = query.filter(doctors::fee_currency.eq(currency.code()));
+        }
+        // The first condition of each says nothing new, but bounds the scan of an index: an OR can't.
         match &filter.after {
             Some(DoctorKey::Name(name, id)) => {
                 let here = doctors::full_name.eq(name.clone()).and(doctors::id.gt(id.as_uuid()));
+                query = query.filter(doctors::full_name.ge(name.clone()));
                 query = query.filter(doctors::full_name.gt(name.clone()).or(here));
             }
             Some(DoctorKey::Fee(fee, id)) => {
                 let here = doctors::fee_amount.eq(*fee).and(doctors::id.gt(id.as_uuid()));
+                query = query.filter(doctors::fee_amount.ge(*fee));
                 query = query.filter(doctors::fee_amount.gt(*fee).or(here));
             }
             None => {}
         }
         query = match filter.sort {
             DoctorSort::Name => query.order((doctors::full_name.asc(), doctors::id.asc())),
-            DoctorSort::Fee => query.order((doctors::fee_amount.asc(), doctors::id.asc())),
+            DoctorSort::Fee(_) => query.order((doctors::fee_amount.asc(), doctors::id.asc())),
         };
         let query = query.limit(i64::from(filter.limit.get()) + 1);
         let mut conn = self.connection().await?;
@@ -110,12 +110,12 @@ impl DirectoryStore for Postgres {
         let found = conn.settle(result)?.into_iter().map(Practitioner::try_from).collect::<Result<Vec<_>, _>>()?;
         Ok(Page::cut(found, filter.limit, |last| match filter.sort {
             DoctorSort::Name => DoctorKey::Name(last.details.full_name.clone(), last.id),
-            DoctorSort::Fee => DoctorKey::Fee(last.details.fee.amount(), last.id),
+            DoctorSort::Fee(_) => DoctorKey::Fee(last.details.fee.amount(), last.id),
         }))
     }
 
     async fn record(&self, effects: &Effects) -> Result<(), PortError> {
-        amrutam_identity::ports::AccountStore::record(self, effects).await
+        recorded(self.commit_effects(effects).await)
     }
 }
 

@@ -94,8 +94,9 @@ impl<'a> EffectRows<'a> {
 }
 
 fn correlation_id(effects: &Effects) -> Option<&CorrelationId> {
-    let event = effects.events.first().map(|event| &event.correlation_id);
-    event.or_else(|| effects.audit.first().map(|entry| &entry.correlation_id))
+    // The caller's own come last; a hold that ran out on the way is in a flow of its own.
+    let event = effects.events.last().map(|event| &event.correlation_id);
+    event.or_else(|| effects.audit.last().map(|entry| &entry.correlation_id))
 }
 
 impl<'a> From<&'a AuditEntry> for AuditRow<'a> {

@@ -2,7 +2,8 @@
 
 use crate::error::unreadable;
 use amrutam_booking::model::{
-    BookableDoctor, Consultation, LiveVisit, Mode, Modes, PatientCalendar, Practitioner, PractitionerDetails, Slot,
+    BookableDoctor, Consultation, LiveVisit, Mode, Modes, PatientCalendar, Practitioner, PractitionerDetails,
+    Registration, Slot,
 };
 use amrutam_kernel::{AccountId, ConsultationId, DoctorId, Money, PortError, SlotId, TimeRange};
 use diesel::prelude::*;
@@ -138,7 +139,10 @@ pub(crate) struct BookableDoctorRow {
     id: Uuid,
     account_id: Uuid,
     status: String,
+    version: i64,
+    registered_on: Option<Date>,
     valid_until: Option<Date>,
+    modes: Vec<String>,
     fee_amount: i64,
     fee_currency: String,
 }
@@ -150,7 +154,9 @@ impl TryFrom<BookableDoctorRow> for BookableDoctor {
             id: DoctorId::from_uuid(row.id),
             account: AccountId::from_uuid(row.account_id),
             status: row.status.parse().map_err(unreadable)?,
-            valid_until: row.valid_until,
+            version: row.version,
+            registration: Registration { from: row.registered_on, until: row.valid_until },
+            modes: modes(&row.modes)?,
             fee: money(row.fee_amount, &row.fee_currency)?,
         })
     }

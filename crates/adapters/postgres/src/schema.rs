@@ -44,6 +44,7 @@ diesel::table! {
     availability (doctor_id) {
         doctor_id -> Uuid,
         version -> BigInt,
+        revision -> BigInt,
         generated_until -> Date,
     }
 }

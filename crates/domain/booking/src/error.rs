@@ -18,9 +18,6 @@ pub enum BookError {
     /// The idempotency key belongs to another request.
     #[error("the idempotency key was used for another request")]
     KeyReused,
-    /// The first request with this key is still at work.
-    #[error("the first request with this idempotency key is still running")]
-    InProgress,
     /// The rows are being fought over; try again shortly.
     #[error("too many changes at once")]
     Contended,
@@ -58,9 +55,6 @@ pub enum ConsultationError {
     /// The reason code is another side's.
     #[error("this reason is not one the caller can give")]
     ReasonNotYours,
-    /// The caller's copy is stale.
-    #[error("the consultation has changed since it was read")]
-    Precondition,
     /// Answered before; this is the answer.
     #[error("the request has been answered before")]
     Replay(StoredAnswer),
@@ -110,6 +104,9 @@ pub enum DirectoryError {
     /// The caller's copy is stale.
     #[error("the profile has changed since it was read")]
     Precondition,
+    /// The rows are being fought over; try again shortly.
+    #[error("too many changes at once")]
+    Contended,
     /// Try again shortly.
     #[error(transparent)]
     Port(#[from] PortError),

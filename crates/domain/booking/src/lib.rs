@@ -2,7 +2,9 @@
 //!
 //! The crate decides; storage, locks and sealing are [`ports`]. Decisions are pure functions in [`model`]; a use case in
 //! [`use_cases`] loads a snapshot, asks them, and commits the resulting [`ports::Changes`] in one transaction. When
-//! something the decision was based on has changed meanwhile, the commit refuses and the use case decides anew.
+//! something the decision was based on has changed meanwhile, the commit refuses and the use case decides anew. One window is
+//! accepted: a commit looks at the profile's version without locking it, so a profile that changes in the moment before COMMIT
+//! counts as changed after the booking.
 //!
 //! `examples/book_a_slot.rs` books a slot in memory, as another team would.
 //!

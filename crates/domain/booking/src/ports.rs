@@ -6,8 +6,8 @@ use crate::model::{
     TimelineEntry, WeeklyRule,
 };
 use amrutam_kernel::{
-    AccountId, CommitError, ConsultationId, DoctorId, Effects, IdempotencyClaim, Page, PageRequest, PortError,
-    Recorded, SlotId, TimeOffId, TimeRange,
+    AccountId, CommitError, ConsultationId, Currency, DoctorId, Effects, IdempotencyClaim, Money, Page, PageRequest,
+    PortError, Recorded, SlotId, TimeOffId, TimeRange,
 };
 use async_trait::async_trait;
 use jiff::{Timestamp, civil::Date};
@@ -63,6 +63,9 @@ pub struct NewConsultation {
 /// a slot: a slot held by another transaction is [`CommitError::Busy`].
 #[derive(Debug, Clone, Default)]
 pub struct Changes {
+    /// The practitioners the decision was based on, in the version that was read. Refused as [`CommitError::Stale`] when
+    /// one has changed.
+    pub doctors: Vec<(DoctorId, i64)>,
     /// New states of slots.
     pub slots: Vec<SlotUpdate>,
     /// New consultations.
@@ -194,8 +197,8 @@ pub trait SlotLocks: Send + Sync {
 pub enum DoctorSort {
     /// By name.
     Name,
-    /// By fee, lowest first.
-    Fee,
+    /// By fee, lowest first; those who ask for this currency.
+    Fee(Currency),
 }
 
 /// The sort key of the last practitioner seen: the name or the fee, then the id.
@@ -218,9 +221,9 @@ pub struct DoctorFilter {
     pub language: Option<String>,
     /// Offers this mode.
     pub mode: Option<Mode>,
-    /// At most this fee, in minor units.
-    pub max_fee: Option<i64>,
-    /// Has an open slot starting in here.
+    /// At most this fee, in its currency.
+    pub max_fee: Option<Money>,
+    /// Offers a slot at `now` that starts in here.
     pub available: Option<TimeRange>,
     /// Order.
     pub sort: DoctorSort,
@@ -230,6 +233,8 @@ pub struct DoctorFilter {
     pub after: Option<DoctorKey>,
     /// The day on which a registration must be valid.
     pub today: Date,
+    /// The instant at which slots must be yet to begin, and holds are compared.
+    pub now: Timestamp,
 }
 
 /// What became of a new profile.
@@ -254,8 +259,6 @@ pub trait DirectoryStore: Send + Sync {
     async fn update(&self, practitioner: &Practitioner, effects: &Effects) -> Result<(), CommitError>;
     /// By id.
     async fn by_id(&self, id: DoctorId) -> Result<Option<Practitioner>, PortError>;
-    /// By the account that acts for it.
-    async fn by_account(&self, account: AccountId) -> Result<Option<Practitioner>, PortError>;
     /// Listed ones.
     async fn search(&self, filter: &DoctorFilter) -> Result<Page<Practitioner, DoctorKey>, PortError>;
     /// Commits effects that change no profile (a refusal on the record).
@@ -269,8 +272,10 @@ pub struct AvailabilitySnapshot {
     pub practitioner: Practitioner,
     /// The rules.
     pub rules: Vec<WeeklyRule>,
-    /// Rises with every change to rules or time off; the `ETag`.
+    /// Rises with every change to rules, time off or what the profile says of them; the `ETag`.
     pub version: i64,
+    /// Rises with every commit: what the next one is guarded by.
+    pub revision: i64,
     /// Absences that end after the instant asked about, by start.
     pub time_off: Vec<TimeOff>,
     /// Slots exist for the practitioner's days before this one.
@@ -282,8 +287,13 @@ pub struct AvailabilitySnapshot {
 pub struct AvailabilityChanges {
     /// Whose.
     pub doctor: DoctorId,
-    /// [`CommitError::Stale`] unless this is the stored version, which rises by one.
-    pub expected_version: i64,
+    /// [`CommitError::Stale`] unless this is the stored revision, which rises by one.
+    pub expected_revision: i64,
+    /// [`CommitError::Stale`] unless this is the version of the practitioner's profile: zone, modes and registration are
+    /// part of the plan.
+    pub expected_profile: i64,
+    /// The profile's new state, one version on.
+    pub profile: Option<Practitioner>,
     /// Replaces all rules.
     pub rules: Option<Vec<WeeklyRule>>,
     /// A new absence.
@@ -300,6 +310,13 @@ pub struct AvailabilityChanges {
     pub effects: Effects,
 }
 
+impl AvailabilityChanges {
+    /// Whether the `ETag` rises: not when there are only more days.
+    pub fn change_the_schedule(&self) -> bool {
+        self.rules.is_some() || self.add_time_off.is_some() || self.remove_time_off.is_some() || self.profile.is_some()
+    }
+}
+
 /// Rules, absences and the slots made of them.
 #[async_trait]
 pub trait AvailabilityStore: Send + Sync {
@@ -307,7 +324,7 @@ pub trait AvailabilityStore: Send + Sync {
     async fn load(&self, doctor: DoctorId, now: Timestamp) -> Result<Option<AvailabilitySnapshot>, PortError>;
     /// Every slot starting in `range` that is not withdrawn, by start.
     async fn slots(&self, doctor: DoctorId, range: TimeRange) -> Result<Vec<Slot>, PortError>;
-    /// A page of slots that can be claimed at `now`, by start.
+    /// A page of slots that are offered at `now`, by start.
     async fn open_slots(
         &self,
         doctor: DoctorId,
@@ -318,6 +335,14 @@ pub trait AvailabilityStore: Send + Sync {
     ) -> Result<Page<Slot, ByStart<SlotId>>, PortError>;
     /// Commits all of `changes` in one transaction, or nothing.
     async fn commit(&self, changes: &AvailabilityChanges) -> Result<(), CommitError>;
-    /// Practitioners with rules whose slots reach less far than `until`.
-    async fn due_for_extension(&self, until: Date, limit: u16) -> Result<Vec<DoctorId>, PortError>;
+    /// Practitioners with rules whose slots reach less far than `until`, by id, from the one after `after`: those that can't
+    /// be extended stay due, and must not stand before the others for ever.
+    async fn due_for_extension(
+        &self,
+        until: Date,
+        after: Option<DoctorId>,
+        limit: u16,
+    ) -> Result<Vec<DoctorId>, PortError>;
+    /// Commits effects that change nothing else (a refusal on the record).
+    async fn record(&self, effects: &Effects) -> Result<(), PortError>;
 }

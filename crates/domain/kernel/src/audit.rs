@@ -1,6 +1,6 @@
 //! What is put on the record about an access.
 
-use crate::{AccountId, Actor, AuditEntryId, CorrelationId};
+use crate::{AccountId, Actor, AuditEntryId, Context, CorrelationId};
 use jiff::Timestamp;
 
 /// How an access ended.
@@ -43,4 +43,35 @@ pub struct AuditEntry {
     pub outcome: Outcome,
     /// The flow it belongs to.
     pub correlation_id: CorrelationId,
+}
+
+impl AuditEntry {
+    /// By the context's actor, in its flow, about nobody's data.
+    pub fn new(
+        id: AuditEntryId,
+        occurred_at: Timestamp,
+        context: &Context,
+        action: &'static str,
+        resource_kind: &'static str,
+        resource_id: String,
+        outcome: Outcome,
+    ) -> Self {
+        Self {
+            id,
+            occurred_at,
+            actor: context.actor,
+            action,
+            resource_kind,
+            resource_id,
+            patient: None,
+            outcome,
+            correlation_id: context.correlation_id.clone(),
+        }
+    }
+
+    /// The same, about a person's data.
+    #[must_use]
+    pub fn about(self, patient: AccountId) -> Self {
+        Self { patient: Some(patient), ..self }
+    }
 }

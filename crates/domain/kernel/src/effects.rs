@@ -1,6 +1,6 @@
 //! What every unit of work carries besides its own domain's changes.
 
-use crate::{AuditEntry, EventEnvelope, EventId, IdempotencyClaim, PortError, StoredAnswer};
+use crate::{AuditEntry, Dependency, EventEnvelope, EventId, IdempotencyClaim, PortError, StoredAnswer};
 
 /// A consumer's note that it has handled an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,4 +42,16 @@ pub enum CommitError {
     /// The store could not be used; whether it committed is unknown.
     #[error(transparent)]
     Port(#[from] PortError),
+}
+
+/// The result of committing effects alone, for whoever only needs to know that they are on the record: repeated effects are
+/// there already; any others that were not committed are not, and nobody may go on as if they were.
+pub fn recorded(committed: Result<(), CommitError>) -> Result<(), PortError> {
+    match committed {
+        Ok(()) | Err(CommitError::AlreadyAnswered | CommitError::AlreadyHandled) => Ok(()),
+        Err(CommitError::Port(error)) => Err(error),
+        Err(error @ (CommitError::Stale | CommitError::Busy)) => {
+            Err(PortError::unavailable(Dependency::Database, error))
+        }
+    }
 }

@@ -32,7 +32,7 @@ mod time;
 pub use actor::{Actor, Role, UnknownRole};
 pub use audit::{AuditEntry, Outcome};
 pub use context::{Context, CorrelationId, InvalidCorrelationId, TraceParent};
-pub use effects::{CommitError, Effects, InboxMark};
+pub use effects::{CommitError, Effects, InboxMark, recorded};
 pub use event::{AggregateRef, EventEnvelope};
 pub use idempotency::{Fingerprint, IdempotencyClaim, IdempotencyKey, InvalidIdempotencyKey, Recorded, StoredAnswer};
 pub use ids::{

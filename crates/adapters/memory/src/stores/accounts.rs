@@ -24,7 +24,7 @@ impl AccountStore for MemoryWorld {
     }
 
     async fn record(&self, effects: &Effects) -> Result<(), PortError> {
-        self.begin(effects).and_then(crate::world::Transaction::commit).map_err(into_port_error)
+        self.record_alone(effects)
     }
 
     async fn by_email(&self, email: &EmailAddress) -> Result<Option<Account>, PortError> {

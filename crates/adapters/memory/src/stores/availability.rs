@@ -1,12 +1,12 @@
 //! Booking's rules, absences and slots.
 
-use super::after;
+use super::{after, directory::put_profile};
 use crate::world::{MemoryWorld, defect};
 use amrutam_booking::{
     model::{Mode, Slot, SlotStatus},
     ports::{AvailabilityChanges, AvailabilitySnapshot, AvailabilityStore, ByStart},
 };
-use amrutam_kernel::{CommitError, DoctorId, Page, PageRequest, PortError, SlotId, TimeRange};
+use amrutam_kernel::{CommitError, DoctorId, Effects, Page, PageRequest, PortError, SlotId, TimeRange};
 use async_trait::async_trait;
 use jiff::{Timestamp, civil::Date};
 
@@ -22,6 +22,7 @@ impl AvailabilityStore for MemoryWorld {
                 practitioner,
                 rules: stored.rules,
                 version: stored.version,
+                revision: stored.revision,
                 time_off: stored.time_off,
                 generated_until: stored.generated_until,
             })
@@ -50,8 +51,7 @@ impl AvailabilityStore for MemoryWorld {
         self.read(|tables| {
             let wanted = |slot: &&Slot| {
                 slot.doctor == doctor
-                    && slot.is_claimable(now)
-                    && now < slot.range.start()
+                    && slot.is_offered(now)
                     && range.contains(slot.range.start())
                     && mode.is_none_or(|mode| slot.modes.contains(mode))
             };
@@ -64,14 +64,19 @@ impl AvailabilityStore for MemoryWorld {
     async fn commit(&self, changes: &AvailabilityChanges) -> Result<(), CommitError> {
         let mut tx = self.begin(&changes.effects)?;
         let tables = tx.tables();
-        if !tables.practitioners.contains_key(&changes.doctor) {
+        let profile = tables.practitioners.get(&changes.doctor).ok_or(CommitError::Stale)?;
+        if profile.version != changes.expected_profile {
             return Err(CommitError::Stale);
+        }
+        if let Some(profile) = &changes.profile {
+            put_profile(tables, profile)?;
         }
         let stored = tables.availability.entry(changes.doctor).or_default();
-        if stored.version != changes.expected_version {
+        if stored.revision != changes.expected_revision {
             return Err(CommitError::Stale);
         }
-        stored.version += 1;
+        stored.revision += 1;
+        stored.version += i64::from(changes.change_the_schedule());
         stored.generated_until = Some(changes.generated_until);
         if let Some(rules) = &changes.rules {
             stored.rules.clone_from(rules);
@@ -92,7 +97,7 @@ impl AvailabilityStore for MemoryWorld {
         };
         for (id, version) in &changes.plan.withdraw {
             let slot = as_planned(tables.slots.get(id), *version, SlotStatus::Open)?;
-            tables.put_slot(&slot.freed(false))?;
+            tables.put_slot(&Slot { status: SlotStatus::Withdrawn, version: slot.version + 1, ..slot })?;
         }
         for (id, version, outside_rules) in &changes.plan.mark {
             let slot = as_planned(tables.slots.get(id), *version, SlotStatus::Booked)?;
@@ -120,16 +125,24 @@ impl AvailabilityStore for MemoryWorld {
         tx.commit()
     }
 
-    async fn due_for_extension(&self, until: Date, limit: u16) -> Result<Vec<DoctorId>, PortError> {
+    async fn due_for_extension(
+        &self,
+        until: Date,
+        after: Option<DoctorId>,
+        limit: u16,
+    ) -> Result<Vec<DoctorId>, PortError> {
         self.read(|tables| {
-            let mut due: Vec<_> = tables
+            let due = tables
                 .availability
                 .iter()
                 .filter(|(_, stored)| !stored.rules.is_empty() && stored.generated_until.is_none_or(|end| end < until))
-                .map(|(doctor, stored)| (stored.generated_until, *doctor))
-                .collect();
-            due.sort_unstable();
-            due.into_iter().take(usize::from(limit)).map(|(_, doctor)| doctor).collect()
+                .map(|(doctor, _)| *doctor)
+                .filter(|doctor| after.is_none_or(|after| after < *doctor));
+            due.take(usize::from(limit)).collect()
         })
+    }
+
+    async fn record(&self, effects: &Effects) -> Result<(), PortError> {
+        self.record_alone(effects)
     }
 }

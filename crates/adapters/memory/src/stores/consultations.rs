@@ -18,7 +18,9 @@ fn bookable(practitioner: &Practitioner) -> BookableDoctor {
         id: practitioner.id,
         account: practitioner.account,
         status: practitioner.status,
-        valid_until: practitioner.details.valid_until,
+        version: practitioner.version,
+        registration: practitioner.details.registration(),
+        modes: practitioner.details.modes.clone(),
         fee: practitioner.details.fee,
     }
 }
@@ -84,6 +86,11 @@ impl ConsultationStore for MemoryWorld {
     async fn commit(&self, changes: &Changes) -> Result<(), CommitError> {
         let mut tx = self.begin(&changes.effects)?;
         let tables = tx.tables();
+        for (doctor, version) in &changes.doctors {
+            if tables.practitioner(*doctor)?.version != *version {
+                return Err(CommitError::Stale);
+            }
+        }
         for (at, SlotUpdate(slot)) in changes.slots.iter().enumerate() {
             if changes.slots.iter().take(at).any(|SlotUpdate(earlier)| earlier.id == slot.id) {
                 return Err(defect("a slot changes once in a transaction").into());

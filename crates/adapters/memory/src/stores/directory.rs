@@ -1,11 +1,11 @@
 //! Booking's directory of practitioners.
 
-use crate::world::{MemoryWorld, Tables, Transaction, defect, into_port_error};
+use crate::world::{MemoryWorld, Tables, defect, into_port_error};
 use amrutam_booking::{
-    model::{Practitioner, PractitionerStatus, SlotStatus},
+    model::{Practitioner, PractitionerStatus, Slot},
     ports::{DirectoryStore, DoctorFilter, DoctorKey, DoctorSort, ProfileInserted},
 };
-use amrutam_kernel::{AccountId, CommitError, DoctorId, Effects, Page, PortError, Role};
+use amrutam_kernel::{CommitError, DoctorId, Effects, Page, PortError, Role};
 use async_trait::async_trait;
 
 fn same_registration(one: &Practitioner, other: &Practitioner) -> bool {
@@ -36,18 +36,7 @@ impl DirectoryStore for MemoryWorld {
     async fn update(&self, practitioner: &Practitioner, effects: &Effects) -> Result<(), CommitError> {
         let mut tx = self.begin(effects)?;
         let tables = tx.tables();
-        let stored = tables.practitioners.get(&practitioner.id);
-        let Some(stored) = stored.filter(|stored| stored.version == practitioner.version - 1) else {
-            return Err(CommitError::Stale);
-        };
-        if stored.account != practitioner.account || stored.created_at != practitioner.created_at {
-            return Err(defect("a profile keeps its account and its creation time").into());
-        }
-        let mut others = tables.practitioners.values().filter(|other| other.id != practitioner.id);
-        if others.any(|other| same_registration(other, practitioner)) {
-            return Err(defect("council and registration number are unique").into());
-        }
-        tables.practitioners.insert(practitioner.id, practitioner.clone());
+        put_profile(tables, practitioner)?;
         tx.commit()
     }
 
@@ -55,15 +44,11 @@ impl DirectoryStore for MemoryWorld {
         self.read(|tables| tables.practitioners.get(&id).cloned())
     }
 
-    async fn by_account(&self, account: AccountId) -> Result<Option<Practitioner>, PortError> {
-        self.read(|tables| tables.practitioners.values().find(|p| p.account == account).cloned())
-    }
-
     async fn search(&self, filter: &DoctorFilter) -> Result<Page<Practitioner, DoctorKey>, PortError> {
         self.read(|tables| {
             let key = |p: &Practitioner| match filter.sort {
                 DoctorSort::Name => DoctorKey::Name(p.details.full_name.clone(), p.id),
-                DoctorSort::Fee => DoctorKey::Fee(p.details.fee.amount(), p.id),
+                DoctorSort::Fee(_) => DoctorKey::Fee(p.details.fee.amount(), p.id),
             };
             let mut found: Vec<_> =
                 tables.practitioners.values().filter(|p| matches(tables, filter, p)).cloned().collect();
@@ -71,7 +56,7 @@ impl DirectoryStore for MemoryWorld {
                 DoctorSort::Name => {
                     found.sort_by(|a, b| (&a.details.full_name, a.id).cmp(&(&b.details.full_name, b.id)));
                 }
-                DoctorSort::Fee => found.sort_by_key(|p| (p.details.fee.amount(), p.id)),
+                DoctorSort::Fee(_) => found.sort_by_key(|p| (p.details.fee.amount(), p.id)),
             }
             found.retain(|p| filter.after.as_ref().is_none_or(|after| comes_after(p, after)));
             Page::cut(found, filter.limit, key)
@@ -79,7 +64,29 @@ impl DirectoryStore for MemoryWorld {
     }
 
     async fn record(&self, effects: &Effects) -> Result<(), PortError> {
-        self.begin(effects).and_then(Transaction::commit).map_err(into_port_error)
+        self.record_alone(effects)
+    }
+}
+
+/// Stores a profile's next version.
+pub(super) fn put_profile(tables: &mut Tables, practitioner: &Practitioner) -> Result<(), CommitError> {
+    let stored = tables.practitioners.get(&practitioner.id);
+    let stored = stored.filter(|stored| stored.version == practitioner.version - 1).ok_or(CommitError::Stale)?;
+    if stored.account != practitioner.account || stored.created_at != practitioner.created_at {
+        return Err(defect("a profile keeps its account and its creation time").into());
+    }
+    let mut others = tables.practitioners.values().filter(|other| other.id != practitioner.id);
+    if others.any(|other| same_registration(other, practitioner)) {
+        return Err(defect("council and registration number are unique").into());
+    }
+    tables.practitioners.insert(practitioner.id, practitioner.clone());
+    Ok(())
+}
+
+fn sorted_by_its_currency(filter: &DoctorFilter, practitioner: &Practitioner) -> bool {
+    match filter.sort {
+        DoctorSort::Name => true,
+        DoctorSort::Fee(currency) => practitioner.details.fee.currency() == currency,
     }
 }
 
@@ -94,9 +101,8 @@ fn matches(tables: &Tables, filter: &DoctorFilter, practitioner: &Practitioner) 
     let details = &practitioner.details;
     let has_part = |part: &String| details.full_name.to_lowercase().contains(&part.to_lowercase());
     let has_slot = |range: &amrutam_kernel::TimeRange| {
-        let open =
-            |slot: &&amrutam_booking::model::Slot| slot.doctor == practitioner.id && slot.status == SlotStatus::Open;
-        tables.slots.values().filter(open).any(|slot| range.contains(slot.range.start()))
+        let offered = |slot: &&Slot| slot.doctor == practitioner.id && slot.is_offered(filter.now);
+        tables.slots.values().filter(offered).any(|slot| range.contains(slot.range.start()))
     };
     practitioner.status == PractitionerStatus::Listed
         && practitioner.is_registered_on(filter.today)
@@ -104,6 +110,9 @@ fn matches(tables: &Tables, filter: &DoctorFilter, practitioner: &Practitioner) 
         && filter.specialization.as_ref().is_none_or(|code| details.specializations.contains(code))
         && filter.language.as_ref().is_none_or(|tag| details.languages.contains(tag))
         && filter.mode.is_none_or(|mode| details.modes.contains(mode))
-        && filter.max_fee.is_none_or(|max| details.fee.amount() <= max)
+        && filter
+            .max_fee
+            .is_none_or(|max| details.fee.currency() == max.currency() && details.fee.amount() <= max.amount())
+        && sorted_by_its_currency(filter, practitioner)
         && filter.available.as_ref().is_none_or(has_slot)
 }

@@ -9,7 +9,7 @@ mod tables;
 mod transaction;
 
 pub(crate) use tables::{MessageState, StoredMessage, Tables};
-pub(crate) use transaction::{Transaction, defect, into_port_error};
+pub(crate) use transaction::{defect, into_port_error};
 
 use amrutam_kernel::{AuditEntry, Clock, Dependency, EventEnvelope, PortError};
 use std::{
@@ -26,6 +26,8 @@ pub enum Fault {
     Busy,
     /// Nothing is committed: the database is away.
     Unavailable,
+    /// Nothing is committed: there is a row that can't be read or written.
+    Defect,
     /// All is committed, but the caller is told that the database is away.
     LostAnswer,
 }

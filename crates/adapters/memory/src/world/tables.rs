@@ -27,6 +27,7 @@ pub(crate) struct Answer {
 pub(crate) struct Availability {
     pub(crate) rules: Vec<WeeklyRule>,
     pub(crate) version: i64,
+    pub(crate) revision: i64,
     pub(crate) time_off: Vec<TimeOff>,
     pub(crate) generated_until: Option<Date>,
 }

@@ -1,7 +1,7 @@
 //! All or nothing.
 
 use super::{Fault, MemoryWorld, State, Tables, away};
-use amrutam_kernel::{AuditEntry, CommitError, Dependency, Effects, EventEnvelope, PortError};
+use amrutam_kernel::{AuditEntry, CommitError, Dependency, Effects, EventEnvelope, PortError, recorded};
 use jiff::Timestamp;
 use std::sync::MutexGuard;
 
@@ -31,6 +31,13 @@ impl MemoryWorld {
     }
 }
 
+impl MemoryWorld {
+    /// Effects that change no table of a domain.
+    pub(crate) fn record_alone(&self, effects: &Effects) -> Result<(), PortError> {
+        recorded(self.begin(effects).and_then(Transaction::commit))
+    }
+}
+
 impl Transaction<'_> {
     pub(crate) fn tables(&mut self) -> &mut Tables {
         &mut self.draft
@@ -42,6 +49,7 @@ impl Transaction<'_> {
             Some(Fault::Stale) => return Err(CommitError::Stale),
             Some(Fault::Busy) => return Err(CommitError::Busy),
             Some(Fault::Unavailable) => return Err(away().into()),
+            Some(Fault::Defect) => return Err(defect("told to fail").into()),
             Some(Fault::LostAnswer) | None => {}
         }
         let known = |event: &EventEnvelope| self.state.outbox.iter().any(|other| other.id == event.id);

@@ -46,7 +46,7 @@ async fn broken_worlds_are_told_from_sound_ones() {
     let booked = book_slot(&clinic, patient, &slot).await.unwrap();
     assert_eq!(clinic.world.violations(), Vec::<String>::new());
     // A slot given back under a live visit is what no use case does.
-    let freed = SlotUpdate(booked.slot.freed(true));
+    let freed = SlotUpdate(booked.slot.freed());
     commit(&clinic, Changes { slots: vec![freed], ..Changes::default() }).await.unwrap();
     let found = clinic.world.violations();
     assert!(found.iter().any(|text| text.starts_with("I4")), "{found:?}");

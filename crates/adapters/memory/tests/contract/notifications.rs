@@ -67,7 +67,9 @@ impl Readers for Memory {
             let slot = SlotId::from_uuid(ids.uuid_v7(now));
             let availability = AvailabilityChanges {
                 doctor: practitioner.id,
-                expected_version: i64::try_from(index).unwrap(),
+                expected_revision: i64::try_from(index).unwrap(),
+                expected_profile: practitioner.version,
+                profile: None,
                 rules: None,
                 add_time_off: None,
                 remove_time_off: None,

@@ -1,8 +1,12 @@
 //! Effects that are refused after the unit of work has written: all of it is taken back.
 
 use crate::support::{World, booking, id, now};
-use amrutam_booking::ports::{AvailabilityStore, ConsultationStore, DirectoryStore};
-use amrutam_kernel::{CommitError, Effects, EventId, InboxMark, TimeRange};
+use amrutam_booking::ports::{AvailabilityStore, Changes, ConsultationStore, DirectoryStore};
+use amrutam_identity::ports::AccountStore;
+use amrutam_kernel::{
+    Actor, AuditEntry, AuditEntryId, CommitError, Context, CorrelationId, Effects, EventId, InboxMark, Outcome,
+    PortError, TimeRange, recorded,
+};
 use jiff::ToSpan;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -34,4 +38,35 @@ async fn a_handled_event_changes_nothing_a_second_time() {
     changes.effects.inbox = effects.inbox;
     handled(ConsultationStore::commit(&world.store, &changes).await);
     assert_eq!(world.slot(slot.id).await, slot);
+}
+
+/// Nobody goes on as if it were on the record.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_can_not_be_put_on_the_record_in_time_is_unavailable() {
+    let world = World::with(|settings| settings.lock_timeout_ms = 50);
+    let entry = AuditEntry::new(
+        AuditEntryId::from_uuid(id(now())),
+        now(),
+        &Context { actor: Actor::System("test"), correlation_id: CorrelationId::from(id(now())), trace_parent: None },
+        "consultation.read",
+        "consultation",
+        "x".to_owned(),
+        Outcome::Allowed,
+    );
+    let effects = Effects { audit: vec![entry], ..Effects::default() };
+    let owner = world.db.owner().await;
+    owner.run("BEGIN; LOCK TABLE audit_log IN ACCESS EXCLUSIVE MODE").await;
+    let alone = Changes { effects: effects.clone(), ..Changes::default() };
+    let results = [
+        AccountStore::record(&world.store, &effects).await,
+        DirectoryStore::record(&world.store, &effects).await,
+        AvailabilityStore::record(&world.store, &effects).await,
+        recorded(ConsultationStore::commit(&world.store, &alone).await),
+    ];
+    for result in results {
+        assert!(matches!(result, Err(PortError::Unavailable { .. })), "{result:?}");
+    }
+    owner.run("ROLLBACK").await;
+    AccountStore::record(&world.store, &effects).await.unwrap();
+    assert_eq!(world.db.app().await.count("SELECT count(*) FROM audit_log WHERE resource_id = 'x'").await, 1);
 }

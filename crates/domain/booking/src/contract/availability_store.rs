@@ -5,10 +5,10 @@ use super::{
     stage::{HOLD, LENGTH, Stage, minutes, modes},
 };
 use crate::{
-    model::{DesiredSlot, Mode, Slot, SlotPlan, SlotStatus, TimeOff, WeeklyRule},
+    model::{DesiredSlot, Mode, Practitioner, Slot, SlotPlan, SlotStatus, TimeOff, WeeklyRule},
     ports::{AvailabilityChanges, SlotUpdate},
 };
-use amrutam_kernel::{CommitError, DoctorId, EventId, Limit, PageRequest, SlotId, TimeOffId, TimeRange};
+use amrutam_kernel::{CommitError, DoctorId, Effects, EventId, Limit, PageRequest, SlotId, TimeOffId, TimeRange};
 use jiff::{
     SignedDuration, Timestamp,
     civil::{Weekday, time},
@@ -178,25 +178,86 @@ pub async fn slots_are_made_and_listed_by_start(harness: &dyn Harness) {
     }
 }
 
-/// By one, whatever has changed: the next decision must be made on what is now.
-pub async fn every_commit_raises_the_availability_version(harness: &dyn Harness) {
+/// The revision by one, whatever has changed: the next decision must be made on what is now. The version, which readers
+/// compare, only when what they have read has changed.
+pub async fn every_commit_raises_the_availability_revision(harness: &dyn Harness) {
     let stage = Stage::new(harness);
     let doctor = stage.doctor().await;
-    let version = async || stage.availability.load(doctor.id, stage.now).await.unwrap().unwrap().version;
-    let first = version().await;
+    let numbers = async || {
+        let state = stage.availability.load(doctor.id, stage.now).await.unwrap().unwrap();
+        (state.version, state.revision)
+    };
+    let next = Practitioner { version: doctor.version + 1, ..doctor.clone() };
     let off = TimeOff { id: TimeOffId::from_uuid(stage.id()), range: stage.range(0), note: None };
-    let edits: [&dyn Fn(&mut AvailabilityChanges); 4] = [
+    let edits: [&dyn Fn(&mut AvailabilityChanges); 6] = [
+        &|_| {},
         &|changes| changes.rules = Some(vec![rule(Weekday::Monday, 9)]),
         &|changes| changes.add_time_off = Some(off.clone()),
         &|changes| changes.remove_time_off = Some(off.id),
+        &|changes| changes.profile = Some(next.clone()),
         &|_| {},
     ];
-    for (edit, before) in edits.into_iter().zip(first..) {
+    assert_eq!(numbers().await, (0, 0));
+    for (edit, expected) in edits.into_iter().zip([(0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (4, 6)]) {
         let mut changes = stage.making(doctor.id, Vec::new()).await;
         edit(&mut changes);
         stage.availability.commit(&changes).await.unwrap();
-        assert_eq!(version().await, before + 1);
+        assert_eq!(numbers().await, expected);
     }
+}
+
+/// Zone, modes and registration are part of a plan; the profile's next state is stored with the slots, or neither is.
+pub async fn a_plan_is_made_on_one_state_of_the_profile(harness: &dyn Harness) {
+    let stage = Stage::new(harness);
+    let (doctor, made) = stage.doctor_with_slots(1).await;
+    for off_by in [-1, 1] {
+        let mut changes = stage.making(doctor.id, vec![stage.desired(5)]).await;
+        changes.expected_profile += off_by;
+        refused_without_a_trace(&stage, doctor.id, changes, &made).await;
+    }
+    let mut next = Practitioner { version: doctor.version + 1, ..doctor.clone() };
+    next.details.time_zone = "Europe/London".to_owned();
+    for version in [doctor.version, doctor.version + 2] {
+        let mut changes = stage.making(doctor.id, vec![stage.desired(5)]).await;
+        changes.profile = Some(Practitioner { version, ..next.clone() });
+        refused_without_a_trace(&stage, doctor.id, changes, &made).await;
+        assert_eq!(stage.directory.by_id(doctor.id).await.unwrap().as_ref(), Some(&doctor));
+    }
+    let mut late = stage.making(doctor.id, vec![stage.desired(5)]).await;
+    late.expected_revision -= 1;
+    late.profile = Some(next.clone());
+    refused_without_a_trace(&stage, doctor.id, late, &made).await;
+    assert_eq!(stage.directory.by_id(doctor.id).await.unwrap().as_ref(), Some(&doctor));
+
+    let mut changes = stage.making(doctor.id, vec![stage.desired(5)]).await;
+    changes.profile = Some(next.clone());
+    stage.availability.commit(&changes).await.unwrap();
+    assert_eq!(stage.directory.by_id(doctor.id).await.unwrap(), Some(next));
+    assert_eq!(slots(&stage, doctor.id).await.len(), 2);
+}
+
+/// A refusal on the record.
+pub async fn availability_effects_alone_are_committed(harness: &dyn Harness) {
+    let stage = Stage::new(harness);
+    let doctor = stage.doctor().await;
+    let audit = stage.audit(doctor.id.to_string());
+    stage.availability.record(&Effects { audit: vec![audit.clone()], ..Effects::default() }).await.unwrap();
+    assert_eq!(harness.audited(&doctor.id.to_string()).await, [audit.id]);
+}
+
+/// Its time stays taken, it is listed among the practitioner's own and offered to nobody.
+pub async fn a_slot_taken_back_keeps_its_time(harness: &dyn Harness) {
+    let stage = Stage::new(harness);
+    let (doctor, made) = stage.doctor_with_slots(1).await;
+    let booking = stage.book(&made[0]).await;
+    let (_, mut changes) = stage.becoming(&booking.consultation, crate::model::ConsultationStatus::Cancelled);
+    let blocked = booking.slot.taken_back();
+    changes.slots.push(SlotUpdate(blocked.clone()));
+    stage.consultations.commit(&changes).await.unwrap();
+    assert_eq!(slots(&stage, doctor.id).await, std::slice::from_ref(&blocked));
+    assert_eq!(open(&stage, doctor.id, everything(&stage), None, stage.now).await, []);
+    let over = stage.making(doctor.id, vec![stage.desired(0)]).await;
+    refused_without_a_trace(&stage, doctor.id, over, &[blocked]).await;
 }
 
 /// Nothing of a stale change is kept.
@@ -206,7 +267,7 @@ pub async fn availability_at_another_version_refuses_the_commit(harness: &dyn Ha
     let before = stage.availability.load(doctor.id, stage.now).await.unwrap().unwrap();
     for off_by in [-1, 1] {
         let mut changes = stage.making(doctor.id, vec![stage.desired(5)]).await;
-        changes.expected_version += off_by;
+        changes.expected_revision += off_by;
         changes.rules = Some(vec![rule(Weekday::Monday, 9)]);
         refused_without_a_trace(&stage, doctor.id, changes, &made).await;
     }
@@ -305,7 +366,8 @@ pub async fn a_withdrawn_slot_is_gone_from_the_lists(harness: &dyn Harness) {
     changes.plan.withdraw = vec![(made[0].id, made[0].version)];
     stage.availability.commit(&changes).await.unwrap();
     assert_eq!(slots(&stage, doctor.id).await, made[1..]);
-    assert_eq!(stage.slot(made[0].id).await, made[0].freed(false));
+    let gone = Slot { status: SlotStatus::Withdrawn, version: made[0].version + 1, ..made[0].clone() };
+    assert_eq!(stage.slot(made[0].id).await, gone);
     for version in [made[0].version, made[0].version + 1] {
         let mut again = stage.making(doctor.id, Vec::new()).await;
         again.plan.withdraw = vec![(made[0].id, version)];
@@ -327,7 +389,7 @@ pub async fn a_slot_booked_meanwhile_is_not_withdrawn(harness: &dyn Harness) {
     refused_without_a_trace(&stage, doctor.id, planned, &now).await;
     // Booked and freed again, it is open, yet not the slot that was looked at.
     let (_, mut cancelling) = stage.becoming(&booking.consultation, crate::model::ConsultationStatus::Cancelled);
-    let freed = booking.slot.freed(true);
+    let freed = booking.slot.freed();
     cancelling.slots.push(SlotUpdate(freed.clone()));
     stage.consultations.commit(&cancelling).await.unwrap();
     let mut planned = stage.making(doctor.id, Vec::new()).await;
@@ -361,7 +423,7 @@ pub async fn a_booked_slot_is_marked_and_unmarked(harness: &dyn Harness) {
     let marked = stage.slot(slot.id).await;
     let booked = stage.consultation(marked.consultation.unwrap()).await.unwrap();
     let (_, mut changes) = stage.becoming(&booked, crate::model::ConsultationStatus::Cancelled);
-    let freed = marked.freed(true);
+    let freed = marked.freed();
     assert_eq!((freed.status, freed.outside_rules), (SlotStatus::Withdrawn, true));
     changes.slots.push(SlotUpdate(freed.clone()));
     stage.consultations.commit(&changes).await.unwrap();
@@ -397,7 +459,7 @@ async fn open(
     found.items.into_iter().map(|slot| slot.id).collect()
 }
 
-/// As [`Slot::is_claimable`] says, and not begun.
+/// As [`Slot::is_offered`] says.
 pub async fn open_slots_are_those_that_can_be_claimed(harness: &dyn Harness) {
     let stage = Stage::new(harness);
     let doctor = stage.doctor().await;
@@ -472,7 +534,14 @@ pub async fn extension_is_due_when_slots_end_too_early(harness: &dyn Harness) {
     let stage = Stage::new(harness);
     let (with_rules, without) = (stage.doctor().await, stage.doctor().await);
     let due = async |until, doctor: DoctorId| {
-        stage.availability.due_for_extension(until, u16::MAX).await.unwrap().iter().filter(|id| **id == doctor).count()
+        stage
+            .availability
+            .due_for_extension(until, None, u16::MAX)
+            .await
+            .unwrap()
+            .iter()
+            .filter(|id| **id == doctor)
+            .count()
     };
     let today = stage.today();
     let tomorrow = today.tomorrow().unwrap();
@@ -487,8 +556,17 @@ pub async fn extension_is_due_when_slots_end_too_early(harness: &dyn Harness) {
         assert_eq!(due(until, with_rules.id).await, expected, "until {until}");
         assert_eq!(due(until, without.id).await, 0, "without rules");
     }
-    assert_eq!(stage.availability.due_for_extension(later, 1).await.unwrap().len(), 1);
-    assert_eq!(stage.availability.due_for_extension(later, 0).await.unwrap(), []);
+    assert_eq!(stage.availability.due_for_extension(later, None, 1).await.unwrap().len(), 1);
+    assert_eq!(stage.availability.due_for_extension(later, None, 0).await.unwrap(), []);
+
+    // By id: the next page begins after the last one, so one that stays due does not stand before the others.
+    let all = stage.availability.due_for_extension(later, None, u16::MAX).await.unwrap();
+    assert!(all.is_sorted());
+    let at = all.iter().position(|id| *id == with_rules.id).unwrap();
+    let before = at.checked_sub(1).map(|before| all[before]);
+    assert_eq!(stage.availability.due_for_extension(later, before, 1).await.unwrap(), [with_rules.id]);
+    let behind = stage.availability.due_for_extension(later, Some(with_rules.id), u16::MAX).await.unwrap();
+    assert!(!behind.contains(&with_rules.id));
 
     let mut changes = stage.making(with_rules.id, Vec::new()).await;
     changes.generated_until = later;

@@ -117,7 +117,7 @@ pub async fn a_lists_status_is_as_of_now(harness: &dyn Harness) {
     for (index, to) in [(1, Confirmed), (2, Cancelled), (3, Expired)] {
         let (_, mut changes) = stage.becoming(&bookings[index].consultation, to);
         if !to.is_live() {
-            changes.slots.push(crate::ports::SlotUpdate(bookings[index].slot.freed(true)));
+            changes.slots.push(crate::ports::SlotUpdate(bookings[index].slot.freed()));
         }
         stage.consultations.commit(&changes).await.unwrap();
     }
@@ -190,7 +190,7 @@ pub async fn run_out_holds_are_found(harness: &dyn Harness) {
     }
     let confirmed = stage.becoming(&held[2], ConsultationStatus::Confirmed);
     let (_, mut expired) = stage.becoming(&held[3], ConsultationStatus::Expired);
-    let freed = stage.slot(slots[3].id).await.freed(true);
+    let freed = stage.slot(slots[3].id).await.freed();
     expired.slots.push(crate::ports::SlotUpdate(freed));
     for changes in [confirmed.1, expired] {
         stage.consultations.commit(&changes).await.unwrap();

@@ -98,7 +98,7 @@ pub async fn every_word_of_a_consultation_reads_back(harness: &dyn Harness) {
         for to in path {
             let (after, mut changes) = stage.becoming(&before, *to);
             let held_until = after.hold_expires_at;
-            slot = if to.is_live() { slot.booked_by(after.id, held_until) } else { slot.freed(true) };
+            slot = if to.is_live() { slot.booked_by(after.id, held_until) } else { slot.freed() };
             changes.slots.push(SlotUpdate(slot.clone()));
             calendar =
                 PatientCalendar { version: calendar.version + 1, live: LiveVisit::of(&after).into_iter().collect() };
@@ -126,7 +126,7 @@ pub async fn every_word_of_a_consultation_reads_back(harness: &dyn Harness) {
         let (mut after, mut changes) = stage.becoming(&booking.consultation, Cancelled);
         after.cancel_reason = Some(reason);
         changes.updated[0].0 = after.clone();
-        slot = booking.slot.freed(true);
+        slot = booking.slot.freed();
         changes.slots.push(SlotUpdate(slot.clone()));
         stage.consultations.commit(&changes).await.unwrap();
         assert_eq!(stage.consultation(after.id).await, Some(after));
@@ -220,6 +220,7 @@ pub async fn a_refused_commit_changes_nothing(harness: &dyn Harness) {
     let breaks: Vec<Break<'_>> = vec![
         ("calendar", Box::new(|changes| changes.calendars[0].1.version += 1), stale),
         ("slot", Box::new(|changes| changes.slots[0].0.version += 1), stale),
+        ("practitioner", Box::new(|changes| changes.doctors.push((slots[0].doctor, 2))), stale),
         ("consultation", Box::new(|changes| changes.updated.extend(confirming.updated.clone())), stale),
         (
             "another slot",
@@ -247,6 +248,44 @@ pub async fn a_refused_commit_changes_nothing(harness: &dyn Harness) {
         // The inbox shows only in that the event can still be handled.
         let effects = Effects { inbox: sound.changes.effects.inbox.clone(), ..Effects::default() };
         stage.consultations.commit(&Changes { effects, ..Changes::default() }).await.unwrap();
+    }
+}
+
+/// What was read of the practitioner must still hold.
+pub async fn a_practitioner_at_another_version_refuses_the_commit(harness: &dyn Harness) {
+    let stage = Stage::new(harness);
+    let (doctor, slots) = stage.doctor_with_slots(1).await;
+    let nobody = amrutam_kernel::AccountId::from_uuid(stage.id());
+    let read = stage.consultations.booking_snapshot(slots[0].id, nobody, None).await.unwrap().doctor.unwrap();
+    assert_eq!(read, bookable(&doctor));
+    let next = crate::model::Practitioner {
+        status: crate::model::PractitionerStatus::Suspended,
+        version: doctor.version + 1,
+        ..doctor
+    };
+    stage.directory.update(&next, &Effects::default()).await.unwrap();
+    let mut booking = stage.booking(&slots[0], stage.patient().await, &PatientCalendar::default());
+    booking.changes.doctors = vec![(read.id, read.version)];
+    let refused = stage.consultations.commit(&booking.changes).await;
+    assert!(matches!(refused, Err(CommitError::Stale)), "{refused:?}");
+    assert_eq!(stage.consultation(booking.consultation.id).await, None);
+    booking.changes.doctors = vec![(read.id, next.version)];
+    stage.consultations.commit(&booking.changes).await.unwrap();
+}
+
+/// Any UUID may be asked for; few name a time that there is.
+pub async fn an_id_beyond_the_calendar_reads_as_absent(harness: &dyn Harness) {
+    let stage = Stage::new(harness);
+    for id in [
+        "ffffffff-ffff-4fff-8fff-ffffffffffff",
+        "e677d21f-dbff-4fff-8fff-ffffffffffff",
+        "e677d21f-dc00-4000-8000-000000000000",
+    ] {
+        let id: ConsultationId = id.parse().unwrap();
+        assert_eq!(stage.consultations.view(id).await.unwrap(), None);
+        assert_eq!(stage.consultations.timeline(id).await.unwrap(), []);
+        assert_eq!(stage.consultations.sealed_reason(id).await.unwrap(), None);
+        assert!(stage.consultations.consultation_snapshot(id, None, None).await.unwrap().is_none());
     }
 }
 
@@ -416,10 +455,7 @@ pub async fn a_visit_moves_in_one_commit(harness: &dyn Harness) {
     };
     let calendar = PatientCalendar { version: 2, live: LiveVisit::of(&moved).into_iter().collect() };
     let changes = Changes {
-        slots: vec![
-            SlotUpdate(booking.slot.freed(true)),
-            SlotUpdate(slots[0].booked_by(moved.id, moved.hold_expires_at)),
-        ],
+        slots: vec![SlotUpdate(booking.slot.freed()), SlotUpdate(slots[0].booked_by(moved.id, moved.hold_expires_at))],
         updated: vec![(moved.clone(), 1)],
         calendars: vec![(moved.patient, calendar.clone())],
         timeline: vec![stage.step(&moved, Some(moved.status), "rescheduled")],

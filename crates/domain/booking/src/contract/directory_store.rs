@@ -2,7 +2,7 @@
 
 use super::{
     Harness,
-    stage::{Stage, minutes, modes, word},
+    stage::{HOLD, Stage, minutes, modes, word},
 };
 use crate::{
     model::{MedicalSystem, Mode, Practitioner, PractitionerStatus},
@@ -52,11 +52,9 @@ pub async fn a_profile_reads_back_whole(harness: &dyn Harness) {
     bare.details.qualifications.truncate(1);
     for profile in [full, bare] {
         assert_eq!(stage.directory.by_id(profile.id).await.unwrap(), None);
-        assert_eq!(stage.directory.by_account(profile.account).await.unwrap(), None);
         let effects = effects(&stage, profile.id);
         assert_eq!(stage.directory.insert(&profile, &effects).await.unwrap(), ProfileInserted::Created);
         assert_eq!(stage.directory.by_id(profile.id).await.unwrap().as_ref(), Some(&profile));
-        assert_eq!(stage.directory.by_account(profile.account).await.unwrap().as_ref(), Some(&profile));
         assert_eq!(on_record(&stage, profile.id).await, (1, 1));
     }
     let mut profile = stage.profile().await;
@@ -101,7 +99,7 @@ pub async fn an_account_has_one_profile(harness: &dyn Harness) {
     let second = Practitioner { account: first.account, ..stage.profile().await };
     let inserted = stage.directory.insert(&second, &effects(&stage, second.id)).await.unwrap();
     assert_eq!(inserted, ProfileInserted::AccountHasProfile);
-    assert_eq!(stage.directory.by_account(first.account).await.unwrap(), Some(first));
+    assert_eq!(stage.directory.by_id(second.id).await.unwrap(), None);
     assert_eq!(on_record(&stage, second.id).await, (0, 0));
 }
 
@@ -156,7 +154,12 @@ fn filter(stage: &Stage<'_>, text: &str) -> DoctorFilter {
         limit: Limit::new(100).unwrap(),
         after: None,
         today: stage.today(),
+        now: stage.now,
     }
+}
+
+fn rupees(amount: i64) -> Option<Money> {
+    Some(Money::new(amount, Currency::Inr).unwrap())
 }
 
 async fn found(stage: &Stage<'_>, filter: &DoctorFilter) -> Vec<DoctorId> {
@@ -247,15 +250,15 @@ pub async fn a_search_filters(harness: &dyn Harness) {
         (DoctorFilter { mode: Some(Mode::Video), ..all.clone() }, vec![one, other]),
         (DoctorFilter { mode: Some(Mode::Chat), ..all.clone() }, vec![other]),
         (DoctorFilter { mode: Some(Mode::Audio), ..all.clone() }, vec![]),
-        (DoctorFilter { max_fee: Some(60_000), ..all.clone() }, vec![one, other]),
-        (DoctorFilter { max_fee: Some(59_999), ..all.clone() }, vec![one]),
-        (DoctorFilter { max_fee: Some(0), ..all.clone() }, vec![]),
+        (DoctorFilter { max_fee: rupees(60_000), ..all.clone() }, vec![one, other]),
+        (DoctorFilter { max_fee: rupees(59_999), ..all.clone() }, vec![one]),
+        (DoctorFilter { max_fee: rupees(0), ..all.clone() }, vec![]),
         (
             DoctorFilter {
                 specialization: some("kayachikitsa"),
                 language: some("en"),
                 mode: Some(Mode::Chat),
-                max_fee: Some(60_000),
+                max_fee: rupees(60_000),
                 ..all.clone()
             },
             vec![other],
@@ -296,7 +299,8 @@ pub async fn a_searched_text_is_taken_literally(harness: &dyn Harness) {
     }
 }
 
-/// An open slot that starts in the range; booked and withdrawn ones are none.
+/// A slot that is offered and starts in the range; booked and withdrawn ones are none, nor those that have begun. One whose
+/// hold ran out is.
 pub async fn a_search_knows_who_has_open_slots(harness: &dyn Harness) {
     let stage = Stage::new(harness);
     let word = word();
@@ -320,6 +324,13 @@ pub async fn a_search_knows_who_has_open_slots(harness: &dyn Harness) {
         let filter = DoctorFilter { available: range, ..filter(&stage, &word) };
         assert_eq!(found(&stage, &filter).await, expected, "{range:?}");
     }
+    let at = |available, now| DoctorFilter { available, now, ..filter(&stage, &word) };
+    let first = made[0].range.start();
+    let moment = jiff::SignedDuration::from_micros(1);
+    assert_eq!(found(&stage, &at(starts(0, 1), first - moment)).await, [doctor.id]);
+    assert_eq!(found(&stage, &at(starts(0, 1), first)).await, [], "it has begun");
+    assert_eq!(found(&stage, &at(starts(1, 2), stage.now + HOLD - moment)).await, []);
+    assert_eq!(found(&stage, &at(starts(1, 2), stage.now + HOLD)).await, [doctor.id], "the hold ran out");
 }
 
 async fn walk(stage: &Stage<'_>, mut filter: DoctorFilter, size: u16) -> Vec<Practitioner> {
@@ -332,7 +343,7 @@ async fn walk(stage: &Stage<'_>, mut filter: DoctorFilter, size: u16) -> Vec<Pra
         let last = found.last().unwrap();
         let expected = match filter.sort {
             DoctorSort::Name => DoctorKey::Name(last.details.full_name.clone(), last.id),
-            DoctorSort::Fee => DoctorKey::Fee(last.details.fee.amount(), last.id),
+            DoctorSort::Fee(_) => DoctorKey::Fee(last.details.fee.amount(), last.id),
         };
         assert_eq!(next, expected, "the cursor is the last item's key");
         assert_ne!(Some(&next), filter.after.as_ref(), "the next page begins where the last one did");
@@ -366,8 +377,29 @@ pub async fn a_search_is_sorted_and_paged_by_fee(harness: &dyn Harness) {
         all.push(named(&stage, "Dr Fee", &word, |profile| profile.details.fee = fee).await);
     }
     all.sort_by_key(|practitioner| (practitioner.details.fee.amount(), practitioner.id));
-    let filter = DoctorFilter { sort: DoctorSort::Fee, ..filter(&stage, &word) };
+    let filter = DoctorFilter { sort: DoctorSort::Fee(Currency::Inr), ..filter(&stage, &word) };
     for size in [1, 2, 3, 6, 7, 100] {
         assert_eq!(walk(&stage, filter.clone(), size).await, all, "pages of {size}");
     }
+}
+
+/// 100 rupees are not 100 dollars: others are left out when fees are compared.
+pub async fn fees_are_compared_within_one_currency(harness: &dyn Harness) {
+    let stage = Stage::new(harness);
+    let word = word();
+    let asks = async |amount, currency| {
+        let fee = Money::new(amount, currency).unwrap();
+        named(&stage, "Dr Fee", &word, |profile| profile.details.fee = fee).await.id
+    };
+    let (rupees, dear) = (asks(50_000, Currency::Inr).await, asks(90_000, Currency::Inr).await);
+    let (dollars, dear_dollars) = (asks(100, Currency::Usd).await, asks(70_000, Currency::Usd).await);
+    let all = || filter(&stage, &word);
+    for (currency, cheap, both) in
+        [(Currency::Inr, rupees, [rupees, dear]), (Currency::Usd, dollars, [dollars, dear_dollars])]
+    {
+        let max_fee = Some(Money::new(60_000, currency).unwrap());
+        assert_eq!(found(&stage, &DoctorFilter { max_fee, ..all() }).await, [cheap]);
+        assert_eq!(found(&stage, &DoctorFilter { sort: DoctorSort::Fee(currency), ..all() }).await, both);
+    }
+    assert_eq!(found(&stage, &all()).await.len(), 4);
 }

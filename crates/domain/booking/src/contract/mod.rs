@@ -91,6 +91,8 @@ macro_rules! consultation_store_contract {
             a_slot_at_another_version_refuses_the_commit
             a_consultation_at_another_version_refuses_the_commit
             a_calendar_at_another_version_refuses_the_commit
+            a_practitioner_at_another_version_refuses_the_commit
+            an_id_beyond_the_calendar_reads_as_absent
             a_refused_commit_changes_nothing
             an_answer_is_kept_and_given_again
             a_claim_belongs_to_its_caller
@@ -125,7 +127,10 @@ macro_rules! availability_store_contract {
             rules_and_absences_read_back
             absences_are_listed_until_they_end
             slots_are_made_and_listed_by_start
-            every_commit_raises_the_availability_version
+            every_commit_raises_the_availability_revision
+            a_plan_is_made_on_one_state_of_the_profile
+            availability_effects_alone_are_committed
+            a_slot_taken_back_keeps_its_time
             availability_at_another_version_refuses_the_commit
             overlapping_slots_refuse_the_commit
             slots_may_touch_and_follow_withdrawn_ones
@@ -159,6 +164,7 @@ macro_rules! directory_store_contract {
             a_search_knows_who_has_open_slots
             a_search_is_sorted_and_paged_by_name
             a_search_is_sorted_and_paged_by_fee
+            fees_are_compared_within_one_currency
             one_registration_has_one_winner
             one_account_has_one_winner
             one_profile_has_one_winner

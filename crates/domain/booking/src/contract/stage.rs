@@ -166,7 +166,9 @@ impl<'a> Stage<'a> {
         let state = self.availability.load(doctor, self.now).await.unwrap().unwrap();
         AvailabilityChanges {
             doctor,
-            expected_version: state.version,
+            expected_revision: state.revision,
+            expected_profile: state.practitioner.version,
+            profile: None,
             rules: None,
             add_time_off: None,
             remove_time_off: None,
@@ -229,6 +231,7 @@ impl<'a> Stage<'a> {
         let booked = slot.booked_by(consultation.id, consultation.hold_expires_at);
         let timeline = self.step(&consultation, None, "booked");
         let changes = Changes {
+            doctors: Vec::new(),
             slots: vec![SlotUpdate(booked.clone())],
             created: vec![NewConsultation {
                 consultation: consultation.clone(),
@@ -362,7 +365,9 @@ pub(super) fn bookable(practitioner: &Practitioner) -> BookableDoctor {
         id: practitioner.id,
         account: practitioner.account,
         status: practitioner.status,
-        valid_until: practitioner.details.valid_until,
+        version: practitioner.version,
+        registration: practitioner.details.registration(),
+        modes: practitioner.details.modes.clone(),
         fee: practitioner.details.fee,
     }
 }

@@ -78,8 +78,8 @@ pub struct InvalidRules {
 /// How many rules a practitioner may have.
 const MAX_RULES: usize = 100;
 
-/// Checks a whole list of rules and names every problem.
-pub fn validate_rules(rules: &[WeeklyRule]) -> Result<(), InvalidRules> {
+/// Checks a whole list of rules of a practitioner who offers the modes `offered`, and names every problem.
+pub fn validate_rules(rules: &[WeeklyRule], offered: &Modes) -> Result<(), InvalidRules> {
     let mut problems = Vec::new();
     if rules.len() > MAX_RULES {
         problems.push(RuleProblem { index: MAX_RULES, field: "", code: "too_many", detail: "at most 100 rules" });
@@ -101,6 +101,9 @@ pub fn validate_rules(rules: &[WeeklyRule]) -> Result<(), InvalidRules> {
             && until < from
         {
             problem("valid_until", "before_valid_from", "not before valid_from");
+        }
+        if !rule.modes.as_slice().iter().all(|mode| offered.contains(*mode)) {
+            problem("modes", "not_offered", "only modes that the profile offers");
         }
         if rules.iter().take(index).any(|earlier| earlier.clashes_with(rule)) {
             problem("start", "overlaps", "the hours overlap those of an earlier rule");

@@ -1,6 +1,8 @@
 //! Whether a slot can be had: one pure decision, asked by booking and by moving.
 
-use crate::model::{BookingRules, Consultation, ConsultationStatus, Mode, PractitionerStatus, Slot};
+use crate::model::{
+    BookingRules, Consultation, ConsultationStatus, Mode, Modes, PractitionerStatus, Registration, Slot,
+};
 use amrutam_kernel::{AccountId, ConsultationId, DoctorId, Money, TimeRange};
 use jiff::{Timestamp, civil::Date};
 
@@ -9,14 +11,25 @@ use jiff::{Timestamp, civil::Date};
 pub struct BookableDoctor {
     /// Who.
     pub id: DoctorId,
-    /// Their account: nobody books a visit with themself.
+    /// Their account: their side of a visit.
     pub account: AccountId,
+    /// Of the profile: a change of it meanwhile refuses what was decided on this.
+    pub version: i64,
     /// Only a listed one takes bookings.
     pub status: PractitionerStatus,
-    /// Last day of the registration, in the business zone.
-    pub valid_until: Option<Date>,
+    /// When they may practise.
+    pub registration: Registration,
+    /// Modes they offer at all.
+    pub modes: Modes,
     /// The price now.
     pub fee: Money,
+}
+
+impl BookableDoctor {
+    /// Whether they may practise on `day` (business zone) and do so with us.
+    pub fn practises_on(&self, day: Date) -> bool {
+        self.status == PractitionerStatus::Listed && self.registration.covers(day)
+    }
 }
 
 /// A visit that occupies the patient's time.
@@ -78,9 +91,6 @@ pub enum BookingRefusal {
     /// The practitioner takes no bookings (not listed, or not registered on that day).
     #[error("the practitioner takes no bookings for this day")]
     DoctorNotAvailable,
-    /// Nobody consults themself.
-    #[error("a practitioner can't book a visit with themself")]
-    OwnSlot,
     /// The patient has another visit at that time.
     #[error("the patient has another consultation at this time")]
     OverlappingConsultation,
@@ -139,14 +149,10 @@ fn refuse_slot(
     if slot.range.start() <= now {
         return Err(BookingRefusal::SlotInThePast);
     }
-    if !slot.modes.contains(wanted.mode) {
+    if !slot.modes.contains(wanted.mode) || !doctor.modes.contains(wanted.mode) {
         return Err(BookingRefusal::ModeNotOffered);
     }
-    if doctor.account == wanted.patient {
-        return Err(BookingRefusal::OwnSlot);
-    }
-    let registered = doctor.valid_until.is_none_or(|last| rules.business_day(slot.range.start()) <= last);
-    if doctor.status != PractitionerStatus::Listed || !registered {
+    if !doctor.practises_on(rules.business_day(slot.range.start())) {
         return Err(BookingRefusal::DoctorNotAvailable);
     }
     if !slot.is_claimable(now) {

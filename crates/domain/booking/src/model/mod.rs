@@ -15,8 +15,8 @@ pub use consultation::{
     Unknown,
 };
 pub use practitioner::{
-    InvalidPractitioner, MedicalSystem, Practitioner, PractitionerDetails, PractitionerStatus, SPECIALIZATIONS,
-    Specialization,
+    InvalidPractitioner, MedicalSystem, Practitioner, PractitionerDetails, PractitionerStatus, Registration,
+    SPECIALIZATIONS, Specialization,
 };
 pub use rules::{BookingRules, PaymentsMode};
 pub use slot::{Mode, Modes, Slot, SlotStatus};

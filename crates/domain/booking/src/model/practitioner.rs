@@ -169,6 +169,22 @@ pub struct PractitionerDetails {
     pub time_zone: String,
 }
 
+/// The days of the business zone on which a practitioner may practise, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Registration {
+    /// First day, when it is known.
+    pub from: Option<Date>,
+    /// Last day, when it is limited.
+    pub until: Option<Date>,
+}
+
+impl Registration {
+    /// Whether `day` is one of them.
+    pub fn covers(self, day: Date) -> bool {
+        self.from.is_none_or(|from| from <= day) && self.until.is_none_or(|until| day <= until)
+    }
+}
+
 /// A field of the profile that breaks its rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {problem}")]
@@ -180,6 +196,29 @@ pub struct InvalidPractitioner {
 }
 
 impl PractitionerDetails {
+    /// When they may practise.
+    pub fn registration(&self) -> Registration {
+        Registration { from: self.registered_on, until: self.valid_until }
+    }
+
+    /// The first field that an admin checked against documents and that differs here.
+    pub fn changed_after_check(&self, checked: &Self) -> Option<&'static str> {
+        [
+            ("full_name", self.full_name != checked.full_name),
+            ("system", self.system != checked.system),
+            ("registered_on", self.registered_on != checked.registered_on),
+            ("valid_until", self.valid_until != checked.valid_until),
+            ("qualifications", self.qualifications != checked.qualifications),
+        ]
+        .into_iter()
+        .find_map(|(field, changed)| changed.then_some(field))
+    }
+
+    /// Whether other slots follow from the same rules than from `other`.
+    pub fn cuts_other_slots_than(&self, other: &Self) -> bool {
+        self.time_zone != other.time_zone || self.modes != other.modes || self.registration() != other.registration()
+    }
+
     /// Checks every field; the first problem found is named.
     pub fn validate(&self) -> Result<(), InvalidPractitioner> {
         let invalid = |field, problem| Err(InvalidPractitioner { field, problem });
@@ -247,7 +286,11 @@ pub struct Practitioner {
 impl Practitioner {
     /// Whether the registration is valid on `day` (business zone).
     pub fn is_registered_on(&self, day: Date) -> bool {
-        self.details.registered_on.is_none_or(|from| from <= day)
-            && self.details.valid_until.is_none_or(|until| day <= until)
+        self.details.registration().covers(day)
+    }
+
+    /// Whether everybody may know of them on `day`: listed and registered.
+    pub fn is_public_on(&self, day: Date) -> bool {
+        self.status == PractitionerStatus::Listed && self.is_registered_on(day)
     }
 }

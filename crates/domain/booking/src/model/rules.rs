@@ -1,5 +1,7 @@
 //! The numbers of the field's rules, as data with a version and a source.
 
+use crate::model::Registration;
+use amrutam_kernel::TimeRange;
 use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 
 /// Whether a visit must be paid before it is confirmed.
@@ -11,10 +13,10 @@ pub enum PaymentsMode {
     Required,
 }
 
-/// The rules a booking is decided by. Each decision names the version that made it.
+/// The rules a booking is decided by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BookingRules {
-    /// Of this set.
+    /// Of this set, for whoever compares two releases; decisions don't store it.
     pub version: &'static str,
     /// Where the numbers come from.
     pub source: &'static str,
@@ -50,5 +52,17 @@ impl BookingRules {
     /// The business day an instant falls on.
     pub fn business_day(&self, at: Timestamp) -> Date {
         self.business_zone.to_datetime(at).date()
+    }
+
+    /// The part of `range` on the days of a registration.
+    pub fn within(&self, registration: Registration, range: TimeRange) -> Option<TimeRange> {
+        let begins = |day: Date| Some(day.to_zoned(self.business_zone.clone()).ok()?.timestamp());
+        let from = registration.from.and_then(begins);
+        // Beyond the calendar's last day there is nothing to cut off.
+        let until = registration.until.and_then(|day| begins(day.tomorrow().ok()?));
+        TimeRange::new(
+            from.map_or(range.start(), |from| from.max(range.start())),
+            until.map_or(range.end(), |until| until.min(range.end())),
+        )
     }
 }

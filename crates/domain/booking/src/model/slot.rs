@@ -63,6 +63,11 @@ impl Modes {
         self.0.contains(&mode)
     }
 
+    /// Those that are in `others`, too; nothing when there are none.
+    pub fn and(&self, others: &Self) -> Option<Self> {
+        Self::new(self.0.iter().copied().filter(|mode| others.contains(*mode)))
+    }
+
     /// In order.
     pub fn as_slice(&self) -> &[Mode] {
         &self.0
@@ -77,7 +82,9 @@ pub enum SlotStatus {
     Open,
     /// Holds a consultation.
     Booked,
-    /// No longer offered.
+    /// Taken back by its practitioner: not offered, whatever the rules say, and its time is not cut into others.
+    Blocked,
+    /// No longer offered; its time may be cut into others.
     Withdrawn,
 }
 
@@ -87,6 +94,7 @@ impl SlotStatus {
         match self {
             Self::Open => "open",
             Self::Booked => "booked",
+            Self::Blocked => "blocked",
             Self::Withdrawn => "withdrawn",
         }
     }
@@ -95,7 +103,7 @@ impl SlotStatus {
 impl FromStr for SlotStatus {
     type Err = super::Unknown;
     fn from_str(word: &str) -> Result<Self, super::Unknown> {
-        [Self::Open, Self::Booked, Self::Withdrawn]
+        [Self::Open, Self::Booked, Self::Blocked, Self::Withdrawn]
             .into_iter()
             .find(|status| status.as_str() == word)
             .ok_or(super::Unknown("slot status"))
@@ -132,8 +140,13 @@ impl Slot {
             SlotStatus::Open => true,
             // Outside the rules it is withdrawn when freed: nobody gets it from the hold's hand.
             SlotStatus::Booked => !self.outside_rules && self.held_until.is_some_and(|until| until <= now),
-            SlotStatus::Withdrawn => false,
+            SlotStatus::Blocked | SlotStatus::Withdrawn => false,
         }
+    }
+
+    /// Whether it is among the slots offered at `now`: claimable, and yet to begin.
+    pub fn is_offered(&self, now: Timestamp) -> bool {
+        now < self.range.start() && self.is_claimable(now)
     }
 
     /// Taken by a consultation; pending ones until `held_until`.
@@ -147,9 +160,17 @@ impl Slot {
         }
     }
 
-    /// Given back: open again, or withdrawn when the rules no longer offer it or `still_offered` says so.
-    pub fn freed(&self, still_offered: bool) -> Self {
-        let status = if still_offered && !self.outside_rules { SlotStatus::Open } else { SlotStatus::Withdrawn };
+    /// Given back: open again, or withdrawn when the rules no longer offer it.
+    pub fn freed(&self) -> Self {
+        self.without_visit(if self.outside_rules { SlotStatus::Withdrawn } else { SlotStatus::Open })
+    }
+
+    /// Given back by a visit that its practitioner called off: nobody else gets it.
+    pub fn taken_back(&self) -> Self {
+        self.without_visit(SlotStatus::Blocked)
+    }
+
+    fn without_visit(&self, status: SlotStatus) -> Self {
         Self { status, consultation: None, held_until: None, version: self.version + 1, ..self.clone() }
     }
 }

@@ -17,15 +17,9 @@ pub struct SlotPlan {
     pub outside: Vec<SlotId>,
 }
 
-impl SlotPlan {
-    /// Whether there is nothing to store.
-    pub fn changes_nothing(&self) -> bool {
-        self.create.is_empty() && self.withdraw.is_empty() && self.mark.is_empty()
-    }
-}
-
 /// Plans for the slots that begin after `now`; what has begun is history. `existing` is ordered by start and holds no
-/// withdrawn ones; both lists cover the same days.
+/// withdrawn ones; both lists cover the same days. A booked slot whose modes the rules no longer offer as they are stands
+/// outside them: freed, it must not be offered with the old ones.
 pub fn plan_slots(existing: &[Slot], desired: &[DesiredSlot], now: Timestamp) -> SlotPlan {
     let mut plan = SlotPlan::default();
     let mut kept = Vec::new();
@@ -36,7 +30,7 @@ pub fn plan_slots(existing: &[Slot], desired: &[DesiredSlot], now: Timestamp) ->
             continue;
         }
         let position = desired.binary_search_by_key(&slot.range, |wanted| wanted.range).ok();
-        let wanted = position.and_then(|at| desired.get(at));
+        let wanted = position.and_then(|at| desired.get(at)).filter(|wanted| wanted.modes == slot.modes);
         match slot.status {
             SlotStatus::Booked => {
                 if wanted.is_none() {
@@ -47,7 +41,8 @@ pub fn plan_slots(existing: &[Slot], desired: &[DesiredSlot], now: Timestamp) ->
                 }
                 kept.push(slot.range);
             }
-            SlotStatus::Open if wanted.is_some_and(|wanted| wanted.modes == slot.modes) => kept.push(slot.range),
+            SlotStatus::Blocked => kept.push(slot.range),
+            SlotStatus::Open if wanted.is_some() => kept.push(slot.range),
             SlotStatus::Open => plan.withdraw.push((slot.id, slot.version)),
             SlotStatus::Withdrawn => {}
         }

@@ -5,13 +5,13 @@ use super::{
     record::{Recorder, audit_entry},
 };
 use crate::{
-    ConsultationError,
+    ConsultationError, RescheduleError,
     model::Consultation,
     ports::{Changes, ConsultationSnapshot},
 };
 use amrutam_kernel::{
-    AccountId, Actor, CommitError, ConsultationId, Context, Effects, IdempotencyClaim, Outcome, PortError, Recorded,
-    Role, SlotId, StoredAnswer,
+    AccountId, Actor, AuditEntry, CommitError, ConsultationId, Context, Effects, IdempotencyClaim, Outcome, PortError,
+    Recorded, Role, SlotId, StoredAnswer, recorded,
 };
 use std::{fmt, time::Duration};
 
@@ -65,20 +65,36 @@ pub(super) fn side_of(actor: &Actor, patient: AccountId, doctor: AccountId) -> O
     }
 }
 
+/// How an act fails.
+pub(super) trait Refusal: From<ConsultationError> {
+    /// Whether the policy refuses it, not the state of things: that goes on the record.
+    fn is_denial(&self) -> bool;
+}
+
+impl Refusal for ConsultationError {
+    fn is_denial(&self) -> bool {
+        matches!(self, Self::NotAllowed | Self::ReasonNotYours)
+    }
+}
+
+impl Refusal for RescheduleError {
+    fn is_denial(&self) -> bool {
+        matches!(self, Self::Consultation(error) if error.is_denial())
+    }
+}
+
 /// What is acted on, and how.
 pub(super) struct Act<'a> {
     pub(super) id: ConsultationId,
     /// `consultation.cancel`, for the audit trail.
     pub(super) action: &'static str,
     pub(super) target: Option<SlotId>,
-    /// The version the caller has seen, when they say so.
-    pub(super) if_version: Option<i64>,
     pub(super) idempotency: Option<Idempotent<'a, Changed>>,
 }
 
 /// Runs an act. `decide` gets the snapshot, the caller's side and a recorder; it records slots, calendar and versions and
 /// returns the consultation as it stands after. It may run several times.
-pub(super) async fn act<E: From<ConsultationError>>(
+pub(super) async fn act<E: Refusal>(
     deps: Deps<'_>,
     context: &Context,
     act: Act<'_>,
@@ -99,11 +115,16 @@ pub(super) async fn act<E: From<ConsultationError>>(
             deny_on_record(deps, context, act.action, before).await.map_err(ConsultationError::from)?;
             return Err(ConsultationError::NotFound.into());
         };
-        if act.if_version.is_some_and(|seen| seen != before.version) {
-            return Err(ConsultationError::Precondition.into());
-        }
         let mut record = Recorder::new(deps.ids, deps.rules, deps.clock.now());
-        let after = decide(&snapshot, side, &mut record)?;
+        let after = match decide(&snapshot, side, &mut record) {
+            Ok(after) => after,
+            Err(refused) => {
+                if refused.is_denial() {
+                    deny_on_record(deps, context, act.action, before).await.map_err(ConsultationError::from)?;
+                }
+                return Err(refused);
+            }
+        };
         record.audit(context, act.action, &after, Outcome::Allowed);
         record.changes.updated.push((after.clone(), before.version));
         let changed = Changed { consultation: after };
@@ -131,10 +152,14 @@ pub(super) async fn deny_on_record(
     consultation: &Consultation,
 ) -> Result<(), PortError> {
     let entry = audit_entry(deps.ids, context, deps.clock.now(), action, consultation, Outcome::Denied);
-    let effects = Effects { audit: vec![entry], ..Effects::default() };
-    match deps.store.commit(&Changes { effects, ..Changes::default() }).await {
-        Err(CommitError::Port(error)) => Err(error),
-        // With nothing but an audit entry there is nothing else to refuse.
-        _ => Ok(()),
+    record_alone(deps, vec![entry]).await
+}
+
+/// Audit entries in a unit of their own. What they tell of must not go on unless they are on the record.
+pub(super) async fn record_alone(deps: Deps<'_>, audit: Vec<AuditEntry>) -> Result<(), PortError> {
+    if audit.is_empty() {
+        return Ok(());
     }
+    let effects = Effects { audit, ..Effects::default() };
+    recorded(deps.store.commit(&Changes { effects, ..Changes::default() }).await)
 }

@@ -1,14 +1,18 @@
 //! A patient books a slot.
 
-use super::{Deps, act::Idempotent, record::Recorder};
+use super::{
+    Deps,
+    act::{Idempotent, record_alone},
+    record::Recorder,
+};
 use crate::{
     BookError, events,
     model::{BookingRefusal, Consultation, ConsultationStatus, Mode, PaymentsMode, Slot, Wanted, refuse_booking},
     ports::{BookingSnapshot, Changes, LockOutcome, SlotLock},
 };
 use amrutam_kernel::{
-    AccountId, Actor, AuditEntry, AuditEntryId, CommitError, Context, DoctorId, Effects, Outcome, Recorded, Role,
-    SealPlace, Sensitive, SlotId, StoredAnswer,
+    AccountId, Actor, AuditEntry, AuditEntryId, CommitError, Context, DoctorId, Outcome, Recorded, Role, SealPlace,
+    Sensitive, SlotId, StoredAnswer,
 };
 use std::time::Duration;
 
@@ -129,8 +133,9 @@ fn decide(
     refuse_booking(&wanted, slot, doctor, &snapshot.calendar, deps.rules, now)?;
 
     let mut record = Recorder::new(deps.ids, deps.rules, now);
+    record.based_on(doctor);
     if let Some(held) = &snapshot.occupant {
-        record.expire(context, held);
+        record.expire(held);
     }
     let pending = Consultation {
         id: record.new_consultation_id(),
@@ -199,20 +204,7 @@ pub(super) fn reason_place(consultation: &Consultation) -> SealPlace<'static> {
 /// A refusal by policy is on the record, in a transaction of its own.
 async fn refuse_on_record(deps: Deps<'_>, context: &Context, slot: SlotId) -> Result<(), BookError> {
     let now = deps.clock.now();
-    let entry = AuditEntry {
-        id: AuditEntryId::from_uuid(deps.ids.uuid_v7(now)),
-        occurred_at: now,
-        actor: context.actor,
-        action: "consultation.book",
-        resource_kind: "slot",
-        resource_id: slot.to_string(),
-        patient: None,
-        outcome: Outcome::Denied,
-        correlation_id: context.correlation_id.clone(),
-    };
-    let changes = Changes { effects: Effects { audit: vec![entry], ..Effects::default() }, ..Changes::default() };
-    match deps.store.commit(&changes).await {
-        Err(CommitError::Port(error)) => Err(error.into()),
-        _ => Ok(()),
-    }
+    let id = AuditEntryId::from_uuid(deps.ids.uuid_v7(now));
+    let entry = AuditEntry::new(id, now, context, "consultation.book", "slot", slot.to_string(), Outcome::Denied);
+    Ok(record_alone(deps, vec![entry]).await?)
 }

@@ -28,13 +28,7 @@ pub async fn cancel(
     command: Cancel<'_>,
 ) -> Result<(Changed, Option<StoredAnswer>), ConsultationError> {
     let reason = command.reason;
-    let request = Act {
-        id: command.id,
-        action: "consultation.cancel",
-        target: None,
-        if_version: None,
-        idempotency: command.idempotency,
-    };
+    let request = Act { id: command.id, action: "consultation.cancel", target: None, idempotency: command.idempotency };
     act(deps, context, request, |snapshot, side, record| {
         let may_say_so = match side {
             Side::Patient => reason.is_patients(),
@@ -49,7 +43,8 @@ pub async fn cancel(
         }
         after.cancel_reason = Some(reason);
         record.version(context, &after, Some(before.status), events::CANCELLED, reason.as_str());
-        record.slot(snapshot.slot.freed(reason.leaves_slot_open()));
+        let slot = &snapshot.slot;
+        record.slot(if reason.leaves_slot_open() { slot.freed() } else { slot.taken_back() });
         record.calendar(&snapshot.calendar, &after);
         Ok(after)
     })

@@ -9,7 +9,7 @@ use amrutam_kernel::{ConsultationId, Context};
 
 /// Completes a visit that is under way.
 pub async fn complete(deps: Deps<'_>, context: &Context, id: ConsultationId) -> Result<Changed, ConsultationError> {
-    let request = Act { id, action: "consultation.complete", target: None, if_version: None, idempotency: None };
+    let request = Act { id, action: "consultation.complete", target: None, idempotency: None };
     let (changed, _) = act(deps, context, request, |snapshot, side, record| {
         if !matches!(side, Side::Doctor | Side::System) {
             return Err(ConsultationError::NotAllowed);

@@ -1,13 +1,20 @@
 //! Practitioners apply, are checked, listed and suspended.
 
+use super::{
+    AvailabilityDeps, AvailabilityState,
+    set_availability::{Edit, change as replan},
+};
 use crate::{
-    DirectoryError,
+    AvailabilityError, DirectoryError,
     model::{BookingRules, InvalidPractitioner, Practitioner, PractitionerDetails, PractitionerStatus},
     ports::{DirectoryStore, ProfileInserted},
 };
 use amrutam_kernel::{
     AccountId, Actor, AuditEntry, AuditEntryId, Clock, CommitError, Context, DoctorId, Effects, IdSource, Outcome, Role,
 };
+
+/// How often a change that met another is decided anew before the caller is asked to come back. Profiles change seldom.
+const MAX_COMMITS: u32 = 5;
 
 /// What the use cases on the directory work with.
 #[derive(Clone, Copy)]
@@ -25,17 +32,9 @@ pub struct DirectoryDeps<'a> {
 impl DirectoryDeps<'_> {
     fn effects(&self, context: &Context, action: &'static str, id: Option<DoctorId>, outcome: Outcome) -> Effects {
         let now = self.clock.now();
-        let entry = AuditEntry {
-            id: AuditEntryId::from_uuid(self.ids.uuid_v7(now)),
-            occurred_at: now,
-            actor: context.actor,
-            action,
-            resource_kind: "doctor",
-            resource_id: id.map(|id| id.to_string()).unwrap_or_default(),
-            patient: None,
-            outcome,
-            correlation_id: context.correlation_id.clone(),
-        };
+        let resource_id = id.map(|id| id.to_string()).unwrap_or_default();
+        let entry_id = AuditEntryId::from_uuid(self.ids.uuid_v7(now));
+        let entry = AuditEntry::new(entry_id, now, context, action, "doctor", resource_id, outcome);
         Effects { audit: vec![entry], ..Effects::default() }
     }
 
@@ -94,63 +93,121 @@ pub async fn create_profile(
     }
 }
 
-/// The practitioner or an admin changes the profile. `change` gets the stored details and returns the new ones.
+/// A profile after a change.
+#[derive(Debug, Clone)]
+pub struct UpdatedProfile {
+    /// As it is now.
+    pub practitioner: Practitioner,
+    /// When other slots follow from the rules now: what became of them.
+    pub schedule: Option<AvailabilityState>,
+}
+
+/// The practitioner or an admin changes the profile. `change` gets the stored details and returns the new ones; it may run
+/// several times. A new zone, other modes or other days of registration take effect on the slots in the same transaction.
 pub async fn update_profile(
     deps: DirectoryDeps<'_>,
+    schedule: AvailabilityDeps<'_>,
     context: &Context,
     id: DoctorId,
     if_version: Option<i64>,
-    change: impl FnOnce(PractitionerDetails) -> PractitionerDetails + Send,
-) -> Result<Practitioner, DirectoryError> {
-    let stored = deps.store.by_id(id).await?.ok_or(DirectoryError::NotFound)?;
-    if !context.actor.is(stored.account, Role::Doctor) && !context.actor.has_role(Role::Admin) {
-        return Err(deps.deny(context, "doctor.update", Some(id)).await?);
+    change: impl Fn(PractitionerDetails) -> PractitionerDetails + Send + Sync,
+) -> Result<UpdatedProfile, DirectoryError> {
+    for _ in 0..MAX_COMMITS {
+        let stored = deps.store.by_id(id).await?.ok_or(DirectoryError::NotFound)?;
+        if !context.actor.is(stored.account, Role::Doctor) && !context.actor.has_role(Role::Admin) {
+            let denied = deps.deny(context, "doctor.update", Some(id)).await?;
+            let public = stored.is_public_on(deps.rules.business_day(deps.clock.now()));
+            return Err(if public { denied } else { DirectoryError::NotFound });
+        }
+        if if_version.is_some_and(|seen| seen != stored.version) {
+            return Err(DirectoryError::Precondition);
+        }
+        let details = change(stored.details.clone());
+        check_change(context, &stored, &details)?;
+        let replans = details.cuts_other_slots_than(&stored.details);
+        let changed = next_version(deps, Practitioner { details, ..stored });
+        if !replans {
+            if save(deps, context, "doctor.update", &changed).await? {
+                return Ok(UpdatedProfile { practitioner: changed, schedule: None });
+            }
+            continue;
+        }
+        let edit = Edit { profile: Some(changed.clone()), ..Edit::default() };
+        match replan(schedule, context, id, "doctor.update", edit, None).await {
+            Ok(state) => return Ok(UpdatedProfile { practitioner: changed, schedule: Some(state) }),
+            Err(AvailabilityError::Contended) => {}
+            Err(AvailabilityError::Port(error)) => return Err(error.into()),
+            Err(AvailabilityError::NotFound) => return Err(DirectoryError::NotFound),
+            Err(AvailabilityError::NotAllowed) => return Err(DirectoryError::NotAllowed),
+            // No version was named, and no rules were given.
+            Err(AvailabilityError::Precondition | AvailabilityError::Invalid(_)) => {
+                return Err(DirectoryError::Precondition);
+            }
+        }
     }
-    if if_version.is_some_and(|seen| seen != stored.version) {
-        return Err(DirectoryError::Precondition);
-    }
-    let details = change(stored.details.clone());
+    Err(DirectoryError::Contended)
+}
+
+/// What may change, by whom: what was verified stays what it was.
+fn check_change(context: &Context, stored: &Practitioner, details: &PractitionerDetails) -> Result<(), DirectoryError> {
     details.validate()?;
     let registration = |details: &PractitionerDetails| (details.council.clone(), details.registration_number.clone());
-    if registration(&details) != registration(&stored.details) {
-        // What was verified stays what it was: another registration is another application.
+    if registration(details) != registration(&stored.details) {
+        // Another registration is another application.
         let problem = "the council and number that were verified can't be changed";
         return Err(InvalidPractitioner { field: "registration_number", problem }.into());
     }
-    save(deps, context, "doctor.update", Practitioner { details, ..stored }).await
+    let checked = stored.status != PractitionerStatus::Applied && !context.actor.has_role(Role::Admin);
+    if checked && let Some(field) = details.changed_after_check(&stored.details) {
+        let problem = "was verified: only an admin changes it, on new documents";
+        return Err(InvalidPractitioner { field, problem }.into());
+    }
+    Ok(())
 }
 
 /// An admin has checked the documents: the practitioner is verified and listed.
 pub async fn verify(deps: DirectoryDeps<'_>, context: &Context, id: DoctorId) -> Result<Practitioner, DirectoryError> {
-    let stored = administer(deps, context, id, "doctor.verify").await?;
-    if !stored.is_registered_on(deps.rules.business_day(deps.clock.now())) {
-        return Err(DirectoryError::RegistrationNotValid);
-    }
-    let verified = match stored.status {
-        PractitionerStatus::Applied => become_status(stored.status, PractitionerStatus::Verified)?,
-        other => other,
-    };
-    let status = become_status(verified, PractitionerStatus::Listed)?;
-    save(deps, context, "doctor.verify", Practitioner { status, ..stored }).await
+    administer(deps, context, id, "doctor.verify", |stored| {
+        if !stored.is_registered_on(deps.rules.business_day(deps.clock.now())) {
+            return Err(DirectoryError::RegistrationNotValid);
+        }
+        let verified = match stored.status {
+            PractitionerStatus::Applied => become_status(stored.status, PractitionerStatus::Verified)?,
+            other => other,
+        };
+        become_status(verified, PractitionerStatus::Listed)
+    })
+    .await
 }
 
 /// An admin takes a practitioner out of the directory: no new bookings; booked visits stay for a person to decide.
 pub async fn suspend(deps: DirectoryDeps<'_>, context: &Context, id: DoctorId) -> Result<Practitioner, DirectoryError> {
-    let stored = administer(deps, context, id, "doctor.suspend").await?;
-    let status = become_status(stored.status, PractitionerStatus::Suspended)?;
-    save(deps, context, "doctor.suspend", Practitioner { status, ..stored }).await
+    administer(deps, context, id, "doctor.suspend", |stored| {
+        become_status(stored.status, PractitionerStatus::Suspended)
+    })
+    .await
 }
 
+/// An admin changes the status. Nobody named a version, so a change meanwhile is read, and decided on, again.
 async fn administer(
     deps: DirectoryDeps<'_>,
     context: &Context,
     id: DoctorId,
     action: &'static str,
+    decide: impl Fn(&Practitioner) -> Result<PractitionerStatus, DirectoryError> + Send + Sync,
 ) -> Result<Practitioner, DirectoryError> {
     if !context.actor.has_role(Role::Admin) && !matches!(context.actor, Actor::System(_)) {
         return Err(deps.deny(context, action, Some(id)).await?);
     }
-    deps.store.by_id(id).await?.ok_or(DirectoryError::NotFound)
+    for _ in 0..MAX_COMMITS {
+        let stored = deps.store.by_id(id).await?.ok_or(DirectoryError::NotFound)?;
+        let status = decide(&stored)?;
+        let changed = next_version(deps, Practitioner { status, ..stored });
+        if save(deps, context, action, &changed).await? {
+            return Ok(changed);
+        }
+    }
+    Err(DirectoryError::Contended)
 }
 
 fn become_status(from: PractitionerStatus, to: PractitionerStatus) -> Result<PractitionerStatus, DirectoryError> {
@@ -161,19 +218,23 @@ fn become_status(from: PractitionerStatus, to: PractitionerStatus) -> Result<Pra
     }
 }
 
+fn next_version(deps: DirectoryDeps<'_>, changed: Practitioner) -> Practitioner {
+    Practitioner { version: changed.version + 1, updated_at: deps.clock.now(), ..changed }
+}
+
+/// Whether it was stored: not when somebody else was quicker.
 async fn save(
     deps: DirectoryDeps<'_>,
     context: &Context,
     action: &'static str,
-    changed: Practitioner,
-) -> Result<Practitioner, DirectoryError> {
-    let practitioner = Practitioner { version: changed.version + 1, updated_at: deps.clock.now(), ..changed };
-    let effects = deps.effects(context, action, Some(practitioner.id), Outcome::Allowed);
-    match deps.store.update(&practitioner, &effects).await {
-        Ok(()) => Ok(practitioner),
+    changed: &Practitioner,
+) -> Result<bool, DirectoryError> {
+    let effects = deps.effects(context, action, Some(changed.id), Outcome::Allowed);
+    match deps.store.update(changed, &effects).await {
+        Ok(()) => Ok(true),
         Err(CommitError::Port(error)) => Err(error.into()),
         Err(CommitError::Stale | CommitError::Busy | CommitError::AlreadyAnswered | CommitError::AlreadyHandled) => {
-            Err(DirectoryError::Precondition)
+            Ok(false)
         }
     }
 }

@@ -14,7 +14,7 @@ use amrutam_kernel::{ConsultationId, Context, PortError};
 
 /// Expires one pending consultation whose hold has run out.
 pub async fn expire_hold(deps: Deps<'_>, context: &Context, id: ConsultationId) -> Result<(), ConsultationError> {
-    let request = Act { id, action: "consultation.expire", target: None, if_version: None, idempotency: None };
+    let request = Act { id, action: "consultation.expire", target: None, idempotency: None };
     act(deps, context, request, |snapshot, side, record| {
         let before = &snapshot.consultation;
         if side != Side::System {
@@ -27,7 +27,7 @@ pub async fn expire_hold(deps: Deps<'_>, context: &Context, id: ConsultationId) 
         let after = before.become_status(ConsultationStatus::Expired, record.now)?;
         record.version(context, &after, Some(before.status), events::EXPIRED, "hold_expired");
         if snapshot.slot.consultation == Some(before.id) {
-            record.slot(snapshot.slot.freed(true));
+            record.slot(snapshot.slot.freed());
         }
         record.calendar(&snapshot.calendar, &after);
         Ok(after)
@@ -36,15 +36,17 @@ pub async fn expire_hold(deps: Deps<'_>, context: &Context, id: ConsultationId) 
     Ok(())
 }
 
-/// Expires up to `limit` holds and says how many. One that somebody else has dealt with meanwhile is passed over.
+/// Expires up to `limit` holds and says how many. One that somebody else has dealt with meanwhile is passed over, and so is
+/// one that can't be read or written: it is told when all others are done.
 pub async fn expire_holds(deps: Deps<'_>, context: &Context, limit: u16) -> Result<usize, PortError> {
-    let mut expired = 0;
+    let (mut expired, mut defect) = (0, None);
     for id in deps.store.expired_holds(deps.clock.now(), limit).await? {
         match expire_hold(deps, context, id).await {
             Ok(()) => expired += 1,
-            Err(ConsultationError::Port(error)) => return Err(error),
+            Err(ConsultationError::Port(error @ PortError::Unavailable { .. })) => return Err(error),
+            Err(ConsultationError::Port(error @ PortError::Defect { .. })) => defect = Some(error),
             Err(_) => {}
         }
     }
-    Ok(expired)
+    defect.map_or(Ok(expired), Err)
 }

@@ -20,7 +20,7 @@ pub use act::{Changed, Idempotent};
 pub use book::{Book, Booked, book};
 pub use cancel::{Cancel, cancel};
 pub use complete::complete;
-pub use directory::{DirectoryDeps, NewProfile, create_profile, suspend, update_profile, verify};
+pub use directory::{DirectoryDeps, NewProfile, UpdatedProfile, create_profile, suspend, update_profile, verify};
 pub use expire_hold::{expire_hold, expire_holds};
 pub use no_show::no_show;
 pub use read::{Access, ListFilter, Seen, list_consultations, read_consultation, read_timeline};

@@ -10,7 +10,7 @@ use amrutam_kernel::{ConsultationId, Context};
 /// Marks the absence of the side that did not join, said by the side that did, from ten minutes after the slot's start.
 /// The cause in the timeline tells who was absent.
 pub async fn no_show(deps: Deps<'_>, context: &Context, id: ConsultationId) -> Result<Changed, ConsultationError> {
-    let request = Act { id, action: "consultation.no_show", target: None, if_version: None, idempotency: None };
+    let request = Act { id, action: "consultation.no_show", target: None, idempotency: None };
     let (changed, _) = act(deps, context, request, |snapshot, side, record| {
         let cause = match side {
             Side::Doctor | Side::System => "patient_absent",

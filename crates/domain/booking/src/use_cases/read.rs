@@ -2,18 +2,17 @@
 
 use super::{
     Deps,
-    act::{Side, deny_on_record, side_of},
+    act::{Side, deny_on_record, record_alone, side_of},
     book::reason_place,
     record::audit_entry,
 };
 use crate::{
     ConsultationError,
     model::{Consultation, ConsultationStatus, TimelineEntry},
-    ports::{ByStart, Changes, ConsultationFilter, ConsultationView, Whose},
+    ports::{ByStart, ConsultationFilter, ConsultationView, Whose},
 };
 use amrutam_kernel::{
-    Actor, CommitError, ConsultationId, Context, Dependency, Effects, Outcome, Page, PageRequest, PortError, Role,
-    Sensitive,
+    Actor, ConsultationId, Context, Dependency, Outcome, Page, PageRequest, PortError, Role, Sensitive,
 };
 use jiff::Timestamp;
 
@@ -95,7 +94,7 @@ pub async fn list_consultations(
     let audit = entries
         .map(|view| audit_entry(deps.ids, context, now, "consultation.list", &view.consultation, Outcome::Allowed))
         .collect();
-    record(deps, Effects { audit, ..Effects::default() }).await?;
+    record_alone(deps, audit).await?;
     let seen = |view: ConsultationView| Seen { status: view.consultation.status_at(now), view, access, reason: None };
     Ok(Page { items: found.items.into_iter().map(seen).collect(), next: found.next })
 }
@@ -117,7 +116,7 @@ async fn open(
         }
     };
     let entry = audit_entry(deps.ids, context, deps.clock.now(), action, &view.consultation, Outcome::Allowed);
-    record(deps, Effects { audit: vec![entry], ..Effects::default() }).await?;
+    record_alone(deps, vec![entry]).await?;
     Ok((view, access))
 }
 
@@ -131,14 +130,4 @@ async fn open_reason(
     let plain = deps.sealer.open(&place, &sealed).map_err(|error| PortError::defect(Dependency::Database, error))?;
     let text = String::from_utf8(plain).map_err(|error| PortError::defect(Dependency::Database, error))?;
     Ok(Some(Sensitive::new(text)))
-}
-
-async fn record(deps: Deps<'_>, effects: Effects) -> Result<(), PortError> {
-    if effects.audit.is_empty() {
-        return Ok(());
-    }
-    match deps.store.commit(&Changes { effects, ..Changes::default() }).await {
-        Err(CommitError::Port(error)) => Err(error),
-        _ => Ok(()),
-    }
 }

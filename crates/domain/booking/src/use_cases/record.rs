@@ -3,11 +3,14 @@
 use crate::{
     events::consultation_event,
     model::{
-        BookingRules, Consultation, ConsultationStatus, LiveVisit, PatientCalendar, Slot, TimelineEntry, TimelineKind,
+        BookableDoctor, BookingRules, Consultation, ConsultationStatus, LiveVisit, PatientCalendar, Slot,
+        TimelineEntry, TimelineKind,
     },
     ports::{Changes, NewConsultation, SlotUpdate},
 };
-use amrutam_kernel::{Actor, AuditEntry, AuditEntryId, ConsultationId, Context, EventId, IdSource, Outcome, TimeRange};
+use amrutam_kernel::{
+    Actor, AuditEntry, AuditEntryId, ConsultationId, Context, CorrelationId, EventId, IdSource, Outcome, TimeRange,
+};
 use jiff::Timestamp;
 
 pub(super) struct Recorder<'a> {
@@ -49,14 +52,21 @@ impl<'a> Recorder<'a> {
         self.changes.effects.events.push(consultation_event(event_type, event, after, cause, context, self.now));
     }
 
-    /// A hold that ran out, met while claiming its slot: it ends here, by the system's hand, not the claimant's.
-    pub(super) fn expire(&mut self, context: &Context, held: &Consultation) {
-        let system = Context { actor: Actor::System("hold-expiry"), ..context.clone() };
+    /// A hold that ran out, met while claiming its slot: it ends here, by the system's hand, not the claimant's, and in a
+    /// flow of its own: a name that the claimant has chosen has no place in another patient's record.
+    pub(super) fn expire(&mut self, held: &Consultation) {
+        let correlation_id = CorrelationId::from(self.ids.uuid_v7(self.now));
+        let system = Context { actor: Actor::System("hold-expiry"), correlation_id, trace_parent: None };
         if let Ok(expired) = held.become_status(ConsultationStatus::Expired, self.now) {
             self.version(&system, &expired, Some(held.status), crate::events::EXPIRED, "hold_expired");
             self.audit(&system, "consultation.expire", &expired, Outcome::Allowed);
             self.changes.updated.push((expired, held.version));
         }
+    }
+
+    /// The decision holds for the practitioner as they were read.
+    pub(super) fn based_on(&mut self, doctor: &BookableDoctor) {
+        self.changes.doctors.push((doctor.id, doctor.version));
     }
 
     pub(super) fn slot(&mut self, slot: Slot) {
@@ -100,17 +110,9 @@ pub(super) fn audit_entry(
     consultation: &Consultation,
     outcome: Outcome,
 ) -> AuditEntry {
-    AuditEntry {
-        id: AuditEntryId::from_uuid(ids.uuid_v7(now)),
-        occurred_at: now,
-        actor: context.actor,
-        action,
-        resource_kind: "consultation",
-        resource_id: consultation.id.to_string(),
-        patient: Some(consultation.patient),
-        outcome,
-        correlation_id: context.correlation_id.clone(),
-    }
+    let id = AuditEntryId::from_uuid(ids.uuid_v7(now));
+    AuditEntry::new(id, now, context, action, "consultation", consultation.id.to_string(), outcome)
+        .about(consultation.patient)
 }
 
 impl Consultation {

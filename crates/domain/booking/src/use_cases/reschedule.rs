@@ -25,7 +25,7 @@ pub async fn reschedule(
         LockOutcome::Held(lock) => Some(lock),
         LockOutcome::Taken | LockOutcome::Unavailable => None,
     };
-    let request = Act { id, action: "consultation.reschedule", target: Some(to), if_version: None, idempotency };
+    let request = Act { id, action: "consultation.reschedule", target: Some(to), idempotency };
     let result = act(deps, context, request, |snapshot, side, record| {
         if !matches!(side, Side::Patient | Side::System) {
             return Err(ConsultationError::NotAllowed.into());
@@ -37,13 +37,14 @@ pub async fn reschedule(
         }
         before.check_before_start(record.now).map_err(ConsultationError::from)?;
         let Some((target, occupant)) = &snapshot.target else { return Err(BookingRefusal::UnknownSlot.into()) };
+        record.based_on(&snapshot.doctor);
         refuse_move(before, target, &snapshot.doctor, &snapshot.calendar, record.rules, record.now)?;
         if let Some(held) = occupant {
-            record.expire(context, held);
+            record.expire(held);
         }
         let after = before.moved_to(target, record.now);
         record.version(context, &after, Some(before.status), events::RESCHEDULED, "rescheduled");
-        record.slot(snapshot.slot.freed(true));
+        record.slot(snapshot.slot.freed());
         record.slot(target.booked_by(after.id, after.hold_expires_at));
         record.calendar(&snapshot.calendar, &after);
         Ok(after)

@@ -3,7 +3,7 @@
 use super::DirectoryDeps;
 use crate::{
     DirectoryError,
-    model::{Practitioner, PractitionerStatus},
+    model::Practitioner,
     ports::{DoctorFilter, DoctorKey},
 };
 use amrutam_kernel::{Context, DoctorId, Page, Role};
@@ -23,8 +23,7 @@ pub async fn read_doctor(
     id: DoctorId,
 ) -> Result<Practitioner, DirectoryError> {
     let found = deps.store.by_id(id).await?.ok_or(DirectoryError::NotFound)?;
-    let public =
-        found.status == PractitionerStatus::Listed && found.is_registered_on(deps.rules.business_day(deps.clock.now()));
+    let public = found.is_public_on(deps.rules.business_day(deps.clock.now()));
     if public || context.actor.is(found.account, Role::Doctor) || context.actor.has_role(Role::Admin) {
         Ok(found)
     } else {

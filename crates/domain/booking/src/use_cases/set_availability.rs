@@ -3,7 +3,8 @@
 use crate::{
     AvailabilityError,
     model::{
-        BookingRules, Practitioner, Slot, SlotPlan, TimeOff, WeeklyRule, desired_slots, plan_slots, validate_rules,
+        BookingRules, DesiredSlot, Practitioner, Slot, SlotPlan, SlotStatus, TimeOff, WeeklyRule, desired_slots,
+        plan_slots, validate_rules,
     },
     ports::{AvailabilityChanges, AvailabilitySnapshot, AvailabilityStore},
 };
@@ -39,7 +40,7 @@ pub struct AvailabilityState {
     pub rules: Vec<WeeklyRule>,
     /// The zone they are local to.
     pub time_zone: String,
-    /// The `ETag`.
+    /// The `ETag`: of the rules, the absences and what the profile says of them.
     pub version: i64,
     /// Slots made by this change.
     pub slots_created: usize,
@@ -55,6 +56,8 @@ pub(super) struct Edit {
     pub(super) rules: Option<Vec<WeeklyRule>>,
     pub(super) add_time_off: Option<TimeOff>,
     pub(super) remove_time_off: Option<TimeOffId>,
+    /// The profile's new state, as it follows from the stored one.
+    pub(super) profile: Option<Practitioner>,
 }
 
 /// The rules and the booked slots that stand outside them; for the practitioner and admins.
@@ -64,12 +67,12 @@ pub async fn read_availability(
     doctor: DoctorId,
 ) -> Result<AvailabilityState, AvailabilityError> {
     let now = deps.clock.now();
-    let snapshot = load(deps, context, doctor, now).await?;
+    let snapshot = load(deps, context, "availability.read", doctor, now).await?;
     let zone = zone_of(&snapshot.practitioner)?;
     let until = snapshot.generated_until.unwrap_or_else(|| zone.to_datetime(now).date());
     let slots = deps.store.slots(doctor, range_until(now, until, &zone)?).await?;
     Ok(AvailabilityState {
-        outside: slots.into_iter().filter(|slot| slot.outside_rules).collect(),
+        outside: slots.into_iter().filter(|slot| slot.status == SlotStatus::Booked && slot.outside_rules).collect(),
         rules: snapshot.rules,
         time_zone: snapshot.practitioner.details.time_zone,
         version: snapshot.version,
@@ -111,12 +114,17 @@ pub(super) async fn change(
 ) -> Result<AvailabilityState, AvailabilityError> {
     for round in 1..=MAX_COMMITS {
         let now = deps.clock.now();
-        let snapshot = load(deps, context, doctor, now).await?;
+        let snapshot = load(deps, context, action, doctor, now).await?;
         if if_version.is_some_and(|seen| seen != snapshot.version) {
             return Err(AvailabilityError::Precondition);
         }
+        // Decided on another state of the profile: whoever decided does so again.
+        if edit.profile.as_ref().is_some_and(|profile| profile.version != snapshot.practitioner.version + 1) {
+            return Err(AvailabilityError::Contended);
+        }
+        let practitioner = edit.profile.as_ref().unwrap_or(&snapshot.practitioner);
         if let Some(rules) = &edit.rules {
-            validate_rules(rules)?;
+            validate_rules(rules, &practitioner.details.modes)?;
         }
         let rules = edit.rules.clone().unwrap_or(snapshot.rules);
         let mut time_off = snapshot.time_off;
@@ -129,18 +137,21 @@ pub(super) async fn change(
         }
         time_off.extend(edit.add_time_off.clone());
 
-        let zone = zone_of(&snapshot.practitioner)?;
+        let zone = zone_of(practitioner)?;
         let (from, until) = horizon(deps, now, &zone)?;
         // Those that have begun too: the longest slot lasts four hours, and while it lasts no other can begin.
         let running = now - jiff::SignedDuration::from_hours(4);
         let existing = deps.store.slots(doctor, range_until(running, until, &zone)?).await?;
         let desired = desired_slots(&rules, &time_off, &zone, from, until);
+        let desired = offered(desired, practitioner, deps.rules);
         let plan = plan_slots(&existing, &desired, now);
         let new_slots = plan.create.iter().map(|_| SlotId::from_uuid(deps.ids.uuid_v7(now))).collect();
-        let state = state_after(&rules, &snapshot.practitioner, snapshot.version + 1, &plan, existing);
+        let mut state = state_after(&rules, practitioner, snapshot.version, &plan, existing);
         let changes = AvailabilityChanges {
             doctor,
-            expected_version: snapshot.version,
+            expected_revision: snapshot.revision,
+            expected_profile: snapshot.practitioner.version,
+            profile: edit.profile.clone(),
             rules: edit.rules.clone(),
             add_time_off: edit.add_time_off.clone(),
             remove_time_off: edit.remove_time_off,
@@ -149,6 +160,7 @@ pub(super) async fn change(
             generated_until: until,
             effects: audit(deps, context, now, action, doctor, Outcome::Allowed),
         };
+        state.version += i64::from(changes.change_the_schedule());
         match deps.store.commit(&changes).await {
             Ok(()) => return Ok(state),
             Err(CommitError::Port(error)) => return Err(error.into()),
@@ -162,9 +174,11 @@ pub(super) async fn change(
     Err(AvailabilityError::Contended)
 }
 
+/// What the caller may see or change. A refusal is on the record, and does not tell who is not public yet or any more.
 pub(super) async fn load(
     deps: AvailabilityDeps<'_>,
     context: &Context,
+    action: &'static str,
     doctor: DoctorId,
     now: Timestamp,
 ) -> Result<AvailabilitySnapshot, AvailabilityError> {
@@ -172,7 +186,24 @@ pub(super) async fn load(
     let allowed = context.actor.is(snapshot.practitioner.account, Role::Doctor)
         || context.actor.has_role(Role::Admin)
         || matches!(context.actor, Actor::System(_));
-    if allowed { Ok(snapshot) } else { Err(AvailabilityError::NotAllowed) }
+    if allowed {
+        return Ok(snapshot);
+    }
+    deps.store.record(&audit(deps, context, now, action, doctor, Outcome::Denied)).await?;
+    if snapshot.practitioner.is_public_on(deps.rules.business_day(now)) {
+        Err(AvailabilityError::NotAllowed)
+    } else {
+        Err(AvailabilityError::NotFound)
+    }
+}
+
+/// Of the slots that follow from the rules, those of days on which the practitioner is registered, in modes that the profile
+/// offers.
+fn offered(desired: Vec<DesiredSlot>, practitioner: &Practitioner, rules: &BookingRules) -> Vec<DesiredSlot> {
+    let registered = |slot: &DesiredSlot| practitioner.is_registered_on(rules.business_day(slot.range.start()));
+    let narrowed =
+        |slot: DesiredSlot| Some(DesiredSlot { modes: slot.modes.and(&practitioner.details.modes)?, ..slot });
+    desired.into_iter().filter(registered).filter_map(narrowed).collect()
 }
 
 fn state_after(
@@ -200,17 +231,8 @@ fn audit(
     doctor: DoctorId,
     outcome: Outcome,
 ) -> Effects {
-    let entry = AuditEntry {
-        id: AuditEntryId::from_uuid(deps.ids.uuid_v7(now)),
-        occurred_at: now,
-        actor: context.actor,
-        action,
-        resource_kind: "doctor",
-        resource_id: doctor.to_string(),
-        patient: None,
-        outcome,
-        correlation_id: context.correlation_id.clone(),
-    };
+    let id = AuditEntryId::from_uuid(deps.ids.uuid_v7(now));
+    let entry = AuditEntry::new(id, now, context, action, "doctor", doctor.to_string(), outcome);
     Effects { audit: vec![entry], ..Effects::default() }
 }
 

@@ -3,12 +3,13 @@
 use super::AvailabilityDeps;
 use crate::{
     AvailabilityError,
-    model::{Mode, PractitionerStatus, Slot},
+    model::{Mode, Slot},
     ports::ByStart,
 };
 use amrutam_kernel::{DoctorId, Page, PageRequest, SlotId, TimeRange};
 
-/// Slots that can be booked now, by start. A practitioner who takes no bookings has none.
+/// Slots that can be booked now, by start. A practitioner who takes no bookings has none, and none on days without
+/// registration.
 pub async fn list_open_slots(
     deps: AvailabilityDeps<'_>,
     doctor: DoctorId,
@@ -19,9 +20,11 @@ pub async fn list_open_slots(
     let now = deps.clock.now();
     let snapshot = deps.store.load(doctor, now).await?.ok_or(AvailabilityError::NotFound)?;
     let practitioner = snapshot.practitioner;
-    if practitioner.status != PractitionerStatus::Listed || !practitioner.is_registered_on(deps.rules.business_day(now))
-    {
+    if !practitioner.is_public_on(deps.rules.business_day(now)) {
         return Err(AvailabilityError::NotFound);
     }
+    let Some(range) = deps.rules.within(practitioner.details.registration(), range) else {
+        return Ok(Page { items: Vec::new(), next: None });
+    };
     Ok(deps.store.open_slots(doctor, range, mode, now, page).await?)
 }

@@ -4,16 +4,13 @@ use super::{
     Changed, Deps,
     act::{Act, Side, act},
 };
-use crate::{
-    ConsultationError, events,
-    model::{ConsultationStatus, PractitionerStatus},
-};
+use crate::{ConsultationError, events, model::ConsultationStatus};
 use amrutam_kernel::{ConsultationId, Context};
 
 /// Starts a confirmed visit, from ten minutes before its slot until the slot's end, by a practitioner who is listed and
 /// registered that day.
 pub async fn start(deps: Deps<'_>, context: &Context, id: ConsultationId) -> Result<Changed, ConsultationError> {
-    let request = Act { id, action: "consultation.start", target: None, if_version: None, idempotency: None };
+    let request = Act { id, action: "consultation.start", target: None, idempotency: None };
     let (changed, _) = act(deps, context, request, |snapshot, side, record| {
         if !matches!(side, Side::Doctor | Side::System) {
             return Err(ConsultationError::NotAllowed);
@@ -22,10 +19,10 @@ pub async fn start(deps: Deps<'_>, context: &Context, id: ConsultationId) -> Res
         let after = before.become_status(ConsultationStatus::InProgress, record.now)?;
         before.check_start(record.rules, record.now)?;
         let today = record.rules.business_day(record.now);
-        let registered = snapshot.doctor.valid_until.is_none_or(|last| today <= last);
-        if snapshot.doctor.status != PractitionerStatus::Listed || !registered {
+        if !snapshot.doctor.practises_on(today) {
             return Err(ConsultationError::NotAllowed);
         }
+        record.based_on(&snapshot.doctor);
         record.version(context, &after, Some(before.status), events::STARTED, "started");
         record.calendar(&snapshot.calendar, &after);
         Ok(after)

@@ -39,5 +39,5 @@ pub async fn list_time_off(
     context: &Context,
     doctor: DoctorId,
 ) -> Result<Vec<TimeOff>, AvailabilityError> {
-    Ok(load(deps, context, doctor, deps.clock.now()).await?.time_off)
+    Ok(load(deps, context, "availability.time_off", doctor, deps.clock.now()).await?.time_off)
 }

@@ -3,7 +3,7 @@
 use super::{any_modes, at, range, uuid};
 use amrutam_booking::model::{
     BookableDoctor, BookingRefusal, BookingRules, Consultation, ConsultationStatus, LiveVisit, Mode, PatientCalendar,
-    PractitionerStatus, Slot, SlotStatus, Wanted, refuse_booking, refuse_move,
+    PractitionerStatus, Registration, Slot, SlotStatus, Wanted, refuse_booking, refuse_move,
 };
 use amrutam_kernel::{AccountId, ConsultationId, Currency, DoctorId, Money, SlotId};
 use jiff::{Timestamp, civil::date, tz::TimeZone};
@@ -48,6 +48,7 @@ fn any_case() -> impl Strategy<Value = Case> {
     let status = prop_oneof![
         3 => Just((SlotStatus::Open, None)),
         1 => Just((SlotStatus::Withdrawn, None)),
+        1 => Just((SlotStatus::Blocked, None)),
         1 => Just((SlotStatus::Booked, None)),
         // Holds that ended, end now, end later.
         3 => (-1_i64..2).prop_map(|step| (SlotStatus::Booked, Some(at(step)))),
@@ -55,18 +56,19 @@ fn any_case() -> impl Strategy<Value = Case> {
     let everything = amrutam_booking::model::Modes::new(Mode::ALL).unwrap();
     // 6:00 UTC is 11:30 in Kolkata; 18:40 there is the next day already.
     let start = mostly(600_i64, prop_oneof![-1_i64..2, Just(1120)]);
-    let slot = (status, mostly(everything, any_modes()), start, mostly(false, Just(true)));
+    let slot = (status, mostly(everything.clone(), any_modes()), start, mostly(false, Just(true)));
     let standing = proptest::sample::select(vec![
         PractitionerStatus::Applied,
         PractitionerStatus::Verified,
         PractitionerStatus::Suspended,
         PractitionerStatus::Expired,
     ]);
-    let valid_until = proptest::sample::select(vec![date(2026, 3, 1), date(2026, 3, 2), date(2026, 3, 3)]);
+    let days = || proptest::sample::select(vec![date(2026, 3, 1), date(2026, 3, 2), date(2026, 3, 3)]);
+    let day = || mostly(None, days().prop_map(Some));
     let practitioner = (
         mostly(PractitionerStatus::Listed, standing),
-        mostly(None, valid_until.prop_map(Some)),
-        mostly(9_usize, Just(0)),
+        (day(), day()).prop_map(|(from, until)| Registration { from, until }),
+        mostly(everything.clone(), any_modes()),
     );
     let visits = proptest::collection::vec(any_visit(), 0..5);
     (wanted, slot, practitioner, visits).prop_map(|(wanted, slot, practitioner, live)| {
@@ -87,9 +89,11 @@ fn any_case() -> impl Strategy<Value = Case> {
             },
             doctor: BookableDoctor {
                 id: doctor(0),
-                account: account(practitioner.2),
+                account: account(9),
                 status: practitioner.0,
-                valid_until: practitioner.1,
+                version: 1,
+                registration: practitioner.1,
+                modes: practitioner.2,
                 fee: Money::new(1, Currency::Inr).unwrap(),
             },
             calendar: PatientCalendar { version: 1, live },
@@ -114,11 +118,13 @@ fn breaches(case: &Case, moving: Option<ConsultationId>) -> Vec<BookingRefusal> 
     };
     rule(slot.doctor != wanted.doctor, BookingRefusal::SlotOfAnotherDoctor);
     rule(slot.range.start() <= *now, BookingRefusal::SlotInThePast);
-    rule(!slot.modes.as_slice().contains(&wanted.mode), BookingRefusal::ModeNotOffered);
-    rule(doctor.account == wanted.patient, BookingRefusal::OwnSlot);
+    let offered = slot.modes.as_slice().contains(&wanted.mode) && doctor.modes.as_slice().contains(&wanted.mode);
+    rule(!offered, BookingRefusal::ModeNotOffered);
     // "Only a listed practitioner whose registration is valid on that day"; the day is one of Asia/Kolkata.
     let kolkata = TimeZone::fixed(jiff::tz::Offset::from_seconds(19_800).unwrap());
-    let registered = doctor.valid_until.is_none_or(|last| kolkata.to_datetime(slot.range.start()).date() <= last);
+    let day = kolkata.to_datetime(slot.range.start()).date();
+    let Registration { from, until } = doctor.registration;
+    let registered = from.is_none_or(|first| first <= day) && until.is_none_or(|last| day <= last);
     rule(!matches!(doctor.status, PractitionerStatus::Listed) || !registered, BookingRefusal::DoctorNotAvailable);
     // "A pending consultation holds its slot 15 minutes"; what the practitioner no longer offers is not given away.
     let lapsed = matches!(slot.held_until, Some(until) if until <= *now) && !slot.outside_rules;

@@ -1,7 +1,7 @@
 //! Which lists of rules are accepted.
 
 use super::{any_modes, clock, day, weekday};
-use amrutam_booking::model::{WeeklyRule, desired_slots, validate_rules};
+use amrutam_booking::model::{Mode, Modes, WeeklyRule, desired_slots, validate_rules};
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
@@ -75,7 +75,7 @@ proptest! {
         let sound = rules.iter().all(is_sound);
         let competing = pairs().any(|(one, other)| share_a_minute(one, other));
         let unclear = pairs().any(|(one, other)| barely_meet(one, other));
-        match validate_rules(&rules) {
+        match validate_rules(&rules, &Modes::new(Mode::ALL).unwrap()) {
             Ok(()) => prop_assert!(sound && !competing),
             Err(invalid) => {
                 prop_assert!(!sound || competing || unclear, "{:?}", invalid.problems);
@@ -95,7 +95,7 @@ proptest! {
         let mut accepted: Vec<WeeklyRule> = Vec::new();
         for rule in rules {
             accepted.push(rule);
-            if validate_rules(&accepted).is_err() {
+            if validate_rules(&accepted, &Modes::new(Mode::ALL).unwrap()).is_err() {
                 accepted.pop();
             }
         }
@@ -116,12 +116,30 @@ fn a_hundred_rules_are_accepted_and_one_more_is_not() {
         end: clock(index / 7 * 60 + 30),
         slot_minutes: 30,
         buffer_minutes: 0,
-        modes: amrutam_booking::model::Modes::new([amrutam_booking::model::Mode::Audio]).unwrap(),
+        modes: Modes::new([Mode::Audio]).unwrap(),
         valid_from: None,
         valid_until: None,
     };
     let mut rules: Vec<_> = (0..100).map(rule).collect();
-    assert_eq!(validate_rules(&rules), Ok(()));
+    assert_eq!(validate_rules(&rules, &Modes::new(Mode::ALL).unwrap()), Ok(()));
     rules.push(rule(100));
-    assert!(validate_rules(&rules).is_err());
+    assert!(validate_rules(&rules, &Modes::new(Mode::ALL).unwrap()).is_err());
+}
+
+#[test]
+fn a_rule_offers_no_mode_that_the_profile_does_not() {
+    let rule = WeeklyRule {
+        weekday: weekday(0),
+        start: clock(540),
+        end: clock(600),
+        slot_minutes: 30,
+        buffer_minutes: 0,
+        modes: Modes::new([Mode::Audio, Mode::Chat]).unwrap(),
+        valid_from: None,
+        valid_until: None,
+    };
+    for (offered, named) in [(vec![Mode::Audio, Mode::Chat], None), (vec![Mode::Audio, Mode::Video], Some("modes"))] {
+        let checked = validate_rules(std::slice::from_ref(&rule), &Modes::new(offered).unwrap());
+        assert_eq!(checked.err().map(|invalid| invalid.problems[0].field), named);
+    }
 }

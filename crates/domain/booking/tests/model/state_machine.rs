@@ -99,7 +99,11 @@ proptest! {
         };
         for (book, still_offered, held) in acts {
             let before = slot.clone();
-            slot = if book { slot.booked_by(pending().id, held.map(at)) } else { slot.freed(still_offered) };
+            slot = match (book, still_offered) {
+                (true, _) => slot.booked_by(pending().id, held.map(at)),
+                (false, true) => slot.freed(),
+                (false, false) => slot.taken_back(),
+            };
             prop_assert_eq!(slot.version, before.version + 1);
             prop_assert_eq!(slot.status == SlotStatus::Booked, book);
             prop_assert_eq!(slot.consultation.is_some(), book);

@@ -8,7 +8,8 @@ use amrutam_booking::{
         start,
     },
 };
-use amrutam_kernel::{Actor, Context, Limit, Outcome, PageRequest, Role};
+use amrutam_kernel::{Actor, Context, Limit, Outcome, PageRequest, PortError, Role};
+use amrutam_memory::Fault;
 use jiff::SignedDuration;
 
 fn doctor(clinic: &Clinic) -> Context {
@@ -39,7 +40,12 @@ async fn a_cancelled_slot_is_offered_again_unless_the_doctor_will_not_be_there()
 
     let id = book_slot(&clinic, asha, slot_id).await.unwrap().consultation.id;
     cancel_as(&clinic, &doctor(&clinic), id, CancelReason::DoctorUnavailable).await.unwrap();
-    assert_eq!(status_of_slot(&clinic, slot_id).await, SlotStatus::Withdrawn);
+    assert_eq!(status_of_slot(&clinic, slot_id).await, SlotStatus::Blocked);
+    // Nor is it when the slots are planned anew.
+    let range = clinic.world.slots().into_iter().find(|slot| slot.id == slot_id).unwrap().range;
+    let system = clinic.context(Actor::System("horizon"));
+    amrutam_booking::use_cases::extend_horizon(clinic.availability(), &system, clinic.doctor).await.unwrap();
+    assert!(clinic.open_slots().await.unwrap().iter().all(|slot| !slot.range.overlaps(&range)));
     let twice = cancel_as(&clinic, &doctor(&clinic), id, CancelReason::DoctorUnavailable).await;
     assert!(matches!(twice, Err(ConsultationError::InvalidTransition(_))));
     assert_sound(&clinic);
@@ -56,6 +62,9 @@ async fn each_side_gives_its_own_reasons() {
         (patients, doctors),
         (Err(ConsultationError::ReasonNotYours), Err(ConsultationError::ReasonNotYours))
     ));
+    let audit = clinic.world.audit();
+    let denied = audit.iter().filter(|entry| entry.action == "consultation.cancel" && entry.outcome == Outcome::Denied);
+    assert_eq!(denied.count(), 2);
 }
 
 #[tokio::test]
@@ -89,6 +98,8 @@ async fn a_visit_starts_and_ends_when_it_may() {
     clinic.clock.set(visit.range.start() - SignedDuration::from_mins(10));
     let patients = start(clinic.deps(), &clinic.patient(asha), id).await;
     assert!(matches!(patients, Err(ConsultationError::NotAllowed)));
+    let denied = clinic.world.audit().pop().unwrap();
+    assert_eq!((denied.action, denied.outcome, denied.patient), ("consultation.start", Outcome::Denied, Some(asha)));
     start(clinic.deps(), &doctor(&clinic), id).await.unwrap();
     complete(clinic.deps(), &doctor(&clinic), id).await.unwrap();
     let after = cancel_as(&clinic, &clinic.patient(asha), id, CancelReason::PatientOther).await;
@@ -161,4 +172,42 @@ async fn the_sweeper_gives_slots_back_and_leaves_running_holds_alone() {
     let statuses: Vec<_> = clinic.world.consultations().into_iter().map(|visit| visit.status).collect();
     assert_eq!(statuses, [ConsultationStatus::Expired, ConsultationStatus::Pending]);
     assert_sound(&clinic);
+}
+
+#[tokio::test]
+async fn a_visit_that_can_not_be_expired_does_not_stand_before_the_others() {
+    let mut clinic = clinic().await;
+    clinic.payments = PaymentsMode::Required;
+    let asha = patient(&clinic, "asha").await;
+    for n in 0..3 {
+        booked(&clinic, asha, n).await;
+    }
+    clinic.clock.advance(SignedDuration::from_mins(20));
+    let system = clinic.context(Actor::System("hold-sweeper"));
+    clinic.world.fail_next_commits([Fault::Defect]);
+    let swept = expire_holds(clinic.deps(), &system, 100).await;
+    assert!(matches!(swept, Err(PortError::Defect { .. })), "it is told");
+    let expired = clinic.world.consultations().into_iter().filter(|visit| visit.status == ConsultationStatus::Expired);
+    assert_eq!(expired.count(), 2);
+    clinic.world.fail_next_commits([Fault::Unavailable]);
+    assert!(matches!(expire_holds(clinic.deps(), &system, 100).await, Err(PortError::Unavailable { .. })));
+}
+
+#[tokio::test]
+async fn who_looks_is_on_the_record_or_sees_nothing() {
+    let clinic = clinic().await;
+    let asha = patient(&clinic, "asha").await;
+    let id = booked(&clinic, asha, 2).await;
+    let page = PageRequest { limit: Limit::default(), after: None };
+    for fault in [Fault::Busy, Fault::Stale] {
+        clinic.world.fail_next_commits([fault]);
+        let read = read_consultation(clinic.deps(), &clinic.patient(asha), id).await;
+        assert!(matches!(read, Err(ConsultationError::Port(PortError::Unavailable { .. }))), "{fault:?}");
+        clinic.world.fail_next_commits([fault]);
+        let list = list_consultations(clinic.deps(), &clinic.patient(asha), Default::default(), page).await;
+        assert!(matches!(list, Err(ConsultationError::Port(PortError::Unavailable { .. }))), "{fault:?}");
+        clinic.world.fail_next_commits([fault]);
+        let denied = start(clinic.deps(), &clinic.patient(asha), id).await;
+        assert!(matches!(denied, Err(ConsultationError::Port(PortError::Unavailable { .. }))), "{fault:?}");
+    }
 }

@@ -5,7 +5,7 @@ use amrutam_booking::{
     ports::AvailabilityStore,
     use_cases::{add_time_off, extend_horizon, read_availability, remove_time_off, set_availability},
 };
-use amrutam_kernel::{Actor, Clock, Context, Role, TimeRange};
+use amrutam_kernel::{Actor, Clock, Context, Outcome, Role, TimeRange};
 use amrutam_memory::Fault;
 use jiff::{
     SignedDuration,
@@ -60,6 +60,8 @@ async fn a_stale_copy_is_refused_and_only_the_doctor_and_admins_change_hours() {
     let asha = clinic.patient(patient(&clinic, "asha").await);
     let patients = set_availability(clinic.availability(), &asha, clinic.doctor, tuesdays(), None).await;
     assert!(matches!(patients, Err(AvailabilityError::NotAllowed)));
+    let denied = clinic.world.audit().pop().unwrap();
+    assert_eq!((denied.action, denied.outcome), ("availability.set", Outcome::Denied));
 }
 
 #[tokio::test]
@@ -80,12 +82,16 @@ async fn time_off_takes_slots_away_and_gives_them_back() {
 async fn the_horizon_rolls_and_rolling_twice_adds_nothing() {
     let clinic = clinic().await;
     let system = clinic.context(Actor::System("horizon"));
+    let version = read_availability(clinic.availability(), &doctor(&clinic), clinic.doctor).await.unwrap().version;
     clinic.clock.advance(SignedDuration::from_hours(24));
     let rolled = extend_horizon(clinic.availability(), &system, clinic.doctor).await.unwrap();
     assert_eq!(rolled.slots_created, 6, "one more day of six slots");
     let again = extend_horizon(clinic.availability(), &system, clinic.doctor).await.unwrap();
     assert_eq!((again.slots_created, again.slots_withdrawn), (0, 0));
-    let due = clinic.world.due_for_extension(jiff::civil::date(2027, 1, 24), 10).await.unwrap();
+    // What was read before the days rolled can still be written back.
+    assert_eq!(again.version, version);
+    set_availability(clinic.availability(), &doctor(&clinic), clinic.doctor, again.rules, Some(version)).await.unwrap();
+    let due = clinic.world.due_for_extension(jiff::civil::date(2027, 1, 24), None, 10).await.unwrap();
     assert_eq!(due, [clinic.doctor]);
 }
 

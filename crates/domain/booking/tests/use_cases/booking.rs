@@ -137,6 +137,11 @@ async fn a_hold_keeps_others_out_until_it_has_run_out() {
     assert_eq!(taken.patient, ravi);
     let last = clinic.world.timeline(held.id).await.unwrap().pop().unwrap();
     assert_eq!((last.cause.as_str(), last.actor.as_str()), ("hold_expired", "system:hold-expiry"));
+    // The claimant's flow, whose name is the client's choice, is nowhere in what is kept about the other patient.
+    let claimants = clinic.world.timeline(taken.id).await.unwrap().pop().unwrap().correlation_id;
+    assert_ne!(last.correlation_id, claimants);
+    let about = clinic.world.audit().into_iter().filter(|entry| entry.patient == Some(asha));
+    assert!(about.into_iter().all(|entry| entry.correlation_id != claimants));
     assert_sound(&clinic);
 }
 

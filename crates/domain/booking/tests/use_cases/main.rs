@@ -4,6 +4,7 @@
 mod acts;
 mod availability;
 mod booking;
+mod directory;
 mod simulation;
 
 use amrutam_booking::{

@@ -105,7 +105,9 @@ impl World {
         let state = self.store.load(doctor, now()).await.unwrap().unwrap();
         AvailabilityChanges {
             doctor,
-            expected_version: state.version,
+            expected_revision: state.revision,
+            expected_profile: state.practitioner.version,
+            profile: None,
             rules: None,
             add_time_off: None,
             remove_time_off: None,
@@ -187,6 +189,7 @@ pub(crate) fn booking(slot: &Slot, patient: AccountId) -> Changes {
     };
     let event = EventId::from_uuid(id(now));
     Changes {
+        doctors: Vec::new(),
         slots: vec![SlotUpdate(slot.booked_by(consultation.id, consultation.hold_expires_at))],
         calendars: vec![(
             patient,
