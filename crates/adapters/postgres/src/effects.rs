@@ -93,6 +93,19 @@ impl<'a> EffectRows<'a> {
     }
 }
 
+impl EffectRows<'_> {
+    /// Names the session by these flows, too.
+    pub(crate) fn named<'b>(mut self, flows: impl Iterator<Item = &'b CorrelationId>) -> Self {
+        for flow in flows {
+            if !self.correlation_ids.is_empty() {
+                self.correlation_ids.push(' ');
+            }
+            self.correlation_ids.push_str(flow.as_str());
+        }
+        self
+    }
+}
+
 fn correlation_id(effects: &Effects) -> Option<&CorrelationId> {
     let event = effects.events.first().map(|event| &event.correlation_id);
     event.or_else(|| effects.audit.first().map(|entry| &entry.correlation_id))
