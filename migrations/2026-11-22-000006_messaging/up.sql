@@ -5,8 +5,14 @@ CREATE TABLE outbox (
   event_id     uuid NOT NULL,
   aggregate_id uuid NOT NULL,
   envelope     jsonb NOT NULL,
-  created_at   timestamptz NOT NULL DEFAULT now()
+  created_at   timestamptz NOT NULL DEFAULT now(),
+  -- One that can't be published is set aside for a while, and its aggregate with it, so that it holds up no other.
+  attempts       int NOT NULL DEFAULT 0,
+  parked_until   timestamptz,
+  parked_because text
 ) WITH (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000);
+
+CREATE INDEX outbox_parked ON outbox (parked_until) WHERE parked_until IS NOT NULL;
 
 -- Written with the effect of an event: a redelivery does nothing.
 CREATE TABLE inbox (
@@ -38,6 +44,8 @@ CREATE TABLE scheduled_messages (
   -- When it is tried next; while a worker has it: when its lease ends.
   next_attempt_at timestamptz NOT NULL,
   attempts        int NOT NULL DEFAULT 0,
+  -- The mail server's answer to an earlier attempt was lost.
+  maybe_sent      boolean NOT NULL DEFAULT false,
   status          text NOT NULL DEFAULT 'scheduled' CHECK (status IN ('scheduled', 'sent', 'skipped', 'gave_up')),
   settled_at      timestamptz,
   detail          text,
@@ -47,7 +55,10 @@ CREATE TABLE scheduled_messages (
   CHECK ((status = 'scheduled') = (settled_at IS NULL))
 );
 CREATE INDEX scheduled_messages_due ON scheduled_messages (next_attempt_at) WHERE status = 'scheduled';
+-- For forgetting. What was given up stays until a person has seen it.
+CREATE INDEX scheduled_messages_done ON scheduled_messages (settled_at) WHERE status IN ('sent', 'skipped');
 
 GRANT SELECT, INSERT, DELETE ON outbox, inbox TO amrutam_app;
+GRANT UPDATE (attempts, parked_until, parked_because) ON outbox TO amrutam_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON inbox_attempts, scheduled_messages TO amrutam_app;
 GRANT SELECT ON outbox, inbox, scheduled_messages TO amrutam_reader;

@@ -167,28 +167,35 @@ CREATE FUNCTION settle_messages(settled jsonb) RETURNS SETOF uuid
 LANGUAGE plpgsql AS $$
 BEGIN
   RETURN QUERY UPDATE scheduled_messages m
-    SET status = x.status, settled_at = x.settled_at, next_attempt_at = coalesce(x.next_attempt_at, m.next_attempt_at),
-        detail = x.detail
+    SET status = x.status, next_attempt_at = coalesce(x.next_attempt_at, m.next_attempt_at), detail = x.detail,
+        settled_at = CASE WHEN x.status <> 'scheduled' THEN coalesce(x.settled_at, now()) END,
+        maybe_sent = m.maybe_sent OR x.maybe_sent
     FROM jsonb_to_recordset(settled) AS x (id uuid, attempts int, status text, settled_at timestamptz,
-      next_attempt_at timestamptz, detail text)
+      next_attempt_at timestamptz, detail text, maybe_sent boolean)
     WHERE m.id = x.id AND m.attempts = x.attempts AND m.status = 'scheduled'
     RETURNING m.id;
 END
 $$;
 
--- Leases due messages to one worker: until the lease ends, nobody else gets them.
-CREATE FUNCTION claim_due_messages(at timestamptz, lease_until timestamptz, most int) RETURNS jsonb
-LANGUAGE sql AS $$
+-- Leases due messages to one worker: until the lease ends, by this server's clock, nobody else gets them.
+CREATE FUNCTION claim_due_messages(lease_us bigint, most int) RETURNS jsonb
+-- Not LANGUAGE sql: that would plan it anew at each call.
+LANGUAGE plpgsql AS $$
+DECLARE
+  messages jsonb;
+BEGIN
   WITH claimed AS (
-    UPDATE scheduled_messages m SET attempts = m.attempts + 1, next_attempt_at = lease_until
+    UPDATE scheduled_messages m SET attempts = m.attempts + 1, next_attempt_at = now() + lease_us * interval '1 microsecond'
       -- An array: the planner can't know how small a limit is that comes as a parameter, and would join over all rows.
-      WHERE m.id = ANY (ARRAY(SELECT id FROM scheduled_messages WHERE status = 'scheduled' AND next_attempt_at <= at
+      WHERE m.id = ANY (ARRAY(SELECT id FROM scheduled_messages WHERE status = 'scheduled' AND next_attempt_at <= now()
         ORDER BY next_attempt_at LIMIT most FOR UPDATE SKIP LOCKED))
       RETURNING m.*
   )
-  SELECT coalesce(jsonb_agg(to_jsonb(claimed) ORDER BY due_at, id), '[]') FROM claimed
+  SELECT coalesce(jsonb_agg(to_jsonb(claimed) ORDER BY due_at, id), '[]') INTO messages FROM claimed;
+  RETURN messages;
+END
 $$;
 
 GRANT EXECUTE ON FUNCTION must_commit_effects(jsonb), insert_account(jsonb, jsonb), insert_doctor(jsonb, jsonb),
   put_doctor(jsonb), update_doctor(jsonb, jsonb), commit_availability(jsonb), plan_messages(jsonb, jsonb), settle_messages(jsonb),
-  claim_due_messages(timestamptz, timestamptz, int) TO amrutam_app;
+  claim_due_messages(bigint, int) TO amrutam_app;

@@ -28,6 +28,7 @@ async fn database(world: &World) -> Result<(), PortError> {
     let now = world.clock.now();
     let outbox = world.postgres.outbox_state().await?;
     gauge!("amrutam_outbox_depth").set(outbox.depth as f64);
+    gauge!("amrutam_outbox_parked").set(outbox.parked as f64);
     gauge!("amrutam_outbox_oldest_seconds").set(outbox.oldest_age.as_secs_f64());
     gauge!("amrutam_messages_due").set(world.postgres.due_messages(now).await? as f64);
     let runway = world.postgres.partition_runway_days(world.rules.business_day(now)).await?;

@@ -11,8 +11,8 @@ use amrutam_booking::{
 };
 use amrutam_crypto::TokioPause;
 use amrutam_kernel::{Clock, Dependency, PortError};
-use jiff::ToSpan;
-use std::time::Duration;
+use jiff::{ToSpan, civil::Date};
+use std::{time::Duration};
 use tokio_util::sync::CancellationToken;
 
 const EVERY: Duration = Duration::from_secs(600);
@@ -21,42 +21,61 @@ const BATCH: u16 = 50;
 
 pub(crate) async fn run(world: World, stop: CancellationToken) {
     loop {
-        let pause = match round(&world, &stop).await {
-            Ok(()) => EVERY,
-            Err(error) => {
-                tracing::warn!(%error, reason = error.reason(), "housekeeping failed");
-                AWAY
-            }
-        };
+        let pause = if round(&world, &stop).await { EVERY } else { AWAY };
         if !rest(&stop, pause).await {
             return;
         }
     }
 }
 
-async fn round(world: &World, stop: &CancellationToken) -> Result<(), PortError> {
-    let Some(_leadership) = world.postgres.try_lead(leaders::HOUSEKEEPING).await? else { return Ok(()) };
-    let now = world.clock.now();
-    let today = world.rules.business_day(now);
-    let far = |error| PortError::defect(Dependency::Database, error);
+/// Whether all went well. One job's failure stops no other.
+async fn round(world: &World, stop: &CancellationToken) -> bool {
+    let _leadership = match world.postgres.try_lead(leaders::HOUSEKEEPING).await {
+        Ok(Some(leadership)) => leadership,
+        Ok(None) => return true,
+        Err(error) => return told("lead", &Err(error)),
+    };
+    let today = world.rules.business_day(world.clock.now());
+    let partitions = told("partitions", &make_partitions(world, today).await);
+    let forgetting = told("forgetting", &forget(world).await);
+    let horizon = told("horizon", &extend_all(world, today, stop).await);
+    partitions && forgetting && horizon
+}
+
+fn told(job: &'static str, outcome: &Result<(), PortError>) -> bool {
+    if let Err(error) = outcome {
+        metrics::counter!("amrutam_housekeeping_failures_total", "job" => job).increment(1);
+        tracing::warn!(job, %error, reason = error.reason(), "housekeeping failed");
+    }
+    outcome.is_ok()
+}
+
+fn far(error: jiff::Error) -> PortError {
+    PortError::defect(Dependency::Database, error)
+}
+
+async fn make_partitions(world: &World, today: Date) -> Result<(), PortError> {
     // A day of margin on both sides: partitions are months of UTC.
-    let made = world
-        .postgres
-        .ensure_partitions(today.checked_sub(1.day()).map_err(far)?, today.checked_add(3.months()).map_err(far)?)
-        .await?;
+    let first = today.checked_sub(1.day()).map_err(far)?;
+    let last = today.checked_add(3.months()).map_err(far)?;
+    let made = world.postgres.ensure_partitions(first, last).await?;
     if made > 0 {
         tracing::info!(made, "partitions made");
     }
-    let gone = world.postgres.forget_expired(now).await?;
-    if gone > 0 {
-        tracing::info!(gone, "expired idempotency and inbox rows forgotten");
-    }
-    // A day less than the horizon: a practitioner's day may be behind the business day, and is extended when it comes.
-    let until = today.checked_add((world.rules.horizon_days - 1).days()).map_err(far)?;
-    extend_all(world, until, stop).await
+    Ok(())
 }
 
-async fn extend_all(world: &World, until: jiff::civil::Date, stop: &CancellationToken) -> Result<(), PortError> {
+async fn forget(world: &World) -> Result<(), PortError> {
+    let gone = world.postgres.forget_expired().await?;
+    if gone > 0 {
+        tracing::info!(gone, "expired rows forgotten");
+    }
+    Ok(())
+}
+
+async fn extend_all(world: &World, today: Date, stop: &CancellationToken) -> Result<(), PortError> {
+    // A day less than the horizon: a practitioner's day may be behind the business day, and is extended when it comes.
+    let until = today.checked_add((world.rules.horizon_days - 1).days()).map_err(far)?;
     let deps = AvailabilityDeps {
         store: &world.postgres,
         clock: &world.clock,
@@ -66,9 +85,10 @@ async fn extend_all(world: &World, until: jiff::civil::Date, stop: &Cancellation
     };
     let context = system_context(world, "horizon");
     let mut after = None;
+    let mut extended = 0;
     loop {
+        // Page by page: those that failed are due again in the next round, not at once.
         let due = world.postgres.due_for_extension(until, after, BATCH).await?;
-        let mut extended = 0;
         for doctor in &due {
             if stop.is_cancelled() {
                 return Ok(());
@@ -78,13 +98,13 @@ async fn extend_all(world: &World, until: jiff::civil::Date, stop: &Cancellation
                 Err(error) => tracing::warn!(doctor_id = %doctor, %error, "slots could not be extended"),
             }
         }
-        if extended > 0 {
-            tracing::info!(extended, "slots made up to the horizon");
-        }
         if due.len() < usize::from(BATCH) {
-            return Ok(());
+            break;
         }
-        // Those that failed are due again in the next round, not at once.
         after = due.last().copied();
     }
+    if extended > 0 {
+        tracing::info!(extended, "slots made up to the horizon");
+    }
+    Ok(())
 }

@@ -2,6 +2,7 @@
 
 use crate::worker::World;
 use actix_web::{App, HttpResponse, HttpServer, web};
+use amrutam_rabbitmq::Health;
 use amrutam_telemetry::Telemetry;
 use serde_json::json;
 use std::{net::TcpListener, time::Duration};
@@ -9,12 +10,19 @@ use tokio_util::sync::CancellationToken;
 
 struct Shared {
     world: World,
+    consumers: Health,
     telemetry: Telemetry,
     stop: CancellationToken,
 }
 
-pub(crate) async fn serve(listener: TcpListener, world: World, telemetry: Telemetry, stop: CancellationToken) {
-    let shared = web::Data::new(Shared { world, telemetry, stop: stop.clone() });
+pub(crate) async fn serve(
+    listener: TcpListener,
+    world: World,
+    consumers: Health,
+    telemetry: Telemetry,
+    stop: CancellationToken,
+) {
+    let shared = web::Data::new(Shared { world, consumers, telemetry, stop: stop.clone() });
     let app = move || {
         App::new()
             .app_data(shared.clone())
@@ -48,16 +56,19 @@ pub(crate) async fn serve(listener: TcpListener, world: World, telemetry: Teleme
     }
 }
 
-/// Ready while it can do its main job: with the database. Without the broker it is degraded: the outbox grows.
+/// Ready while it can do its main job: with the database. Without the broker, or while a consumer is not
+/// consuming, it is degraded: the outbox or a queue grows.
 async fn ready(shared: web::Data<Shared>) -> HttpResponse {
     let database = shared.world.postgres.ping(Duration::from_millis(500)).await.is_ok();
     let broker = shared.world.publisher.health();
+    let consumers = shared.consumers.all_consuming();
     let state = |up| if up { "up" } else { "down" };
     let body = json!({
-        "status": if shared.stop.is_cancelled() || !database { "unavailable" } else if broker { "ready" } else { "degraded" },
+        "status": if shared.stop.is_cancelled() || !database { "unavailable" } else if broker && consumers { "ready" } else { "degraded" },
         "dependencies": [
             { "name": "database", "state": state(database), "required": true },
             { "name": "broker", "state": state(broker), "required": false },
+            { "name": "consumers", "state": state(consumers), "required": false },
         ],
     });
     if database && !shared.stop.is_cancelled() {

@@ -12,6 +12,7 @@ mod http;
 mod notifications;
 mod relay;
 mod settings;
+mod supervisor;
 mod worker;
 
 pub use settings::Settings;

@@ -45,9 +45,9 @@ impl EventHandler for Notifications {
 
     async fn handle(&self, event: EventEnvelope) -> Result<Handled, HandlerError> {
         match plan_messages(deps(&self.world), &event).await {
-            Ok(()) => {
-                tracing::info!(event_id = %event.id, event_type = %event.event_type, "event handled");
-                Ok(Handled::Applied)
+            Ok(handled) => {
+                tracing::info!(event_id = %event.id, event_type = %event.event_type, ?handled, "event handled");
+                Ok(handled)
             }
             Err(PlanError::Malformed(error)) => Err(HandlerError::Permanent(format!("{error}: {}", error.source))),
             Err(PlanError::Commit(CommitError::Port(error))) => Err(error.into()),

@@ -1,6 +1,6 @@
 //! The worker's settings. The environment may hold the api's sections as well; they are passed over.
 
-use amrutam_gateways::SmtpSettings;
+use amrutam_gateways::{InvalidSmtpSettings, SmtpMailer, SmtpSettings};
 use amrutam_settings::{Problems, SecretUrl, Validate};
 use amrutam_telemetry::TelemetrySettings;
 use serde::{Deserialize, Serialize};
@@ -58,7 +58,7 @@ pub struct MailSettings {
     /// What follows the `@` in a `Message-ID`.
     #[serde(default = "default_domain")]
     pub message_id_domain: String,
-    /// Bound on one mail, in milliseconds.
+    /// Bound on one mail until it is handed over, in milliseconds.
     #[serde(default = "default_timeout_ms")]
     pub timeout_ms: u64,
 }
@@ -117,9 +117,26 @@ impl Validate for Settings {
         problems.within("worker", &self.worker);
         problems.within("database", &self.database);
         problems.within("amqp", &self.amqp);
+        problems.within("mail", &self.mail);
+        // Two are held by the jobs that this worker may lead; the rest is for work.
+        problems.check(self.database.pool_size >= 4, "database.pool_size", "at least 4 for a worker");
         problems.within("telemetry", &self.telemetry);
         let zone = jiff::tz::TimeZone::get(&self.business.time_zone).is_ok();
         problems.check(zone, "business.time_zone", "an IANA zone such as Asia/Kolkata");
+    }
+}
+
+impl Validate for MailSettings {
+    fn validate(&self, problems: &mut Problems) {
+        if let Err(error) = SmtpMailer::new(&SmtpSettings::from(self)) {
+            let field = match error {
+                InvalidSmtpSettings::Url | InvalidSmtpSettings::CredentialsInTheOpen => "smtp_url",
+                InvalidSmtpSettings::From => "from",
+                InvalidSmtpSettings::Timeout => "timeout_ms",
+                InvalidSmtpSettings::MessageIdDomain => "message_id_domain",
+            };
+            problems.add(field, error.to_string());
+        }
     }
 }
 
@@ -127,5 +144,44 @@ impl Validate for WorkerSettings {
     fn validate(&self, problems: &mut Problems) {
         problems.check((10..=10_000).contains(&self.idle_ms), "idle_ms", "10 to 10000 milliseconds");
         problems.check((100..=600_000).contains(&self.sweep_ms), "sweep_ms", "100 to 600000 milliseconds");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems_of(change: impl FnOnce(&mut Settings)) -> Vec<String> {
+        let mut settings = Settings {
+            worker: WorkerSettings { listen: ([127, 0, 0, 1], 0).into(), idle_ms: 100, sweep_ms: 5_000 },
+            database: amrutam_postgres::Settings::for_url("postgres://u:p@db/amrutam".parse().unwrap()),
+            amqp: amrutam_rabbitmq::Settings::new("amqp://u:p@mq/".parse().unwrap()),
+            mail: MailSettings {
+                smtp_url: "smtp://mail.example".parse().unwrap(),
+                from: default_from(),
+                message_id_domain: default_domain(),
+                timeout_ms: default_timeout_ms(),
+            },
+            telemetry: TelemetrySettings::default(),
+            business: BusinessSettings::default(),
+        };
+        change(&mut settings);
+        let mut problems = Problems::default();
+        settings.validate(&mut problems);
+        problems.into_result().map_or_else(|error| error.problems().to_vec(), |()| Vec::new())
+    }
+
+    #[test]
+    fn what_the_worker_can_not_run_with_is_named_at_the_start() {
+        assert_eq!(problems_of(|_| {}), Vec::<String>::new());
+        let named = |field: &str, change: fn(&mut Settings)| {
+            let problems = problems_of(change);
+            assert!(problems.len() == 1 && problems[0].contains(field), "{field}: {problems:?}");
+        };
+        named("database.pool_size", |settings| settings.database.pool_size = 3);
+        named("mail.smtp_url", |settings| settings.mail.smtp_url = "http://mail.example".parse().unwrap());
+        named("mail.from", |settings| settings.mail.from = "nobody".to_owned());
+        named("mail.message_id_domain", |settings| settings.mail.message_id_domain = String::new());
+        named("mail.timeout_ms", |settings| settings.mail.timeout_ms = 0);
     }
 }

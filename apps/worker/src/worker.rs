@@ -1,6 +1,11 @@
 //! Wiring: the parts of the worker, started together and stopped together.
 
-use crate::{Settings, delivery, gauges, holds, housekeeping, http, notifications::Notifications, relay};
+use crate::{
+    Settings, delivery, gauges, holds, housekeeping, http,
+    notifications::Notifications,
+    relay,
+    supervisor::{REST, supervised},
+};
 use amrutam_booking::model::BookingRules;
 use amrutam_crypto::{SystemClock, SystemIds};
 use amrutam_gateways::{InvalidSmtpSettings, SmtpMailer, SmtpSettings};
@@ -29,7 +34,7 @@ pub(crate) struct World {
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// A setting that no check caught.
-    #[error("the database settings can't be used: {0}")]
+    #[error("the database settings can't be used: {}", .0.reason())]
     Database(#[from] PortError),
     /// The mail section.
     #[error("the mail settings can't be used: {0}")]
@@ -92,17 +97,17 @@ impl Worker {
         };
         let consumers = Consumers::start(&settings.amqp, handlers, &parts, &stop);
         let tasks = TaskTracker::new();
-        tasks.spawn(relay::run(world.clone(), stop.clone()));
-        tasks.spawn(delivery::run(world.clone(), stop.clone()));
-        tasks.spawn(holds::run(world.clone(), stop.clone()));
-        tasks.spawn(housekeeping::run(world.clone(), stop.clone()));
-        tasks.spawn(gauges::run(world.clone(), stop.clone()));
+        start(&tasks, "relay", &world, &stop, relay::run);
+        start(&tasks, "delivery", &world, &stop, delivery::run);
+        start(&tasks, "holds", &world, &stop, holds::run);
+        start(&tasks, "housekeeping", &world, &stop, housekeeping::run);
+        start(&tasks, "gauges", &world, &stop, gauges::run);
         tasks.close();
-        let server = http::serve(listener, world.clone(), telemetry, stop.clone());
+        let server = http::serve(listener, world.clone(), consumers.watch(), telemetry, stop.clone());
         tracing::info!(listen = %settings.worker.listen, "worker started");
         server.await;
         consumers.stopped().await;
-        // Longer than any statement or mail takes.
+        // Longer than any statement, and than a mail with its reads and its settling as a rule; else its lease ends.
         if tokio::time::timeout(Duration::from_secs(25), tasks.wait()).await.is_err() {
             tracing::warn!("some work was still under way after 25 s");
         }
@@ -110,6 +115,17 @@ impl Worker {
         world.postgres.close();
         tracing::info!("worker stopped");
     }
+}
+
+fn start<F: Future<Output = ()> + Send + 'static>(
+    tasks: &TaskTracker,
+    name: &'static str,
+    world: &World,
+    stop: &CancellationToken,
+    run: impl Fn(World, CancellationToken) -> F + Send + 'static,
+) {
+    let (world, told) = (world.clone(), stop.clone());
+    tasks.spawn(supervised(name, stop.clone(), REST, move || run(world.clone(), told.clone())));
 }
 
 /// Rests, or returns `false` when it is time to stop.

@@ -6,6 +6,7 @@
 use amrutam_notifications::{
     Mail,
     ports::{MailError, Mailer},
+    use_cases::SEND_BUDGET,
 };
 use async_trait::async_trait;
 use lettre::{
@@ -18,8 +19,9 @@ use lettre::{
         Error as SmtpError,
         authentication::{Credentials, DEFAULT_MECHANISMS},
         client::{AsyncSmtpConnection, TlsParameters},
-        extension::ClientId,
-        response::{Category, Severity},
+        commands,
+        extension::{ClientId, Extension, MailBodyParameter, MailParameter},
+        response::{Category, Response, Severity},
     },
 };
 use percent_encoding::percent_decode_str;
@@ -49,8 +51,8 @@ pub struct SmtpSettings {
     pub smtp_url: String,
     /// The sender: `Amrutam <no-reply@amrutam.example>`.
     pub from: String,
-    /// Bound on one mail, connecting included. Well below the domain's
-    /// [`SEND_BUDGET`](amrutam_notifications::use_cases::SEND_BUDGET).
+    /// Bound on one mail until it is handed over, connecting included. The rest of the domain's [`SEND_BUDGET`] is for the
+    /// server's last word: given up too early, a mail that was taken would be sent again.
     #[serde(default = "default_timeout_ms")]
     pub timeout_ms: u64,
     /// What follows the `@` in a `Message-ID`.
@@ -85,7 +87,7 @@ pub enum InvalidSmtpSettings {
     /// Not a mailbox.
     #[error("from is a mailbox: Name <address@domain>")]
     From,
-    /// Zero, or not below what the domain allows for a send.
+    /// Zero, or too much of what the domain allows for a send.
     #[error("timeout_ms is from 1 to 10000")]
     Timeout,
     /// Not a domain.
@@ -118,6 +120,8 @@ pub struct SmtpMailer {
     server: Server,
     from: Mailbox,
     timeout: Duration,
+    /// For the answer to the final dot.
+    pub(crate) answer_timeout: Duration,
     message_id_domain: String,
     idle: Mutex<Vec<Idle>>,
 }
@@ -137,6 +141,7 @@ impl SmtpMailer {
             server: Server::parse(&settings.smtp_url)?,
             from: settings.from.parse().map_err(|_| InvalidSmtpSettings::From)?,
             timeout: Duration::from_millis(settings.timeout_ms),
+            answer_timeout: SEND_BUDGET.unsigned_abs().saturating_sub(Duration::from_millis(settings.timeout_ms)),
             message_id_domain: domain.clone(),
             idle: Mutex::default(),
         })
@@ -158,24 +163,50 @@ impl SmtpMailer {
             .map_err(|_| refuse("the mail cannot be put together"))
     }
 
-    async fn deliver(&self, message: &Message) -> Result<(), MailError> {
+    /// Up to the server's invitation to hand the mail over. Whatever goes wrong here, it has not taken it.
+    async fn begin(&self, message: &Message, formatted: &[u8]) -> Result<AsyncSmtpConnection, MailError> {
         let mut connection = self.connection().await?;
-        connection.send(message.envelope(), &message.formatted()).await.map_err(|error| about_the_mail(&error))?;
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < MAX_IDLE {
-            idle.push(Idle { connection, since: Instant::now() });
+        let parameters = parameters(&connection, message, formatted)?;
+        let sender = commands::Mail::new(message.envelope().from().cloned(), parameters);
+        // Nothing has been said about the recipient yet: a refusal is of us.
+        answer(connection.command(sender).await).map_err(Refusal::of_us)?;
+        for recipient in message.envelope().to() {
+            let recipient = commands::Rcpt::new(recipient.clone(), Vec::new());
+            answer(connection.command(recipient).await).map_err(Refusal::of_the_mail)?;
         }
-        Ok(())
+        answer(connection.command(commands::Data).await).map_err(Refusal::of_the_mail)?;
+        Ok(connection)
+    }
+
+    /// Only an answer tells what became of a mail that was handed over.
+    async fn hand_over(&self, connection: &mut AsyncSmtpConnection, formatted: &[u8]) -> Result<(), MailError> {
+        match timeout(self.answer_timeout, connection.message(formatted)).await {
+            Ok(Err(error)) if error.status().is_none() => Err(MailError::Unknown(reason(&error))),
+            Ok(said) => answer(said).map_err(Refusal::of_the_mail),
+            Err(_) => {
+                let waited = self.answer_timeout.as_millis();
+                Err(MailError::Unknown(format!("no answer within {waited} ms after the mail was handed over")))
+            }
+        }
     }
 
     async fn connection(&self) -> Result<AsyncSmtpConnection, MailError> {
-        while let Some(mut connection) = self.take_idle() {
+        if let Some(mut connection) = self.take_idle() {
             // The other end may be gone without a word; that must not use up the mail's whole time.
             if timeout(self.timeout / 4, connection.test_connected()).await.unwrap_or(false) {
                 return Ok(connection);
             }
+            // What ended this one has most likely ended all of them, and each would take its part of the time.
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
         }
         self.server.connect().await.map_err(|error| about_the_server(&error))
+    }
+
+    fn keep(&self, connection: AsyncSmtpConnection) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < MAX_IDLE {
+            idle.push(Idle { connection, since: Instant::now() });
+        }
     }
 
     fn take_idle(&self) -> Option<AsyncSmtpConnection> {
@@ -198,10 +229,12 @@ impl fmt::Debug for SmtpMailer {
 impl Mailer for SmtpMailer {
     async fn send(&self, mail: &Mail) -> Result<(), MailError> {
         let message = self.compose(mail)?;
-        match timeout(self.timeout, self.deliver(&message)).await {
-            Ok(delivered) => delivered,
-            Err(_) => Err(MailError::Transient(format!("no answer within {} ms", self.timeout.as_millis()))),
-        }
+        let formatted = message.formatted();
+        let late = |_| MailError::Transient(format!("no answer within {} ms", self.timeout.as_millis()));
+        let mut connection = timeout(self.timeout, self.begin(&message, &formatted)).await.map_err(late)??;
+        self.hand_over(&mut connection, &formatted).await?;
+        self.keep(connection);
+        Ok(())
     }
 }
 
@@ -265,13 +298,62 @@ fn about_the_server(error: &SmtpError) -> MailError {
     MailError::Transient(format!("no connection: {}", reason(error)))
 }
 
-/// Final is only what RFC 5321 calls 55x, the mail system's word on this mail. Other 5xx (530 log in first, 503 bad
-/// sequence) are between the server and us, and ours to mend.
-fn about_the_mail(error: &SmtpError) -> MailError {
-    let is_final = error.status().is_some_and(|code| {
+/// What the server must be able to do for this mail.
+fn parameters(
+    connection: &AsyncSmtpConnection,
+    message: &Message,
+    formatted: &[u8],
+) -> Result<Vec<MailParameter>, MailError> {
+    let able = |feature| connection.server_info().supports_feature(feature);
+    let mut parameters = Vec::new();
+    let envelope = message.envelope();
+    let ascii = |address: &Address| AsRef::<str>::as_ref(address).is_ascii();
+    if !envelope.from().into_iter().chain(envelope.to()).all(ascii) {
+        if !able(Extension::SmtpUtfEight) {
+            return Err(MailError::Permanent("the server takes addresses in ASCII only".to_owned()));
+        }
+        parameters.push(MailParameter::SmtpUtfEight);
+    }
+    if !formatted.is_ascii() {
+        if !able(Extension::EightBitMime) {
+            return Err(MailError::Permanent("the server takes text in ASCII only".to_owned()));
+        }
+        parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
+    }
+    Ok(parameters)
+}
+
+/// A server that did not say yes.
+struct Refusal {
+    reason: String,
+    /// RFC 5321's 55x: the mail system's own word. Other 5xx (530 log in first, 503 bad sequence) are between the server
+    /// and us.
+    by_the_mail_system: bool,
+}
+
+impl Refusal {
+    fn of_us(self) -> MailError {
+        MailError::Transient(self.reason)
+    }
+
+    fn of_the_mail(self) -> MailError {
+        if self.by_the_mail_system { MailError::Permanent(self.reason) } else { MailError::Transient(self.reason) }
+    }
+}
+
+fn answer(said: Result<Response, SmtpError>) -> Result<(), Refusal> {
+    let Err(error) = said else { return Ok(()) };
+    let refused = error.status().is_some_and(|code| {
         code.severity == Severity::PermanentNegativeCompletion && code.category == Category::MailSystem
     });
-    if is_final { MailError::Permanent(reason(error)) } else { MailError::Transient(reason(error)) }
+    Err(Refusal { reason: reason(&error), by_the_mail_system: refused && !is_policy(&error) })
+}
+
+/// RFC 3463's 5.7.x: security or policy. A sender on a blocklist or an expired credential is ours to mend, and the mail goes
+/// out when it is.
+fn is_policy(error: &SmtpError) -> bool {
+    let text = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    text.trim_start().starts_with("5.7.")
 }
 
 /// Never the server's own words: they like to repeat the recipient's address.

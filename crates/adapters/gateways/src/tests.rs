@@ -27,6 +27,8 @@ enum Quirk {
     Dawdles(&'static str, Duration),
     /// Takes the mail and hangs up after it.
     HangsUp,
+    /// Takes the mail and hangs up without a word about it.
+    HangsUpBeforeTheEnd,
 }
 
 #[derive(Default)]
@@ -87,6 +89,9 @@ async fn serve(stream: TcpStream, quirk: Option<Quirk>, seen: Arc<Mutex<Seen>>) 
             }
             _ => usual,
         };
+        if stage == "end" && matches!(quirk, Some(Quirk::HangsUpBeforeTheEnd)) {
+            return None;
+        }
         writer.write_all(format!("{answer}\r\n").as_bytes()).await.ok()?;
         if stage == "end" && matches!(quirk, Some(Quirk::HangsUp)) {
             return None;
@@ -192,8 +197,10 @@ async fn only_the_mail_system_s_own_word_is_final() {
     let table = [
         ("RCPT", "550 5.1.1 <ravi@example.in> unknown", true),
         ("RCPT", "553 no such mailbox", true),
-        ("MAIL", "550 no", true),
-        ("end", "554 5.7.1 not from ravi@example.in", true),
+        ("MAIL", "550 no", false),
+        ("RCPT", "550 5.7.1 <ravi@example.in> you are on a blocklist", false),
+        ("end", "554 5.7.1 not from ravi@example.in", false),
+        ("end", "554 5.6.0 not like this", true),
         ("end", "552 too large", true),
         ("RCPT", "450 busy", false),
         ("RCPT", "452 full", false),
@@ -201,7 +208,6 @@ async fn only_the_mail_system_s_own_word_is_final() {
         ("MAIL", "530 log in first", false),
         ("DATA", "503 bad sequence", false),
         ("end", "451 later, ravi@example.in", false),
-        ("end", "nonsense for ravi@example.in", false),
         ("greeting", "554 not you", false),
         ("greeting", "421 full", false),
         ("EHLO", "550 not you", false),
@@ -229,17 +235,47 @@ async fn a_server_that_is_away_may_be_back() {
 
 #[tokio::test]
 async fn a_late_answer_is_nobody_s_answer() {
-    for stage in ["greeting", "RCPT", "end"] {
+    for (stage, expected) in [
+        ("greeting", MailError::Transient("no answer within 100 ms".to_owned())),
+        ("RCPT", MailError::Transient("no answer within 100 ms".to_owned())),
+        ("end", MailError::Unknown("no answer within 150 ms after the mail was handed over".to_owned())),
+    ] {
         let slow = Quirk::Dawdles(stage, Duration::from_millis(300));
         let server = Server::start([Some(slow), Some(Quirk::Says("RCPT", "550 no"))]).await;
         let mailer =
             SmtpMailer::new(&SmtpSettings { timeout_ms: 100, ..settings(&format!("smtp://{}", server.address)) });
-        let mailer = mailer.unwrap();
-        assert_eq!(mailer.send(&mail()).await, Err(MailError::Transient("no answer within 100 ms".to_owned())));
+        let mut mailer = mailer.unwrap();
+        assert_eq!(mailer.answer_timeout, Duration::from_millis(19_900), "the rest of the budget");
+        mailer.answer_timeout = Duration::from_millis(150);
+        assert_eq!(mailer.send(&mail()).await, Err(expected));
         tokio::time::sleep(Duration::from_millis(300)).await;
         assert!(matches!(mailer.send(&mail()).await, Err(MailError::Permanent(_))), "{stage}");
         assert_eq!(server.count().0, 2, "the connection is not used again");
     }
+}
+
+#[tokio::test]
+async fn a_mail_that_was_handed_over_may_have_been_taken() {
+    for quirk in [Quirk::Says("end", "nonsense for ravi@example.in"), Quirk::HangsUpBeforeTheEnd] {
+        let server = Server::start([Some(quirk)]).await;
+        let error = server.mailer().send(&mail()).await.unwrap_err();
+        assert!(matches!(&error, MailError::Unknown(reason) if !reason.contains("ravi")), "{error:?}");
+    }
+    // A last word that comes late is a last word.
+    let server = Server::start([Some(Quirk::Dawdles("end", Duration::from_millis(300)))]).await;
+    let settings = SmtpSettings { timeout_ms: 100, ..settings(&format!("smtp://{}", server.address)) };
+    assert_eq!(SmtpMailer::new(&settings).unwrap().send(&mail()).await, Ok(()));
+}
+
+#[tokio::test]
+async fn several_dead_connections_cost_a_mail_the_time_of_one() {
+    let deaf = || Some(Quirk::Dawdles("NOOP", Duration::from_secs(60)));
+    let server = Server::start([deaf(), deaf(), deaf(), deaf(), deaf()]).await;
+    let mailer = server.mailer();
+    let all = futures::future::join_all((0..5).map(|_| async { mailer.send(&mail()).await })).await;
+    assert!(all.iter().all(Result::is_ok), "{all:?}");
+    assert_eq!(mailer.send(&mail()).await, Ok(()));
+    assert_eq!(server.count(), (6, 6));
 }
 
 #[tokio::test]

@@ -93,6 +93,19 @@ impl<'a> EffectRows<'a> {
     }
 }
 
+impl EffectRows<'_> {
+    /// Names the session by these flows, too.
+    pub(crate) fn named<'b>(mut self, flows: impl Iterator<Item = &'b CorrelationId>) -> Self {
+        for flow in flows {
+            if !self.correlation_ids.is_empty() {
+                self.correlation_ids.push(' ');
+            }
+            self.correlation_ids.push_str(flow.as_str());
+        }
+        self
+    }
+}
+
 fn correlation_id(effects: &Effects) -> Option<&CorrelationId> {
     // The caller's own come last; a hold that ran out on the way is in a flow of its own.
     let event = effects.events.last().map(|event| &event.correlation_id);

@@ -13,8 +13,8 @@ pub(crate) enum DbError {
     Diesel(#[from] DieselError),
 }
 
-/// diesel does not tell SQLSTATE, so the text decides; `lc_messages` of the sessions is C, and these texts have been the
-/// same since PostgreSQL 9.
+/// diesel does not tell SQLSTATE, so the text decides: the server must speak English, which is a superuser's setting
+/// (`lc_messages = C`, see docs/operations.md). These texts have been the same since PostgreSQL 9.
 impl DbError {
     fn message(&self) -> &str {
         match self {

@@ -14,7 +14,7 @@ define_sql_function! {
 define_sql_function! { fn commit_bookings(changes: Jsonb) -> Array<Text>; }
 define_sql_function! { fn commit_effects(effects: Jsonb) -> Array<Text>; }
 define_sql_function! { fn commit_availability(changes: Jsonb) -> Text; }
-define_sql_function! { fn claim_due_messages(at: diesel::sql_types::Timestamptz, lease_until: diesel::sql_types::Timestamptz, most: Integer) -> Jsonb; }
+define_sql_function! { fn claim_due_messages(lease_us: BigInt, most: Integer) -> Jsonb; }
 define_sql_function! { fn ensure_partitions(first: Date, last: Date) -> Integer; }
 define_sql_function! { fn partition_runway_days(today: Date) -> Integer; }
 define_sql_function! { fn pg_try_advisory_lock(key: BigInt) -> Bool; }

@@ -23,6 +23,7 @@ use diesel_async::RunQueryDsl;
 use jiff::{SignedDuration, Timestamp};
 use jiff_diesel::ToDiesel;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use uuid::Uuid;
 
 #[derive(Debug, Deserialize)]
@@ -35,8 +36,16 @@ struct MessageRow {
     slot_starts_at: Option<Timestamp>,
     due_at: Timestamp,
     attempts: u32,
+    maybe_sent: bool,
     correlation_id: CorrelationId,
     trace_parent: Option<TraceParent>,
+}
+
+/// As much as is needed to settle a row that says nothing else.
+#[derive(Debug, Deserialize)]
+struct ClaimRow {
+    id: Uuid,
+    attempts: u32,
 }
 
 impl TryFrom<MessageRow> for ScheduledMessage {
@@ -51,6 +60,7 @@ impl TryFrom<MessageRow> for ScheduledMessage {
             slot_starts_at: row.slot_starts_at,
             due_at: row.due_at,
             attempts: row.attempts,
+            maybe_sent: row.maybe_sent,
             correlation_id: row.correlation_id,
             trace_parent: row.trace_parent,
         })
@@ -94,17 +104,34 @@ pub(crate) struct SettledRow {
     settled_at: Option<Timestamp>,
     next_attempt_at: Option<Timestamp>,
     detail: Option<String>,
+    maybe_sent: bool,
 }
 
 impl SettledRow {
     fn new(id: MessageId, attempt: u32, settled: Settled) -> Self {
+        let maybe_sent = matches!(settled, Settled::MaybeSent { .. });
         let (status, settled_at, next_attempt_at, detail) = match settled {
             Settled::Sent { at } => ("sent", Some(at), None, None),
             Settled::Skipped { reason, at } => ("skipped", Some(at), None, Some(reason.as_str().to_owned())),
-            Settled::RetryAt { at, error } => ("scheduled", None, Some(at), Some(error)),
+            Settled::RetryAt { at, error } | Settled::MaybeSent { at, error } => {
+                ("scheduled", None, Some(at), Some(error))
+            }
             Settled::GaveUp { error, at } => ("gave_up", Some(at), None, Some(error)),
         };
-        Self { id: id.as_uuid(), attempts: attempt, status, settled_at, next_attempt_at, detail }
+        Self { id: id.as_uuid(), attempts: attempt, status, settled_at, next_attempt_at, detail, maybe_sent }
+    }
+
+    /// Of a row that can't be read; now, by the server's clock.
+    fn unreadable(row: &ClaimRow, why: &PortError) -> Self {
+        Self {
+            id: row.id,
+            attempts: row.attempts,
+            status: "gave_up",
+            settled_at: None,
+            next_attempt_at: None,
+            detail: Some(why.reason().to_owned()),
+            maybe_sent: false,
+        }
     }
 }
 
@@ -122,7 +149,10 @@ impl Together for Plan {
     async fn ask(db: &Postgres, plans: &[Self]) -> Result<Vec<String>, DbError> {
         let messages = number(plans, |plan| plan.messages.iter().map(NewMessageRow::from).collect());
         let effects: Vec<_> = plans.iter().map(|plan| &plan.effects).collect();
-        let query = diesel::select(functions::plan_messages(Json(messages), Json(EffectRows::of(&effects))));
+        let flows =
+            plans.iter().filter_map(|plan| plan.messages.as_slice().first()).map(|message| &message.correlation_id);
+        let effects = EffectRows::of(&effects).named(flows);
+        let query = diesel::select(functions::plan_messages(Json(messages), Json(effects)));
         let mut conn = db.connection().await?;
         let result = bounded(conn.limit(), query.get_result::<Vec<String>>(conn.raw()?)).await;
         conn.settle(result)
@@ -150,17 +180,21 @@ impl MessageStore for Postgres {
         verdict(&self.groups.plans.call(self, plan).await?)
     }
 
-    async fn claim_due(
-        &self,
-        now: Timestamp,
-        lease: SignedDuration,
-        limit: u16,
-    ) -> Result<Vec<ScheduledMessage>, PortError> {
-        let until = (now + lease).to_diesel();
-        let query = diesel::select(functions::claim_due_messages(now.to_diesel(), until, i32::from(limit)));
+    async fn claim_due(&self, lease: SignedDuration, limit: u16) -> Result<Vec<ScheduledMessage>, PortError> {
+        let lease_us = i64::try_from(lease.as_micros()).unwrap_or(i64::MAX);
+        let query = diesel::select(functions::claim_due_messages(lease_us, i32::from(limit)));
         let mut conn = self.connection().await?;
-        let result = bounded(conn.limit(), query.get_result::<Json<Vec<MessageRow>>>(conn.raw()?)).await;
-        conn.settle(result)?.0.into_iter().map(ScheduledMessage::try_from).collect()
+        let result = bounded(conn.limit(), query.get_result::<Json<Vec<Value>>>(conn.raw()?)).await;
+        let rows = conn.settle(result)?.0;
+        let mut claimed = Vec::with_capacity(rows.len());
+        for row in rows {
+            let read = MessageRow::deserialize(&row).map_err(unreadable).and_then(ScheduledMessage::try_from);
+            match read {
+                Ok(message) => claimed.push(message),
+                Err(why) => self.give_up_unreadable(&row, &why).await?,
+            }
+        }
+        Ok(claimed)
     }
 
     async fn settle(&self, id: MessageId, attempt: u32, settled: Settled) -> Result<bool, PortError> {
@@ -186,6 +220,18 @@ impl VisitReader for Postgres {
 }
 
 impl Postgres {
+    /// So that it is not claimed again and again.
+    async fn give_up_unreadable(&self, row: &Value, why: &PortError) -> Result<(), PortError> {
+        let row = ClaimRow::deserialize(row).map_err(unreadable)?;
+        tracing::error!(message_id = %row.id, reason = why.reason(), "a message that can't be read is given up");
+        let settled = self.groups.settlements.call(self, SettledRow::unreadable(&row, why)).await;
+        if let Err(error) = settled.map_err(PortError::from) {
+            // It comes again when its lease ends; those beside it are claimed.
+            tracing::warn!(message_id = %row.id, reason = error.reason(), "it could not be settled");
+        }
+        Ok(())
+    }
+
     /// How many messages are due and unsettled at `now`.
     pub async fn due_messages(&self, now: Timestamp) -> Result<i64, PortError> {
         let query = scheduled_messages::table

@@ -5,6 +5,9 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../../migrations");
 
+/// The advisory lock's key; freed with the connection.
+const MIGRATING: i64 = 0x616d_7274_0000;
+
 /// Why the schema is not as it should be.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrateError {
@@ -32,10 +35,14 @@ pub async fn revert_all(owner_url: &str) -> Result<usize, MigrateError> {
 
 async fn harness(owner_url: &str) -> Result<AsyncMigrationHarness<AsyncPgConnection>, MigrateError> {
     let mut connection = AsyncPgConnection::establish(owner_url).await?;
-    // A migration waits for no lock longer than traffic can bear.
+    // One at a time: who comes second finds nothing left to do. And a migration waits for no other lock longer than traffic
+    // can bear.
     diesel_async::SimpleAsyncConnection::batch_execute(
         &mut connection,
-        "SET lock_timeout = '2s'; SET statement_timeout = 0",
+        &format!(
+            "SET lock_timeout = '60s'; SELECT pg_advisory_lock({MIGRATING}); \
+             SET lock_timeout = '2s'; SET statement_timeout = 0"
+        ),
     )
     .await
     .map_err(|error| MigrateError::Run(error.to_string()))?;

@@ -1,24 +1,29 @@
-//! The outbox, as the relay reads it: every row that is there, oldest first. A row leaves when the broker has it.
+//! The outbox, as the relay reads it: the oldest rows first, without the aggregates that are set aside. A row leaves when
+//! the broker has it.
 
 use crate::{
+    error::Optional,
     pool::{Postgres, bounded},
     schema::outbox,
 };
 use amrutam_kernel::{EventEnvelope, PortError};
 use diesel::{
-    dsl::{count_star, min},
+    dsl::{self, count_star, min, sql},
     prelude::*,
-    sql_types::Timestamptz,
+    sql_types::{BigInt, Text, Timestamptz},
 };
 use diesel_async::RunQueryDsl;
 use serde_json::Value;
 use std::time::Duration;
+use uuid::Uuid;
 
 /// An event that waits to be published.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OutboxRow {
     /// Its place. Rows commit out of order, so a place says nothing about what is still to come.
     pub seq: i64,
+    /// Whose events keep their order.
+    pub aggregate: Uuid,
     /// The event; an error text when it can't be read.
     pub event: Result<EventEnvelope, String>,
 }
@@ -28,20 +33,50 @@ pub struct OutboxRow {
 pub struct OutboxState {
     /// Rows that wait.
     pub depth: i64,
+    /// Of these, set aside because they could not be published. Later events of their aggregates wait with them.
+    pub parked: i64,
     /// How long the oldest has waited, by the database's clock; zero when none waits.
     pub oldest_age: Duration,
 }
 
 impl Postgres {
-    /// The oldest `limit` rows there are.
+    /// The oldest `limit` rows of all aggregates none of whose rows is parked.
     pub async fn outbox_batch(&self, limit: u16) -> Result<Vec<OutboxRow>, PortError> {
-        let query =
-            outbox::table.order(outbox::seq.asc()).limit(i64::from(limit)).select((outbox::seq, outbox::envelope));
+        let parked = diesel::alias!(outbox as parked);
+        let held_back = parked
+            .filter(parked.field(outbox::parked_until).gt(dsl::now.into_sql::<Timestamptz>().nullable()))
+            .select(parked.field(outbox::aggregate_id));
+        let query = outbox::table
+            .filter(dsl::not(outbox::aggregate_id.eq_any(held_back)))
+            .order(outbox::seq.asc())
+            .limit(i64::from(limit))
+            .select((outbox::seq, outbox::aggregate_id, outbox::envelope));
         let mut conn = self.connection().await?;
-        let result = bounded(conn.limit(), query.load::<(i64, Value)>(conn.raw()?)).await;
-        let row =
-            |(seq, envelope)| OutboxRow { seq, event: serde_json::from_value(envelope).map_err(|e| e.to_string()) };
+        let result = bounded(conn.limit(), query.load::<(i64, Uuid, Value)>(conn.raw()?)).await;
+        let row = |(seq, aggregate, envelope)| {
+            let event = serde_json::from_value(envelope).map_err(|error: serde_json::Error| error.to_string());
+            OutboxRow { seq, aggregate, event }
+        };
         Ok(conn.settle(result)?.into_iter().map(row).collect())
+    }
+
+    /// Sets a row aside that can't be published, and its aggregate with it: for 30 s, then longer each time, up to 10
+    /// minutes. Says how often it has been; nothing when the row is gone.
+    pub async fn outbox_park(&self, seq: i64, because: &str) -> Result<Option<i32>, PortError> {
+        #[derive(QueryableByName)]
+        struct Parked {
+            #[diesel(sql_type = diesel::sql_types::Integer)]
+            attempts: i32,
+        }
+        let query = diesel::sql_query(
+            "UPDATE outbox SET attempts = attempts + 1, parked_because = left($2, 500), \
+               parked_until = now() + least(interval '10 minutes', interval '30 seconds' * 2 ^ least(attempts, 10)) \
+             WHERE seq = $1 RETURNING attempts",
+        );
+        let query = query.bind::<BigInt, _>(seq).bind::<Text, _>(because);
+        let mut conn = self.connection().await?;
+        let result = bounded(conn.limit(), query.get_result::<Parked>(conn.raw()?)).await;
+        Ok(conn.settle(result.optional())?.map(|parked| parked.attempts))
     }
 
     /// Removes rows whose events the broker has confirmed.
@@ -55,13 +90,18 @@ impl Postgres {
 
     /// Depth and age.
     pub async fn outbox_state(&self) -> Result<OutboxState, PortError> {
-        type Row = (i64, jiff_diesel::NullableTimestamp, jiff_diesel::Timestamp);
-        let query =
-            outbox::table.select((count_star(), min(outbox::created_at), diesel::dsl::sql::<Timestamptz>("now()")));
+        type Row = (i64, i64, jiff_diesel::NullableTimestamp, jiff_diesel::Timestamp);
+        let query = outbox::table.select((
+            count_star(),
+            sql::<BigInt>("count(*) FILTER (WHERE parked_until > now())"),
+            min(outbox::created_at),
+            sql::<Timestamptz>("now()"),
+        ));
         let mut conn = self.connection().await?;
         let result = bounded(conn.limit(), query.get_result::<Row>(conn.raw()?)).await;
-        let (depth, oldest, now) = conn.settle(result)?;
+        let (depth, parked, oldest, now) = conn.settle(result)?;
         let waited = oldest.to_jiff().map(|oldest| now.to_jiff().duration_since(oldest));
-        Ok(OutboxState { depth, oldest_age: waited.and_then(|age| Duration::try_from(age).ok()).unwrap_or_default() })
+        let oldest_age = waited.and_then(|age| Duration::try_from(age).ok()).unwrap_or_default();
+        Ok(OutboxState { depth, parked, oldest_age })
     }
 }

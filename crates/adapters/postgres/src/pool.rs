@@ -20,7 +20,9 @@ use diesel_async::{
 use futures::{FutureExt, future::BoxFuture};
 use serde::{Deserialize, Serialize};
 use std::{future::Future, sync::Arc, time::Duration};
+use tokio::runtime::Handle;
 use tokio_postgres::NoTls;
+use tokio_util::task::AbortOnDropHandle;
 
 /// Section `database`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -117,8 +119,10 @@ pub(crate) struct Groups {
 }
 
 impl Postgres {
-    /// A pool that connects when first used and again whenever the server comes back.
+    /// A pool that connects when first used and again whenever the server comes back. Call it on the runtime that lives
+    /// longest: that one drives all connections, whoever asks for them.
     pub fn connect(settings: &Settings) -> Result<Self, PortError> {
+        let runtime = Handle::try_current().map_err(|error| PortError::defect(Dependency::Database, error))?;
         let defect = |error: &dyn std::fmt::Display| PortError::defect(Dependency::Database, error);
         let mut config = settings.url.expose().parse::<tokio_postgres::Config>().map_err(|error| defect(&error))?;
         let mut options = config.get_options().map(|given| format!("{given} ")).unwrap_or_default();
@@ -140,7 +144,7 @@ impl Postgres {
         let mut manager = ManagerConfig::default();
         // No ping on checkout: it costs a third of the bookings per second; a broken connection is found by its first use.
         manager.recycling_method = RecyclingMethod::Fast;
-        manager.custom_setup = Box::new(move |_| establish(config.clone()).boxed());
+        manager.custom_setup = Box::new(move |_| establish(&runtime, config.clone()));
         let manager = AsyncDieselConnectionManager::<AsyncPgConnection>::new_with_config("", manager);
         let wait = Some(Duration::from_millis(settings.wait_ms));
         let pool = Pool::builder(manager)
@@ -183,13 +187,19 @@ impl Postgres {
     }
 }
 
-fn establish(config: tokio_postgres::Config) -> BoxFuture<'static, ConnectionResult<AsyncPgConnection>> {
-    async move {
+/// On `runtime`: a connection lives no longer than the runtime on which it was made, and a pool's callers may each have
+/// one of their own.
+fn establish(
+    runtime: &Handle,
+    config: tokio_postgres::Config,
+) -> BoxFuture<'static, ConnectionResult<AsyncPgConnection>> {
+    let making = async move {
         let bad = |error: tokio_postgres::Error| ConnectionError::BadConnection(error.to_string());
         let (client, connection) = config.connect(NoTls).await.map_err(bad)?;
         AsyncPgConnection::try_from_client_and_connection(client, connection).await
-    }
-    .boxed()
+    };
+    let making = AbortOnDropHandle::new(runtime.spawn(making));
+    async move { making.await.unwrap_or_else(|error| Err(ConnectionError::BadConnection(error.to_string()))) }.boxed()
 }
 
 /// A pooled connection. Dropped before [`Connection::settle`], it is closed: what it was doing may still be going on, and

@@ -150,6 +150,7 @@ diesel::table! {
         aggregate_id -> Uuid,
         envelope -> Jsonb,
         created_at -> Timestamptz,
+        parked_until -> Nullable<Timestamptz>,
     }
 }
 

@@ -47,7 +47,18 @@ pub struct Parts {
 /// The running consumers of a process.
 pub struct Consumers {
     tasks: JoinSet<()>,
-    consuming: Vec<Arc<AtomicBool>>,
+    health: Health,
+}
+
+/// Tells how the consumers are; for readiness.
+#[derive(Clone)]
+pub struct Health(Vec<Arc<AtomicBool>>);
+
+impl Health {
+    /// Whether every consumer is connected and consuming.
+    pub fn all_consuming(&self) -> bool {
+        self.0.iter().all(|consuming| consuming.load(Ordering::Relaxed))
+    }
 }
 
 impl Consumers {
@@ -78,12 +89,17 @@ impl Consumers {
                 Handling::new(handler, parts.clone(), settings.handler_timeout(), Arc::clone(&alone), stop.clone());
             tasks.spawn(consumer.run(Arc::new(handling)));
         }
-        Self { tasks, consuming: all }
+        Self { tasks, health: Health(all) }
+    }
+
+    /// For whoever must know after [`Consumers::stopped`] has taken this value.
+    pub fn watch(&self) -> Health {
+        self.health.clone()
     }
 
     /// Whether every consumer is connected and consuming.
     pub fn health(&self) -> bool {
-        self.consuming.iter().all(|consuming| consuming.load(Ordering::Relaxed))
+        self.health.all_consuming()
     }
 
     /// Returns when all have stopped: soon after the token given to [`Consumers::start`] is cancelled, and at the latest when

@@ -32,8 +32,24 @@ pub(crate) struct Handling {
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
     Done(Handled),
-    Retry { number: u32, delay: Duration, redeliveries: u32, reason: String },
-    Bury { attempts: u32, reason: String },
+    Retry {
+        number: u32,
+        delay: Duration,
+        redeliveries: u32,
+        reason: String,
+    },
+    /// As a retry, but it is none of the few.
+    Wait {
+        retries: u32,
+        delay: Duration,
+        redeliveries: u32,
+        reason: String,
+    },
+    Bury {
+        attempts: u32,
+        redeliveries: u32,
+        reason: String,
+    },
 }
 
 impl Handling {
@@ -83,7 +99,10 @@ impl Handling {
         }
         let history = History::of(&delivery);
         let verdict = match event {
-            Err(reason) => Verdict::Bury { attempts: history.retry.saturating_add(1), reason },
+            Err(reason) => {
+                let (attempts, redeliveries) = (history.retry.saturating_add(1), history.redeliveries_counted);
+                Verdict::Bury { attempts, redeliveries, reason }
+            }
             Ok(event) => {
                 let alone = if history.redelivered { Some(self.alone.write().await) } else { None };
                 let _together = if alone.is_none() { Some(self.alone.read().await) } else { None };
@@ -122,7 +141,7 @@ impl Handling {
         Span::current().record("attempt", retries.saturating_add(1));
         if retries > LADDER.max_retries {
             let reason = "its handling never came to an end: each time the process or its connection was lost".into();
-            return Verdict::Bury { attempts: retries, reason };
+            return Verdict::Bury { attempts: retries, redeliveries, reason };
         }
         let begun = Instant::now();
         let outcome = self.guarded(event).await;
@@ -154,10 +173,17 @@ impl Handling {
     fn failed(&self, error: HandlerError, retries: u32, redeliveries: u32) -> Verdict {
         let attempts = retries.saturating_add(1);
         match error {
-            HandlerError::Permanent(reason) => Verdict::Bury { attempts, reason },
+            HandlerError::Permanent(reason) => Verdict::Bury { attempts, redeliveries, reason },
+            HandlerError::Unavailable(reason) => {
+                // Full jitter would bring some of them back at once, and what is away is away for seconds at least.
+                let half = longest_delay() / 2;
+                let jitter = self.parts.ids.below(u64::try_from(half.as_millis()).unwrap_or(u64::MAX));
+                let delay = half.saturating_add(Duration::from_millis(jitter));
+                Verdict::Wait { retries, delay, redeliveries, reason }
+            }
             HandlerError::Retry(reason) => match LADDER.delay(attempts, |bound| self.parts.ids.below(bound)) {
                 Some(delay) => Verdict::Retry { number: attempts, delay, redeliveries, reason },
-                None => Verdict::Bury { attempts, reason },
+                None => Verdict::Bury { attempts, redeliveries, reason },
             },
         }
     }
@@ -178,9 +204,17 @@ impl Handling {
                 let properties = message::for_retry(delivery, history, &failure, number, redeliveries, delay);
                 ("retried", self.hand_over(delivery, "", &queue, properties).await)
             }
-            Verdict::Bury { attempts, reason } => {
+            Verdict::Wait { retries, delay, redeliveries, reason } => {
+                tracing::warn!(delay_ms = delay.as_millis(), reason, "message to wait for what its handler needs");
+                let queue = topology.retry_queue(consumer, longest_delay());
+                let failure = Failure { reason: &reason, now };
+                let properties = message::for_retry(delivery, history, &failure, retries, redeliveries, delay);
+                ("waiting", self.hand_over(delivery, "", &queue, properties).await)
+            }
+            Verdict::Bury { attempts, redeliveries, reason } => {
                 tracing::error!(attempts, reason, "message to the dead letters");
-                let properties = message::for_dead(delivery, history, &Failure { reason: &reason, now }, attempts);
+                let failure = Failure { reason: &reason, now };
+                let properties = message::for_dead(delivery, history, &failure, attempts, redeliveries);
                 let (exchange, key) = (topology.dead_exchange(), topology.work_queue(consumer));
                 ("dead", self.hand_over(delivery, &exchange, &key, properties).await)
             }
@@ -200,13 +234,17 @@ impl Handling {
         let mut pause = Duration::from_millis(100);
         let mut told = false;
         loop {
+            // Not ours any more: a copy would be handled beside the original, which comes again.
+            if delivery.acker.poisoned() {
+                return false;
+            }
             let sent = self.parts.publisher.send_to_own(exchange, key, properties.clone(), &delivery.data).await;
             let Err(error) = sent else { return true };
             if !told {
                 told = true;
                 tracing::warn!(%error, "the message could not be handed over, trying on");
             }
-            if delivery.acker.poisoned() || self.stop.is_cancelled() {
+            if self.stop.is_cancelled() {
                 return false;
             }
             tokio::select! {
@@ -222,6 +260,11 @@ impl Handling {
         // Not answered when the connection is gone; the broker then requeues by itself.
         let _ = delivery.acker.nack(options).await;
     }
+}
+
+/// The ladder's last step.
+fn longest_delay() -> Duration {
+    LADDER.bound(LADDER.max_retries).unwrap_or_default()
 }
 
 fn handled_result(handled: Handled) -> &'static str {

@@ -5,6 +5,7 @@
 //!                                        ^                     |
 //!                                        | TTL                 +--retry n--> amrutam.<consumer>.retry.<bound_ms>
 //!                                        +---------------------------------------+
+//!                                                              +--unavailable--> the longest step, as often as needed
 //!                                                              +--6th failure, or permanent
 //!                                                                   v
 //!                        amrutam.dead (direct) --> amrutam.<consumer>.dead
@@ -25,7 +26,7 @@ mod publisher;
 mod settings;
 mod topology;
 
-pub use consumer::{Consumers, Parts};
+pub use consumer::{Consumers, Health, Parts};
 pub use publisher::{Publisher, QueueDepth};
 pub use settings::Settings;
 pub use topology::{ConsumerSpec, Topology};

@@ -84,15 +84,18 @@ pub(crate) fn for_retry(
     copied(delivery).with_headers(headers).with_expiration(short(&delay.as_millis().to_string()))
 }
 
-/// The dead letter of a message begun `attempts` times.
+/// The dead letter of a message begun `attempts` times, `redeliveries` of them by the ledger.
 pub(crate) fn for_dead(
     delivery: &Delivery,
     history: &History,
     failure: &Failure<'_>,
     attempts: u32,
+    redeliveries: u32,
 ) -> BasicProperties {
     let mut headers = failed(delivery, history, failure);
     put_number(&mut headers, ATTEMPTS, attempts);
+    // Moved back by an operator it begins afresh; the ledger goes on counting from here.
+    put_number(&mut headers, REDELIVERIES, redeliveries);
     copied(delivery).with_headers(headers)
 }
 
@@ -203,7 +206,9 @@ mod tests {
         second.routing_key = "amrutam.x".into();
         let history = History::of(&second);
         assert_eq!((history.retry, history.original_routing_key.as_str()), (1, "consultation.requested.v1"));
-        let dead = delivery(for_dead(&second, &history, &at("2026-01-02T00:00:00Z"), 6).headers().clone().unwrap());
+        let dead = for_dead(&second, &history, &at("2026-01-02T00:00:00Z"), 6, 4);
+        let dead = delivery(dead.headers().clone().unwrap());
+        assert_eq!((History::of(&dead).retry, History::of(&dead).redeliveries_counted), (0, 4));
         assert_eq!(header(&dead, FIRST_FAILED_AT).and_then(string).unwrap(), "2026-01-01T00:00:00Z");
         assert_eq!(header(&dead, ERROR).and_then(string).unwrap(), "a b");
         assert_eq!(header(&dead, ATTEMPTS).and_then(integer), Some(6));

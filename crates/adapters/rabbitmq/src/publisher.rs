@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::{Semaphore, watch},
+    sync::{Semaphore, SemaphorePermit, watch},
     time::{Instant, timeout},
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -74,6 +74,8 @@ pub(crate) enum PublishError {
     Unroutable,
     #[error("not confirmed in time")]
     TimedOut,
+    #[error("too many wait to be confirmed")]
+    Busy,
     #[error("{0}")]
     Broken(#[from] lapin::Error),
     #[error("confirms are off")]
@@ -88,9 +90,25 @@ impl PublishError {
             Self::Refused => "refused",
             Self::Unroutable => "unroutable",
             Self::TimedOut => "timed_out",
+            Self::Busy => "busy",
             Self::Broken(_) | Self::Unconfirmed => "broken",
         }
     }
+
+    fn ends_session(&self, blocked: bool) -> bool {
+        match self {
+            Self::Broken(_) | Self::Unconfirmed => true,
+            // A silent broker: later publishes then fail at once, rather than each after the whole timeout.
+            Self::TimedOut => !blocked,
+            Self::NotConnected | Self::Blocked | Self::Refused | Self::Unroutable | Self::Busy => false,
+        }
+    }
+}
+
+/// A crowd of ours that waits too long says nothing about the broker.
+async fn turn(in_flight: &Semaphore, patience: Duration) -> Result<SemaphorePermit<'_>, PublishError> {
+    let permit = timeout(patience, in_flight.acquire()).await.map_err(|_| PublishError::Busy)?;
+    permit.map_err(|_| PublishError::NotConnected)
 }
 
 impl Publisher {
@@ -175,23 +193,17 @@ impl Publisher {
         properties: BasicProperties,
         body: &[u8],
     ) -> Result<(), PublishError> {
-        let session = self.shared.session().ok_or(PublishError::NotConnected)?;
-        if session.connection.status().blocked() {
-            return Err(PublishError::Blocked);
-        }
-        let sending = async {
-            let _turn = self.shared.in_flight.acquire().await.map_err(|_| PublishError::NotConnected)?;
-            session.publish(exchange, key, properties, body).await
-        };
-        let outcome =
-            timeout(self.shared.settings.confirm_timeout(), sending).await.unwrap_or(Err(PublishError::TimedOut));
-        let lost = match &outcome {
-            Err(PublishError::Broken(_) | PublishError::Unconfirmed) => true,
-            // A silent broker: later publishes then fail at once, rather than each after the whole timeout.
-            Err(PublishError::TimedOut) => !session.connection.status().blocked(),
-            _ => false,
-        };
-        if lost {
+        let patience = self.shared.settings.confirm_timeout();
+        // Who can't be served does not queue.
+        self.shared.usable()?;
+        let _turn = turn(&self.shared.in_flight, patience).await?;
+        // It may be another one by now.
+        let session = self.shared.usable()?;
+        let sending = session.publish(exchange, key, properties, body);
+        let outcome = timeout(patience, sending).await.unwrap_or(Err(PublishError::TimedOut));
+        if let Err(error) = &outcome
+            && error.ends_session(session.connection.status().blocked())
+        {
             session.given_up.cancel();
         }
         outcome
@@ -254,6 +266,11 @@ impl Session {
 }
 
 impl Shared {
+    fn usable(&self) -> Result<Arc<Session>, PublishError> {
+        let session = self.session().ok_or(PublishError::NotConnected)?;
+        if session.connection.status().blocked() { Err(PublishError::Blocked) } else { Ok(session) }
+    }
+
     fn session(&self) -> Option<Arc<Session>> {
         self.session.borrow().as_ref().filter(|session| session.connection.status().connected()).cloned()
     }
@@ -319,5 +336,21 @@ impl Shared {
         // Not awaited by anyone, but refused only when the connection is down as well.
         let _ = channel.close(200, short("bye")).await;
         Ok(depths)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_crowd_of_ours_is_no_silence_of_the_broker() {
+        let (places, patience) = (Semaphore::new(1), Duration::from_millis(50));
+        let first = turn(&places, patience).await.unwrap();
+        let crowded = turn(&places, patience).await.unwrap_err();
+        assert!(matches!(crowded, PublishError::Busy) && !crowded.ends_session(false), "{crowded}");
+        drop(first);
+        assert!(turn(&places, patience).await.is_ok());
+        assert!(PublishError::TimedOut.ends_session(false) && !PublishError::TimedOut.ends_session(true));
     }
 }

@@ -5,7 +5,7 @@ use lapin::uri::AMQPUri;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// Section `rabbitmq`.
+/// Section `amqp`.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {

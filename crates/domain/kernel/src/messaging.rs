@@ -41,9 +41,12 @@ pub enum Handled {
 /// Why an event was not handled. The text is stored with the message and logged: codes and ids, no personal data.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HandlerError {
-    /// Worth another try later.
+    /// Worth another try later; one of a few.
     #[error("to be tried again: {0}")]
     Retry(String),
+    /// What the handler needs is away. That is no fault of the event: it comes again as often as needed.
+    #[error("to wait for what it needs: {0}")]
+    Unavailable(String),
     /// No try will succeed: to the dead letters at once.
     #[error("for good: {0}")]
     Permanent(String),
@@ -52,7 +55,11 @@ pub enum HandlerError {
 impl From<PortError> for HandlerError {
     /// A defect is tried again as well: it may be mended, or be gone with another instance, before the tries are used up.
     fn from(error: PortError) -> Self {
-        Self::Retry(format!("{error}: {}", error.reason()))
+        let text = format!("{error}: {}", error.reason());
+        match error {
+            PortError::Unavailable { .. } => Self::Unavailable(text),
+            PortError::Defect { .. } => Self::Retry(text),
+        }
     }
 }
 

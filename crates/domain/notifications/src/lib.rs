@@ -4,8 +4,8 @@
 //! ([`use_cases::plan_messages`]); due messages are claimed, decided upon again from the current state of the visit and
 //! sent ([`use_cases::deliver_due`]).
 //!
-//! **The guarantee:** a message is never lost, and is sent once; at most once more when the process dies (or the mail
-//! server's answer is lost) between sending and settling. Both copies carry one Message-ID.
+//! **The guarantee:** a message is never lost, and is sent once; at most once more when the process dies between sending
+//! and settling, and at most once more when the mail server's answer is lost. All copies carry one Message-ID.
 //!
 //! To add a message: a [`MessageKind`], the event it follows from in [`model::plan`], when it is still true in
 //! [`model::decide_at_send`], its words in `model/letter.rs`.

@@ -3,6 +3,7 @@
 use crate::{Contact, Mail, ScheduledMessage, SkipReason, VisitFacts};
 use amrutam_kernel::{AccountId, CommitError, ConsultationId, Effects, MessageId, PortError};
 use async_trait::async_trait;
+use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 
 /// What became of an attempt.
@@ -27,6 +28,13 @@ pub enum Settled {
         /// What went wrong, without personal data.
         error: String,
     },
+    /// Nobody knows whether the mail server took it: it is due once more, and remembers that it may have been sent.
+    MaybeSent {
+        /// When it is due.
+        at: Timestamp,
+        /// What went wrong, without personal data.
+        error: String,
+    },
     /// It will not be tried again, and is kept for a person to look at.
     GaveUp {
         /// What went wrong, without personal data.
@@ -43,15 +51,13 @@ pub trait MessageStore: Send + Sync {
     /// that is no error.
     async fn plan(&self, messages: &[ScheduledMessage], effects: &Effects) -> Result<(), CommitError>;
 
-    /// Claims up to `limit` messages that are due at `now`, earliest first, skipping those another claim holds: nobody
-    /// else gets them until `now + lease`. Raises `attempts` of each, and gives the raised number. A message whose
-    /// lease ran out without being settled is due again.
-    async fn claim_due(
-        &self,
-        now: Timestamp,
-        lease: SignedDuration,
-        limit: u16,
-    ) -> Result<Vec<ScheduledMessage>, PortError>;
+    /// Claims up to `limit` messages that are due, earliest first, skipping those another claim holds: nobody else gets
+    /// them until `lease` has passed. Raises `attempts` of each, and gives the raised number. A message whose lease ran
+    /// out without being settled is due again.
+    ///
+    /// What is due and when a lease ends is told by the store's one clock: those of the workers may differ by more than a
+    /// lease. A message that can't be read is settled as given up, and holds up no other.
+    async fn claim_due(&self, lease: SignedDuration, limit: u16) -> Result<Vec<ScheduledMessage>, PortError>;
 
     /// Notes what became of attempt number `attempt`. Says `false`, and notes nothing, when the message has been claimed
     /// again since (its attempts differ) or is settled for good.
@@ -75,9 +81,12 @@ pub trait Contacts: Send + Sync {
 /// Why a mail was not taken. The reasons are for logs and the store: no address, no name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MailError {
-    /// The server is away, slow or busy, or its answer was lost: the mail may even have been taken.
+    /// The server is away, slow or busy: it has not taken the mail.
     #[error("the mail was not taken this time: {0}")]
     Transient(String),
+    /// The mail was handed over whole, and the server's answer is lost: it may have taken it.
+    #[error("the mail may have been taken: {0}")]
+    Unknown(String),
     /// The server will not take this mail.
     #[error("the mail is refused: {0}")]
     Permanent(String),
@@ -86,6 +95,17 @@ pub enum MailError {
 /// Sends mails.
 #[async_trait]
 pub trait Mailer: Send + Sync {
-    /// Returns when the server has taken the mail, or has not: within [`SEND_BUDGET`](crate::use_cases::SEND_BUDGET).
+    /// Returns when the server has taken the mail, or has not: at the latest when
+    /// [`SEND_BUDGET`](crate::use_cases::SEND_BUDGET) has passed.
     async fn send(&self, mail: &Mail) -> Result<(), MailError>;
+}
+
+/// Sees each delivery, so that it can be traced and told as part of its message's flow.
+pub trait Watch: Send + Sync {
+    /// Runs `delivery`: one message's reads, its send and its settling. It gives what was noted, if anything was.
+    fn watch<'a>(
+        &'a self,
+        message: &ScheduledMessage,
+        delivery: BoxFuture<'a, Option<Settled>>,
+    ) -> BoxFuture<'a, Option<Settled>>;
 }

@@ -31,12 +31,8 @@ impl MessageStore for MemoryWorld {
         tx.commit()
     }
 
-    async fn claim_due(
-        &self,
-        now: Timestamp,
-        lease: SignedDuration,
-        limit: u16,
-    ) -> Result<Vec<ScheduledMessage>, PortError> {
+    async fn claim_due(&self, lease: SignedDuration, limit: u16) -> Result<Vec<ScheduledMessage>, PortError> {
+        let now = self.clock.now();
         let mut tx = self.begin(&Effects::default()).map_err(into_port_error)?;
         let is_due = |stored: &StoredMessage| match stored.state {
             MessageState::Waiting => stored.next_at <= now,
@@ -66,9 +62,10 @@ impl MessageStore for MemoryWorld {
             |stored: &&mut StoredMessage| stored.message.attempts == attempt && stored.state != MessageState::Done;
         let Some(stored) = stored.filter(ours) else { return Ok(false) };
         match &settled {
-            Settled::RetryAt { at, .. } => {
+            Settled::RetryAt { at, .. } | Settled::MaybeSent { at, .. } => {
                 stored.state = MessageState::Waiting;
                 stored.next_at = *at;
+                stored.message.maybe_sent |= matches!(settled, Settled::MaybeSent { .. });
             }
             Settled::Sent { .. } | Settled::Skipped { .. } | Settled::GaveUp { .. } => {
                 stored.state = MessageState::Done;

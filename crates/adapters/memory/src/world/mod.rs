@@ -34,7 +34,7 @@ pub enum Fault {
 
 /// Every store of every domain, in memory. See the crate's documentation.
 pub struct MemoryWorld {
-    clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<dyn Clock>,
     state: Mutex<State>,
 }
 
@@ -48,7 +48,7 @@ struct State {
 }
 
 impl MemoryWorld {
-    /// An empty world. The clock tells when an idempotent answer is 24 hours old.
+    /// An empty world. The clock tells when an idempotent answer is 24 hours old, and which messages are due.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self { clock, state: Mutex::default() }
     }

@@ -31,6 +31,10 @@ impl Harness for Memory {
         self.clock.now()
     }
 
+    async fn pass(&self, time: SignedDuration) {
+        self.clock.advance(time);
+    }
+
     async fn announced(&self, aggregate: Uuid) -> Vec<EventId> {
         self.announced_about(aggregate)
     }

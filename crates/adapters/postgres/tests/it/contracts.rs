@@ -14,7 +14,7 @@ use amrutam_notifications::{
 use amrutam_postgres::Postgres;
 use async_trait::async_trait;
 use futures::future::BoxFuture;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -119,6 +119,13 @@ impl amrutam_notifications::contract::Harness for Real {
 
     fn now(&self) -> Timestamp {
         self.began
+    }
+
+    async fn pass(&self, time: SignedDuration) {
+        let micros = time.as_micros();
+        let sql =
+            format!("UPDATE scheduled_messages SET next_attempt_at = next_attempt_at - {micros} * interval '1 us'");
+        self.db.owner().await.run(&sql).await;
     }
 
     async fn announced(&self, aggregate: Uuid) -> Vec<EventId> {

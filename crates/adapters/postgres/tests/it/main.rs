@@ -3,6 +3,7 @@
 
 mod concurrency;
 mod contracts;
+mod messaging;
 mod outage;
 mod refusals;
 mod schema;

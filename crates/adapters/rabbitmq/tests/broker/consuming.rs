@@ -1,7 +1,7 @@
 //! Handled once when all is well; tried again, buried and counted when not.
 
 use crate::harness::{Jitter, SOON, Scripted, event, event_of, eventually, on_stand};
-use amrutam_kernel::{EventPublisher, Handled, HandlerError, TraceParent};
+use amrutam_kernel::{Dependency, EventPublisher, Handled, HandlerError, PortError, TraceParent};
 use std::{
     sync::{
         Arc,
@@ -64,6 +64,58 @@ async fn what_always_fails_runs_six_times_and_is_buried() {
             assert_eq!(dead.delivery.data, serde_json::to_vec(&event).unwrap());
             sleep(Duration::from_millis(500)).await;
             assert_eq!(handler.times(event.id).len(), 6);
+        },
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_a_dependency_uses_up_no_retry() {
+    on_stand(
+        Jitter::None,
+        |_| {},
+        async |stand| {
+            // Four failures of its own, an outage between them, and still one retry left.
+            let handler = Scripted::new(async |_, n| match n {
+                0 | 1 | 3 | 4 => Err(retry()),
+                2 => Err(HandlerError::from(PortError::unavailable(Dependency::Database, "away"))),
+                5 => Err(HandlerError::Unavailable("still away".into())),
+                6 => Err(retry()),
+                _ => Ok(Handled::Applied),
+            });
+            let _consumers = stand.consume(&handler);
+            let event = event();
+            stand.publisher.publish(&event).await.unwrap();
+            eventually("eight attempts", || handler.times(event.id).len() == 8).await;
+            let times = handler.times(event.id);
+            for waited in [times[3] - times[2], times[6] - times[5]] {
+                assert!((4..8).contains(&waited.as_secs()), "{waited:?}");
+            }
+            assert!(stand.take(&stand.topology.dead_queue("subject")).await.is_none());
+        },
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_that_is_moved_back_begins_afresh() {
+    on_stand(
+        Jitter::None,
+        |_| {},
+        async |stand| {
+            let handler = Scripted::new(async |_, _| Ok(Handled::Applied));
+            let killer = event();
+            stand.publisher.publish(&killer).await.unwrap();
+            stand.ledger.counts.lock().unwrap().insert(killer.id, 5);
+            stand.take_and_die(1).await;
+            let _consumers = stand.consume(&handler);
+            let dead = stand.dead_letter().await;
+            assert_eq!(handler.times(killer.id).len(), 0);
+
+            // It comes back redelivered, as after a lost connection.
+            stand.ledger.counts.lock().unwrap().insert(killer.id, 6);
+            stand.move_back(&dead).await;
+            eventually("its handling", || handler.times(killer.id).len() == 1).await;
         },
     )
     .await;

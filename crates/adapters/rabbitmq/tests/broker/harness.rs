@@ -134,12 +134,12 @@ pub(crate) struct Stand {
     jitter: Jitter,
 }
 
-pub(crate) fn url() -> String {
+fn url() -> String {
     std::env::var("AMQP_URL").expect("AMQP_URL is not set; start a broker with infra/dev/servers and set its variables")
 }
 
-pub(crate) fn settings() -> Settings {
-    let mut settings = Settings::new(url().parse().unwrap());
+fn settings(url: &str) -> Settings {
+    let mut settings = Settings::new(url.parse().unwrap());
     settings.prefix = format!("test-{}-{}", std::process::id(), STANDS.fetch_add(1, Ordering::Relaxed));
     settings
 }
@@ -150,14 +150,24 @@ pub(crate) async fn on_stand<F: Future<Output = ()>>(
     change: impl FnOnce(&mut Settings),
     test: impl FnOnce(Arc<Stand>) -> F,
 ) {
-    let mut settings = settings();
+    on_stand_at(&url(), jitter, change, test).await;
+}
+
+/// At a broker of the test's own.
+pub(crate) async fn on_stand_at<F: Future<Output = ()>>(
+    url: &str,
+    jitter: Jitter,
+    change: impl FnOnce(&mut Settings),
+    test: impl FnOnce(Arc<Stand>) -> F,
+) {
+    let mut settings = settings(url);
     change(&mut settings);
     let spec = ConsumerSpec { name: "subject", bindings: BINDINGS };
     let publisher = Publisher::start(&settings, vec![spec], Arc::new(jitter));
-    assert!(publisher.ready(SOON).await, "no connection to the broker of AMQP_URL");
+    assert!(publisher.ready(SOON).await, "no connection to the broker");
     let stand = Arc::new(Stand {
         topology: Topology::new(settings.prefix.clone()),
-        admin: Connection::connect(&url(), ConnectionProperties::default()).await.unwrap(),
+        admin: Connection::connect(url, ConnectionProperties::default()).await.unwrap(),
         ledger: Arc::default(),
         stop: CancellationToken::new(),
         settings,
@@ -229,10 +239,22 @@ impl Stand {
         confirm.await.unwrap().await.unwrap();
     }
 
+    /// Puts a dead letter back into its work queue, marked as delivered before.
+    pub(crate) async fn move_back(&self, dead: &Dead) {
+        let channel = self.admin.create_channel().await.unwrap();
+        let mut headers = dead.delivery.properties.headers().clone().unwrap();
+        headers.insert("x-delivery-count".into(), AMQPValue::LongInt(1));
+        let properties = dead.delivery.properties.clone().with_headers(headers);
+        let queue = self.topology.work_queue("subject").as_str().into();
+        let options = BasicPublishOptions::default();
+        let confirm = channel.basic_publish("".into(), queue, options, &dead.delivery.data, properties);
+        confirm.await.unwrap().await.unwrap();
+    }
+
     /// Takes `count` messages as a process does that dies without acknowledging them: they come back redelivered.
     pub(crate) async fn take_and_die(&self, count: usize) {
         let queue = self.topology.work_queue("subject");
-        let doomed = Connection::connect(&url(), ConnectionProperties::default()).await.unwrap();
+        let doomed = Connection::connect(self.settings.url.expose(), ConnectionProperties::default()).await.unwrap();
         let channel = doomed.create_channel().await.unwrap();
         let until = Instant::now() + SOON;
         let mut taken = 0;
@@ -248,7 +270,7 @@ impl Stand {
 
     async fn clean_up(&self) {
         // The other connection may have gone with its broker.
-        let admin = Connection::connect(&url(), ConnectionProperties::default()).await.unwrap();
+        let admin = Connection::connect(self.settings.url.expose(), ConnectionProperties::default()).await.unwrap();
         let channel = admin.create_channel().await.unwrap();
         for queue in self.topology.queues("subject") {
             channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await.unwrap();

@@ -1,10 +1,11 @@
 //! A broker that is not there, or does not speak.
 
-use crate::harness::{Jitter, Scripted, event, on_stand};
+use crate::harness::{Jitter, Scripted, event, on_stand_at};
 use amrutam_kernel::{Dependency, EventPublisher, Handled, HandlerError, PortError};
 use amrutam_rabbitmq::{Publisher, Settings};
 use std::{
-    path::Path,
+    fs::File,
+    path::{Path, PathBuf},
     process::Command,
     sync::{
         Arc, Mutex,
@@ -75,14 +76,41 @@ fn is_closed(socket: &tokio::net::TcpStream) -> bool {
     }
 }
 
-/// Kills and freezes the broker of the servers in the directory `AMRUTAM_TEST_BROKER_DIR`, to which `AMQP_URL` must point.
-/// Never let it be a shared one.
+const DIR: &str = ".dev/faults-mq";
+
+/// A broker of this test's own, to kill and to freeze; stopped with this value.
+struct OwnBroker {
+    // Two runs at once would kill each other's.
+    _lock: File,
+}
+
+impl OwnBroker {
+    fn up() -> Self {
+        let dir = root().join(DIR);
+        std::fs::create_dir_all(&dir).unwrap();
+        let lock = File::create(dir.join("test.lock")).unwrap();
+        lock.lock().unwrap();
+        servers(&["up", "--dir", DIR, "rabbitmq"]);
+        Self { _lock: lock }
+    }
+
+    fn url() -> String {
+        let environment = servers(&["env", "--dir", DIR]);
+        let value = environment.lines().find_map(|line| line.strip_prefix("AMQP_URL=")).unwrap();
+        value.trim_matches('\'').to_owned()
+    }
+}
+
+impl Drop for OwnBroker {
+    fn drop(&mut self) {
+        servers(&["down", "--dir", DIR, "rabbitmq"]);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "kills a broker"]
 async fn a_broker_that_dies_or_freezes_costs_no_event() {
-    let dir = std::env::var("AMRUTAM_TEST_BROKER_DIR").expect("AMRUTAM_TEST_BROKER_DIR is not set");
-    tracing_subscriber::fmt().with_env_filter("info,lapin=warn").with_ansi(false).init();
-    on_stand(Jitter::Random, |_| {}, async |stand| {
+    let broker = tokio::task::spawn_blocking(OwnBroker::up).await.unwrap();
+    on_stand_at(&OwnBroker::url(), Jitter::Random, |_| {}, async |stand| {
         let handler = Scripted::new(async |event, n| {
             sleep(Duration::from_millis(5)).await;
             // One in eight needs a second attempt.
@@ -104,13 +132,13 @@ async fn a_broker_that_dies_or_freezes_costs_no_event() {
             });
             sleep(Duration::from_secs(2)).await;
             let broken = Instant::now();
-            let pid = servers(&dir, &["pid", "rabbitmq"]);
+            let pid = servers(&["pid", "--dir", DIR, "rabbitmq"]);
             signal(&pid, if fault == "kill" { "-KILL" } else { "-STOP" });
             sleep(Duration::from_secs(outage)).await;
             let unhealthy = (stand.publisher.health(), consumers.health());
             if fault == "kill" {
-                let dir = dir.clone();
-                tokio::task::spawn_blocking(move || servers(&dir, &["start-one", "rabbitmq"])).await.unwrap();
+                let start = || servers(&["start-one", "--dir", DIR, "rabbitmq"]);
+                tokio::task::spawn_blocking(start).await.unwrap();
             } else {
                 signal(&pid, "-CONT");
             }
@@ -157,13 +185,20 @@ async fn a_broker_that_dies_or_freezes_costs_no_event() {
         consumers.stopped().await;
     })
     .await;
+    tokio::task::spawn_blocking(move || drop(broker)).await.unwrap();
 }
 
-fn servers(dir: &str, command: &[&str]) -> String {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../infra/dev/servers");
-    let (verb, names) = command.split_first().unwrap();
-    let output = Command::new(script).args([verb, "--dir", dir]).args(names).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..").canonicalize().unwrap()
+}
+
+fn servers(arguments: &[&str]) -> String {
+    let mut command = Command::new(root().join("infra/dev/servers"));
+    for variable in ["DATABASE_URL", "ADMIN_DATABASE_URL", "READER_DATABASE_URL", "REDIS_URLS", "AMQP_URL"] {
+        command.env_remove(variable);
+    }
+    let output = command.args(arguments).output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 

@@ -7,11 +7,12 @@ use amrutam_kernel::{
     EventEnvelope, EventId, InboxMark, MessageId, Outcome, TraceParent,
 };
 use futures::{channel::oneshot, future::join_all};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use std::collections::BTreeMap;
 
 const LEASE: SignedDuration = SignedDuration::from_secs(60);
-const MOMENT: SignedDuration = SignedDuration::from_micros(1);
+/// More than a case takes, less than what it waits for: a store's own clock goes on meanwhile.
+const MARGIN: SignedDuration = SignedDuration::from_secs(25);
 
 fn minutes(minutes: i64) -> SignedDuration {
     SignedDuration::from_mins(minutes)
@@ -29,6 +30,7 @@ fn message(harness: &dyn Harness, due_in: i64) -> ScheduledMessage {
         slot_starts_at: Some(now + minutes(due_in + 60)),
         due_at: now + minutes(due_in),
         attempts: 0,
+        maybe_sent: false,
         correlation_id: CorrelationId::from(id(now)),
         trace_parent: Some(TraceParent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned())),
     }
@@ -38,8 +40,14 @@ async fn plan(harness: &dyn Harness, messages: &[ScheduledMessage]) {
     harness.messages().plan(messages, &Effects::default()).await.unwrap();
 }
 
-async fn claim(harness: &dyn Harness, now: Timestamp, limit: u16) -> Vec<ScheduledMessage> {
-    harness.messages().claim_due(now, LEASE, limit).await.unwrap()
+async fn claim(harness: &dyn Harness, limit: u16) -> Vec<ScheduledMessage> {
+    harness.messages().claim_due(LEASE, limit).await.unwrap()
+}
+
+/// After so much more time.
+async fn claim_after(harness: &dyn Harness, time: SignedDuration, limit: u16) -> Vec<ScheduledMessage> {
+    harness.pass(time).await;
+    claim(harness, limit).await
 }
 
 fn ids(messages: &[ScheduledMessage]) -> Vec<MessageId> {
@@ -60,7 +68,7 @@ pub async fn a_planned_message_reads_back_whole(harness: &dyn Harness) {
     }
     plan(harness, &planned).await;
     plan(harness, &[]).await;
-    let claimed = claim(harness, harness.now() + minutes(100), 100).await;
+    let claimed = claim_after(harness, minutes(100), 100).await;
     let expected: Vec<_> = planned.into_iter().map(|message| ScheduledMessage { attempts: 1, ..message }).collect();
     assert_eq!(claimed, expected);
 }
@@ -79,7 +87,7 @@ pub async fn a_message_planned_twice_is_one(harness: &dyn Harness) {
     harness.messages().plan(&[again(&one), again(&other), third.clone()], &effects).await.unwrap();
     assert_eq!(harness.announced(about).await, [effects.events[0].id]);
     assert_eq!(harness.audited(&about.to_string()).await, [effects.audit[0].id]);
-    let claimed = claim(harness, harness.now() + minutes(100), 100).await;
+    let claimed = claim_after(harness, minutes(100), 100).await;
     assert_eq!(ids(&claimed), [one.id, other.id, third.id]);
     // Settled for good, its key is known still.
     for message in &claimed {
@@ -87,7 +95,7 @@ pub async fn a_message_planned_twice_is_one(harness: &dyn Harness) {
         assert!(harness.messages().settle(message.id, 1, settled).await.unwrap());
     }
     plan(harness, &[again(&one)]).await;
-    assert_eq!(claim(harness, harness.now() + minutes(100), 100).await, []);
+    assert_eq!(claim_after(harness, minutes(100), 100).await, []);
 }
 
 fn effects(harness: &dyn Harness) -> Effects {
@@ -129,37 +137,34 @@ pub async fn planning_handles_its_event_once(harness: &dyn Harness) {
     let redelivered = Effects { inbox: first.inbox, ..effects(harness) };
     let refused = harness.messages().plan(&[message(harness, 0)], &redelivered).await;
     assert!(matches!(refused, Err(CommitError::AlreadyHandled)), "{refused:?}");
-    assert_eq!(ids(&claim(harness, harness.now(), 100).await), [planned.id]);
+    assert_eq!(ids(&claim(harness, 100).await), [planned.id]);
     let about = redelivered.events[0].aggregate.id;
     assert_eq!(harness.announced(about).await, []);
     assert_eq!(harness.audited(&about.to_string()).await, []);
 }
 
-/// Due at the instant is due; never more than asked for.
+/// By the store's own time; never more than asked for.
 pub async fn only_due_messages_are_claimed_earliest_first(harness: &dyn Harness) {
     let planned: Vec<_> = [3, 1, 4, 2, 5].into_iter().map(|due_in| message(harness, due_in)).collect();
     plan(harness, &planned).await;
-    let due = |due_in: i64| planned.iter().find(|m| m.due_at == harness.now() + minutes(due_in)).unwrap().id;
-    let at = |minute: i64| harness.now() + minutes(minute);
-    assert_eq!(claim(harness, at(1) - MOMENT, 100).await, []);
-    assert_eq!(claim(harness, at(5), 0).await, []);
-    assert_eq!(ids(&claim(harness, at(1), 100).await), [due(1)]);
-    assert!(harness.messages().settle(due(1), 1, Settled::Sent { at: at(1) }).await.unwrap());
-    assert_eq!(ids(&claim(harness, at(4), 2).await), [due(2), due(3)]);
-    assert_eq!(ids(&claim(harness, at(4), 2).await), [due(4)]);
+    let due = |minute: usize| planned[[1, 3, 0, 2, 4][minute - 1]].id;
+    assert_eq!(claim_after(harness, minutes(1) - MARGIN, 100).await, []);
+    assert_eq!(ids(&claim_after(harness, MARGIN, 100).await), [due(1)]);
+    assert!(harness.messages().settle(due(1), 1, Settled::Sent { at: harness.now() }).await.unwrap());
+    assert_eq!(claim_after(harness, minutes(3), 0).await, []);
+    assert_eq!(ids(&claim(harness, 2).await), [due(2), due(3)]);
+    assert_eq!(ids(&claim(harness, 2).await), [due(4)]);
 }
 
-/// The lease ends at `now + lease`; then it is due again, and its attempts have risen.
+/// The lease ends when so much time has passed for the store; then it is due again, and its attempts have risen.
 pub async fn a_claimed_message_is_nobody_elses_until_its_lease_ends(harness: &dyn Harness) {
     let planned = message(harness, 0);
     plan(harness, std::slice::from_ref(&planned)).await;
-    let mut now = harness.now();
     for attempts in 1..=4 {
-        let claimed = claim(harness, now, 100).await;
-        assert_eq!(claimed, [ScheduledMessage { attempts, ..planned.clone() }]);
-        assert_eq!(claim(harness, now, 100).await, []);
-        assert_eq!(claim(harness, now + LEASE - MOMENT, 100).await, []);
-        now += LEASE;
+        assert_eq!(claim(harness, 100).await, [ScheduledMessage { attempts, ..planned.clone() }]);
+        assert_eq!(claim(harness, 100).await, []);
+        assert_eq!(claim_after(harness, LEASE - MARGIN, 100).await, []);
+        harness.pass(MARGIN).await;
     }
 }
 
@@ -174,7 +179,7 @@ pub async fn a_settled_message_is_done_with(harness: &dyn Harness) {
     ];
     let planned: Vec<_> = finals.iter().map(|_| message(harness, 0)).collect();
     plan(harness, &planned).await;
-    assert_eq!(claim(harness, now, 100).await.len(), finals.len());
+    assert_eq!(claim(harness, 100).await.len(), finals.len());
     for (message, settled) in planned.iter().zip(&finals) {
         assert!(harness.messages().settle(message.id, 1, settled.clone()).await.unwrap(), "{settled:?}");
         let retry = Settled::RetryAt { at: now, error: error() };
@@ -185,7 +190,7 @@ pub async fn a_settled_message_is_done_with(harness: &dyn Harness) {
             );
         }
     }
-    assert_eq!(claim(harness, now + minutes(100_000), 100).await, []);
+    assert_eq!(claim_after(harness, minutes(100_000), 100).await, []);
     let unknown = MessageId::from_uuid(id(now));
     assert!(!harness.messages().settle(unknown, 1, Settled::Sent { at: now }).await.unwrap());
 }
@@ -194,38 +199,52 @@ pub async fn a_settled_message_is_done_with(harness: &dyn Harness) {
 pub async fn a_message_to_be_retried_is_due_again(harness: &dyn Harness) {
     let planned = message(harness, 0);
     plan(harness, std::slice::from_ref(&planned)).await;
-    let mut now = harness.now();
-    for (attempts, delay) in [(1, SignedDuration::from_millis(250)), (2, minutes(30)), (3, minutes(1))] {
-        assert_eq!(claim(harness, now, 100).await, [ScheduledMessage { attempts, ..planned.clone() }]);
-        let at = now + delay;
-        let settled = Settled::RetryAt { at, error: "the server is away".to_owned() };
+    for (attempts, delay) in [(1, minutes(1)), (2, minutes(30)), (3, minutes(2))] {
+        assert_eq!(claim(harness, 100).await, [ScheduledMessage { attempts, ..planned.clone() }]);
+        let settled = Settled::RetryAt { at: harness.now() + delay, error: "the server is away".to_owned() };
         assert!(harness.messages().settle(planned.id, attempts, settled).await.unwrap());
-        assert_eq!(claim(harness, at - MOMENT, 100).await, []);
-        now = at;
+        assert_eq!(claim_after(harness, delay - MARGIN, 100).await, []);
+        harness.pass(MARGIN).await;
     }
-    assert_eq!(claim(harness, now, 100).await, [ScheduledMessage { attempts: 4, ..planned }]);
+    assert_eq!(claim(harness, 100).await, [ScheduledMessage { attempts: 4, ..planned }]);
+}
+
+/// It is due again like any other, and is known for what it is from then on.
+pub async fn a_message_that_may_have_been_sent_says_so(harness: &dyn Harness) {
+    let planned = message(harness, 0);
+    plan(harness, std::slice::from_ref(&planned)).await;
+    let (at, error) = (harness.now(), "no answer".to_owned());
+    let retry = Settled::RetryAt { at, error: error.clone() };
+    let outcomes = [(retry.clone(), false), (Settled::MaybeSent { at, error }, true), (retry, true)];
+    assert_eq!(claim(harness, 100).await.len(), 1);
+    for ((settled, maybe_sent), attempts) in outcomes.into_iter().zip(1..) {
+        assert!(harness.messages().settle(planned.id, attempts, settled).await.unwrap());
+        let again = claim(harness, 100).await;
+        assert_eq!(again, [ScheduledMessage { attempts: attempts + 1, maybe_sent, ..planned.clone() }]);
+    }
 }
 
 /// Whoever was too slow, and lost the message to another, notes nothing; whoever was slow, and did not, still does.
 pub async fn only_the_last_attempt_settles(harness: &dyn Harness) {
     let planned = message(harness, 0);
     plan(harness, std::slice::from_ref(&planned)).await;
-    let now = harness.now();
-    let later = now + LEASE;
-    assert_eq!(claim(harness, now, 100).await.len(), 1);
-    assert_eq!(claim(harness, later, 100).await.len(), 1);
+    assert_eq!(claim(harness, 100).await.len(), 1);
+    assert_eq!(claim_after(harness, LEASE, 100).await.len(), 1);
+    let at = harness.now();
     for settled in [
-        Settled::Sent { at: later },
-        Settled::GaveUp { error: "late".to_owned(), at: later },
-        Settled::RetryAt { at: later, error: "late".to_owned() },
+        Settled::Sent { at },
+        Settled::GaveUp { error: "late".to_owned(), at },
+        Settled::RetryAt { at, error: "late".to_owned() },
+        Settled::MaybeSent { at, error: "late".to_owned() },
     ] {
         assert!(!harness.messages().settle(planned.id, 1, settled.clone()).await.unwrap(), "{settled:?}");
     }
-    assert_eq!(claim(harness, later, 100).await, [], "the second claim stands");
-    assert!(!harness.messages().settle(planned.id, 3, Settled::Sent { at: later }).await.unwrap());
+    assert_eq!(claim(harness, 100).await, [], "the second claim stands");
+    assert!(!harness.messages().settle(planned.id, 3, Settled::Sent { at }).await.unwrap());
     // The lease has run out, but nobody has claimed it since.
-    assert!(harness.messages().settle(planned.id, 2, Settled::Sent { at: later + LEASE + LEASE }).await.unwrap());
-    assert_eq!(claim(harness, later + minutes(100), 100).await, []);
+    harness.pass(LEASE + LEASE).await;
+    assert!(harness.messages().settle(planned.id, 2, Settled::Sent { at: harness.now() }).await.unwrap());
+    assert_eq!(claim_after(harness, minutes(100), 100).await, []);
 }
 
 async fn race<T: Send + 'static>(
@@ -248,13 +267,12 @@ async fn race<T: Send + 'static>(
 pub async fn one_message_has_one_claimant(harness: &dyn Harness) {
     let planned: Vec<_> = (0..60).map(|_| message(harness, 0)).collect();
     plan(harness, &planned).await;
-    let now = harness.now();
     let mut claimed: BTreeMap<MessageId, usize> = BTreeMap::new();
     // A claim skips what another one is just looking at, so what is left over is asked for again.
     for _ in 0..10 {
         let claims = (0..12).map(|_| -> futures::future::BoxFuture<'static, _> {
             let store = harness.messages();
-            Box::pin(async move { store.claim_due(now, LEASE, 7).await.unwrap() })
+            Box::pin(async move { store.claim_due(LEASE, 7).await.unwrap() })
         });
         for message in race(harness, claims).await.into_iter().flatten() {
             assert_eq!(message.attempts, 1);
@@ -282,5 +300,5 @@ pub async fn one_plan_has_one_winner(harness: &dyn Harness) {
     assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1, "{results:?}");
     let late = |error: &CommitError| matches!(error, CommitError::AlreadyHandled | CommitError::Busy);
     assert!(results.iter().filter_map(|result| result.as_ref().err()).all(late), "{results:?}");
-    assert_eq!(claim(harness, harness.now(), 100).await.len(), 1);
+    assert_eq!(claim(harness, 100).await.len(), 1);
 }

@@ -31,7 +31,7 @@ use crate::{
 use amrutam_kernel::{AccountId, AuditEntryId, ConsultationId, EventId};
 use async_trait::async_trait;
 use futures::future::BoxFuture;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::{
     hash::{BuildHasher, RandomState},
     sync::Arc,
@@ -43,9 +43,11 @@ use uuid::Uuid;
 pub trait Harness: Send + Sync {
     /// Under test. Empty: nothing in it is due.
     fn messages(&self) -> Arc<dyn MessageStore>;
-    /// When the harness was made, the same at every call. By the wall clock, where the technology has a clock of its own: a
-    /// real database has partitions around its own now only.
+    /// The store's time, give or take what the case has taken so far. By the wall clock, where the technology has a clock
+    /// of its own: a real database has partitions around its own now only.
     fn now(&self) -> Timestamp;
+    /// Lets time pass for the store: its clock goes on, or what waits in it comes so much nearer.
+    async fn pass(&self, time: SignedDuration);
     /// The ids of the events in the outbox about this aggregate, in the order of announcement.
     async fn announced(&self, aggregate: Uuid) -> Vec<EventId>;
     /// The ids of the audit entries on this resource.
@@ -107,6 +109,7 @@ macro_rules! message_store_contract {
             a_claimed_message_is_nobody_elses_until_its_lease_ends
             a_settled_message_is_done_with
             a_message_to_be_retried_is_due_again
+            a_message_that_may_have_been_sent_says_so
             only_the_last_attempt_settles
             one_message_has_one_claimant
             one_plan_has_one_winner

@@ -9,6 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 pub enum FailureClass {
     /// The same mail may be taken later.
     Transient,
+    /// The same mail may have been taken.
+    Unknown,
     /// The same mail will never be taken.
     Permanent,
 }
@@ -36,7 +38,8 @@ pub fn give_up_at(message: &ScheduledMessage) -> Timestamp {
 }
 
 /// The standard ladder first, for a hiccup; then every 2 to 5 minutes, for an outage, so that a message is at most 5
-/// minutes late once the mail server is back. `below(n)` gives a number in `0..n`.
+/// minutes late once the mail server is back. A mail that may have been taken is sent once more, and never a third time.
+/// `below(n)` gives a number in `0..n`.
 ///
 /// ```
 /// # use amrutam_kernel::{AccountId, CorrelationId, MessageId};
@@ -49,7 +52,7 @@ pub fn give_up_at(message: &ScheduledMessage) -> Timestamp {
 ///     due_at,
 ///     attempts: 1,
 ///     // ...
-/// #   id: id.parse::<MessageId>()?, dedupe_key: String::new(), recipient: id.parse::<AccountId>()?, consultation: None,
+/// #   maybe_sent: false, id: id.parse::<MessageId>()?, dedupe_key: String::new(), recipient: id.parse::<AccountId>()?, consultation: None,
 /// #   slot_starts_at: None, correlation_id: "c".parse::<CorrelationId>()?, trace_parent: None,
 /// };
 /// let longest = |bound: u64| bound - 1;
@@ -64,16 +67,19 @@ pub fn after_failure(
     now: Timestamp,
     below: impl Fn(u64) -> u64,
 ) -> AfterFailure {
-    if class == FailureClass::Permanent {
-        return AfterFailure::GiveUp;
-    }
-    let delay = RetryPolicy::STANDARD
-        .delay(message.attempts.max(1), &below)
-        .and_then(|delay| SignedDuration::try_from(delay).ok())
-        .unwrap_or_else(|| {
-            let jitter = i64::try_from(below(SLOW_LANE_JITTER_MS + 1)).unwrap_or(0);
-            SLOW_LANE.saturating_add(SignedDuration::from_millis(jitter))
-        });
+    let ladder = match class {
+        FailureClass::Permanent => return AfterFailure::GiveUp,
+        FailureClass::Unknown if message.maybe_sent => return AfterFailure::GiveUp,
+        // Not at once: a server that is still busy with the first copy can then see that the second is the same.
+        FailureClass::Unknown => {
+            RetryPolicy::STANDARD.delay(RetryPolicy::STANDARD.max_retries, |bound| bound / 2 + below(bound / 2))
+        }
+        FailureClass::Transient => RetryPolicy::STANDARD.delay(message.attempts.max(1), &below),
+    };
+    let delay = ladder.and_then(|delay| SignedDuration::try_from(delay).ok()).unwrap_or_else(|| {
+        let jitter = i64::try_from(below(SLOW_LANE_JITTER_MS + 1)).unwrap_or(0);
+        SLOW_LANE.saturating_add(SignedDuration::from_millis(jitter))
+    });
     match now.checked_add(delay) {
         Ok(at) if at < give_up_at(message) => AfterFailure::RetryAt(at),
         Ok(_) | Err(_) => AfterFailure::GiveUp,

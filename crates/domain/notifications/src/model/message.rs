@@ -87,6 +87,8 @@ pub struct ScheduledMessage {
     pub due_at: Timestamp,
     /// How often it has been claimed, this time included; 0 when planned.
     pub attempts: u32,
+    /// Whether the mail server may have taken it in an earlier attempt.
+    pub maybe_sent: bool,
     /// The flow it belongs to.
     pub correlation_id: CorrelationId,
     /// The trace it belongs to.

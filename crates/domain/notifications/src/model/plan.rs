@@ -96,7 +96,8 @@ impl Planner<'_> {
         let ahead = [(MessageKind::Reminder24h, 24), (MessageKind::Reminder1h, 1)];
         ahead.into_iter().filter_map(|(kind, hours)| {
             let due_at = visit.starts_at.checked_sub(SignedDuration::from_hours(hours)).ok()?;
-            (due_at > self.now).then(|| self.about(visit, kind, visit_key(kind, visit), due_at))
+            // By when it happened, not by when we hear of it: what is late is decided upon when it is sent.
+            (due_at > self.event.occurred_at).then(|| self.about(visit, kind, visit_key(kind, visit), due_at))
         })
     }
 
@@ -121,6 +122,7 @@ impl Planner<'_> {
             slot_starts_at: visit.map(|v| v.starts_at),
             due_at,
             attempts: 0,
+            maybe_sent: false,
             correlation_id: self.event.correlation_id.clone(),
             trace_parent: self.event.trace_parent.clone(),
         }

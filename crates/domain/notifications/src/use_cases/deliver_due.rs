@@ -4,22 +4,26 @@ use super::Deps;
 use crate::{
     ScheduledMessage, SkipReason,
     model::{AfterFailure, Decision, FailureClass, after_failure, decide_at_send, render},
-    ports::{MailError, Settled},
+    ports::{MailError, Settled, Watch},
 };
 use amrutam_kernel::PortError;
-use futures::{StreamExt, stream};
+use futures::{FutureExt, StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 
 /// How many messages are under way at one time.
 pub const CONCURRENT_SENDS: u16 = 8;
 
-/// Bound on one message's two reads and one send. The mailer's own timeout is well below it.
-pub const SEND_BUDGET: SignedDuration = SignedDuration::from_secs(15);
+/// Bound on one call of the mailer, which it keeps by itself.
+pub const SEND_BUDGET: SignedDuration = SignedDuration::from_secs(20);
 
-/// The lease of a claim of `limit` messages: what all of them take at worst, and one budget to spare.
+/// For what is done beside the sends: the way of the claim, two reads a message. Who needs longer does not send.
+const BESIDE_SENDS: SignedDuration = SignedDuration::from_secs(10);
+
+/// The lease of a claim of `limit` messages: 30 s when they go out all at once. So long does a message wait whose worker
+/// has died.
 pub fn lease_for(limit: u16) -> SignedDuration {
-    let rounds = limit.div_ceil(CONCURRENT_SENDS).saturating_add(1);
-    SEND_BUDGET.saturating_mul(i32::from(rounds))
+    let rounds = limit.div_ceil(CONCURRENT_SENDS).max(1);
+    SEND_BUDGET.saturating_mul(i32::from(rounds)).saturating_add(BESIDE_SENDS)
 }
 
 /// What became of one claim's messages.
@@ -41,24 +45,25 @@ pub struct DeliverySummary {
 
 /// Claims up to `limit` due messages, decides on each from the current state, sends what is true, and notes the outcome.
 ///
-/// Sent once; at most once more when the process dies between sending and settling, or the answer of the mail server or
-/// of the store is lost. Fails only when nothing could be claimed: what goes wrong with one message is that message's.
-pub async fn deliver_due(deps: Deps<'_>, limit: u16) -> Result<DeliverySummary, PortError> {
+/// Sent once; at most once more when the process dies between sending and settling, or the answer of the store is lost, and
+/// at most once more when the mail server's answer is. Fails only when nothing could be claimed: what goes wrong with one message is that message's.
+pub async fn deliver_due(deps: Deps<'_>, watch: &dyn Watch, limit: u16) -> Result<DeliverySummary, PortError> {
+    // Before the store begins to count: by our clock the lease seems to end too early, never too late.
     let now = deps.clock.now();
     let lease = lease_for(limit);
-    let claimed = deps.messages.claim_due(now, lease, limit).await?;
+    let claimed = deps.messages.claim_due(lease, limit).await?;
     let mut summary = DeliverySummary { claimed: claimed.len(), ..DeliverySummary::default() };
     // A send that could outlive its lease could meet the next claim's send of the same message.
     let last_start = now.checked_add(lease.saturating_sub(SEND_BUDGET)).unwrap_or(Timestamp::MAX);
 
     let mut outcomes = stream::iter(claimed)
-        .map(|message| deliver(deps, message, last_start))
+        .map(|message| watch.watch(&message.clone(), deliver(deps, message, last_start).boxed()))
         .buffer_unordered(usize::from(CONCURRENT_SENDS));
     while let Some(outcome) = outcomes.next().await {
         let counter = match outcome {
             Some(Settled::Sent { .. }) => &mut summary.sent,
             Some(Settled::Skipped { .. }) => &mut summary.skipped,
-            Some(Settled::RetryAt { .. }) => &mut summary.retried,
+            Some(Settled::RetryAt { .. } | Settled::MaybeSent { .. }) => &mut summary.retried,
             Some(Settled::GaveUp { .. }) => &mut summary.gave_up,
             None => &mut summary.unsettled,
         };
@@ -72,37 +77,48 @@ async fn deliver(deps: Deps<'_>, message: ScheduledMessage, last_start: Timestam
     if deps.clock.now() > last_start {
         return None;
     }
-    let settled = attempt(deps, &message).await;
+    let settled = attempt(deps, &message, last_start).await?;
     match deps.messages.settle(message.id, message.attempts, settled.clone()).await {
         Ok(true) => Some(settled),
         Ok(false) | Err(_) => None,
     }
 }
 
-async fn attempt(deps: Deps<'_>, message: &ScheduledMessage) -> Settled {
+/// Nothing when it came too late to send.
+async fn attempt(deps: Deps<'_>, message: &ScheduledMessage, last_start: Timestamp) -> Option<Settled> {
     let failed = |class, error| {
         let now = deps.clock.now();
         match after_failure(message, class, now, |bound| deps.ids.below(bound)) {
+            AfterFailure::RetryAt(at) if class == FailureClass::Unknown => Settled::MaybeSent { at, error },
             AfterFailure::RetryAt(at) => Settled::RetryAt { at, error },
             AfterFailure::GiveUp => Settled::GaveUp { error, at: now },
         }
     };
-    match send(deps, message).await {
+    let settled = match send(deps, message, last_start).await {
         Ok(None) => Settled::Sent { at: deps.clock.now() },
         Ok(Some(reason)) => Settled::Skipped { reason, at: deps.clock.now() },
+        Err(SendError::Late) => return None,
         Err(SendError::Port(error)) => failed(FailureClass::Transient, format!("{error}: {}", error.reason())),
         Err(SendError::Mail(MailError::Transient(reason))) => failed(FailureClass::Transient, reason),
+        Err(SendError::Mail(MailError::Unknown(reason))) => failed(FailureClass::Unknown, reason),
         Err(SendError::Mail(MailError::Permanent(reason))) => failed(FailureClass::Permanent, reason),
-    }
+    };
+    Some(settled)
 }
 
 enum SendError {
+    /// The send could outlive the lease.
+    Late,
     Port(PortError),
     Mail(MailError),
 }
 
 /// Nothing when it was sent; else why it was not.
-async fn send(deps: Deps<'_>, message: &ScheduledMessage) -> Result<Option<SkipReason>, SendError> {
+async fn send(
+    deps: Deps<'_>,
+    message: &ScheduledMessage,
+    last_start: Timestamp,
+) -> Result<Option<SkipReason>, SendError> {
     let visit = match message.consultation {
         Some(id) => deps.visits.visit(id).await.map_err(SendError::Port)?,
         None => None,
@@ -114,6 +130,11 @@ async fn send(deps: Deps<'_>, message: &ScheduledMessage) -> Result<Option<SkipR
     let Some(contact) = deps.contacts.contact(message.recipient).await.map_err(SendError::Port)? else {
         return Ok(Some(SkipReason::RecipientGone));
     };
-    deps.mailer.send(&render(&letter, message, &contact)).await.map_err(SendError::Mail)?;
+    let mail = render(&letter, message, &contact);
+    // The reads may have taken long.
+    if deps.clock.now() > last_start {
+        return Err(SendError::Late);
+    }
+    deps.mailer.send(&mail).await.map_err(SendError::Mail)?;
     Ok(None)
 }

@@ -2,15 +2,17 @@
 
 use super::Deps;
 use crate::{CONSUMER, PlanError, model::plan};
-use amrutam_kernel::{CommitError, Effects, EventEnvelope, InboxMark};
+use amrutam_kernel::{CommitError, Effects, EventEnvelope, Handled, InboxMark};
 
 /// Handles one event: stores the messages that follow from it, with the inbox mark, in one transaction. A redelivered
 /// event adds nothing. An event without a message is marked all the same, so that the inbox tells what has been seen.
-pub async fn plan_messages(deps: Deps<'_>, event: &EventEnvelope) -> Result<(), PlanError> {
+pub async fn plan_messages(deps: Deps<'_>, event: &EventEnvelope) -> Result<Handled, PlanError> {
     let messages = plan(event, deps.clock.now(), deps.ids)?;
     let effects = Effects { inbox: Some(InboxMark { consumer: CONSUMER, event: event.id }), ..Effects::default() };
     match deps.messages.plan(&messages, &effects).await {
-        Ok(()) | Err(CommitError::AlreadyHandled) => Ok(()),
+        Ok(()) if messages.is_empty() => Ok(Handled::Ignored),
+        Ok(()) => Ok(Handled::Applied),
+        Err(CommitError::AlreadyHandled) => Ok(Handled::Duplicate),
         Err(error) => Err(error.into()),
     }
 }

@@ -3,11 +3,13 @@ use crate::{
     CONSULTATION_CONFIRMED, CONSUMER, Contact, Mail, MessageKind, PlanError, ScheduledMessage, SkipReason, VisitFacts,
     VisitStatus,
     model::tests::{FakeIds, NOW, START, at, contact, event, facts, visit_event},
-    ports::{MailError, Settled},
+    ports::{MailError, Settled, Watch},
 };
-use amrutam_kernel::{AccountId, CommitError, ConsultationId, Dependency, Effects, InboxMark, MessageId, PortError};
+use amrutam_kernel::{
+    AccountId, CommitError, ConsultationId, Dependency, Effects, Handled, InboxMark, MessageId, PortError,
+};
 use async_trait::async_trait;
-use futures::executor::block_on;
+use futures::{executor::block_on, future::BoxFuture};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use std::{
@@ -32,10 +34,12 @@ struct World {
     contact: Option<Contact>,
     refuses: Mutex<HashMap<MessageId, MailError>>,
     sent: Mutex<Vec<Mail>>,
+    watched: Mutex<Vec<MessageId>>,
     under_way: AtomicUsize,
     most_under_way: AtomicUsize,
     now: Mutex<Timestamp>,
     slow_claim: SignedDuration,
+    slow_read: SignedDuration,
     settle_fails: bool,
     ids: FakeIds,
 }
@@ -49,10 +53,12 @@ impl World {
             contact: Some(contact()),
             refuses: Mutex::default(),
             sent: Mutex::default(),
+            watched: Mutex::default(),
             under_way: AtomicUsize::new(0),
             most_under_way: AtomicUsize::new(0),
             now: Mutex::new(at(NOW)),
             slow_claim: SignedDuration::ZERO,
+            slow_read: SignedDuration::ZERO,
             settle_fails: false,
             ids: FakeIds::default(),
         }
@@ -72,7 +78,7 @@ impl World {
     }
 
     fn deliver(&self) -> DeliverySummary {
-        block_on(deliver_due(self.deps(), 100)).unwrap()
+        block_on(deliver_due(self.deps(), self, 100)).unwrap()
     }
 
     fn settled(&self, id: MessageId) -> Option<Settled> {
@@ -103,15 +109,11 @@ impl crate::ports::MessageStore for World {
         Ok(())
     }
 
-    async fn claim_due(
-        &self,
-        now: Timestamp,
-        lease: SignedDuration,
-        limit: u16,
-    ) -> Result<Vec<ScheduledMessage>, PortError> {
+    async fn claim_due(&self, lease: SignedDuration, limit: u16) -> Result<Vec<ScheduledMessage>, PortError> {
+        let now = *self.now.lock().unwrap();
         let mut claimed = Vec::new();
         for row in self.rows.lock().unwrap().iter_mut() {
-            let open = matches!(row.settled, None | Some(Settled::RetryAt { .. }));
+            let open = matches!(row.settled, None | Some(Settled::RetryAt { .. } | Settled::MaybeSent { .. }));
             if open && row.not_before <= now && claimed.len() < usize::from(limit) {
                 row.message.attempts += 1;
                 row.not_before = now + lease;
@@ -129,9 +131,10 @@ impl crate::ports::MessageStore for World {
         let mut rows = self.rows.lock().unwrap();
         let row = rows.iter_mut().find(|r| r.message.id == id && r.message.attempts == attempt);
         let Some(row) = row else { return Ok(false) };
-        if let Settled::RetryAt { at, .. } = &settled {
+        if let Settled::RetryAt { at, .. } | Settled::MaybeSent { at, .. } = &settled {
             row.not_before = *at;
         }
+        row.message.maybe_sent |= matches!(settled, Settled::MaybeSent { .. });
         row.settled = Some(settled);
         Ok(true)
     }
@@ -147,6 +150,7 @@ impl crate::ports::VisitReader for World {
 #[async_trait]
 impl crate::ports::Contacts for World {
     async fn contact(&self, _: AccountId) -> Result<Option<Contact>, PortError> {
+        *self.now.lock().unwrap() += self.slow_read;
         Ok(self.contact.clone())
     }
 }
@@ -172,6 +176,17 @@ impl crate::ports::Mailer for World {
     }
 }
 
+impl Watch for World {
+    fn watch<'a>(
+        &'a self,
+        message: &ScheduledMessage,
+        delivery: BoxFuture<'a, Option<Settled>>,
+    ) -> BoxFuture<'a, Option<Settled>> {
+        self.watched.lock().unwrap().push(message.id);
+        delivery
+    }
+}
+
 fn is_send<T: Send>(value: T) -> T {
     value
 }
@@ -179,18 +194,20 @@ fn is_send<T: Send>(value: T) -> T {
 #[test]
 fn the_use_cases_can_run_on_any_thread() {
     let world = World::new();
-    drop(is_send(deliver_due(world.deps(), 1)));
+    drop(is_send(deliver_due(world.deps(), &world, 1)));
     drop(is_send(plan_messages(world.deps(), &visit_event(CONSULTATION_CONFIRMED, at(START), 1))));
 }
 
 #[test]
 fn a_redelivered_event_adds_nothing_and_every_event_is_marked() {
     let world = World::new();
-    for _ in 0..2 {
-        world.plan_confirmation();
+    let confirmed = visit_event(CONSULTATION_CONFIRMED, at(START), 1);
+    for expected in [Handled::Applied, Handled::Duplicate] {
+        assert_eq!(block_on(plan_messages(world.deps(), &confirmed)).unwrap(), expected);
     }
     assert_eq!(world.rows.lock().unwrap().len(), 3);
-    block_on(plan_messages(world.deps(), &event("doctor.verified.v1", json!({}), 7))).unwrap();
+    let other = block_on(plan_messages(world.deps(), &event("doctor.verified.v1", json!({}), 7)));
+    assert_eq!(other.unwrap(), Handled::Ignored);
     let malformed = block_on(plan_messages(world.deps(), &event(CONSULTATION_CONFIRMED, json!({}), 8)));
     assert!(matches!(malformed, Err(PlanError::Malformed(_))));
     let marks: Vec<_> = world.inbox.lock().unwrap().iter().map(|effects| effects.inbox.clone()).collect();
@@ -290,11 +307,36 @@ fn an_unsettled_send_is_repeated_under_the_same_message_id() {
 
 #[test]
 fn nothing_is_sent_that_could_outlive_its_lease() {
-    let mut world = World::new();
-    world.plan_confirmation();
-    world.slow_claim = lease_for(100) - SEND_BUDGET + SignedDuration::from_micros(1);
-    assert_eq!(world.deliver(), DeliverySummary { claimed: 1, unsettled: 1, ..DeliverySummary::default() });
-    assert_eq!(world.sent.lock().unwrap().len(), 0);
+    let too_long = lease_for(100) - SEND_BUDGET + SignedDuration::from_micros(1);
+    for (slow_claim, slow_read) in [(too_long, SignedDuration::ZERO), (SignedDuration::ZERO, too_long)] {
+        let world = World { slow_claim, slow_read, ..World::new() };
+        let id = world.plan_confirmation();
+        assert_eq!(world.deliver(), DeliverySummary { claimed: 1, unsettled: 1, ..DeliverySummary::default() });
+        assert_eq!(world.sent.lock().unwrap().len(), 0);
+        assert_eq!(*world.watched.lock().unwrap(), [id]);
+    }
+    assert_eq!(lease_for(CONCURRENT_SENDS), SignedDuration::from_secs(30));
+}
+
+#[test]
+fn a_mail_that_may_have_been_taken_is_sent_once_more_and_no_third_time() {
+    let world = World::new();
+    let id = world.plan_confirmation();
+    let answer = |error| world.refuses.lock().unwrap().insert(id, error);
+    answer(MailError::Unknown("lost".to_owned()));
+    assert_eq!(world.deliver().retried, 1);
+    let soonest = at(NOW) + SignedDuration::from_secs(4);
+    assert!(matches!(world.settled(id), Some(Settled::MaybeSent { at, .. }) if at >= soonest));
+
+    *world.now.lock().unwrap() += SignedDuration::from_mins(5);
+    answer(MailError::Transient("busy".to_owned()));
+    assert_eq!(world.deliver().retried, 1, "this time it was surely not taken");
+
+    *world.now.lock().unwrap() += SignedDuration::from_mins(5);
+    answer(MailError::Unknown("lost".to_owned()));
+    assert_eq!(world.deliver().gave_up, 1);
+    *world.now.lock().unwrap() += SignedDuration::from_mins(5);
+    assert_eq!(world.deliver().claimed, 0);
 }
 
 #[test]
