@@ -64,7 +64,7 @@ impl Default for Http {
             body_limit_bytes: 64 * 1024,
             header_timeout_secs: 5,
             body_timeout_secs: 10,
-            request_timeout_secs: 30,
+            request_timeout_secs: 20,
             keep_alive_secs: 30,
             max_headers: 64,
             header_limit_bytes: 16 * 1024,
@@ -87,6 +87,9 @@ impl Validate for Http {
         ] {
             problems.check((1..=300).contains(&seconds), field, "1 to 300 seconds");
         }
+        // Else a request that was let in is cut when the process ends.
+        let finishes = self.request_timeout_secs <= self.shutdown_timeout_secs;
+        problems.check(finishes, "request_timeout_secs", "at most shutdown_timeout_secs");
         problems.check((8..=90).contains(&self.max_headers), "max_headers", "8 to 90");
         problems.check((2_048..=65_536).contains(&self.header_limit_bytes), "header_limit_bytes", "2048 to 65536");
         problems.check(self.shutdown_grace_ms <= 60_000, "shutdown_grace_ms", "at most 60000 milliseconds");

@@ -39,8 +39,8 @@ pub(crate) async fn create(world: &World, admin: &Context, logins: &DemoLogins) 
         let account = staff(world, logins, Role::Doctor, &email, entry.name).await?;
         let doctor = world.acting(account, Role::Doctor);
         let profile = NewProfile { account: None, details: details(index, entry)? };
-        let id = create_profile(world.directory(), &doctor, profile).await?.id;
-        verify(world.directory(), admin, id).await?;
+        let id = create_profile(world.directory(), &doctor, profile, None).await?.id;
+        verify(world.directory(), admin, id, None).await?;
         set_availability(world.availability(), &doctor, id, rules(entry)?, None).await?;
         doctors.push(Doctor { id, account });
     }

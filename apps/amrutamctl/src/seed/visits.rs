@@ -40,13 +40,13 @@ pub(crate) async fn past(world: &World, doctors: &[Doctor], patients: &[AccountI
             }
             5 => {
                 world.clock.set(slot.range.start() + SignedDuration::from_mins(12));
-                no_show(world.booking(), &as_doctor, id).await?;
+                no_show(world.booking(), &as_doctor, id, None).await?;
             }
             _ => {
                 world.clock.set(slot.range.start() + SignedDuration::from_mins(1));
-                start(world.booking(), &as_doctor, id).await?;
+                start(world.booking(), &as_doctor, id, None).await?;
                 world.clock.set(slot.range.end() - SignedDuration::from_mins(2));
-                complete(world.booking(), &as_doctor, id).await?;
+                complete(world.booking(), &as_doctor, id, None).await?;
             }
         }
         made += 1;

@@ -7,9 +7,9 @@ use crate::{
 };
 use amrutam_booking::{
     model::{MedicalSystem, Practitioner, PractitionerDetails},
-    use_cases::NewProfile,
+    use_cases::{Access, NewProfile, SeenPractitioner},
 };
-use amrutam_kernel::{AccountId, Actor, DoctorId, Role};
+use amrutam_kernel::{AccountId, DoctorId};
 use jiff::civil::Date;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
@@ -55,13 +55,12 @@ pub(crate) struct DoctorView {
 }
 
 impl DoctorView {
-    /// As `actor` sees it.
-    pub(crate) fn of(doctor: Practitioner, actor: &Actor) -> Self {
-        let inside = actor.has_role(Role::Admin) || actor.is(doctor.account, Role::Doctor);
+    /// As somebody with this access sees it.
+    pub(crate) fn of(doctor: Practitioner, access: Access) -> Self {
         let details = doctor.details;
         Self {
             id: doctor.id,
-            account_id: inside.then_some(doctor.account),
+            account_id: (access == Access::Full).then_some(doctor.account),
             status: doctor.status.as_str(),
             full_name: details.full_name,
             system: details.system.as_str(),
@@ -80,6 +79,12 @@ impl DoctorView {
             updated_at: Time(doctor.updated_at),
             version: doctor.version,
         }
+    }
+}
+
+impl From<SeenPractitioner> for DoctorView {
+    fn from(seen: SeenPractitioner) -> Self {
+        Self::of(seen.practitioner, seen.access)
     }
 }
 
@@ -159,11 +164,18 @@ impl CreateDoctorRequest {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"fee": {"amount": 59900, "currency": "INR"}, "valid_until": null}))]
 pub(crate) struct UpdateDoctorRequest {
-    full_name: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    full_name: Option<Option<String>>,
     #[schema(value_type = Option<SystemWord>)]
-    system: Option<String>,
-    council: Option<String>,
-    registration_number: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    system: Option<Option<String>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    council: Option<Option<String>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    registration_number: Option<Option<String>>,
     /// `null` clears it.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>, format = Date)]
@@ -172,50 +184,79 @@ pub(crate) struct UpdateDoctorRequest {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>, format = Date)]
     valid_until: Option<Option<String>>,
-    qualifications: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Vec<String>>)]
+    qualifications: Option<Option<Vec<String>>>,
     /// Codes of `GET /v1/specializations`.
-    specializations: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Vec<String>>)]
+    specializations: Option<Option<Vec<String>>>,
     /// BCP 47.
-    languages: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Vec<String>>)]
+    languages: Option<Option<Vec<String>>>,
     #[schema(value_type = Option<Vec<ModeWord>>)]
-    modes: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "present")]
+    modes: Option<Option<Vec<String>>>,
     #[schema(value_type = Option<Fee>)]
-    fee: Option<Object<Fee>>,
-    bio: Option<String>,
-    time_zone: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    fee: Option<Option<Object<Fee>>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    bio: Option<Option<String>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    time_zone: Option<Option<String>>,
 }
 
 /// Tells `null` from absent.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
+}
+
+/// The new value of what can't be cleared, if there is one.
+fn kept<T>(fields: &mut Fields, pointer: &str, sent: Option<Option<T>>) -> Option<T> {
+    fields.check(!matches!(sent, Some(None)), pointer, "required", "can't be cleared");
+    sent.flatten()
 }
 
 impl UpdateDoctorRequest {
     /// The change, or every value that has no sense by itself.
     pub(crate) fn parse(self) -> Result<impl FnOnce(PractitionerDetails) -> PractitionerDetails + Send, Problem> {
         let mut fields = Fields::default();
-        let system = self.system.and_then(|word| fields.word::<MedicalSystem>("/system", SYSTEMS, &word));
+        let full_name = kept(&mut fields, "/full_name", self.full_name);
+        let council = kept(&mut fields, "/council", self.council);
+        let registration_number = kept(&mut fields, "/registration_number", self.registration_number);
+        let qualifications = kept(&mut fields, "/qualifications", self.qualifications);
+        let specializations = kept(&mut fields, "/specializations", self.specializations);
+        let languages = kept(&mut fields, "/languages", self.languages);
+        let bio = kept(&mut fields, "/bio", self.bio);
+        let system = kept(&mut fields, "/system", self.system);
+        let system = system.and_then(|word| fields.word::<MedicalSystem>("/system", SYSTEMS, &word));
         let mut date =
             |pointer, text: Option<Option<String>>| text.map(|text| text.and_then(|text| fields.date(pointer, &text)));
         let registered_on = date("/registered_on", self.registered_on);
         let valid_until = date("/valid_until", self.valid_until);
-        let modes = self.modes.and_then(|words| parse_modes(&mut fields, "/modes", &words));
-        let fee = self.fee.and_then(|Object(fee)| fee.parse(&mut fields, "/fee"));
-        let time_zone = self.time_zone.and_then(|zone| fields.time_zone("/time_zone", &zone));
+        let modes = kept(&mut fields, "/modes", self.modes);
+        let modes = modes.and_then(|words| parse_modes(&mut fields, "/modes", &words));
+        let fee = kept(&mut fields, "/fee", self.fee);
+        let fee = fee.and_then(|Object(fee)| fee.parse(&mut fields, "/fee"));
+        let time_zone = kept(&mut fields, "/time_zone", self.time_zone);
+        let time_zone = time_zone.and_then(|zone| fields.time_zone("/time_zone", &zone));
         fields.finish()?;
         Ok(move |stored: PractitionerDetails| PractitionerDetails {
-            full_name: self.full_name.unwrap_or(stored.full_name),
+            full_name: full_name.unwrap_or(stored.full_name),
             system: system.unwrap_or(stored.system),
-            council: self.council.unwrap_or(stored.council),
-            registration_number: self.registration_number.unwrap_or(stored.registration_number),
+            council: council.unwrap_or(stored.council),
+            registration_number: registration_number.unwrap_or(stored.registration_number),
             registered_on: registered_on.unwrap_or(stored.registered_on),
             valid_until: valid_until.unwrap_or(stored.valid_until),
-            qualifications: self.qualifications.unwrap_or(stored.qualifications),
-            specializations: self.specializations.unwrap_or(stored.specializations),
-            languages: self.languages.unwrap_or(stored.languages),
+            qualifications: qualifications.unwrap_or(stored.qualifications),
+            specializations: specializations.unwrap_or(stored.specializations),
+            languages: languages.unwrap_or(stored.languages),
             modes: modes.unwrap_or(stored.modes),
             fee: fee.unwrap_or(stored.fee),
-            bio: self.bio.unwrap_or(stored.bio),
+            bio: bio.unwrap_or(stored.bio),
             time_zone: time_zone.unwrap_or(stored.time_zone),
         })
     }

@@ -1,6 +1,6 @@
 //! Words and values that several resources show.
 
-use crate::http::{Fields, rfc3339};
+use crate::http::{Fields, Integer};
 use amrutam_booking::model::{Mode, Modes, Slot};
 use amrutam_kernel::{Currency, DoctorId, Money, SlotId};
 use jiff::Timestamp;
@@ -14,7 +14,7 @@ pub(crate) struct Time(pub(crate) Timestamp);
 
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&rfc3339(self.0))
+        serializer.collect_str(&format_args!("{:.6}", self.0))
     }
 }
 
@@ -52,6 +52,8 @@ words! {
     DoctorStatusWord { Applied, Verified, Listed, Suspended, Expired }
     /// What an account may be.
     RoleWord { Patient, Doctor, Admin }
+    /// What an account may be that an admin makes.
+    StaffRoleWord { Doctor, Admin }
     /// As recorded in identity documents.
     SexWord { Female, Male, Other }
     /// A day of the week.
@@ -85,8 +87,8 @@ pub(crate) enum CurrencyWord {
 #[schema(as = Money, example = json!({"amount": 49900, "currency": "INR"}))]
 pub(crate) struct Fee {
     /// Minor units: 49900 is 499 rupees.
-    #[schema(minimum = 0, maximum = 1_000_000_000)]
-    pub(crate) amount: i64,
+    #[schema(value_type = i64, minimum = 0, maximum = 1_000_000_000)]
+    pub(crate) amount: Integer,
     /// ISO 4217.
     #[schema(value_type = CurrencyWord)]
     pub(crate) currency: String,
@@ -94,7 +96,7 @@ pub(crate) struct Fee {
 
 impl From<Money> for Fee {
     fn from(money: Money) -> Self {
-        Self { amount: money.amount(), currency: money.currency().code().to_owned() }
+        Self { amount: Integer(money.amount()), currency: money.currency().code().to_owned() }
     }
 }
 
@@ -102,7 +104,7 @@ impl Fee {
     /// Checked.
     pub(crate) fn parse(&self, fields: &mut Fields, pointer: &str) -> Option<Money> {
         let currency: Currency = fields.parse(&format!("{pointer}/currency"), "unknown_value", &self.currency)?;
-        let money = Money::new(self.amount, currency);
+        let money = Money::new(self.amount.0, currency);
         money.map_err(|error| fields.refuse(format!("{pointer}/amount"), "out_of_range", error.to_string())).ok()
     }
 }

@@ -26,7 +26,11 @@ impl DirectoryStore for Postgres {
         let query = diesel::select(functions::insert_doctor(row, Json(EffectRows::of(&[effects]))));
         let mut conn = self.connection().await?;
         let result = bounded(conn.limit(), query.get_result::<String>(conn.raw()?)).await;
-        match conn.settle(result)?.as_str() {
+        let word = match conn.settle(result) {
+            Err(error) if error.is_answered() => return Ok(ProfileInserted::AlreadyAnswered),
+            settled => settled?,
+        };
+        match word.as_str() {
             "ok" => Ok(ProfileInserted::Created),
             "not_a_doctors_account" => Ok(ProfileInserted::NotADoctorsAccount),
             "account_has_profile" => Ok(ProfileInserted::AccountHasProfile),

@@ -110,6 +110,9 @@ pub enum DirectoryError {
     /// The caller's copy is stale.
     #[error("the profile has changed since it was read")]
     Precondition,
+    /// The idempotency claim has an answer already: give that one.
+    #[error("the request has been answered before")]
+    AlreadyAnswered,
     /// Try again shortly.
     #[error(transparent)]
     Port(#[from] PortError),
@@ -130,6 +133,9 @@ pub enum AvailabilityError {
     /// The caller's copy is stale.
     #[error("the availability has changed since it was read")]
     Precondition,
+    /// The idempotency claim has an answer already: give that one.
+    #[error("the request has been answered before")]
+    AlreadyAnswered,
     /// The rows are being fought over; try again shortly.
     #[error("too many changes at once")]
     Contended,

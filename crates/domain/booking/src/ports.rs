@@ -243,6 +243,8 @@ pub enum ProfileInserted {
     AccountHasProfile,
     /// Council and number are another's.
     RegistrationTaken,
+    /// The idempotency claim among the effects has an answer already.
+    AlreadyAnswered,
 }
 
 /// Practitioners' profiles.

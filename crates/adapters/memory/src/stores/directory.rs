@@ -15,7 +15,10 @@ fn same_registration(one: &Practitioner, other: &Practitioner) -> bool {
 #[async_trait]
 impl DirectoryStore for MemoryWorld {
     async fn insert(&self, practitioner: &Practitioner, effects: &Effects) -> Result<ProfileInserted, PortError> {
-        let mut tx = self.begin(effects).map_err(into_port_error)?;
+        let mut tx = match self.begin(effects) {
+            Err(CommitError::AlreadyAnswered) => return Ok(ProfileInserted::AlreadyAnswered),
+            begun => begun.map_err(into_port_error)?,
+        };
         let tables = tx.tables();
         if tables.accounts.get(&practitioner.account).is_none_or(|account| account.role != Role::Doctor) {
             return Ok(ProfileInserted::NotADoctorsAccount);

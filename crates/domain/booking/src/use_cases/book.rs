@@ -1,14 +1,14 @@
 //! A patient books a slot.
 
-use super::{Deps, act::Idempotent, record::Recorder};
+use super::{Deps, record::Recorder};
 use crate::{
     BookError, events,
     model::{BookingRefusal, Consultation, ConsultationStatus, Mode, PaymentsMode, Slot, Wanted, refuse_booking},
     ports::{BookingSnapshot, Changes, LockOutcome, SlotLock},
 };
 use amrutam_kernel::{
-    AccountId, Actor, AuditEntry, AuditEntryId, CommitError, Context, DoctorId, Effects, Outcome, Recorded, Role,
-    SealPlace, Sensitive, SlotId, StoredAnswer,
+    AccountId, Actor, AuditEntry, AuditEntryId, CommitError, Context, DoctorId, Effects, Idempotent, Outcome, Recorded,
+    Role, SealPlace, Sensitive, SlotId, StoredAnswer,
 };
 use std::time::Duration;
 

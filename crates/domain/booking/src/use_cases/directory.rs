@@ -1,5 +1,6 @@
 //! Practitioners apply, are checked, listed and suspended.
 
+use super::Idempotent;
 use crate::{
     DirectoryError,
     model::{BookingRules, InvalidPractitioner, Practitioner, PractitionerDetails, PractitionerStatus},
@@ -64,6 +65,7 @@ pub async fn create_profile(
     deps: DirectoryDeps<'_>,
     context: &Context,
     command: NewProfile,
+    idempotency: Option<Idempotent<'_, Practitioner>>,
 ) -> Result<Practitioner, DirectoryError> {
     let account = match (&context.actor, command.account) {
         (Actor::Account { id, role: Role::Doctor }, None) => *id,
@@ -85,28 +87,30 @@ pub async fn create_profile(
         created_at: now,
         updated_at: now,
     };
-    let effects = deps.effects(context, "doctor.create", Some(practitioner.id), Outcome::Allowed);
+    let mut effects = deps.effects(context, "doctor.create", Some(practitioner.id), Outcome::Allowed);
+    effects.answer = idempotency.map(|idempotent| idempotent.answer(&practitioner));
     match deps.store.insert(&practitioner, &effects).await? {
         ProfileInserted::Created => Ok(practitioner),
         ProfileInserted::NotADoctorsAccount => Err(DirectoryError::NotADoctorsAccount),
         ProfileInserted::AccountHasProfile => Err(DirectoryError::ProfileExists),
         ProfileInserted::RegistrationTaken => Err(DirectoryError::RegistrationTaken),
+        ProfileInserted::AlreadyAnswered => Err(DirectoryError::AlreadyAnswered),
     }
 }
 
-/// The practitioner or an admin changes the profile. `change` gets the stored details and returns the new ones.
+/// The practitioner or an admin changes the profile, when it has one of the versions named. `change` gets the stored details and returns the new ones.
 pub async fn update_profile(
     deps: DirectoryDeps<'_>,
     context: &Context,
     id: DoctorId,
-    if_version: Option<i64>,
+    if_version: Option<&[i64]>,
     change: impl FnOnce(PractitionerDetails) -> PractitionerDetails + Send,
 ) -> Result<Practitioner, DirectoryError> {
     let stored = deps.store.by_id(id).await?.ok_or(DirectoryError::NotFound)?;
     if !context.actor.is(stored.account, Role::Doctor) && !context.actor.has_role(Role::Admin) {
         return Err(deps.deny(context, "doctor.update", Some(id)).await?);
     }
-    if if_version.is_some_and(|seen| seen != stored.version) {
+    if if_version.is_some_and(|seen| !seen.contains(&stored.version)) {
         return Err(DirectoryError::Precondition);
     }
     let details = change(stored.details.clone());
@@ -117,11 +121,16 @@ pub async fn update_profile(
         let problem = "the council and number that were verified can't be changed";
         return Err(InvalidPractitioner { field: "registration_number", problem }.into());
     }
-    save(deps, context, "doctor.update", Practitioner { details, ..stored }).await
+    save(deps, context, "doctor.update", Practitioner { details, ..stored }, None).await
 }
 
 /// An admin has checked the documents: the practitioner is verified and listed.
-pub async fn verify(deps: DirectoryDeps<'_>, context: &Context, id: DoctorId) -> Result<Practitioner, DirectoryError> {
+pub async fn verify(
+    deps: DirectoryDeps<'_>,
+    context: &Context,
+    id: DoctorId,
+    idempotency: Option<Idempotent<'_, Practitioner>>,
+) -> Result<Practitioner, DirectoryError> {
     let stored = administer(deps, context, id, "doctor.verify").await?;
     if !stored.is_registered_on(deps.rules.business_day(deps.clock.now())) {
         return Err(DirectoryError::RegistrationNotValid);
@@ -131,14 +140,19 @@ pub async fn verify(deps: DirectoryDeps<'_>, context: &Context, id: DoctorId) ->
         other => other,
     };
     let status = become_status(verified, PractitionerStatus::Listed)?;
-    save(deps, context, "doctor.verify", Practitioner { status, ..stored }).await
+    save(deps, context, "doctor.verify", Practitioner { status, ..stored }, idempotency).await
 }
 
 /// An admin takes a practitioner out of the directory: no new bookings; booked visits stay for a person to decide.
-pub async fn suspend(deps: DirectoryDeps<'_>, context: &Context, id: DoctorId) -> Result<Practitioner, DirectoryError> {
+pub async fn suspend(
+    deps: DirectoryDeps<'_>,
+    context: &Context,
+    id: DoctorId,
+    idempotency: Option<Idempotent<'_, Practitioner>>,
+) -> Result<Practitioner, DirectoryError> {
     let stored = administer(deps, context, id, "doctor.suspend").await?;
     let status = become_status(stored.status, PractitionerStatus::Suspended)?;
-    save(deps, context, "doctor.suspend", Practitioner { status, ..stored }).await
+    save(deps, context, "doctor.suspend", Practitioner { status, ..stored }, idempotency).await
 }
 
 async fn administer(
@@ -166,14 +180,15 @@ async fn save(
     context: &Context,
     action: &'static str,
     changed: Practitioner,
+    idempotency: Option<Idempotent<'_, Practitioner>>,
 ) -> Result<Practitioner, DirectoryError> {
     let practitioner = Practitioner { version: changed.version + 1, updated_at: deps.clock.now(), ..changed };
-    let effects = deps.effects(context, action, Some(practitioner.id), Outcome::Allowed);
+    let mut effects = deps.effects(context, action, Some(practitioner.id), Outcome::Allowed);
+    effects.answer = idempotency.map(|idempotent| idempotent.answer(&practitioner));
     match deps.store.update(&practitioner, &effects).await {
         Ok(()) => Ok(practitioner),
         Err(CommitError::Port(error)) => Err(error.into()),
-        Err(CommitError::Stale | CommitError::Busy | CommitError::AlreadyAnswered | CommitError::AlreadyHandled) => {
-            Err(DirectoryError::Precondition)
-        }
+        Err(CommitError::AlreadyAnswered) => Err(DirectoryError::AlreadyAnswered),
+        Err(CommitError::Stale | CommitError::Busy | CommitError::AlreadyHandled) => Err(DirectoryError::Precondition),
     }
 }

@@ -55,7 +55,8 @@ async fn a_stale_copy_is_refused_and_only_the_doctor_and_admins_change_hours() {
     let clinic = clinic().await;
     let version = read_availability(clinic.availability(), &doctor(&clinic), clinic.doctor).await.unwrap().version;
     let stale =
-        set_availability(clinic.availability(), &doctor(&clinic), clinic.doctor, tuesdays(), Some(version + 1)).await;
+        set_availability(clinic.availability(), &doctor(&clinic), clinic.doctor, tuesdays(), Some(&[version + 1]))
+            .await;
     assert!(matches!(stale, Err(AvailabilityError::Precondition)));
     let asha = clinic.patient(patient(&clinic, "asha").await);
     let patients = set_availability(clinic.availability(), &asha, clinic.doctor, tuesdays(), None).await;
@@ -68,7 +69,7 @@ async fn time_off_takes_slots_away_and_gives_them_back() {
     let before = clinic.open_slots().await.unwrap().len();
     let now = clinic.clock.now();
     let day = TimeRange::new(now, now + SignedDuration::from_hours(24)).unwrap();
-    let (off, _) = add_time_off(clinic.availability(), &doctor(&clinic), clinic.doctor, day, None).await.unwrap();
+    let (off, _) = add_time_off(clinic.availability(), &doctor(&clinic), clinic.doctor, day, None, None).await.unwrap();
     assert!(clinic.open_slots().await.unwrap().iter().all(|slot| !slot.range.overlaps(&day)));
     remove_time_off(clinic.availability(), &doctor(&clinic), clinic.doctor, off.id).await.unwrap();
     assert_eq!(clinic.open_slots().await.unwrap().len(), before);
