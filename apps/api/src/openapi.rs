@@ -77,6 +77,7 @@ fn complete(document: &mut Value) {
             for (name, schema) in nested {
                 schemas.insert(name, serde_json::to_value(schema).unwrap_or_default());
             }
+            exemplify_listings(schemas);
         }
     }
     let paths = document.get_mut("paths").and_then(Value::as_object_mut);
@@ -85,6 +86,16 @@ fn complete(document: &mut Value) {
             if let Some(operation) = operation.as_object_mut() {
                 complete_operation(path, method, operation);
             }
+        }
+    }
+}
+
+/// A list's example is a list of its item's.
+fn exemplify_listings(schemas: &mut serde_json::Map<String, Value>) {
+    let examples = schemas.iter().filter_map(|(name, schema)| Some((name.clone(), schema.get("example")?.clone())));
+    for (item, example) in examples.collect::<Vec<_>>() {
+        if let Some(listing) = schemas.get_mut(&format!("Listing_{item}")).and_then(Value::as_object_mut) {
+            listing.insert("example".to_owned(), json!({ "items": [example], "next_cursor": null }));
         }
     }
 }

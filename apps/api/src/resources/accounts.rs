@@ -27,7 +27,11 @@ pub(crate) fn configure(config: &mut ServiceConfig<'_>) {
 
 /// The caller's own account.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Account)]
+#[schema(as = Account, example = json!({
+    "id": "019aaf00-0000-7000-8000-000000000002", "role": "patient", "email": "asha.nair@example.in",
+    "full_name": "Asha Nair", "phone": "+919812345678", "date_of_birth": "1990-04-12", "sex": "female",
+    "time_zone": "Asia/Kolkata", "created_at": "2026-11-20T10:00:00.123456Z"
+}))]
 pub(crate) struct AccountView {
     #[schema(value_type = uuid::Uuid)]
     id: AccountId,
@@ -91,7 +95,10 @@ pub(crate) struct CreateAccountRequest {
 
 /// An account that was made.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = CreatedAccount)]
+#[schema(as = CreatedAccount, example = json!({
+    "id": "019aaf00-0000-7000-8000-000000000005", "role": "doctor", "email": "vaidya.rao@example.in",
+    "full_name": "Dr. Meera Rao", "time_zone": "Asia/Kolkata"
+}))]
 pub(crate) struct CreatedAccountView {
     #[schema(value_type = uuid::Uuid)]
     id: AccountId,

@@ -100,7 +100,20 @@ pub(crate) struct SlotChangesView {
 
 /// Working hours, and what stands outside them.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Availability)]
+#[schema(as = Availability, example = json!({
+    "time_zone": "Asia/Kolkata",
+    "rules": [{
+        "weekday": "monday", "start": "09:00", "end": "13:00", "slot_minutes": 20, "buffer_minutes": 5,
+        "modes": ["video", "audio"], "valid_from": null, "valid_until": null
+    }],
+    "outside_rules": [{
+        "slot_id": "019aaf00-0000-7000-8000-000000000003",
+        "consultation_id": "019aaf3c-5e00-7c11-9d2e-0a6b1c2d3e4f",
+        "starts_at": "2026-11-23T03:30:00.000000Z", "ends_at": "2026-11-23T03:50:00.000000Z"
+    }],
+    "slots": {"created": 96, "withdrawn": 0},
+    "version": 3
+}))]
 pub(crate) struct AvailabilityView {
     /// The zone the rules are local to; part of the profile.
     time_zone: String,

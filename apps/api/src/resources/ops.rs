@@ -51,7 +51,8 @@ async fn readyz(services: Data<Services>) -> HttpResponse {
 
 /// This document.
 #[utoipa::path(tag = "Operations", operation_id = "openapi", responses(
-    (status = 200, description = "OpenAPI 3.1", body = serde_json::Value),
+    (status = 200, description = "OpenAPI 3.1", body = serde_json::Value,
+        example = json!({"openapi": "3.1.0", "info": {"title": "Amrutam API"}, "paths": {}})),
     (status = 304, description = "Unchanged"),
 ))]
 #[get("/openapi.json")]

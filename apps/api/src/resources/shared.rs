@@ -111,7 +111,11 @@ impl Fee {
 
 /// One bookable interval of a doctor.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Slot)]
+#[schema(as = Slot, example = json!({
+    "id": "019aaf00-0000-7000-8000-000000000003", "doctor_id": "019aaf00-0000-7000-8000-000000000001",
+    "starts_at": "2026-11-23T03:30:00.000000Z", "ends_at": "2026-11-23T03:50:00.000000Z",
+    "modes": ["video", "audio"], "status": "open"
+}))]
 pub(crate) struct SlotView {
     #[schema(value_type = uuid::Uuid)]
     pub(crate) id: SlotId,
@@ -174,20 +178,52 @@ mod tests {
 
     #[test]
     fn the_documented_words_are_the_domains() {
+        use amrutam_booking::model::{MedicalSystem, PractitionerStatus, SlotStatus, TimelineKind};
+        use amrutam_identity::model::Sex;
+        use amrutam_kernel::Role;
         assert_eq!(documented::<ModeWord>(), Mode::ALL.map(Mode::as_str));
         assert_eq!(documented::<StatusWord>(), ConsultationStatus::ALL.map(ConsultationStatus::as_str));
         assert_eq!(documented::<CancelReasonWord>(), CancelReason::ALL.map(CancelReason::as_str));
-        for word in documented::<SystemWord>() {
-            assert!(word.parse::<amrutam_booking::model::MedicalSystem>().is_ok(), "{word}");
-        }
-        for word in documented::<DoctorStatusWord>() {
-            assert!(word.parse::<amrutam_booking::model::PractitionerStatus>().is_ok(), "{word}");
-        }
-        for word in documented::<CurrencyWord>() {
-            assert!(word.parse::<Currency>().is_ok(), "{word}");
-        }
-        for word in documented::<RoleWord>() {
-            assert!(word.parse::<amrutam_kernel::Role>().is_ok(), "{word}");
-        }
+        // Each word in an exhaustive match, so that a new one does not compile until it is told here.
+        let word = |system: MedicalSystem| match system {
+            MedicalSystem::Ayurveda
+            | MedicalSystem::Siddha
+            | MedicalSystem::Unani
+            | MedicalSystem::Homoeopathy
+            | MedicalSystem::Allopathy => system.as_str(),
+        };
+        use MedicalSystem::{Allopathy, Ayurveda, Homoeopathy, Siddha, Unani};
+        assert_eq!(documented::<SystemWord>(), [Ayurveda, Siddha, Unani, Homoeopathy, Allopathy].map(word));
+        let word = |status: PractitionerStatus| match status {
+            PractitionerStatus::Applied
+            | PractitionerStatus::Verified
+            | PractitionerStatus::Listed
+            | PractitionerStatus::Suspended
+            | PractitionerStatus::Expired => status.as_str(),
+        };
+        use PractitionerStatus::{Applied, Expired, Listed, Suspended, Verified};
+        assert_eq!(documented::<DoctorStatusWord>(), [Applied, Verified, Listed, Suspended, Expired].map(word));
+        let word = |currency: Currency| match currency {
+            Currency::Inr | Currency::Usd | Currency::Eur | Currency::Gbp | Currency::Aed => currency.code(),
+        };
+        use Currency::{Aed, Eur, Gbp, Inr, Usd};
+        assert_eq!(documented::<CurrencyWord>(), [Inr, Usd, Eur, Gbp, Aed].map(word));
+        let word = |role: Role| match role {
+            Role::Patient | Role::Doctor | Role::Admin => role.as_str(),
+        };
+        assert_eq!(documented::<RoleWord>(), [Role::Patient, Role::Doctor, Role::Admin].map(word));
+        assert_eq!(documented::<StaffRoleWord>(), [Role::Doctor, Role::Admin].map(word));
+        let word = |status: SlotStatus| match status {
+            SlotStatus::Open | SlotStatus::Booked | SlotStatus::Withdrawn => status.as_str(),
+        };
+        use SlotStatus::{Booked, Open, Withdrawn};
+        assert_eq!(documented::<SlotStatusWord>(), [Open, Booked, Withdrawn].map(word));
+        let word = |kind: TimelineKind| match kind {
+            TimelineKind::StatusChanged | TimelineKind::Rescheduled => kind.as_str(),
+        };
+        use TimelineKind::{Rescheduled, StatusChanged};
+        assert_eq!(documented::<TimelineKindWord>(), [StatusChanged, Rescheduled].map(word));
+        let word = |sex: Sex| serde_json::to_value(sex).unwrap().as_str().unwrap().to_owned();
+        assert_eq!(documented::<SexWord>(), [Sex::Female, Sex::Male, Sex::Other].map(word));
     }
 }

@@ -48,7 +48,10 @@ pub(crate) struct AddTimeOffRequest {
 
 /// An absence.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = TimeOff)]
+#[schema(as = TimeOff, example = json!({
+    "id": "019aaf00-0000-7000-8000-000000000006", "from": "2026-12-23T18:30:00.000000Z",
+    "to": "2026-12-26T18:30:00.000000Z", "note": "Away"
+}))]
 pub(crate) struct TimeOffView {
     #[schema(value_type = Uuid)]
     id: TimeOffId,
@@ -59,7 +62,11 @@ pub(crate) struct TimeOffView {
 
 /// An absence, and what it did to the slots.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = AddedTimeOff)]
+#[schema(as = AddedTimeOff, example = json!({
+    "id": "019aaf00-0000-7000-8000-000000000006", "from": "2026-12-23T18:30:00.000000Z",
+    "to": "2026-12-26T18:30:00.000000Z", "note": "Away", "slots": {"created": 0, "withdrawn": 24},
+    "outside_rules": []
+}))]
 pub(crate) struct AddedTimeOffView {
     #[schema(value_type = Uuid)]
     id: TimeOffId,
