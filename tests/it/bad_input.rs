@@ -285,8 +285,8 @@ fn schedules(cast: &Cast) -> Vec<Case> {
             "/rules/0/slot_minutes",
         ),
         rules(cast, "negative minutes", |r| r["slot_minutes"] = json!(-20)).is(
-            400,
-            "invalid_type",
+            422,
+            "validation_failed",
             "/rules/0/slot_minutes",
         ),
         rules(cast, "half a minute", |r| r["slot_minutes"] = json!(20.5)).is(
@@ -344,8 +344,8 @@ fn schedules(cast: &Cast) -> Vec<Case> {
             "/fee/amount",
         ),
         apply("a fee beyond numbers", |b| b["fee"] = json!({ "amount": 1e300, "currency": "INR" })).is(
-            400,
-            "invalid_type",
+            422,
+            "validation_failed",
             "/fee/amount",
         ),
         apply("an unknown currency", |b| b["fee"] = json!({ "amount": 1, "currency": "XXX" })).is(

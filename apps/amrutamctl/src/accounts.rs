@@ -23,7 +23,7 @@ pub(crate) async fn create_admin(settings: &Settings, email: &str, name: &str) -
     let hasher = Argon2Hasher::new(HasherSettings::default())?;
     let (clock, ids) = (SystemClock, SystemIds);
     let deps = Deps { accounts: &postgres, hasher: &hasher, clock: &clock, ids: &ids };
-    let id = create_staff(deps, &operator(&ids, &clock), command).await?;
+    let id = create_staff(deps, &operator(&ids, &clock), command, None).await?;
     println!("created administrator {id}");
     Ok(())
 }

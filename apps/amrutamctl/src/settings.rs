@@ -1,5 +1,6 @@
 //! What the command line needs of the environment; the processes' own sections are passed over.
 
+pub(crate) use amrutam_settings::Environment;
 use amrutam_settings::{Problems, SecretUrl, SettingsError, Validate};
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -11,14 +12,6 @@ pub(crate) struct Settings {
     pub(crate) database: Database,
     #[serde(default)]
     pub(crate) tokens: Tokens,
-}
-
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Environment {
-    Development,
-    #[default]
-    Production,
 }
 
 #[derive(Debug, Deserialize)]

@@ -19,12 +19,12 @@ use actix_web::{
 use amrutam_postgres::Postgres;
 use amrutam_redis::RedlockSlots;
 use amrutam_telemetry::{Telemetry, TelemetryError};
-use metrics::gauge;
 use std::{
     io,
     net::{SocketAddr, TcpListener},
     time::Duration,
 };
+use tokio::net::TcpSocket;
 use utoipa_actix_web::AppExt;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
@@ -176,11 +176,18 @@ fn ended_early(name: &'static str, ended: Result<io::Result<()>, tokio::task::Jo
 }
 
 fn bind(setting: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), BuildError> {
-    let bound = TcpListener::bind(address).and_then(|listener| {
-        let bound = listener.local_addr()?;
-        Ok((listener, bound))
-    });
-    bound.map_err(|source| BuildError::Listen { setting, address, source })
+    listen(address).map_err(|source| BuildError::Listen { setting, address, source })
+}
+
+/// With a queue of our length: that of the standard library's listener is 128, and actix leaves what it is given as it is.
+fn listen(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // Else the port of a process that has just ended can't be had for a minute.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    let listener = socket.listen(BACKLOG)?.into_std()?;
+    let bound = listener.local_addr()?;
+    Ok((listener, bound))
 }
 
 fn serve(listener: TcpListener, settings: &Settings, services: Data<Services>) -> io::Result<Server> {
@@ -188,7 +195,6 @@ fn serve(listener: TcpListener, settings: &Settings, services: Data<Services>) -
     let document = Data::new(openapi::document());
     Ok(HttpServer::new(move || app(services.clone(), document.clone()))
         .workers(http.workers)
-        .backlog(BACKLOG)
         .client_request_timeout(Duration::from_secs(http.header_timeout_secs))
         .client_disconnect_timeout(DISCONNECT_TIMEOUT)
         .keep_alive(Duration::from_secs(http.keep_alive_secs))
@@ -210,7 +216,9 @@ fn serve_metrics(listener: TcpListener, telemetry: Telemetry, postgres: Postgres
         };
         App::new()
             .route("/metrics", web::get().to(metrics))
+            .route("/metrics", web::head().to(|| async { HttpResponse::Ok().finish() }))
             .route("/healthz", web::get().to(|| async { resources::alive() }))
+            .route("/healthz", web::head().to(|| async { HttpResponse::Ok().finish() }))
     })
     .workers(1)
     .shutdown_timeout(1)
@@ -221,13 +229,8 @@ fn serve_metrics(listener: TcpListener, telemetry: Telemetry, postgres: Postgres
 
 /// What is looked up when somebody scrapes. A database that is away leaves the outbox's last figures standing.
 async fn measure(postgres: &Postgres) {
-    let pool = postgres.pool_status();
-    for (state, count) in [("open", pool.size), ("idle", pool.available), ("waiting", pool.waiting)] {
-        gauge!("amrutam_database_pool", "state" => state).set(u32::try_from(count).map_or(f64::MAX, f64::from));
-    }
-    if let Ok(Ok(outbox)) = tokio::time::timeout(SCRAPE_LIMIT, postgres.outbox_state()).await {
-        gauge!("amrutam_outbox_depth").set(u32::try_from(outbox.depth).map_or(f64::MAX, f64::from));
-        gauge!("amrutam_outbox_oldest_seconds").set(outbox.oldest_age.as_secs_f64());
+    if let Ok(Err(error)) = tokio::time::timeout(SCRAPE_LIMIT, postgres.publish_gauges()).await {
+        tracing::debug!(%error, reason = error.reason(), "no figures from the database");
     }
 }
 
@@ -253,4 +256,22 @@ pub(crate) fn app(
 /// No route took the request.
 async fn nothing(request: HttpRequest, document: Data<Document>) -> Result<HttpResponse, Problem> {
     Err(document.routes.refuse(request.path()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpStream;
+
+    /// The system's own bound is higher than ours everywhere but in the smallest containers.
+    #[tokio::test]
+    async fn a_crowd_queues_up_while_nobody_accepts() {
+        let (listener, address) = listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let mut crowd = Vec::new();
+        while crowd.len() < 400 {
+            let arrived = tokio::time::timeout(Duration::from_millis(500), TcpStream::connect(address)).await;
+            crowd.push(arrived.unwrap_or_else(|_| panic!("no place for the {}th", crowd.len() + 1)).unwrap());
+        }
+        drop(listener);
+    }
 }

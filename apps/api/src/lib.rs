@@ -17,8 +17,9 @@ mod settings;
 mod tests;
 mod wiring;
 
+pub use amrutam_settings::{Business, Environment};
 pub use application::{Addresses, Application, BuildError, RunError};
-pub use settings::{Business, Environment, Hasher, Http, Payments, PaymentsMode, Settings, Tokens};
+pub use settings::{Hasher, Http, Payments, PaymentsMode, Settings, Tokens};
 pub use wiring::WiringError;
 
 /// The OpenAPI document, as it is served and committed.

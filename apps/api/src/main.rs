@@ -2,8 +2,12 @@
 
 use amrutam_api::{Application, Settings, openapi_json};
 use clap::Parser;
-use std::{io, path::PathBuf, process::ExitCode};
-use tokio::signal::unix::{SignalKind, signal};
+use std::{path::PathBuf, process::ExitCode};
+
+/// A booking makes hundreds of small allocations on one thread and frees some on another, which the system's handles with
+/// locks.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The HTTP API of Amrutam. Settings come from the environment (`AMRUTAM__SECTION__KEY`), over a file if one is given.
 #[derive(Debug, Parser)]
@@ -47,7 +51,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         println!("{}", amrutam_settings::printable(&settings));
         return Ok(());
     }
-    let stop = stop_signal()?;
+    let stop = amrutam_telemetry::stop_signal()?;
     let telemetry = amrutam_telemetry::init("amrutam-api", &settings.telemetry)?;
     let result = serve(settings, stop).await;
     telemetry.shutdown().await;
@@ -57,16 +61,4 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
 async fn serve(settings: Settings, stop: impl Future<Output = ()>) -> Result<(), Box<dyn std::error::Error>> {
     let application = Application::build(settings).await?;
     Ok(application.run(stop).await?)
-}
-
-/// Registered before anything listens, so that an early SIGTERM is not lost.
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
 }

@@ -64,12 +64,11 @@ fn complete(document: &mut Value) {
                 "description": "The `access_token` of `POST /v1/auth/login`. RS256; the keys are at `/.well-known/jwks.json`."
             }
         }));
-        components.insert("headers".to_owned(), json!({
-            "CorrelationId": {
-                "description": "The caller's `X-Correlation-Id` if it was 1 to 128 visible ASCII characters, else one of ours.",
-                "schema": { "type": "string" }
-            }
-        }));
+        let header = |(_, name, description): &(&str, &str, &str)| {
+            ((*name).to_owned(), json!({ "description": description, "schema": { "type": "string" } }))
+        };
+        let headers: serde_json::Map<_, _> = HEADERS.iter().map(header).collect();
+        components.insert("headers".to_owned(), headers.into());
         components.insert("responses".to_owned(), shared_responses());
         if let Some(schemas) = components.get_mut("schemas").and_then(Value::as_object_mut) {
             let mut nested = Vec::new();
@@ -78,6 +77,7 @@ fn complete(document: &mut Value) {
             for (name, schema) in nested {
                 schemas.insert(name, serde_json::to_value(schema).unwrap_or_default());
             }
+            exemplify_listings(schemas);
         }
     }
     let paths = document.get_mut("paths").and_then(Value::as_object_mut);
@@ -86,6 +86,54 @@ fn complete(document: &mut Value) {
             if let Some(operation) = operation.as_object_mut() {
                 complete_operation(path, method, operation);
             }
+        }
+    }
+}
+
+/// A list's example is a list of its item's.
+fn exemplify_listings(schemas: &mut serde_json::Map<String, Value>) {
+    let examples = schemas.iter().filter_map(|(name, schema)| Some((name.clone(), schema.get("example")?.clone())));
+    for (item, example) in examples.collect::<Vec<_>>() {
+        if let Some(listing) = schemas.get_mut(&format!("Listing_{item}")).and_then(Value::as_object_mut) {
+            listing.insert("example".to_owned(), json!({ "items": [example], "next_cursor": null }));
+        }
+    }
+}
+
+/// The header fields that many answers share: name, component, description.
+const HEADERS: [(&str, &str, &str); 4] = [
+    (
+        "X-Correlation-Id",
+        "CorrelationId",
+        "The caller's `X-Correlation-Id` if it was 1 to 128 visible ASCII characters, else one of ours.",
+    ),
+    ("ETag", "Version", "A strong tag of what is shown, for `If-Match` or `If-None-Match`"),
+    ("Idempotency-Replayed", "Replayed", "`true` when this answer was given before; absent otherwise"),
+    ("Link", "NextPage", "The next page, as `rel=\"next\"`; absent on the last one"),
+];
+
+fn refer_to(headers: &mut Value, wanted: &str) {
+    let found = HEADERS.iter().find(|(name, ..)| *name == wanted);
+    if let (Some(headers), Some((name, component, _))) = (headers.as_object_mut(), found) {
+        headers.insert((*name).to_owned(), json!({ "$ref": format!("#/components/headers/{component}") }));
+    }
+}
+
+/// What is shown with its version.
+const VERSIONED: [&str; 4] = ["Account", "Availability", "Consultation", "Doctor"];
+
+/// The header fields of a success, which follow from what it shows and how it is asked for.
+fn complete_success(takes_key: bool, is_cacheable: bool, response: &mut Value) {
+    let shown = response.pointer("/content/application~1json/schema/$ref").and_then(Value::as_str).unwrap_or_default();
+    let shown = shown.rsplit('/').next().unwrap_or_default();
+    let (is_versioned, is_list) = (VERSIONED.contains(&shown), shown.starts_with("Listing_"));
+    let Some(response) = response.as_object_mut() else { return };
+    let headers = response.entry("headers").or_insert_with(|| json!({}));
+    for (name, applies) in
+        [("ETag", is_versioned || is_cacheable), ("Idempotency-Replayed", takes_key), ("Link", is_list)]
+    {
+        if applies {
+            refer_to(headers, name);
         }
     }
 }
@@ -119,6 +167,8 @@ fn complete_operation(path: &str, method: &str, operation: &mut serde_json::Map<
     let has_input = has_body || operation.contains_key("parameters");
     let reads_body = method == "post" || method == "put" || method == "patch";
     let is_resource = path.starts_with("/v1/");
+    let parameters = operation.get("parameters").and_then(Value::as_array);
+    let takes_key = parameters.into_iter().flatten().any(|parameter| parameter["name"] == "Idempotency-Key");
     let applies = |name: &str| match name {
         "BadBody" => has_body,
         "BadInput" => !has_body && (has_input || reads_body),
@@ -129,7 +179,11 @@ fn complete_operation(path: &str, method: &str, operation: &mut serde_json::Map<
         _ => true,
     };
     let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
+    let is_cacheable = responses.contains_key("304");
     for (status, response) in responses.iter_mut() {
+        if status.starts_with('2') {
+            complete_success(takes_key, is_cacheable, response);
+        }
         complete_response(path, status, response);
     }
     for (status, name, _) in SHARED.iter().filter(|(_, name, _)| applies(name)) {
@@ -141,8 +195,8 @@ fn complete_operation(path: &str, method: &str, operation: &mut serde_json::Map<
 fn complete_response(path: &str, status: &str, response: &mut Value) {
     let Some(response) = response.as_object_mut() else { return };
     let headers = response.entry("headers").or_insert_with(|| json!({}));
+    refer_to(headers, "X-Correlation-Id");
     if let Some(headers) = headers.as_object_mut() {
-        headers.insert("X-Correlation-Id".to_owned(), json!({ "$ref": "#/components/headers/CorrelationId" }));
         if status == "503" {
             headers
                 .insert("Retry-After".to_owned(), json!({ "schema": { "type": "integer" }, "description": "Seconds" }));

@@ -50,6 +50,11 @@ pub(crate) enum ReadyState {
 
 /// The answer of `/readyz`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(example = json!({
+    "status": "degraded", "draining": false, "dependencies": [
+        {"name": "database", "state": "up", "required": true}, {"name": "cache-0", "state": "down", "required": false}
+    ]
+}))]
 pub(crate) struct ReadyReport {
     /// All in one word.
     pub(crate) status: ReadyState,

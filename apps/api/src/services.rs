@@ -33,7 +33,7 @@ impl Default for Limits {
         Self {
             body_bytes: 64 * 1024,
             body_timeout: Duration::from_secs(10),
-            request_timeout: Duration::from_secs(30),
+            request_timeout: Duration::from_secs(20),
             headers: 64,
             header_bytes: 16 * 1024,
         }

@@ -2,7 +2,7 @@
 
 use amrutam_booking::model;
 use amrutam_crypto::{HasherSettings, TokenSettings};
-use amrutam_settings::{Problems, Validate};
+use amrutam_settings::{Business, Environment, Problems, Validate};
 use amrutam_telemetry::TelemetrySettings;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -13,17 +13,6 @@ use std::{
 
 const EXAMPLE_ISSUER: &str = "https://amrutam.example";
 const EXAMPLE_KEY_DIR: &str = ".dev/keys";
-
-/// Where the process runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Environment {
-    /// On somebody's own machine: defaults do.
-    #[default]
-    Development,
-    /// For people: what is only good for trying is refused.
-    Production,
-}
 
 /// Section `http`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -64,7 +53,7 @@ impl Default for Http {
             body_limit_bytes: 64 * 1024,
             header_timeout_secs: 5,
             body_timeout_secs: 10,
-            request_timeout_secs: 30,
+            request_timeout_secs: 20,
             keep_alive_secs: 30,
             max_headers: 64,
             header_limit_bytes: 16 * 1024,
@@ -87,6 +76,9 @@ impl Validate for Http {
         ] {
             problems.check((1..=300).contains(&seconds), field, "1 to 300 seconds");
         }
+        // Else a request that was let in is cut when the process ends.
+        let finishes = self.request_timeout_secs <= self.shutdown_timeout_secs;
+        problems.check(finishes, "request_timeout_secs", "at most shutdown_timeout_secs");
         problems.check((8..=90).contains(&self.max_headers), "max_headers", "8 to 90");
         problems.check((2_048..=65_536).contains(&self.header_limit_bytes), "header_limit_bytes", "2048 to 65536");
         problems.check(self.shutdown_grace_ms <= 60_000, "shutdown_grace_ms", "at most 60000 milliseconds");
@@ -182,28 +174,7 @@ impl Payments {
     }
 }
 
-/// Section `business`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Business {
-    /// IANA zone whose days are business days.
-    pub time_zone: String,
-}
-
-impl Default for Business {
-    fn default() -> Self {
-        Self { time_zone: "Asia/Kolkata".to_owned() }
-    }
-}
-
-impl Validate for Business {
-    fn validate(&self, problems: &mut Problems) {
-        let known = jiff::tz::TimeZone::get(&self.time_zone).is_ok();
-        problems.check(known, "time_zone", "must be an IANA zone such as Asia/Kolkata");
-    }
-}
-
-/// Everything. `database` must be set; the rest has defaults for development. Sections that are other processes' are
+/// Everything. `database` must be set, and in production what only an operator can know; the rest has defaults. Sections that are other processes' are
 /// passed over, so that one environment serves all.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Settings {
@@ -282,7 +253,10 @@ mod tests {
     use amrutam_settings::load_from;
 
     fn load(variables: &[(&str, &str)]) -> Result<Settings, Vec<String>> {
-        let base = [("AMRUTAM__DATABASE__URL", "postgres://app:canary@localhost:5432/amrutam")];
+        let base = [
+            ("AMRUTAM__ENVIRONMENT", "development"),
+            ("AMRUTAM__DATABASE__URL", "postgres://app:canary@localhost:5432/amrutam"),
+        ];
         let all = base.iter().chain(variables).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         load_from::<Settings>(None, all).map_err(|error| error.problems().to_vec())
     }
@@ -308,6 +282,26 @@ mod tests {
         .unwrap();
         assert_eq!((settings.redis.urls.len(), settings.hasher.parallel, settings.http.listen.port()), (2, 3, 0));
         assert_eq!(settings.payments.mode, PaymentsMode::Required);
+    }
+
+    #[test]
+    fn whoever_does_not_say_where_runs_in_production() {
+        let url = [("AMRUTAM__DATABASE__URL", "postgres://app@localhost:5432/amrutam")];
+        let problems = load_from::<Settings>(None, url).err().unwrap().problems().to_vec();
+        assert!(problems.iter().any(|problem| problem.starts_with("tokens.issuer")), "{problems:?}");
+    }
+
+    #[test]
+    fn a_request_that_was_let_in_may_finish() {
+        let load = |request: &str, shutdown: &str| {
+            load(&[
+                ("AMRUTAM__HTTP__REQUEST_TIMEOUT_SECS", request),
+                ("AMRUTAM__HTTP__SHUTDOWN_TIMEOUT_SECS", shutdown),
+            ])
+        };
+        assert!(load("25", "25").is_ok());
+        let problems = load("26", "25").unwrap_err();
+        assert!(problems.iter().any(|problem| problem.starts_with("http.request_timeout_secs")), "{problems:?}");
     }
 
     #[test]

@@ -7,7 +7,9 @@ use crate::{
     settings::{Http, Settings},
 };
 use amrutam_booking::model::BookingRules;
-use amrutam_crypto::{AccessTokens, AesGcmSealer, Argon2Hasher, KeyDirError, SystemClock, SystemIds, TokioPause};
+use amrutam_crypto::{
+    AccessTokens, AesGcmSealer, Argon2Hasher, CachedTokens, KeyDirError, SystemClock, SystemIds, TokioPause,
+};
 use amrutam_kernel::{Dependency, PortError};
 use amrutam_postgres::Postgres;
 use amrutam_redis::{InvalidSettings, RedlockSlots};
@@ -58,7 +60,7 @@ pub(crate) async fn wire(settings: &Settings) -> Result<Wired, WiringError> {
         hasher: Arc::new(hasher),
         jwks: tokens.jwks(),
         issuer: tokens.clone(),
-        verifier: tokens,
+        verifier: Arc::new(CachedTokens::new(tokens)),
         consultations: store.clone(),
         directory: store.clone(),
         availability: store,

@@ -12,7 +12,7 @@ use amrutam_booking::{
 use amrutam_crypto::TokioPause;
 use amrutam_kernel::{Clock, Dependency, PortError};
 use jiff::{ToSpan, civil::Date};
-use std::{time::Duration};
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 const EVERY: Duration = Duration::from_secs(600);

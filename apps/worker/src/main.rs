@@ -6,6 +6,10 @@ use std::{error::Error, path::PathBuf, process::ExitCode};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+/// As in the api: what one thread allocates another frees, which the system's allocator handles with locks.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The worker of Amrutam.
 #[derive(Parser)]
 #[command(version)]

@@ -1,7 +1,7 @@
 //! The worker's settings. The environment may hold the api's sections as well; they are passed over.
 
 use amrutam_gateways::{InvalidSmtpSettings, SmtpMailer, SmtpSettings};
-use amrutam_settings::{Problems, SecretUrl, Validate};
+use amrutam_settings::{Business, Problems, SecretUrl, Validate};
 use amrutam_telemetry::TelemetrySettings;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -22,7 +22,7 @@ pub struct Settings {
     pub telemetry: TelemetrySettings,
     /// The business's own calendar.
     #[serde(default)]
-    pub business: BusinessSettings,
+    pub business: Business,
 }
 
 /// Section `worker`.
@@ -84,20 +84,6 @@ impl From<&MailSettings> for SmtpSettings {
     }
 }
 
-/// Section `business`.
-#[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct BusinessSettings {
-    /// The zone whose days are business days.
-    pub time_zone: String,
-}
-
-impl Default for BusinessSettings {
-    fn default() -> Self {
-        Self { time_zone: "Asia/Kolkata".to_owned() }
-    }
-}
-
 impl Settings {
     /// For `--print-config`: secrets masked.
     pub fn printable(&self) -> String {
@@ -121,8 +107,7 @@ impl Validate for Settings {
         // Two are held by the jobs that this worker may lead; the rest is for work.
         problems.check(self.database.pool_size >= 4, "database.pool_size", "at least 4 for a worker");
         problems.within("telemetry", &self.telemetry);
-        let zone = jiff::tz::TimeZone::get(&self.business.time_zone).is_ok();
-        problems.check(zone, "business.time_zone", "an IANA zone such as Asia/Kolkata");
+        problems.within("business", &self.business);
     }
 }
 
@@ -163,7 +148,7 @@ mod tests {
                 timeout_ms: default_timeout_ms(),
             },
             telemetry: TelemetrySettings::default(),
-            business: BusinessSettings::default(),
+            business: Business::default(),
         };
         change(&mut settings);
         let mut problems = Problems::default();

@@ -33,10 +33,14 @@
 //! ```
 #![deny(missing_docs)]
 
+mod business;
+mod environment;
 mod problems;
 mod read;
 mod secret;
 
+pub use business::Business;
+pub use environment::Environment;
 pub use problems::{Problems, SettingsError, Validate};
 pub use secret::{InvalidUrl, Secret, SecretUrl, printable};
 

@@ -19,9 +19,11 @@ mod json;
 mod metrics;
 mod process;
 mod settings;
+mod stop;
 mod trace;
 
 pub use settings::TelemetrySettings;
+pub use stop::stop_signal;
 pub use trace::{current_trace_parent, set_parent};
 
 use ::metrics::gauge;

@@ -54,7 +54,7 @@ pub(crate) async fn staff(
         password: NewPassword::parse(Sensitive::new(logins.password.clone()))?,
         profile: profile(name)?,
     };
-    Ok(create_staff(world.identity(), &operator(&world.ids, &world.clock), command).await?)
+    Ok(create_staff(world.identity(), &operator(&world.ids, &world.clock), command, None).await?)
 }
 
 pub(crate) async fn create_patients(world: &World, logins: &DemoLogins) -> Result<Vec<AccountId>, Box<dyn Error>> {

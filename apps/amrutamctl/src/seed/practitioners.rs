@@ -44,12 +44,12 @@ pub(crate) async fn create(world: &World, logins: &DemoLogins) -> Result<Vec<Doc
             Some(known) => known,
             None => {
                 let profile = NewProfile { account: None, details: details(index, entry)? };
-                create_profile(world.directory(), &doctor, profile).await?
+                create_profile(world.directory(), &doctor, profile, None).await?
             }
         };
         let id = profile.id;
         if profile.status == PractitionerStatus::Applied {
-            verify(world.directory(), &operator(&world.ids, &world.clock), id).await?;
+            verify(world.directory(), &operator(&world.ids, &world.clock), id, None).await?;
         }
         let known = world.postgres.load(id, world.clock.now()).await?;
         if known.is_none_or(|known| known.rules.is_empty()) {

@@ -57,15 +57,15 @@ async fn take_place(world: &World, doctor: Doctor, visit: &Consultation, n: usiz
         }
         (ConsultationStatus::Confirmed, 5) => {
             world.clock.set(slot.start() + SignedDuration::from_mins(12));
-            no_show(world.booking(), &as_doctor, id).await?;
+            no_show(world.booking(), &as_doctor, id, None).await?;
         }
         (ConsultationStatus::Confirmed | ConsultationStatus::InProgress, _) => {
             if visit.status == ConsultationStatus::Confirmed {
                 world.clock.set(slot.start() + SignedDuration::from_mins(1));
-                start(world.booking(), &as_doctor, id).await?;
+                start(world.booking(), &as_doctor, id, None).await?;
             }
             world.clock.set(slot.end() - SignedDuration::from_mins(2));
-            complete(world.booking(), &as_doctor, id).await?;
+            complete(world.booking(), &as_doctor, id, None).await?;
         }
         _ => {}
     }

@@ -34,7 +34,8 @@ pub(crate) fn json<T: Serialize>(value: &T) -> String {
 pub(crate) struct Listing<T> {
     /// In the list's stable order.
     pub(crate) items: Vec<T>,
-    /// For `cursor`; absent on the last page.
+    /// For `cursor`; `null` on the last page.
+    #[schema(required)]
     pub(crate) next_cursor: Option<String>,
 }
 
@@ -81,8 +82,7 @@ pub(crate) fn cacheable(request: &HttpRequest, signed_in: bool, max_age: u32, re
     let Ok(bytes) = actix_web::body::MessageBody::try_into_bytes(body) else {
         return response.set_body(actix_web::body::BoxBody::new(()));
     };
-    let digest = Sha256::digest(&bytes);
-    let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(digest.get(..15).unwrap_or_default()));
+    let etag = content_tag(&bytes);
     let known = has_tag(request, &etag);
     let headers = response.headers_mut();
     if let (Ok(etag), Ok(cache)) =
@@ -110,16 +110,29 @@ fn has_tag(request: &HttpRequest, etag: &str) -> bool {
     sent.any(|tag| matches!(tag.trim(), "*") || tag.trim().trim_start_matches("W/") == etag)
 }
 
-/// The version a caller says to have, when they say so. A tag that is none of ours gives a version that nothing has, so
-/// that the use case refuses it after it has looked who asks.
-pub(crate) fn if_match(request: &HttpRequest) -> Option<i64> {
-    let mut sent = request.headers().get_all(IF_MATCH);
-    let (first, second) = (sent.next()?, sent.next());
-    if first.as_bytes() == b"*" && second.is_none() {
+/// The versions of which a caller says to have one, when they say so. A tag that is none of ours names no version; when no
+/// other does, the use case refuses the list after it has looked who asks.
+pub(crate) fn if_match(request: &HttpRequest) -> Option<Vec<i64>> {
+    let sent: Vec<&[u8]> = request.headers().get_all(IF_MATCH).map(HeaderValue::as_bytes).collect();
+    if sent.is_empty() || sent == [b"*"] {
         return None;
     }
-    let version = || first.to_str().ok()?.trim().strip_prefix('"')?.strip_suffix('"')?.parse().ok();
-    Some(if second.is_none() { version().unwrap_or(-1) } else { -1 })
+    // The strong comparison: a weak tag matches nothing (RFC 9110, 13.1.1).
+    let version = |tag: &str| tag.trim().strip_prefix('"')?.strip_suffix('"')?.parse().ok();
+    let lists = sent.iter().filter_map(|list| std::str::from_utf8(list).ok());
+    Some(lists.flat_map(|list| list.split(',')).filter_map(version).collect())
+}
+
+/// A single resource that has no version: its body tells it apart from what it was before.
+pub(crate) fn entity_by_content<T: Serialize>(body: &T) -> HttpResponse {
+    let body = json(body);
+    HttpResponse::Ok().insert_header((ETAG, content_tag(body.as_bytes()))).content_type(JSON).body(body)
+}
+
+/// A strong tag.
+fn content_tag(body: &[u8]) -> String {
+    let digest = Sha256::digest(body);
+    format!("\"{}\"", URL_SAFE_NO_PAD.encode(digest.get(..15).unwrap_or_default()))
 }
 
 /// The first answer to an idempotent request, or the same again.
@@ -179,9 +192,12 @@ mod tests {
         };
         assert_eq!(with(&[]), None);
         assert_eq!(with(&["*"]), None);
-        assert_eq!(with(&["\"7\""]), Some(7));
-        for bad in [&["7"][..], &["W/\"7\""], &["\"x\""], &["\"7\"", "\"8\""], &["\"7\", \"8\""]] {
-            assert_eq!(with(bad), Some(-1), "{bad:?}");
+        assert_eq!(with(&["\"7\""]), Some(vec![7]));
+        for list in [&["\"7\", \"8\""][..], &["\"7\",\"8\""], &["\"7\"", "\"8\""], &["\"x\", W/\"9\", \"7\", \"8\""]] {
+            assert_eq!(with(list), Some(vec![7, 8]), "{list:?}");
+        }
+        for bad in [&["7"][..], &["W/\"7\""], &["\"x\""], &[""], &["*", "*"], &["*, \"x\""]] {
+            assert_eq!(with(bad), Some(vec![]), "{bad:?}");
         }
     }
 

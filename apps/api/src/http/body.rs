@@ -14,8 +14,8 @@ use actix_web::{
 };
 use futures::{StreamExt, future::LocalBoxFuture};
 use serde::{
-    Deserialize, Deserializer,
-    de::{DeserializeOwned, MapAccess, Visitor, value::MapAccessDeserializer},
+    Deserialize, Deserializer, Serialize,
+    de::{self, DeserializeOwned, MapAccess, Unexpected, Visitor, value::MapAccessDeserializer},
 };
 use serde_json::error::Category;
 use serde_path_to_error::{Path, Segment};
@@ -30,14 +30,22 @@ pub(crate) struct Body<T> {
     pub(crate) value: T,
 }
 
-/// A body that says nothing: none at all, or an empty object.
+/// A body that need not be there: none at all says what an empty object does.
 #[derive(Debug)]
-pub(crate) struct NoBody;
+pub(crate) struct MaybeBody<T> {
+    /// As sent, for the fingerprint.
+    pub(crate) raw: Bytes,
+    /// What it says.
+    pub(crate) value: T,
+}
+
+/// A body that says nothing: none at all, or an empty object.
+pub(crate) type NoBody = MaybeBody<Nothing>;
 
 /// What an empty object is.
-#[derive(Debug, serde::Deserialize)]
+#[derive(Debug, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Nothing {}
+pub(crate) struct Nothing {}
 
 impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
     type Error = Problem;
@@ -55,7 +63,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
     }
 }
 
-impl FromRequest for NoBody {
+impl<T: DeserializeOwned + Default + 'static> FromRequest for MaybeBody<T> {
     type Error = Problem;
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
@@ -66,11 +74,12 @@ impl FromRequest for NoBody {
         let payload = payload.take();
         Box::pin(async move {
             let raw = read(payload, length, limits?).await?;
-            if !raw.is_empty() {
-                kind?;
-                let Nothing {} = parse(&raw)?;
+            if raw.is_empty() {
+                return Ok(Self { raw, value: T::default() });
             }
-            Ok(Self)
+            kind?;
+            let value = parse(&raw)?;
+            Ok(Self { raw, value })
         })
     }
 }
@@ -152,6 +161,49 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
+/// A whole number of any size. One beyond 64 bits becomes the nearest within, which is outside of every range we have: it
+/// is a number, so it is no wrong type but a wrong value.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub(crate) struct Integer(pub(crate) i64);
+
+/// 2 to the 63rd: from here on numbers don't fit, and have no fraction.
+const BEYOND: f64 = 9_223_372_036_854_775_808.0;
+
+impl<'de> Deserialize<'de> for Integer {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Whole;
+
+        impl Visitor<'_> for Whole {
+            type Value = Integer;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an integer")
+            }
+
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Integer, E> {
+                Ok(Integer(number))
+            }
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Integer, E> {
+                Ok(Integer(i64::try_from(number).unwrap_or(i64::MAX)))
+            }
+
+            fn visit_f64<E: de::Error>(self, number: f64) -> Result<Integer, E> {
+                if number >= BEYOND {
+                    Ok(Integer(i64::MAX))
+                } else if number <= -BEYOND {
+                    Ok(Integer(i64::MIN))
+                } else {
+                    Err(E::invalid_type(Unexpected::Float(number), &self))
+                }
+            }
+        }
+
+        deserializer.deserialize_i64(Whole)
+    }
+}
+
 /// The value, or what is wrong and where. Details never repeat what was sent: it may be about a person.
 pub(crate) fn parse<T: DeserializeOwned>(raw: &[u8]) -> Result<T, Problem> {
     let text =
@@ -194,13 +246,25 @@ fn explain(pointer: &str, error: &serde_json::Error) -> Problem {
     } else {
         let expected = text.rsplit_once("expected ").map(|(_, rest)| rest.split(" at line ").next().unwrap_or(rest));
         let detail =
-            expected.map_or_else(|| "has the wrong type".to_owned(), |expected| format!("expected {expected}"));
+            expected.and_then(in_json).map_or("has the wrong type".to_owned(), |kind| format!("expected {kind}"));
         Problem::new(Code::InvalidType).error(FieldError {
             pointer: pointer.to_owned(),
             location: None,
             code: Code::InvalidType.as_str().into(),
             detail: detail.into(),
         })
+    }
+}
+
+/// What JSON calls a type. Serde names those of Rust, too, which say nothing to a caller.
+fn in_json(expected: &str) -> Option<&'static str> {
+    match expected {
+        "an object" | "a map" => Some("an object"),
+        "a sequence" => Some("an array"),
+        "a string" => Some("a string"),
+        "a boolean" => Some("true or false"),
+        "an integer" => Some("an integer"),
+        _ => None,
     }
 }
 
@@ -242,7 +306,7 @@ mod tests {
     #[serde(deny_unknown_fields)]
     struct Fee {
         #[expect(dead_code, reason = "only its type matters")]
-        amount: i64,
+        amount: Integer,
     }
 
     fn refused(raw: &[u8]) -> serde_json::Value {
@@ -286,6 +350,75 @@ mod tests {
         for (raw, expected) in table {
             assert_eq!(&refused(raw), expected, "{}", String::from_utf8_lossy(raw));
         }
+    }
+
+    #[test]
+    fn a_number_out_of_range_is_a_number() {
+        for (text, number) in [
+            ("0", Some(0)),
+            ("-1", Some(-1)),
+            ("70000", Some(70_000)),
+            ("9223372036854775807", Some(i64::MAX)),
+            ("9223372036854775808", Some(i64::MAX)),
+            ("99999999999999999999999", Some(i64::MAX)),
+            ("-99999999999999999999999", Some(i64::MIN)),
+            ("1e300", Some(i64::MAX)),
+            ("1.5", None),
+            ("1.0", None),
+            ("\"1\"", None),
+            ("true", None),
+            ("null", None),
+            ("[1]", None),
+        ] {
+            assert_eq!(serde_json::from_str::<Integer>(text).ok(), number.map(Integer), "{text}");
+        }
+    }
+
+    #[test]
+    fn details_name_types_as_json_does() {
+        #[derive(Debug, serde::Deserialize)]
+        struct Every {
+            #[expect(dead_code, reason = "only its type matters")]
+            integer: Option<Integer>,
+            #[expect(dead_code, reason = "only its type matters")]
+            byte: Option<u8>,
+            #[expect(dead_code, reason = "only its type matters")]
+            text: Option<String>,
+            #[expect(dead_code, reason = "only its type matters")]
+            list: Option<Vec<String>>,
+            #[expect(dead_code, reason = "only its type matters")]
+            object: Option<Object<Fee>>,
+            #[expect(dead_code, reason = "only its type matters")]
+            plain: Option<Fee>,
+            #[expect(dead_code, reason = "only its type matters")]
+            flag: Option<bool>,
+        }
+        for (raw, detail) in [
+            ("{\"integer\":\"1\"}", "expected an integer"),
+            ("{\"byte\":300}", "has the wrong type"),
+            ("{\"text\":1}", "expected a string"),
+            ("{\"list\":1}", "expected an array"),
+            ("{\"object\":1}", "expected an object"),
+            ("{\"plain\":1}", "has the wrong type"),
+            ("{\"flag\":1}", "expected true or false"),
+            ("1", "expected an object"),
+        ] {
+            let problem = parse::<Every>(raw.as_bytes()).unwrap_err();
+            let body: serde_json::Value = serde_json::from_str(&problem.render_for_tests()).unwrap();
+            assert_eq!(body["errors"][0]["detail"], detail, "{raw}");
+        }
+    }
+
+    #[test]
+    fn a_body_has_a_depth_that_ends() {
+        #[derive(Debug, serde::Deserialize)]
+        struct Free {
+            #[expect(dead_code, reason = "only its type matters")]
+            any: serde_json::Value,
+        }
+        let nested = |depth: usize| format!("{{\"any\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
+        assert!(parse::<Free>(nested(100).as_bytes()).is_ok());
+        assert_eq!(parse::<Free>(nested(500).as_bytes()).unwrap_err().code(), Code::MalformedBody);
     }
 
     #[test]

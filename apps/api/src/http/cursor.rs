@@ -77,7 +77,7 @@ impl Cursors {
     pub(crate) fn key<K: CursorKey>(&self, text: Option<&str>) -> Result<Option<K>, Problem> {
         let Some(text) = text else { return Ok(None) };
         let read = || {
-            let json = URL_SAFE_NO_PAD.decode(text.get(..MAX_CURSOR_CHARS.min(text.len()))?).ok()?;
+            let json = URL_SAFE_NO_PAD.decode(Some(text).filter(|text| text.len() <= MAX_CURSOR_CHARS)?).ok()?;
             let cursor: Cursor<K> = serde_json::from_slice(&json).ok()?;
             (cursor.of == self.of && cursor.after.is_sane()).then_some(cursor.after)
         };
@@ -167,6 +167,14 @@ mod tests {
         ] {
             assert_eq!(cursors.doctor_key(Some(text)).unwrap_err().code(), Code::InvalidCursor, "{text:.60}");
         }
+        // A good one up to the limit, and something behind it.
+        let good =
+            r#"{"of":"OF","after":{"name":["a","01890a5d-ac96-774b-bcce-b302099a8057"]}}"#.replace("OF", &cursors.of);
+        let spaced = |bytes: usize| URL_SAFE_NO_PAD.encode(format!("{good:<bytes$}"));
+        let full = spaced(MAX_CURSOR_CHARS / 4 * 3);
+        assert_eq!(full.len(), MAX_CURSOR_CHARS);
+        assert!(cursors.doctor_key(Some(&full)).is_ok());
+        assert_eq!(cursors.doctor_key(Some(&format!("{full}AAAA"))).unwrap_err().code(), Code::InvalidCursor);
         let far = forged(r#"{"of":"OF","after":["-009999-01-02T01:59:59Z","01890a5d-ac96-774b-bcce-b302099a8057"]}"#);
         assert!(cursors.key::<ByStart<SlotId>>(Some(&far)).is_err());
     }

@@ -17,7 +17,7 @@ use actix_web::{
         },
     },
     middleware::Next,
-    web::Data,
+    web::{Bytes, Data},
 };
 use amrutam_kernel::{Actor, CorrelationId, TraceParent};
 use futures::FutureExt;
@@ -26,7 +26,9 @@ use std::{
     cell::Cell,
     fmt,
     panic::AssertUnwindSafe,
+    pin::Pin,
     rc::Rc,
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 use tracing::Instrument;
@@ -46,9 +48,14 @@ pub(crate) async fn edge(
     let Some(services) = request.app_data::<Data<Services>>().cloned() else {
         return Err(Problem::internal("no services").into());
     };
+    let method = request.method().clone();
+    if method == Method::HEAD {
+        // Routed as what it asks for the head of; the answer's body is left out at the end.
+        request.head_mut().method = Method::GET;
+    }
     let correlation_id = correlation_id(&request, &services);
     let route = request.match_pattern().unwrap_or_else(|| UNMATCHED.to_owned());
-    let span = tracing::info_span!("request", %correlation_id, method = %request.method(), route);
+    let span = tracing::info_span!("request", %correlation_id, %method, route);
     let incoming = trace_parent(request.headers());
     if let Some(parent) = &incoming {
         amrutam_telemetry::set_parent(&span, parent);
@@ -57,7 +64,7 @@ pub(crate) async fn edge(
     let info =
         Rc::new(RequestInfo { correlation_id, trace_parent, path: request.path().to_owned(), actor: Cell::new(None) });
     let unread = Unread::share(&mut request);
-    let told = Told::begin(request.method().clone(), route, Rc::clone(&info), span.clone(), unread);
+    let told = Told::begin(method, route, Rc::clone(&info), span.clone(), unread);
 
     if let Err(problem) = admissible(&request, &services) {
         let response = request.into_response(problem.response(&info));
@@ -195,6 +202,9 @@ impl Told {
             // hand would be dropped: actix writes this one itself.
             response.head_mut().set_connection_type(ConnectionType::Close);
         }
+        if self.method == Method::HEAD {
+            response = response.map_body(|_, body| BoxBody::new(HeadOnly(body.size())));
+        }
         Unread::hold(self.unread.as_ref(), response)
     }
 
@@ -284,6 +294,21 @@ impl Drop for Told {
             let _in_span = self.span.enter();
             self.log(CLIENT_GONE, 0, elapsed);
         }
+    }
+}
+
+/// The body of an answer to `HEAD`: as long as that to `GET` would be, and not sent.
+struct HeadOnly(BodySize);
+
+impl MessageBody for HeadOnly {
+    type Error = std::convert::Infallible;
+
+    fn size(&self) -> BodySize {
+        self.0
+    }
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Poll::Ready(None)
     }
 }
 

@@ -28,6 +28,8 @@ pub(crate) enum Attempt {
     Done(StoredAnswer),
     /// Answered before.
     Replayed(StoredAnswer),
+    /// Answered before; the answer is still to be read.
+    Answered,
     /// Refused or failed.
     Refused(Problem),
 }
@@ -48,11 +50,7 @@ pub(crate) fn key_of(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Prob
 }
 
 /// The caller's claim, if a key was sent.
-pub(crate) fn claim_of(
-    request: &HttpRequest,
-    context: &Context,
-    body: &[u8],
-) -> Result<Option<IdempotencyClaim>, Problem> {
+fn claim_of(request: &HttpRequest, context: &Context, body: &[u8]) -> Result<Option<IdempotencyClaim>, Problem> {
     let Some(key) = key_of(request.headers())? else { return Ok(None) };
     let caller = context.actor.account().ok_or(Code::Unauthenticated)?;
     let fingerprint = Fingerprint::of(request.method().as_str(), request.path(), body);
@@ -95,8 +93,22 @@ impl Drop for Started {
     }
 }
 
+/// Does `work` under the key, if one was sent: one at a time, with an answer that is kept.
+pub(crate) async fn once(
+    services: &Services,
+    request: &HttpRequest,
+    context: &Context,
+    body: &[u8],
+    work: impl AsyncFnOnce(Option<&IdempotencyClaim>) -> Attempt,
+) -> Result<HttpResponse, Problem> {
+    let claim = claim_of(request, context, body)?;
+    let _at_work = services.in_flight.begin(claim.as_ref())?;
+    let attempt = work(claim.as_ref()).await;
+    conclude(services, RequestInfo::of(request).as_deref(), claim.as_ref(), attempt).await
+}
+
 /// Answers, and keeps a refusal that is final for the claim.
-pub(crate) async fn conclude(
+async fn conclude(
     services: &Services,
     info: Option<&RequestInfo>,
     claim: Option<&IdempotencyClaim>,
@@ -105,6 +117,8 @@ pub(crate) async fn conclude(
     match (attempt, claim, info) {
         (Attempt::Done(answer), _, _) => Ok(stored(answer, false)),
         (Attempt::Replayed(answer), _, _) => Ok(stored(answer, true)),
+        (Attempt::Answered, Some(claim), _) => recall(services, claim).await,
+        (Attempt::Answered, None, _) => Err(Problem::internal("answered before, yet without a key")),
         (Attempt::Refused(problem), Some(claim), Some(info)) if is_final(problem.code()) => {
             keep(services, claim, info.keep(&problem)).await
         }

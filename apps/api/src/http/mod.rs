@@ -12,12 +12,12 @@ mod routes;
 mod unread;
 mod validate;
 
-pub(crate) use answer::{Listing, cacheable, entity, if_match, json, rfc3339, stored};
+pub(crate) use answer::{JSON, Listing, cacheable, entity, entity_by_content, if_match, json, rfc3339};
 pub(crate) use auth::{Caller, Visitor};
-pub(crate) use body::{Body, NoBody, Object};
+pub(crate) use body::{Body, Integer, MaybeBody, NoBody, Object};
 pub(crate) use cursor::{Cursors, Paging};
 pub(crate) use edge::edge;
-pub(crate) use idempotency::{Attempt, InFlight, claim_of, conclude};
+pub(crate) use idempotency::{Attempt, InFlight, key_of, once};
 pub(crate) use info::RequestInfo;
 pub(crate) use query::Query;
 pub(crate) use routes::Routes;

@@ -29,7 +29,7 @@ impl Routes {
     }
 }
 
-/// The names of the methods an item has.
+/// The names of the methods an item has. Whatever can be got can be asked for its head, too.
 pub(crate) fn methods(item: &PathItem) -> Vec<&'static str> {
     let operations = [
         ("GET", &item.get),
@@ -38,5 +38,6 @@ pub(crate) fn methods(item: &PathItem) -> Vec<&'static str> {
         ("DELETE", &item.delete),
         ("PATCH", &item.patch),
     ];
-    operations.into_iter().filter_map(|(name, operation)| operation.as_ref().map(|_| name)).collect()
+    let documented = operations.into_iter().filter(|(_, operation)| operation.is_some()).map(|(name, _)| name);
+    documented.flat_map(|name| [Some(name), (name == "GET").then_some("HEAD")]).flatten().collect()
 }

@@ -108,6 +108,8 @@ codes! {
     /// Nobody consults themself.
     /// The reason is another side's to give.
     ReasonNotAllowed = "reason_not_allowed", 422, "The reason is not the caller's to give";
+    /// A summary can't be kept yet.
+    SummaryNotSupported = "summary_not_supported", 422, "A summary can't be kept yet";
     /// The account named is no doctor's.
     NotADoctorsAccount = "not_a_doctors_account", 422, "The account is not a doctor's";
     /// The key was used for another request.

@@ -167,6 +167,7 @@ impl From<DirectoryError> for Problem {
             DirectoryError::RegistrationNotValid => Code::RegistrationNotValid.into(),
             DirectoryError::Precondition => Code::PreconditionFailed.into(),
             DirectoryError::Contended => contended(),
+            DirectoryError::AlreadyAnswered => replay_lost(),
             DirectoryError::Port(error) => error.into(),
         }
     }
@@ -179,6 +180,7 @@ impl From<AvailabilityError> for Problem {
             AvailabilityError::NotAllowed => Code::Forbidden.into(),
             AvailabilityError::Invalid(invalid) => invalid.into(),
             AvailabilityError::Precondition => Code::PreconditionFailed.into(),
+            AvailabilityError::AlreadyAnswered => replay_lost(),
             AvailabilityError::Contended => contended(),
             AvailabilityError::Port(error) => error.into(),
         }
@@ -207,6 +209,7 @@ impl From<CreateStaffError> for Problem {
         match error {
             CreateStaffError::NotAllowed => Code::Forbidden.into(),
             CreateStaffError::EmailTaken => Code::EmailTaken.into(),
+            CreateStaffError::AlreadyAnswered => replay_lost(),
             CreateStaffError::Port(error) => error.into(),
         }
     }
@@ -245,6 +248,33 @@ impl From<RescheduleError> for Attempt {
         match error {
             RescheduleError::Consultation(error) => error.into(),
             other @ RescheduleError::Refused(_) => Self::Refused(other.into()),
+        }
+    }
+}
+
+impl From<DirectoryError> for Attempt {
+    fn from(error: DirectoryError) -> Self {
+        match error {
+            DirectoryError::AlreadyAnswered => Self::Answered,
+            other => Self::Refused(other.into()),
+        }
+    }
+}
+
+impl From<AvailabilityError> for Attempt {
+    fn from(error: AvailabilityError) -> Self {
+        match error {
+            AvailabilityError::AlreadyAnswered => Self::Answered,
+            other => Self::Refused(other.into()),
+        }
+    }
+}
+
+impl From<CreateStaffError> for Attempt {
+    fn from(error: CreateStaffError) -> Self {
+        match error {
+            CreateStaffError::AlreadyAnswered => Self::Answered,
+            other => Self::Refused(other.into()),
         }
     }
 }

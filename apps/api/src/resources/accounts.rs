@@ -2,20 +2,20 @@
 
 use super::{
     auth::parse_password,
-    shared::{RoleWord, SexWord, Time},
+    shared::{RoleWord, SexWord, StaffRoleWord, Time},
 };
 use crate::{
-    http::{Body, Caller, Fields, json},
+    http::{Attempt, Body, Caller, Fields, JSON, entity_by_content, json, once},
     problem::Problem,
     services::Services,
 };
-use actix_web::{HttpResponse, get, post, web::Data};
+use actix_web::{HttpRequest, HttpResponse, get, post, web::Data};
 use amrutam_identity::{
     Account, EmailAddress, PersonName, Profile,
     model::Sex,
     use_cases::{self, NewStaff},
 };
-use amrutam_kernel::{AccountId, Role, Sensitive};
+use amrutam_kernel::{AccountId, Idempotent, Role, Sensitive, StoredAnswer};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -27,7 +27,11 @@ pub(crate) fn configure(config: &mut ServiceConfig<'_>) {
 
 /// The caller's own account.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Account)]
+#[schema(as = Account, example = json!({
+    "id": "019aaf00-0000-7000-8000-000000000002", "role": "patient", "email": "asha.nair@example.in",
+    "full_name": "Asha Nair", "phone": "+919812345678", "date_of_birth": "1990-04-12", "sex": "female",
+    "time_zone": "Asia/Kolkata", "created_at": "2026-11-20T10:00:00.123456Z"
+}))]
 pub(crate) struct AccountView {
     #[schema(value_type = uuid::Uuid)]
     id: AccountId,
@@ -75,8 +79,8 @@ pub(crate) struct CreateAccountRequest {
     password: Sensitive<String>,
     #[schema(value_type = String)]
     full_name: Sensitive<String>,
-    /// `doctor` or `admin`; patients register themselves.
-    #[schema(value_type = RoleWord)]
+    /// Patients register themselves.
+    #[schema(value_type = StaffRoleWord)]
     role: String,
     /// E.164.
     #[schema(value_type = Option<String>)]
@@ -91,7 +95,10 @@ pub(crate) struct CreateAccountRequest {
 
 /// An account that was made.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = CreatedAccount)]
+#[schema(as = CreatedAccount, example = json!({
+    "id": "019aaf00-0000-7000-8000-000000000005", "role": "doctor", "email": "vaidya.rao@example.in",
+    "full_name": "Dr. Meera Rao", "time_zone": "Asia/Kolkata"
+}))]
 pub(crate) struct CreatedAccountView {
     #[schema(value_type = uuid::Uuid)]
     id: AccountId,
@@ -109,29 +116,45 @@ pub(crate) struct CreatedAccountView {
 #[get("/v1/me")]
 async fn me(caller: Caller, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let account = use_cases::who_am_i(services.identity(), &caller.0).await?;
-    Ok(HttpResponse::Ok().content_type("application/json").body(json(&AccountView::from(account))))
+    Ok(entity_by_content(&AccountView::from(account)))
 }
 
 /// An admin makes an account for a doctor or another admin.
 #[utoipa::path(tag = "Administration", operation_id = "create_account", request_body = CreateAccountRequest,
-    security(("bearer" = [])), responses(
+    security(("bearer" = [])), params(("Idempotency-Key" = Option<String>, Header, description = "The caller's name for this request")),
+    responses(
     (status = 201, description = "Made", body = CreatedAccountView),
     (status = 403, description = "`forbidden`: only an admin makes accounts"),
-    (status = 409, description = "`email_taken`"),
-    (status = 422, description = "`validation_failed`"),
+    (status = 409, description = "`email_taken`, `idempotency_in_progress`"),
+    (status = 422, description = "`validation_failed`, `idempotency_key_reused`"),
 ))]
 #[post("/v1/admin/accounts")]
 async fn create_account(
     caller: Caller,
+    request: HttpRequest,
     body: Body<CreateAccountRequest>,
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
     let command = body.value.parse(&services)?;
-    let (role, email, profile) = (command.role, command.email.expose().as_str().to_owned(), command.profile.clone());
-    let id = use_cases::create_staff(services.identity(), &caller.0, command).await?;
-    let full_name = profile.full_name.expose().as_str().to_owned();
-    let view = CreatedAccountView { id, role, email, full_name, time_zone: profile.time_zone };
-    Ok(HttpResponse::Created().content_type("application/json").body(json(&view)))
+    let (role, email, profile) = (command.role, command.email.clone(), command.profile.clone());
+    let render = |id: &AccountId| {
+        let view = CreatedAccountView {
+            id: *id,
+            role,
+            email: email.expose().as_str().to_owned(),
+            full_name: profile.full_name.expose().as_str().to_owned(),
+            time_zone: profile.time_zone.clone(),
+        };
+        StoredAnswer { status: 201, location: None, content_type: JSON.to_owned(), etag: None, body: json(&view) }
+    };
+    once(&services, &request, &caller.0, &body.raw, async |claim| {
+        let idempotency = claim.map(|claim| Idempotent { claim, render: &render });
+        match use_cases::create_staff(services.identity(), &caller.0, command, idempotency).await {
+            Ok(id) => Attempt::Done(render(&id)),
+            Err(error) => error.into(),
+        }
+    })
+    .await
 }
 
 impl CreateAccountRequest {

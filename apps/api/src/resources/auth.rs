@@ -50,7 +50,10 @@ pub(crate) struct RegisterRequest {
 
 /// The answer to a registration: the same whether or not the address was known before.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Registered)]
+#[schema(as = Registered, example = json!({
+    "id": "019aaf00-0000-7000-8000-000000000002", "role": "patient", "email": "asha.nair@example.in",
+    "full_name": "Asha Nair", "time_zone": "Asia/Kolkata"
+}))]
 pub(crate) struct RegisteredView {
     #[schema(value_type = uuid::Uuid)]
     id: AccountId,
@@ -141,7 +144,9 @@ async fn log_in(
 
 /// The public keys that access tokens are signed with (RFC 7517).
 #[utoipa::path(tag = "Accounts", operation_id = "jwks", responses(
-    (status = 200, description = "A JWK set", body = serde_json::Value),
+    (status = 200, description = "A JWK set", body = serde_json::Value, example = json!({"keys": [
+        {"kty": "RSA", "use": "sig", "alg": "RS256", "kid": "2026-11-22", "n": "u1W...", "e": "AQAB"}
+    ]})),
     (status = 304, description = "Unchanged"),
 ))]
 #[get("/.well-known/jwks.json")]

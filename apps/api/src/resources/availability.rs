@@ -2,7 +2,7 @@
 
 use super::shared::{ModeWord, Time, WeekdayWord, mode_words, parse_modes};
 use crate::{
-    http::{Body, Caller, Fields, Object, entity, if_match, path_id},
+    http::{Body, Caller, Fields, Integer, Object, entity, if_match, path_id},
     problem::Problem,
     services::Services,
 };
@@ -47,17 +47,17 @@ pub(crate) struct RuleDto {
     #[schema(value_type = WeekdayWord)]
     weekday: String,
     /// Local time of the first slot, `HH:MM`.
-    #[schema(pattern = "^[0-2][0-9]:[0-5][0-9]$")]
+    #[schema(pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$")]
     start: String,
     /// Local time by which the last slot has ended, `HH:MM`, on the same day.
-    #[schema(pattern = "^[0-2][0-9]:[0-5][0-9]$")]
+    #[schema(pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$")]
     end: String,
-    #[schema(minimum = 5, maximum = 240)]
-    slot_minutes: u16,
+    #[schema(value_type = u16, minimum = 5, maximum = 240)]
+    slot_minutes: Integer,
     /// Pause after each slot.
     #[serde(default)]
-    #[schema(minimum = 0, maximum = 120)]
-    buffer_minutes: u16,
+    #[schema(value_type = u16, minimum = 0, maximum = 120)]
+    buffer_minutes: Integer,
     #[schema(value_type = Vec<ModeWord>)]
     modes: Vec<String>,
     /// First day it applies to.
@@ -100,7 +100,20 @@ pub(crate) struct SlotChangesView {
 
 /// Working hours, and what stands outside them.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Availability)]
+#[schema(as = Availability, example = json!({
+    "time_zone": "Asia/Kolkata",
+    "rules": [{
+        "weekday": "monday", "start": "09:00", "end": "13:00", "slot_minutes": 20, "buffer_minutes": 5,
+        "modes": ["video", "audio"], "valid_from": null, "valid_until": null
+    }],
+    "outside_rules": [{
+        "slot_id": "019aaf00-0000-7000-8000-000000000003",
+        "consultation_id": "019aaf3c-5e00-7c11-9d2e-0a6b1c2d3e4f",
+        "starts_at": "2026-11-23T03:30:00.000000Z", "ends_at": "2026-11-23T03:50:00.000000Z"
+    }],
+    "slots": {"created": 96, "withdrawn": 0},
+    "version": 3
+}))]
 pub(crate) struct AvailabilityView {
     /// The zone the rules are local to; part of the profile.
     time_zone: String,
@@ -151,8 +164,9 @@ async fn replace(
 ) -> Result<HttpResponse, Problem> {
     let doctor = path_id(&path)?;
     let rules = body.value.parse()?;
+    let versions = if_match(&request);
     let state =
-        use_cases::set_availability(services.availability(), &caller.0, doctor, rules, if_match(&request)).await?;
+        use_cases::set_availability(services.availability(), &caller.0, doctor, rules, versions.as_deref()).await?;
     Ok(entity(StatusCode::OK, state.version, None, &AvailabilityView::of(&state, true)))
 }
 
@@ -208,8 +222,8 @@ impl RuleDto {
             weekday: weekday.to_owned(),
             start: rule.start.strftime("%H:%M").to_string(),
             end: rule.end.strftime("%H:%M").to_string(),
-            slot_minutes: rule.slot_minutes,
-            buffer_minutes: rule.buffer_minutes,
+            slot_minutes: Integer(rule.slot_minutes.into()),
+            buffer_minutes: Integer(rule.buffer_minutes.into()),
             modes: mode_words(&rule.modes).into_iter().map(str::to_owned).collect(),
             valid_from: rule.valid_from.map(|date| date.to_string()),
             valid_until: rule.valid_until.map(|date| date.to_string()),
@@ -230,13 +244,18 @@ impl RuleDto {
             weekday: weekday?,
             start: start?,
             end: end?,
-            slot_minutes: self.slot_minutes,
-            buffer_minutes: self.buffer_minutes,
+            slot_minutes: minutes(self.slot_minutes),
+            buffer_minutes: minutes(self.buffer_minutes),
             modes: modes?,
             valid_from: valid_from?,
             valid_until: valid_until?,
         })
     }
+}
+
+/// The domain knows the ranges; what does not fit the type is outside of each of them.
+fn minutes(Integer(number): Integer) -> u16 {
+    u16::try_from(number).unwrap_or(u16::MAX)
 }
 
 fn local_time(fields: &mut Fields, pointer: &str, text: &str) -> Option<LocalTime> {

@@ -1,17 +1,15 @@
 //! Consultations as they are shown.
 
 use super::shared::{CancelReasonWord, Fee, ModeWord, SlotStatusWord, StatusWord, Time, TimelineKindWord};
-use crate::http::json;
+use crate::http::{JSON, json};
 use amrutam_booking::{
     model::{Consultation, ConsultationStatus, Slot, TimelineEntry},
     ports::ConsultationView as Stored,
     use_cases::{Access, Booked, Changed, Seen},
 };
-use amrutam_kernel::{AccountId, Actor, ConsultationId, DoctorId, EventId, Role, SlotId, StoredAnswer};
+use amrutam_kernel::{AccountId, ConsultationId, DoctorId, EventId, SlotId, StoredAnswer};
 use serde::Serialize;
 use utoipa::ToSchema;
-
-const JSON: &str = "application/json";
 
 /// The slot of a consultation.
 #[derive(Debug, Serialize, ToSchema)]
@@ -195,15 +193,14 @@ pub(crate) fn booked_answer(booked: &Booked) -> StoredAnswer {
 }
 
 /// The answer to an act, as it is kept.
-pub(crate) fn changed_answer(changed: &Changed, actor: &Actor) -> StoredAnswer {
+pub(crate) fn changed_answer(changed: &Changed) -> StoredAnswer {
     let consultation = &changed.consultation;
-    let access = if actor.has_role(Role::Admin) { Access::Masked } else { Access::Full };
     StoredAnswer {
         status: 200,
         location: None,
         content_type: JSON.to_owned(),
         etag: Some(format!("\"{}\"", consultation.version)),
-        body: json(&ConsultationView::of(consultation, consultation.status, access)),
+        body: json(&ConsultationView::of(consultation, consultation.status, changed.access)),
     }
 }
 
@@ -235,11 +232,8 @@ pub(crate) struct TimelineEntryView {
     correlation_id: String,
 }
 
-impl TimelineEntryView {
-    /// As `actor` sees it.
-    pub(crate) fn of(entry: TimelineEntry, actor: &Actor) -> Self {
-        let masked = actor.has_role(Role::Admin) && !entry.actor.starts_with("system:");
-        let role = entry.actor.split(':').next().unwrap_or_default().to_owned();
+impl From<TimelineEntry> for TimelineEntryView {
+    fn from(entry: TimelineEntry) -> Self {
         Self {
             version: entry.version,
             at: Time(entry.at),
@@ -247,7 +241,7 @@ impl TimelineEntryView {
             from: entry.from.map(ConsultationStatus::as_str),
             to: entry.to.as_str(),
             slot_id: entry.slot,
-            actor: if masked { role } else { entry.actor },
+            actor: entry.actor,
             cause: entry.cause,
             event_id: entry.event,
             correlation_id: entry.correlation_id.to_string(),

@@ -6,8 +6,8 @@ use super::{
 };
 use crate::{
     http::{
-        Attempt, Body, Caller, Cursors, Fields, Listing, NoBody, Paging, Query, RequestInfo, claim_of, conclude,
-        entity, path_id, stored,
+        Attempt, Body, Caller, Cursors, Fields, Listing, MaybeBody, NoBody, Paging, Query, entity, key_of, once,
+        path_id,
     },
     problem::{Code, Problem},
     services::Services,
@@ -23,7 +23,7 @@ use amrutam_booking::{
     ports::ByStart,
     use_cases::{self, Book, Booked, Cancel, Changed, Idempotent, ListFilter},
 };
-use amrutam_kernel::{ConsultationId, DoctorId, PageRequest, Sensitive, SlotId};
+use amrutam_kernel::{ConsultationId, DoctorId, IdempotencyClaim, PageRequest, Sensitive, SlotId, StoredAnswer};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -86,6 +86,16 @@ pub(crate) struct RescheduleRequest {
     slot_id: String,
 }
 
+/// How a visit ends.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({}))]
+pub(crate) struct CompleteRequest {
+    /// To be left out or empty: there is no place yet where a summary is kept sealed.
+    #[schema(value_type = Option<String>, max_length = 0)]
+    summary: Option<Sensitive<String>>,
+}
+
 /// Which consultations.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -115,9 +125,8 @@ pub(crate) struct ConsultationQuery {
 #[utoipa::path(tag = "Consultations", operation_id = "book", request_body = BookRequest, security(("bearer" = [])),
     params(("Idempotency-Key" = String, Header, description = "The caller's name for this request, 1 to 255 visible ASCII characters; kept 24 hours")),
     responses(
-    (status = 201, description = "Booked", body = ConsultationView, headers(
-        ("Location" = String, description = "The consultation"), ("ETag" = String, description = "Its version"),
-        ("Idempotency-Replayed" = Option<String>, description = "`true` when this answer was given before"))),
+    (status = 201, description = "Booked", body = ConsultationView,
+        headers(("Location" = String, description = "The consultation"))),
     (status = 400, description = "`idempotency_key_required`, `invalid_idempotency_key`, `malformed_body`, `invalid_type`, `unknown_field`"),
     (status = 403, description = "`forbidden`: only a patient books"),
     (status = 409, description = "`slot_unavailable`, `overlapping_consultation`, `too_many_unpaid_holds`, `doctor_not_available`, `idempotency_in_progress`"),
@@ -130,16 +139,16 @@ async fn book(
     body: Body<BookRequest>,
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
-    let claim = claim_of(&request, &caller.0, &body.raw)?;
-    let Some(claim) = claim else { return Err(Code::IdempotencyKeyRequired.into()) };
-    let mut command = body.value.parse()?;
-    let _at_work = services.in_flight.begin(Some(&claim))?;
-    command.idempotency = Some(Idempotent { claim: &claim, render: &booked_answer });
-    let attempt = match use_cases::book(services.booking(), &caller.0, command).await {
-        Ok((booked, answer)) => Attempt::Done(answer.unwrap_or_else(|| booked_answer(&booked))),
-        Err(error) => error.into(),
-    };
-    conclude(&services, RequestInfo::of(&request).as_deref(), Some(&claim), attempt).await
+    key_of(request.headers())?.ok_or(Code::IdempotencyKeyRequired)?;
+    let command = body.value.parse()?;
+    once(&services, &request, &caller.0, &body.raw, async |claim| {
+        let idempotency = claim.map(|claim| Idempotent { claim, render: &booked_answer });
+        match use_cases::book(services.booking(), &caller.0, Book { idempotency, ..command }).await {
+            Ok((booked, answer)) => Attempt::Done(answer.unwrap_or_else(|| booked_answer(&booked))),
+            Err(error) => error.into(),
+        }
+    })
+    .await
 }
 
 /// The caller's consultations by start: a patient's, a doctor's, or all of them without patients for an admin.
@@ -166,7 +175,7 @@ async fn list(
 /// One consultation. The reason for the visit is shown to its two sides.
 #[utoipa::path(tag = "Consultations", operation_id = "read_consultation", security(("bearer" = [])),
     params(("consultation_id" = Uuid, Path, description = "Which consultation")), responses(
-    (status = 200, description = "The consultation", body = ConsultationView, headers(("ETag" = String, description = "Its version"))),
+    (status = 200, description = "The consultation", body = ConsultationView),
     (status = 404, description = "`not_found`: absent, or not the caller's"),
 ))]
 #[get("/v1/consultations/{consultation_id}")]
@@ -189,7 +198,7 @@ async fn timeline(
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
     let entries = use_cases::read_timeline(services.booking(), &caller.0, path_id(&path)?).await?;
-    let items = entries.into_iter().map(|entry| TimelineEntryView::of(entry, &caller.0.actor)).collect();
+    let items = entries.into_iter().map(TimelineEntryView::from).collect();
     Ok(Listing { items, next_cursor: None }.respond(&request, ""))
 }
 
@@ -213,15 +222,11 @@ async fn cancel(
 ) -> Result<HttpResponse, Problem> {
     let id: ConsultationId = path_id(&path)?;
     let reason = body.value.parse()?;
-    let claim = claim_of(&request, &caller.0, &body.raw)?;
-    let _at_work = services.in_flight.begin(claim.as_ref())?;
-    let render = |changed: &Changed| changed_answer(changed, &caller.0.actor);
-    let idempotency = claim.as_ref().map(|claim| Idempotent { claim, render: &render });
-    let attempt = match use_cases::cancel(services.booking(), &caller.0, Cancel { id, reason, idempotency }).await {
-        Ok((changed, answer)) => Attempt::Done(answer.unwrap_or_else(|| render(&changed))),
-        Err(error) => error.into(),
-    };
-    conclude(&services, RequestInfo::of(&request).as_deref(), claim.as_ref(), attempt).await
+    once(&services, &request, &caller.0, &body.raw, async |claim| {
+        let idempotency = claim.map(keeping_changed);
+        acted(use_cases::cancel(services.booking(), &caller.0, Cancel { id, reason, idempotency }).await)
+    })
+    .await
 }
 
 /// Moves a visit that has not begun to another slot of the same doctor. It stays the same consultation.
@@ -245,72 +250,106 @@ async fn reschedule(
 ) -> Result<HttpResponse, Problem> {
     let id: ConsultationId = path_id(&path)?;
     let to = body.value.parse()?;
-    let claim = claim_of(&request, &caller.0, &body.raw)?;
-    let _at_work = services.in_flight.begin(claim.as_ref())?;
-    let render = |changed: &Changed| changed_answer(changed, &caller.0.actor);
-    let idempotency = claim.as_ref().map(|claim| Idempotent { claim, render: &render });
-    let attempt = match use_cases::reschedule(services.booking(), &caller.0, id, to, idempotency).await {
-        Ok((changed, answer)) => Attempt::Done(answer.unwrap_or_else(|| render(&changed))),
+    once(&services, &request, &caller.0, &body.raw, async |claim| {
+        let idempotency = claim.map(keeping_changed);
+        acted(use_cases::reschedule(services.booking(), &caller.0, id, to, idempotency).await)
+    })
+    .await
+}
+
+/// Renders a changed consultation to be kept under a claim.
+fn keeping_changed(claim: &IdempotencyClaim) -> Idempotent<'_, Changed> {
+    Idempotent { claim, render: &changed_answer }
+}
+
+/// How an act ended.
+fn acted<E: Into<Attempt>>(result: Result<(Changed, Option<StoredAnswer>), E>) -> Attempt {
+    match result {
+        Ok((changed, answer)) => Attempt::Done(answer.unwrap_or_else(|| changed_answer(&changed))),
         Err(error) => error.into(),
-    };
-    conclude(&services, RequestInfo::of(&request).as_deref(), claim.as_ref(), attempt).await
+    }
 }
 
 /// The doctor begins the visit, from 10 minutes before its slot until the slot's end.
 #[utoipa::path(tag = "Consultations", operation_id = "start", security(("bearer" = [])),
-    params(("consultation_id" = Uuid, Path, description = "Which consultation")), responses(
+    params(("consultation_id" = Uuid, Path, description = "Which consultation"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The caller's name for this request")),
+    responses(
     (status = 200, description = "In progress", body = ConsultationView),
     (status = 403, description = "`forbidden`: only the doctor"),
     (status = 404, description = "`not_found`"),
-    (status = 409, description = "`invalid_transition`, `too_early`, `too_late`"),
+    (status = 409, description = "`invalid_transition`, `too_early`, `too_late`, `idempotency_in_progress`"),
+    (status = 422, description = "`idempotency_key_reused`"),
 ))]
 #[post("/v1/consultations/{consultation_id}/start")]
 async fn start(
     caller: Caller,
+    request: HttpRequest,
     path: Path<String>,
-    _body: NoBody,
+    body: NoBody,
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
-    let changed = use_cases::start(services.booking(), &caller.0, path_id(&path)?).await?;
-    Ok(stored(changed_answer(&changed, &caller.0.actor), false))
+    let id = path_id(&path)?;
+    once(&services, &request, &caller.0, &body.raw, async |claim| {
+        let idempotency = claim.map(keeping_changed);
+        acted(use_cases::start(services.booking(), &caller.0, id, idempotency).await)
+    })
+    .await
 }
 
 /// The doctor ends the visit.
-#[utoipa::path(tag = "Consultations", operation_id = "complete", security(("bearer" = [])),
-    params(("consultation_id" = Uuid, Path, description = "Which consultation")), responses(
+#[utoipa::path(tag = "Consultations", operation_id = "complete", request_body = Option<CompleteRequest>, security(("bearer" = [])),
+    params(("consultation_id" = Uuid, Path, description = "Which consultation"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The caller's name for this request")),
+    responses(
     (status = 200, description = "Completed", body = ConsultationView),
     (status = 403, description = "`forbidden`: only the doctor"),
     (status = 404, description = "`not_found`"),
-    (status = 409, description = "`invalid_transition`"),
+    (status = 409, description = "`invalid_transition`, `idempotency_in_progress`"),
+    (status = 422, description = "`summary_not_supported`, `idempotency_key_reused`"),
 ))]
 #[post("/v1/consultations/{consultation_id}/complete")]
 async fn complete(
     caller: Caller,
+    request: HttpRequest,
     path: Path<String>,
-    _body: NoBody,
+    body: MaybeBody<CompleteRequest>,
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
-    let changed = use_cases::complete(services.booking(), &caller.0, path_id(&path)?).await?;
-    Ok(stored(changed_answer(&changed, &caller.0.actor), false))
+    let id = path_id(&path)?;
+    body.value.check()?;
+    once(&services, &request, &caller.0, &body.raw, async |claim| {
+        let idempotency = claim.map(keeping_changed);
+        acted(use_cases::complete(services.booking(), &caller.0, id, idempotency).await)
+    })
+    .await
 }
 
 /// The side that came says that the other did not, from 10 minutes after the slot's start.
 #[utoipa::path(tag = "Consultations", operation_id = "no_show", security(("bearer" = [])),
-    params(("consultation_id" = Uuid, Path, description = "Which consultation")), responses(
+    params(("consultation_id" = Uuid, Path, description = "Which consultation"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The caller's name for this request")),
+    responses(
     (status = 200, description = "Recorded", body = ConsultationView),
     (status = 403, description = "`forbidden`: only the two sides"),
     (status = 404, description = "`not_found`"),
-    (status = 409, description = "`invalid_transition`, `too_early`"),
+    (status = 409, description = "`invalid_transition`, `too_early`, `idempotency_in_progress`"),
+    (status = 422, description = "`idempotency_key_reused`"),
 ))]
 #[post("/v1/consultations/{consultation_id}/no-show")]
 async fn no_show(
     caller: Caller,
+    request: HttpRequest,
     path: Path<String>,
-    _body: NoBody,
+    body: NoBody,
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
-    let changed = use_cases::no_show(services.booking(), &caller.0, path_id(&path)?).await?;
-    Ok(stored(changed_answer(&changed, &caller.0.actor), false))
+    let id = path_id(&path)?;
+    once(&services, &request, &caller.0, &body.raw, async |claim| {
+        let idempotency = claim.map(keeping_changed);
+        acted(use_cases::no_show(services.booking(), &caller.0, id, idempotency).await)
+    })
+    .await
 }
 
 impl BookRequest {
@@ -336,6 +375,18 @@ impl BookRequest {
                 })
             }
             _ => Err(fields.into_problem()),
+        }
+    }
+}
+
+impl CompleteRequest {
+    /// What can't be kept is refused: a doctor must not believe that it was.
+    fn check(&self) -> Result<(), Problem> {
+        match &self.summary {
+            Some(summary) if !summary.expose().is_empty() => {
+                Err(Problem::new(Code::SummaryNotSupported).detail("leave the summary out").at("/summary"))
+            }
+            _ => Ok(()),
         }
     }
 }

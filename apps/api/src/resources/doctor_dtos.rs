@@ -8,9 +8,9 @@ use crate::{
 };
 use amrutam_booking::{
     model::{MedicalSystem, Practitioner, PractitionerDetails},
-    use_cases::{NewProfile, UpdatedProfile},
+    use_cases::{Access, NewProfile, SeenPractitioner, UpdatedProfile},
 };
-use amrutam_kernel::{AccountId, Actor, DoctorId, Role};
+use amrutam_kernel::{AccountId, DoctorId};
 use jiff::civil::Date;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
@@ -19,7 +19,14 @@ const SYSTEMS: &str = "ayurveda, siddha, unani, homoeopathy, allopathy";
 
 /// A doctor in the directory.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Doctor)]
+#[schema(as = Doctor, example = json!({
+    "id": "019aaf00-0000-7000-8000-000000000001", "status": "listed", "full_name": "Dr. Meera Rao",
+    "system": "ayurveda", "council": "Kerala State Medical Councils", "registration_number": "KL-AY-10482",
+    "registered_on": "2014-06-02", "valid_until": null, "qualifications": ["BAMS", "MD (Ayurveda)"],
+    "specializations": ["kayachikitsa"], "languages": ["ml", "en"], "modes": ["video", "audio"],
+    "fee": {"amount": 49900, "currency": "INR"}, "bio": "General medicine.", "time_zone": "Asia/Kolkata",
+    "created_at": "2026-11-20T10:00:00.123456Z", "updated_at": "2026-11-21T08:30:00.000000Z", "version": 2
+}))]
 pub(crate) struct DoctorView {
     #[schema(value_type = uuid::Uuid)]
     id: DoctorId,
@@ -56,13 +63,12 @@ pub(crate) struct DoctorView {
 }
 
 impl DoctorView {
-    /// As `actor` sees it.
-    pub(crate) fn of(doctor: Practitioner, actor: &Actor) -> Self {
-        let inside = actor.has_role(Role::Admin) || actor.is(doctor.account, Role::Doctor);
+    /// As somebody with this access sees it.
+    pub(crate) fn of(doctor: Practitioner, access: Access) -> Self {
         let details = doctor.details;
         Self {
             id: doctor.id,
-            account_id: inside.then_some(doctor.account),
+            account_id: (access == Access::Full).then_some(doctor.account),
             status: doctor.status.as_str(),
             full_name: details.full_name,
             system: details.system.as_str(),
@@ -84,6 +90,12 @@ impl DoctorView {
     }
 }
 
+impl From<SeenPractitioner> for DoctorView {
+    fn from(seen: SeenPractitioner) -> Self {
+        Self::of(seen.practitioner, seen.access)
+    }
+}
+
 /// A doctor after a change, and what it did to the slots.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = UpdatedDoctor)]
@@ -98,13 +110,13 @@ pub(crate) struct UpdatedDoctorView {
     outside_rules: Option<Vec<OutsideRulesView>>,
 }
 
-impl UpdatedDoctorView {
-    /// As `actor` sees it.
-    pub(crate) fn of(updated: UpdatedProfile, actor: &Actor) -> Self {
+impl From<UpdatedProfile> for UpdatedDoctorView {
+    fn from(updated: UpdatedProfile) -> Self {
         Self {
-            doctor: DoctorView::of(updated.practitioner, actor),
             slots: updated.schedule.as_ref().map(slot_changes),
             outside_rules: updated.schedule.as_ref().map(outside),
+            // Who may change a profile sees it whole.
+            doctor: DoctorView::of(updated.practitioner, Access::Full),
         }
     }
 }
@@ -185,11 +197,18 @@ impl CreateDoctorRequest {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"fee": {"amount": 59900, "currency": "INR"}, "valid_until": null}))]
 pub(crate) struct UpdateDoctorRequest {
-    full_name: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    full_name: Option<Option<String>>,
     #[schema(value_type = Option<SystemWord>)]
-    system: Option<String>,
-    council: Option<String>,
-    registration_number: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    system: Option<Option<String>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    council: Option<Option<String>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    registration_number: Option<Option<String>>,
     /// `null` clears it.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>, format = Date)]
@@ -198,50 +217,79 @@ pub(crate) struct UpdateDoctorRequest {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>, format = Date)]
     valid_until: Option<Option<String>>,
-    qualifications: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Vec<String>>)]
+    qualifications: Option<Option<Vec<String>>>,
     /// Codes of `GET /v1/specializations`.
-    specializations: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Vec<String>>)]
+    specializations: Option<Option<Vec<String>>>,
     /// BCP 47.
-    languages: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Vec<String>>)]
+    languages: Option<Option<Vec<String>>>,
     #[schema(value_type = Option<Vec<ModeWord>>)]
-    modes: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "present")]
+    modes: Option<Option<Vec<String>>>,
     #[schema(value_type = Option<Fee>)]
-    fee: Option<Object<Fee>>,
-    bio: Option<String>,
-    time_zone: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    fee: Option<Option<Object<Fee>>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    bio: Option<Option<String>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    time_zone: Option<Option<String>>,
 }
 
 /// Tells `null` from absent.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
+}
+
+/// The new value of what can't be cleared, if there is one.
+fn kept<T>(fields: &mut Fields, pointer: &str, sent: Option<Option<T>>) -> Option<T> {
+    fields.check(!matches!(sent, Some(None)), pointer, "required", "can't be cleared");
+    sent.flatten()
 }
 
 impl UpdateDoctorRequest {
     /// The change, or every value that has no sense by itself.
     pub(crate) fn parse(self) -> Result<impl Fn(PractitionerDetails) -> PractitionerDetails + Send + Sync, Problem> {
         let mut fields = Fields::default();
-        let system = self.system.and_then(|word| fields.word::<MedicalSystem>("/system", SYSTEMS, &word));
+        let full_name = kept(&mut fields, "/full_name", self.full_name);
+        let council = kept(&mut fields, "/council", self.council);
+        let registration_number = kept(&mut fields, "/registration_number", self.registration_number);
+        let qualifications = kept(&mut fields, "/qualifications", self.qualifications);
+        let specializations = kept(&mut fields, "/specializations", self.specializations);
+        let languages = kept(&mut fields, "/languages", self.languages);
+        let bio = kept(&mut fields, "/bio", self.bio);
+        let system = kept(&mut fields, "/system", self.system);
+        let system = system.and_then(|word| fields.word::<MedicalSystem>("/system", SYSTEMS, &word));
         let mut date =
             |pointer, text: Option<Option<String>>| text.map(|text| text.and_then(|text| fields.date(pointer, &text)));
         let registered_on = date("/registered_on", self.registered_on);
         let valid_until = date("/valid_until", self.valid_until);
-        let modes = self.modes.and_then(|words| parse_modes(&mut fields, "/modes", &words));
-        let fee = self.fee.and_then(|Object(fee)| fee.parse(&mut fields, "/fee"));
-        let time_zone = self.time_zone.and_then(|zone| fields.time_zone("/time_zone", &zone));
+        let modes = kept(&mut fields, "/modes", self.modes);
+        let modes = modes.and_then(|words| parse_modes(&mut fields, "/modes", &words));
+        let fee = kept(&mut fields, "/fee", self.fee);
+        let fee = fee.and_then(|Object(fee)| fee.parse(&mut fields, "/fee"));
+        let time_zone = kept(&mut fields, "/time_zone", self.time_zone);
+        let time_zone = time_zone.and_then(|zone| fields.time_zone("/time_zone", &zone));
         fields.finish()?;
         Ok(move |stored: PractitionerDetails| PractitionerDetails {
-            full_name: self.full_name.clone().unwrap_or(stored.full_name),
+            full_name: full_name.clone().unwrap_or(stored.full_name),
             system: system.unwrap_or(stored.system),
-            council: self.council.clone().unwrap_or(stored.council),
-            registration_number: self.registration_number.clone().unwrap_or(stored.registration_number),
+            council: council.clone().unwrap_or(stored.council),
+            registration_number: registration_number.clone().unwrap_or(stored.registration_number),
             registered_on: registered_on.unwrap_or(stored.registered_on),
             valid_until: valid_until.unwrap_or(stored.valid_until),
-            qualifications: self.qualifications.clone().unwrap_or(stored.qualifications),
-            specializations: self.specializations.clone().unwrap_or(stored.specializations),
-            languages: self.languages.clone().unwrap_or(stored.languages),
+            qualifications: qualifications.clone().unwrap_or(stored.qualifications),
+            specializations: specializations.clone().unwrap_or(stored.specializations),
+            languages: languages.clone().unwrap_or(stored.languages),
             modes: modes.clone().unwrap_or(stored.modes),
             fee: fee.unwrap_or(stored.fee),
-            bio: self.bio.clone().unwrap_or(stored.bio),
+            bio: bio.clone().unwrap_or(stored.bio),
             time_zone: time_zone.clone().unwrap_or(stored.time_zone),
         })
     }

@@ -8,7 +8,8 @@ use super::{
 };
 use crate::{
     http::{
-        Body, Caller, Cursors, Fields, Listing, NoBody, Paging, Query, Visitor, cacheable, entity, if_match, path_id,
+        Attempt, Body, Caller, Cursors, Fields, JSON, Listing, NoBody, Paging, Query, Visitor, cacheable, entity,
+        if_match, json, once, path_id,
     },
     problem::Problem,
     services::Services,
@@ -20,11 +21,12 @@ use actix_web::{
     web::{Data, Path},
 };
 use amrutam_booking::{
+    DirectoryError,
     model::{Practitioner, SPECIALIZATIONS},
     ports::{DoctorFilter, DoctorSort},
-    use_cases,
+    use_cases::{self, Access},
 };
-use amrutam_kernel::{Context, Currency, DoctorId, Money, TimeRange};
+use amrutam_kernel::{Currency, DoctorId, Idempotent, Money, StoredAnswer, TimeRange};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 /// How long others may keep what changes seldom, and what changes at any time.
@@ -72,9 +74,9 @@ async fn search(
 ) -> Result<HttpResponse, Problem> {
     let cursors = query.value.cursors();
     let filter = query.value.parse(&services, &cursors)?;
-    let page = use_cases::search_doctors(services.directory(), &filter).await?;
+    let page = use_cases::search_doctors(services.directory(), &visitor.0, &filter).await?;
     let next_cursor = page.next.map(|key| cursors.doctor_text(key));
-    let items = page.items.into_iter().map(|doctor| DoctorView::of(doctor, &visitor.0.actor)).collect();
+    let items = page.items.into_iter().map(DoctorView::from).collect();
     let answer = Listing { items, next_cursor }.respond(&request, &query.raw);
     Ok(cacheable(&request, visitor.is_signed_in(), DIRECTORY_SECONDS, answer))
 }
@@ -94,28 +96,33 @@ async fn read(
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
     let doctor = use_cases::read_doctor(services.directory(), &visitor.0, path_id(&path)?).await?;
-    let answer = shown(StatusCode::OK, doctor, &visitor.0, None);
+    let answer = entity(StatusCode::OK, doctor.practitioner.version, None, &DoctorView::from(doctor));
     Ok(cacheable(&request, visitor.is_signed_in(), DIRECTORY_SECONDS, answer))
 }
 
 /// A doctor applies, or an admin makes a profile for a doctor's account. It is public once an admin has verified it.
 #[utoipa::path(tag = "Directory", operation_id = "create_doctor", request_body = CreateDoctorRequest, security(("bearer" = [])),
+    params(("Idempotency-Key" = Option<String>, Header, description = "The caller's name for this request")),
     responses(
     (status = 201, description = "Made; `applied` until verified", body = DoctorView,
         headers(("Location" = String, description = "The profile"))),
     (status = 403, description = "`forbidden`"),
-    (status = 409, description = "`profile_exists`, `registration_taken`"),
-    (status = 422, description = "`validation_failed`, `not_a_doctors_account`"),
+    (status = 409, description = "`profile_exists`, `registration_taken`, `idempotency_in_progress`"),
+    (status = 422, description = "`validation_failed`, `not_a_doctors_account`, `idempotency_key_reused`"),
 ))]
 #[post("/v1/doctors")]
 async fn create(
     caller: Caller,
+    request: HttpRequest,
     body: Body<CreateDoctorRequest>,
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
-    let doctor = use_cases::create_profile(services.directory(), &caller.0, body.value.parse()?).await?;
-    let location = format!("/v1/doctors/{}", doctor.id);
-    Ok(shown(StatusCode::CREATED, doctor, &caller.0, Some(location)))
+    let profile = body.value.parse()?;
+    once(&services, &request, &caller.0, &body.raw, async |claim| {
+        let idempotency = claim.map(|claim| Idempotent { claim, render: &made });
+        done(use_cases::create_profile(services.directory(), &caller.0, profile, idempotency).await, made)
+    })
+    .await
 }
 
 /// The doctor or an admin changes the profile.
@@ -126,7 +133,6 @@ async fn create(
     (status = 200, description = "Changed; a new zone, other modes or other days of registration change the slots at once", body = UpdatedDoctorView),
     (status = 403, description = "`forbidden`"),
     (status = 404, description = "`not_found`"),
-    (status = 409, description = "`registration_taken`"),
     (status = 412, description = "`precondition_failed`"),
     (status = 422, description = "`validation_failed`"),
 ))]
@@ -140,55 +146,94 @@ async fn update(
 ) -> Result<HttpResponse, Problem> {
     let id: DoctorId = path_id(&path)?;
     let change = body.value.parse()?;
+    let versions = if_match(&request);
     let (directory, schedule) = (services.directory(), services.availability());
-    let updated = use_cases::update_profile(directory, schedule, &caller.0, id, if_match(&request), change).await?;
-    let version = updated.practitioner.version;
-    Ok(entity(StatusCode::OK, version, None, &UpdatedDoctorView::of(updated, &caller.0.actor)))
+    let changed = use_cases::update_profile(directory, schedule, &caller.0, id, versions.as_deref(), change).await?;
+    let version = changed.practitioner.version;
+    Ok(entity(StatusCode::OK, version, None, &UpdatedDoctorView::from(changed)))
 }
 
 /// An admin has checked the documents: the doctor is listed.
 #[utoipa::path(tag = "Administration", operation_id = "verify_doctor", security(("bearer" = [])),
-    params(("doctor_id" = Uuid, Path, description = "Which doctor")), responses(
+    params(("doctor_id" = Uuid, Path, description = "Which doctor"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The caller's name for this request")),
+    responses(
     (status = 200, description = "Listed", body = DoctorView),
     (status = 403, description = "`forbidden`"),
     (status = 404, description = "`not_found`"),
-    (status = 409, description = "`invalid_transition`, `registration_not_valid`"),
+    (status = 409, description = "`invalid_transition`, `registration_not_valid`, `idempotency_in_progress`"),
+    (status = 422, description = "`idempotency_key_reused`"),
     (status = 503, description = "`contended`"),
 ))]
 #[post("/v1/admin/doctors/{doctor_id}/verify")]
 async fn verify(
     caller: Caller,
+    request: HttpRequest,
     path: Path<String>,
-    _body: NoBody,
+    body: NoBody,
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
-    let doctor = use_cases::verify(services.directory(), &caller.0, path_id(&path)?).await?;
-    Ok(shown(StatusCode::OK, doctor, &caller.0, None))
+    let id = path_id(&path)?;
+    once(&services, &request, &caller.0, &body.raw, async |claim| {
+        let idempotency = claim.map(|claim| Idempotent { claim, render: &changed });
+        done(use_cases::verify(services.directory(), &caller.0, id, idempotency).await, changed)
+    })
+    .await
 }
 
 /// An admin takes a doctor out of the directory: no new bookings; booked visits stay.
 #[utoipa::path(tag = "Administration", operation_id = "suspend_doctor", security(("bearer" = [])),
-    params(("doctor_id" = Uuid, Path, description = "Which doctor")), responses(
+    params(("doctor_id" = Uuid, Path, description = "Which doctor"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The caller's name for this request")),
+    responses(
     (status = 200, description = "Suspended", body = DoctorView),
     (status = 403, description = "`forbidden`"),
     (status = 404, description = "`not_found`"),
-    (status = 409, description = "`invalid_transition`"),
+    (status = 409, description = "`invalid_transition`, `idempotency_in_progress`"),
+    (status = 422, description = "`idempotency_key_reused`"),
     (status = 503, description = "`contended`"),
 ))]
 #[post("/v1/admin/doctors/{doctor_id}/suspend")]
 async fn suspend(
     caller: Caller,
+    request: HttpRequest,
     path: Path<String>,
-    _body: NoBody,
+    body: NoBody,
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
-    let doctor = use_cases::suspend(services.directory(), &caller.0, path_id(&path)?).await?;
-    Ok(shown(StatusCode::OK, doctor, &caller.0, None))
+    let id = path_id(&path)?;
+    once(&services, &request, &caller.0, &body.raw, async |claim| {
+        let idempotency = claim.map(|claim| Idempotent { claim, render: &changed });
+        done(use_cases::suspend(services.directory(), &caller.0, id, idempotency).await, changed)
+    })
+    .await
 }
 
-fn shown(status: StatusCode, doctor: Practitioner, context: &Context, location: Option<String>) -> HttpResponse {
-    let version = doctor.version;
-    entity(status, version, location, &DoctorView::of(doctor, &context.actor))
+/// Whoever may make or change a profile sees all of it.
+fn kept(status: StatusCode, location: Option<String>, doctor: &Practitioner) -> StoredAnswer {
+    StoredAnswer {
+        status: status.as_u16(),
+        location,
+        content_type: JSON.to_owned(),
+        etag: Some(format!("\"{}\"", doctor.version)),
+        body: json(&DoctorView::of(doctor.clone(), Access::Full)),
+    }
+}
+
+/// How a change ended. What is committed with it was rendered the same way.
+fn done(result: Result<Practitioner, DirectoryError>, render: impl FnOnce(&Practitioner) -> StoredAnswer) -> Attempt {
+    match result {
+        Ok(doctor) => Attempt::Done(render(&doctor)),
+        Err(error) => error.into(),
+    }
+}
+
+fn made(doctor: &Practitioner) -> StoredAnswer {
+    kept(StatusCode::CREATED, Some(format!("/v1/doctors/{}", doctor.id)), doctor)
+}
+
+fn changed(doctor: &Practitioner) -> StoredAnswer {
+    kept(StatusCode::OK, None, doctor)
 }
 
 impl DoctorQuery {

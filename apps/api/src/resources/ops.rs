@@ -6,9 +6,11 @@ use crate::{
     readiness::{ReadyReport, ReadyState},
     services::Services,
 };
-use actix_web::{HttpRequest, HttpResponse, get, web::Data};
-use serde_json::json;
+use actix_web::{HttpRequest, HttpResponse, get, http::header::RETRY_AFTER, web::Data};
 use utoipa_actix_web::service_config::ServiceConfig;
+
+/// As long as what was learned about a dependency is told again.
+const READY_SECONDS: u32 = 1;
 
 /// Routes.
 pub(crate) fn configure(config: &mut ServiceConfig<'_>) {
@@ -26,7 +28,7 @@ async fn healthz() -> HttpResponse {
 
 /// Also on the internal listener.
 pub(crate) fn alive() -> HttpResponse {
-    HttpResponse::Ok().json(json!({ "status": "alive" }))
+    HttpResponse::Ok().content_type("application/json").body(r#"{"status":"alive"}"#)
 }
 
 /// Whether to send requests here: each dependency with its state, at most a second old.
@@ -41,12 +43,16 @@ async fn readyz(services: Data<Services>) -> HttpResponse {
         ReadyState::Ready | ReadyState::Degraded => HttpResponse::Ok(),
         ReadyState::Unavailable => HttpResponse::ServiceUnavailable(),
     };
+    if report.status == ReadyState::Unavailable {
+        response.insert_header((RETRY_AFTER, READY_SECONDS));
+    }
     response.content_type("application/json").body(json(&report))
 }
 
 /// This document.
 #[utoipa::path(tag = "Operations", operation_id = "openapi", responses(
-    (status = 200, description = "OpenAPI 3.1", body = serde_json::Value),
+    (status = 200, description = "OpenAPI 3.1", body = serde_json::Value,
+        example = json!({"openapi": "3.1.0", "info": {"title": "Amrutam API"}, "paths": {}})),
     (status = 304, description = "Unchanged"),
 ))]
 #[get("/openapi.json")]

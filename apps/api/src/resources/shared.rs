@@ -1,6 +1,6 @@
 //! Words and values that several resources show.
 
-use crate::http::{Fields, rfc3339};
+use crate::http::{Fields, Integer};
 use amrutam_booking::model::{Mode, Modes, Slot};
 use amrutam_kernel::{Currency, DoctorId, Money, SlotId};
 use jiff::Timestamp;
@@ -14,7 +14,7 @@ pub(crate) struct Time(pub(crate) Timestamp);
 
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&rfc3339(self.0))
+        serializer.collect_str(&format_args!("{:.6}", self.0))
     }
 }
 
@@ -52,6 +52,8 @@ words! {
     DoctorStatusWord { Applied, Verified, Listed, Suspended, Expired }
     /// What an account may be.
     RoleWord { Patient, Doctor, Admin }
+    /// What an account may be that an admin makes.
+    StaffRoleWord { Doctor, Admin }
     /// As recorded in identity documents.
     SexWord { Female, Male, Other }
     /// A day of the week.
@@ -85,8 +87,8 @@ pub(crate) enum CurrencyWord {
 #[schema(as = Money, example = json!({"amount": 49900, "currency": "INR"}))]
 pub(crate) struct Fee {
     /// Minor units: 49900 is 499 rupees.
-    #[schema(minimum = 0, maximum = 1_000_000_000)]
-    pub(crate) amount: i64,
+    #[schema(value_type = i64, minimum = 0, maximum = 1_000_000_000)]
+    pub(crate) amount: Integer,
     /// ISO 4217.
     #[schema(value_type = CurrencyWord)]
     pub(crate) currency: String,
@@ -94,7 +96,7 @@ pub(crate) struct Fee {
 
 impl From<Money> for Fee {
     fn from(money: Money) -> Self {
-        Self { amount: money.amount(), currency: money.currency().code().to_owned() }
+        Self { amount: Integer(money.amount()), currency: money.currency().code().to_owned() }
     }
 }
 
@@ -102,14 +104,18 @@ impl Fee {
     /// Checked.
     pub(crate) fn parse(&self, fields: &mut Fields, pointer: &str) -> Option<Money> {
         let currency: Currency = fields.parse(&format!("{pointer}/currency"), "unknown_value", &self.currency)?;
-        let money = Money::new(self.amount, currency);
+        let money = Money::new(self.amount.0, currency);
         money.map_err(|error| fields.refuse(format!("{pointer}/amount"), "out_of_range", error.to_string())).ok()
     }
 }
 
 /// One bookable interval of a doctor.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Slot)]
+#[schema(as = Slot, example = json!({
+    "id": "019aaf00-0000-7000-8000-000000000003", "doctor_id": "019aaf00-0000-7000-8000-000000000001",
+    "starts_at": "2026-11-23T03:30:00.000000Z", "ends_at": "2026-11-23T03:50:00.000000Z",
+    "modes": ["video", "audio"], "status": "open"
+}))]
 pub(crate) struct SlotView {
     #[schema(value_type = uuid::Uuid)]
     pub(crate) id: SlotId,
@@ -172,20 +178,52 @@ mod tests {
 
     #[test]
     fn the_documented_words_are_the_domains() {
+        use amrutam_booking::model::{MedicalSystem, PractitionerStatus, SlotStatus, TimelineKind};
+        use amrutam_identity::model::Sex;
+        use amrutam_kernel::Role;
         assert_eq!(documented::<ModeWord>(), Mode::ALL.map(Mode::as_str));
         assert_eq!(documented::<StatusWord>(), ConsultationStatus::ALL.map(ConsultationStatus::as_str));
         assert_eq!(documented::<CancelReasonWord>(), CancelReason::ALL.map(CancelReason::as_str));
-        for word in documented::<SystemWord>() {
-            assert!(word.parse::<amrutam_booking::model::MedicalSystem>().is_ok(), "{word}");
-        }
-        for word in documented::<DoctorStatusWord>() {
-            assert!(word.parse::<amrutam_booking::model::PractitionerStatus>().is_ok(), "{word}");
-        }
-        for word in documented::<CurrencyWord>() {
-            assert!(word.parse::<Currency>().is_ok(), "{word}");
-        }
-        for word in documented::<RoleWord>() {
-            assert!(word.parse::<amrutam_kernel::Role>().is_ok(), "{word}");
-        }
+        // Each word in an exhaustive match, so that a new one does not compile until it is told here.
+        let word = |system: MedicalSystem| match system {
+            MedicalSystem::Ayurveda
+            | MedicalSystem::Siddha
+            | MedicalSystem::Unani
+            | MedicalSystem::Homoeopathy
+            | MedicalSystem::Allopathy => system.as_str(),
+        };
+        use MedicalSystem::{Allopathy, Ayurveda, Homoeopathy, Siddha, Unani};
+        assert_eq!(documented::<SystemWord>(), [Ayurveda, Siddha, Unani, Homoeopathy, Allopathy].map(word));
+        let word = |status: PractitionerStatus| match status {
+            PractitionerStatus::Applied
+            | PractitionerStatus::Verified
+            | PractitionerStatus::Listed
+            | PractitionerStatus::Suspended
+            | PractitionerStatus::Expired => status.as_str(),
+        };
+        use PractitionerStatus::{Applied, Expired, Listed, Suspended, Verified};
+        assert_eq!(documented::<DoctorStatusWord>(), [Applied, Verified, Listed, Suspended, Expired].map(word));
+        let word = |currency: Currency| match currency {
+            Currency::Inr | Currency::Usd | Currency::Eur | Currency::Gbp | Currency::Aed => currency.code(),
+        };
+        use Currency::{Aed, Eur, Gbp, Inr, Usd};
+        assert_eq!(documented::<CurrencyWord>(), [Inr, Usd, Eur, Gbp, Aed].map(word));
+        let word = |role: Role| match role {
+            Role::Patient | Role::Doctor | Role::Admin => role.as_str(),
+        };
+        assert_eq!(documented::<RoleWord>(), [Role::Patient, Role::Doctor, Role::Admin].map(word));
+        assert_eq!(documented::<StaffRoleWord>(), [Role::Doctor, Role::Admin].map(word));
+        let word = |status: SlotStatus| match status {
+            SlotStatus::Open | SlotStatus::Booked | SlotStatus::Blocked | SlotStatus::Withdrawn => status.as_str(),
+        };
+        use SlotStatus::{Blocked, Booked, Open, Withdrawn};
+        assert_eq!(documented::<SlotStatusWord>(), [Open, Booked, Blocked, Withdrawn].map(word));
+        let word = |kind: TimelineKind| match kind {
+            TimelineKind::StatusChanged | TimelineKind::Rescheduled => kind.as_str(),
+        };
+        use TimelineKind::{Rescheduled, StatusChanged};
+        assert_eq!(documented::<TimelineKindWord>(), [StatusChanged, Rescheduled].map(word));
+        let word = |sex: Sex| serde_json::to_value(sex).unwrap().as_str().unwrap().to_owned();
+        assert_eq!(documented::<SexWord>(), [Sex::Female, Sex::Male, Sex::Other].map(word));
     }
 }

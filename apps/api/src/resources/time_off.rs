@@ -5,18 +5,19 @@ use super::{
     shared::Time,
 };
 use crate::{
-    http::{Body, Caller, Fields, Listing, json, path_id},
+    http::{Attempt, Body, Caller, Fields, JSON, Listing, json, once, path_id},
     problem::Problem,
     services::Services,
 };
 use actix_web::{
-    HttpRequest, HttpResponse, delete, get,
-    http::header::LOCATION,
-    post,
+    HttpRequest, HttpResponse, delete, get, post,
     web::{Data, Path},
 };
-use amrutam_booking::{model::TimeOff, use_cases};
-use amrutam_kernel::{DoctorId, TimeOffId, TimeRange};
+use amrutam_booking::{
+    model::TimeOff,
+    use_cases::{self, AddedTimeOff},
+};
+use amrutam_kernel::{DoctorId, Idempotent, StoredAnswer, TimeOffId, TimeRange};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -47,7 +48,10 @@ pub(crate) struct AddTimeOffRequest {
 
 /// An absence.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = TimeOff)]
+#[schema(as = TimeOff, example = json!({
+    "id": "019aaf00-0000-7000-8000-000000000006", "from": "2026-12-23T18:30:00.000000Z",
+    "to": "2026-12-26T18:30:00.000000Z", "note": "Away"
+}))]
 pub(crate) struct TimeOffView {
     #[schema(value_type = Uuid)]
     id: TimeOffId,
@@ -58,7 +62,11 @@ pub(crate) struct TimeOffView {
 
 /// An absence, and what it did to the slots.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = AddedTimeOff)]
+#[schema(as = AddedTimeOff, example = json!({
+    "id": "019aaf00-0000-7000-8000-000000000006", "from": "2026-12-23T18:30:00.000000Z",
+    "to": "2026-12-26T18:30:00.000000Z", "note": "Away", "slots": {"created": 0, "withdrawn": 24},
+    "outside_rules": []
+}))]
 pub(crate) struct AddedTimeOffView {
     #[schema(value_type = Uuid)]
     id: TimeOffId,
@@ -97,32 +105,54 @@ async fn list(
 
 /// Adds an absence: open slots inside it vanish, booked ones are named.
 #[utoipa::path(tag = "Availability", operation_id = "add_time_off", request_body = AddTimeOffRequest, security(("bearer" = [])),
-    params(("doctor_id" = Uuid, Path, description = "Which doctor")), responses(
+    params(("doctor_id" = Uuid, Path, description = "Which doctor"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The caller's name for this request")),
+    responses(
     (status = 201, description = "Added", body = AddedTimeOffView, headers(("Location" = String, description = "The absence"))),
     (status = 403, description = "`forbidden`"),
     (status = 404, description = "`not_found`"),
-    (status = 422, description = "`validation_failed`"),
+    (status = 409, description = "`idempotency_in_progress`"),
+    (status = 422, description = "`validation_failed`, `idempotency_key_reused`"),
 ))]
 #[post("/v1/doctors/{doctor_id}/time-off")]
 async fn add(
     caller: Caller,
+    request: HttpRequest,
     path: Path<String>,
     body: Body<AddTimeOffRequest>,
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
     let doctor: DoctorId = path_id(&path)?;
     let (range, note) = body.value.parse()?;
-    let (off, state) = use_cases::add_time_off(services.availability(), &caller.0, doctor, range, note).await?;
+    let render = |added: &AddedTimeOff| added_answer(doctor, added);
+    once(&services, &request, &caller.0, &body.raw, async |claim| {
+        let idempotency = claim.map(|claim| Idempotent { claim, render: &render });
+        let (deps, context) = (services.availability(), &caller.0);
+        match use_cases::add_time_off(deps, context, doctor, range, note, idempotency).await {
+            Ok(added) => Attempt::Done(render(&added)),
+            Err(error) => error.into(),
+        }
+    })
+    .await
+}
+
+/// The answer to an absence, as it is kept.
+fn added_answer(doctor: DoctorId, (off, state): &AddedTimeOff) -> StoredAnswer {
     let view = AddedTimeOffView {
         id: off.id,
         from: Time(off.range.start()),
         to: Time(off.range.end()),
-        note: off.note,
-        slots: slot_changes(&state),
-        outside_rules: outside(&state),
+        note: off.note.clone(),
+        slots: slot_changes(state),
+        outside_rules: outside(state),
     };
-    let location = format!("/v1/doctors/{doctor}/time-off/{}", view.id);
-    Ok(HttpResponse::Created().insert_header((LOCATION, location)).content_type("application/json").body(json(&view)))
+    StoredAnswer {
+        status: 201,
+        location: Some(format!("/v1/doctors/{doctor}/time-off/{}", off.id)),
+        content_type: JSON.to_owned(),
+        etag: None,
+        body: json(&view),
+    }
 }
 
 /// Ends an absence: its slots come back.

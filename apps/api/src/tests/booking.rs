@@ -112,7 +112,10 @@ async fn a_visit_runs_its_course() {
     act("complete", &cast.doctor, json!({})).await.is_problem(409, "invalid_transition");
     act("start", &cast.patient, json!({})).await.is_problem(403, "forbidden");
     act("start", &cast.other_patient, json!({})).await.is_problem(404, "not_found");
-    act("complete", &cast.doctor, json!({ "summary": "x" })).await.is_problem(400, "unknown_field");
+    act("complete", &cast.doctor, json!({ "outcome": "x" })).await.is_problem(400, "unknown_field");
+    let summary = act("complete", &cast.doctor, json!({ "summary": "canary" })).await;
+    summary.is_problem(422, "summary_not_supported");
+    assert_eq!((&summary.json()["errors"][0]["pointer"], summary.text.contains("canary")), (&json!("/summary"), false));
     let moved = act("reschedule", &cast.patient, json!({ "slot_id": cast.slots[2] })).await.is(200).json();
     assert_eq!(
         (&moved["slot"]["id"], &moved["status"], &moved["version"]),
@@ -127,11 +130,30 @@ async fn a_visit_runs_its_course() {
     let bare = TestRequest::post().uri(&format!("{location}/start"));
     let started = api.send(with_token(bare, Some(&doctor))).await.is(200).json();
     assert_eq!(started["status"], "in_progress");
-    let done = act("complete", &doctor, json!({})).await.is(200).json();
+    let done = act("complete", &doctor, json!({ "summary": null })).await.is(200).json();
     assert_eq!(done["status"], "completed");
     let refused = act("no-show", &doctor, json!({})).await;
     refused.is_problem(409, "invalid_transition");
     assert_eq!((&refused.json()["from"], &refused.json()["to"]), (&json!("completed"), &json!("no_show")));
+}
+
+#[actix_web::test]
+async fn an_admin_acts_without_seeing_whom_it_is_about() {
+    let api = Api::new().await;
+    let cast = api.cast().await;
+    let booked = api.book(&cast.patient, "k", &cast.wish(0)).await.is(201);
+    let (location, patient) = (booked.header("location").unwrap().to_owned(), booked.json()["patient_id"].clone());
+    let cancel = format!("{location}/cancel");
+    let answer = api.post(&cancel, Some(&cast.admin), &json!({ "reason": "technical_issue" })).await.is(200);
+    assert_eq!((&answer.json()["patient_id"], &answer.json()["status"]), (&Value::Null, &json!("cancelled")));
+    let actors = async |token: &str| -> Vec<String> {
+        let timeline = api.get(&format!("{location}/timeline"), Some(token)).await.is(200).json();
+        timeline["items"].as_array().unwrap().iter().map(|line| line["actor"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(actors(&cast.admin).await, ["patient", "system:booking", "admin"]);
+    let seen = actors(&cast.patient).await;
+    assert_eq!(seen[0], format!("patient:{}", patient.as_str().unwrap()));
+    assert!(seen[2].starts_with("admin:"), "{seen:?}");
 }
 
 #[actix_web::test]

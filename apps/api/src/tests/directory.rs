@@ -39,12 +39,72 @@ async fn a_stale_copy_is_not_written_back() {
     patch("\"1\"", &cast.doctor).await.is_problem(412, "precondition_failed");
     patch("\"x\"", &cast.doctor).await.is_problem(412, "precondition_failed");
     patch("\"2\"", &cast.patient).await.is_problem(403, "forbidden");
-    let changed = patch("\"2\"", &cast.doctor).await.is(200);
+    patch("\"1\", \"3\"", &cast.doctor).await.is_problem(412, "precondition_failed");
+    let changed = patch("\"1\", \"2\"", &cast.doctor).await.is(200);
     assert_eq!((&changed.json()["bio"], changed.header("etag")), (&json!("New."), Some("\"3\"")));
     let invalid =
         api.call(Method::PATCH, &path, &cast.doctor, &json!({ "specializations": ["x"], "languages": ["ml"] })).await;
     invalid.is_problem(422, "validation_failed");
     assert_eq!(invalid.json()["errors"][0]["pointer"], "/specializations");
+}
+
+#[actix_web::test]
+async fn what_a_profile_needs_can_t_be_cleared() {
+    let api = Api::new().await;
+    let cast = api.cast().await;
+    let path = format!("/v1/doctors/{}", cast.doctor_id);
+    let needed = [
+        "full_name",
+        "council",
+        "registration_number",
+        "qualifications",
+        "specializations",
+        "languages",
+        "bio",
+        "system",
+        "modes",
+        "fee",
+        "time_zone",
+    ];
+    let all: serde_json::Map<_, _> = needed.iter().map(|field| ((*field).to_owned(), json!(null))).collect();
+    let answer = api.call(Method::PATCH, &path, &cast.doctor, &json!(all)).await;
+    answer.is_problem(422, "validation_failed");
+    let body = answer.json();
+    let refused: Vec<_> = body["errors"].as_array().unwrap().iter().map(|e| e["pointer"].as_str().unwrap()).collect();
+    assert_eq!(refused, needed.map(|field| format!("/{field}")));
+    let cleared = json!({ "valid_until": null, "registered_on": null });
+    api.call(Method::PATCH, &path, &cast.doctor, &cleared).await.is(200);
+}
+
+#[actix_web::test]
+async fn a_number_out_of_range_is_a_wrong_value_and_its_range_is_named() {
+    let api = Api::new().await;
+    let cast = api.cast().await;
+    let path = format!("/v1/doctors/{}/availability", cast.doctor_id);
+    for (field, number, range) in [
+        ("slot_minutes", json!(-20), "5 to 240"),
+        ("slot_minutes", json!(70_000), "5 to 240"),
+        ("slot_minutes", json!(1e300), "5 to 240"),
+        ("buffer_minutes", json!(-1), "0 to 120"),
+        ("buffer_minutes", json!(u64::MAX), "0 to 120"),
+    ] {
+        let mut rule = monday();
+        rule[field] = number.clone();
+        let answer = api.call(Method::PUT, &path, &cast.doctor, &json!({ "rules": [rule] })).await;
+        answer.is_problem(422, "validation_failed");
+        let error = answer.json()["errors"][0].clone();
+        let place = format!("/rules/0/{field}");
+        assert_eq!((&error["pointer"], &error["code"]), (&json!(place), &json!("out_of_range")), "{number}");
+        assert!(error["detail"].as_str().unwrap().starts_with(range), "{error}");
+    }
+    for amount in [json!(-1), json!(u64::MAX), json!(1e300)] {
+        let fee = json!({ "fee": { "amount": amount, "currency": "INR" } });
+        let answer = api.call(Method::PATCH, &format!("/v1/doctors/{}", cast.doctor_id), &cast.doctor, &fee).await;
+        answer.is_problem(422, "validation_failed");
+        let error = answer.json()["errors"][0].clone();
+        assert_eq!((&error["pointer"], &error["code"]), (&json!("/fee/amount"), &json!("out_of_range")), "{amount}");
+        assert!(error["detail"].as_str().unwrap().contains("between 0 and 1000000000"), "{error}");
+    }
 }
 
 #[actix_web::test]

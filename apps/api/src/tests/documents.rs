@@ -1,6 +1,6 @@
 use super::Api;
 use crate::{openapi, problem::Code};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::path::Path;
 
 fn document() -> Value {
@@ -138,12 +138,125 @@ async fn the_document_and_its_page_are_served_without_the_internet() {
     api.get("/docs/nothing.js", None).await.is_problem(404, "not_found");
 }
 
+/// What strangers may call. Everything else is for those who have signed in, whatever its annotation says.
+const PUBLIC: [&str; 10] = [
+    "get /.well-known/jwks.json",
+    "get /healthz",
+    "get /openapi.json",
+    "get /readyz",
+    "get /v1/doctors",
+    "get /v1/doctors/{doctor_id}",
+    "get /v1/doctors/{doctor_id}/slots",
+    "get /v1/specializations",
+    "post /v1/auth/login",
+    "post /v1/auth/register",
+];
+
+#[test]
+fn the_document_says_of_every_route_whether_it_is_public() {
+    let document = document();
+    let open = operations(&document).into_iter().filter(|(_, _, operation)| !operation["security"].is_array());
+    let mut open: Vec<_> = open.map(|(path, method, _)| format!("{method} {path}")).collect();
+    open.sort();
+    assert_eq!(open, PUBLIC);
+}
+
+#[test]
+fn every_success_has_an_example_with_the_fields_there_are() {
+    let document = document();
+    let schema_of = |name: &str| document.pointer(name.trim_start_matches('#')).unwrap();
+    let mut seen = 0;
+    for (path, method, operation) in operations(&document) {
+        let responses = operation["responses"].as_object().unwrap().iter();
+        for (status, response) in responses.filter(|(status, _)| status.starts_with('2')) {
+            let Some(content) = response["content"].as_object().and_then(|content| content.values().next()) else {
+                assert_eq!(status, "204", "{method} {path}");
+                continue;
+            };
+            let name = format!("{method} {path} {status}");
+            let schema = content["schema"]["$ref"].as_str().map_or(&content["schema"], schema_of);
+            let example = content.get("example").or_else(|| schema.get("example"));
+            let example = example.unwrap_or_else(|| panic!("{name} has no example"));
+            if let Some(properties) = schema["properties"].as_object() {
+                let example = example.as_object().unwrap();
+                for field in example.keys() {
+                    assert!(properties.contains_key(field), "{name}: the example's {field} is no field");
+                }
+                for field in schema["required"].as_array().into_iter().flatten() {
+                    assert!(example.contains_key(field.as_str().unwrap()), "{name}: the example has no {field}");
+                }
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 20, "{seen}");
+}
+
+/// Fails unless the answer has every header field that is documented for it, but for those said to be absent.
+#[track_caller]
+fn has_its_headers(document: &Value, operation: (&str, &str), answer: &super::Answer, absent: &[&str]) {
+    let documented = &document["paths"][operation.1][operation.0]["responses"][answer.status.as_str()];
+    let reference = documented["$ref"].as_str().map(|reference| reference.trim_start_matches('#'));
+    let documented = reference.map_or(documented, |reference| document.pointer(reference).unwrap());
+    let headers = documented["headers"].as_object().unwrap_or_else(|| panic!("{operation:?} {}", answer.status));
+    for name in headers.keys() {
+        let sent = answer.header(&name.to_lowercase()).is_some();
+        assert_eq!(sent, !absent.contains(&name.as_str()), "{operation:?} {} {name}", answer.status);
+    }
+    for name in ["etag", "location", "link", "retry-after", "idempotency-replayed", "www-authenticate"] {
+        let known = headers.keys().any(|header| header.eq_ignore_ascii_case(name));
+        assert!(known || answer.header(name).is_none(), "{operation:?} {}: {name} is not documented", answer.status);
+    }
+}
+
+#[actix_web::test]
+async fn documented_header_fields_are_sent_and_those_sent_are_documented() {
+    let api = Api::new().await;
+    let cast = api.cast().await;
+    let document = document();
+    let check = |operation: (&str, &str), answer: &super::Answer, absent: &[&str]| {
+        has_its_headers(&document, operation, answer, absent);
+    };
+    const FIRST: &[&str] = &["Idempotency-Replayed"];
+    let booked = api.book(&cast.patient, "k", &cast.wish(0)).await.is(201);
+    check(("post", "/v1/consultations"), &booked, FIRST);
+    check(("post", "/v1/consultations"), &api.book(&cast.patient, "k", &cast.wish(0)).await.is(201), &[]);
+    let location = booked.header("location").unwrap().to_owned();
+    let one = "/v1/consultations/{consultation_id}";
+    check(("get", one), &api.get(&location, Some(&cast.patient)).await.is(200), &[]);
+    let slot = json!({ "slot_id": cast.slots[1] });
+    let moved = api.post(&format!("{location}/reschedule"), Some(&cast.patient), &slot).await.is(200);
+    check(("post", &format!("{one}/reschedule")), &moved, FIRST);
+    let reason = json!({ "reason": "patient_improved" });
+    let cancelled = api.post(&format!("{location}/cancel"), Some(&cast.patient), &reason).await.is(200);
+    check(("post", &format!("{one}/cancel")), &cancelled, FIRST);
+
+    check(("get", "/v1/me"), &api.get("/v1/me", Some(&cast.patient)).await.is(200), &[]);
+    check(("get", "/v1/me"), &api.get("/v1/me", None).await, &[]);
+    check(("get", "/v1/doctors"), &api.get("/v1/doctors", None).await.is(200), &["Link"]);
+    let doctor = format!("/v1/doctors/{}", cast.doctor_id);
+    check(("get", "/v1/doctors/{doctor_id}"), &api.get(&doctor, None).await.is(200), &[]);
+    let page = api.get(&format!("{doctor}/slots?limit=1"), None).await.is(200);
+    check(("get", "/v1/doctors/{doctor_id}/slots"), &page, &[]);
+    let hours = api.get(&format!("{doctor}/availability"), Some(&cast.doctor)).await.is(200);
+    check(("get", "/v1/doctors/{doctor_id}/availability"), &hours, &[]);
+    let off = json!({ "from": "2026-12-07T00:00:00Z", "to": "2026-12-08T00:00:00Z" });
+    let off = api.post(&format!("{doctor}/time-off"), Some(&cast.doctor), &off).await.is(201);
+    check(("post", "/v1/doctors/{doctor_id}/time-off"), &off, FIRST);
+    let suspend = format!("/v1/admin/doctors/{}/suspend", cast.doctor_id);
+    let suspended = api.post(&suspend, Some(&cast.admin), &json!({})).await.is(200);
+    check(("post", "/v1/admin/doctors/{doctor_id}/suspend"), &suspended, FIRST);
+
+    api.services.readiness.drain();
+    check(("get", "/readyz"), &api.get("/readyz", None).await.is(503), &[]);
+}
+
 #[actix_web::test]
 async fn every_protected_route_refuses_strangers() {
     let api = Api::new().await;
     let document = document();
-    for (path, method, operation) in operations(&document) {
-        if operation["security"].is_array() {
+    for (path, method, _) in operations(&document) {
+        if !PUBLIC.contains(&format!("{method} {path}").as_str()) {
             let path = path.replace("{doctor_id}", "x").replace("{consultation_id}", "x").replace("{time_off_id}", "x");
             let method = method.to_uppercase().parse::<actix_web::http::Method>().unwrap();
             let answer = api.send(actix_web::test::TestRequest::with_uri(&path).method(method)).await;

@@ -31,22 +31,57 @@ async fn every_answer_names_its_flow() {
 async fn a_path_that_is_there_says_which_methods_it_has() {
     let api = Api::new().await;
     for (method, path, allow) in [
-        (Method::DELETE, "/v1/me", "GET"),
-        (Method::PUT, "/v1/consultations", "GET, POST"),
-        (Method::POST, "/v1/doctors/x/availability", "GET, PUT"),
-        (Method::TRACE, "/healthz", "GET"),
+        (Method::DELETE, "/v1/me", "GET, HEAD"),
+        (Method::PUT, "/v1/consultations", "GET, HEAD, POST"),
+        (Method::POST, "/v1/doctors/x/availability", "GET, HEAD, PUT"),
+        (Method::TRACE, "/healthz", "GET, HEAD"),
+        (Method::HEAD, "/v1/auth/login", "POST"),
     ] {
+        let is_head = method == Method::HEAD;
         let answer = api.send(TestRequest::with_uri(path).method(method)).await;
-        answer.is_problem(405, "method_not_allowed");
+        if is_head {
+            assert_eq!((answer.status.as_u16(), answer.text.as_str()), (405, ""));
+        } else {
+            answer.is_problem(405, "method_not_allowed");
+        }
         assert_eq!(answer.header("allow"), Some(allow), "{path}");
     }
     api.get("/v1/consultation", None).await.is_problem(404, "not_found");
 }
 
 #[actix_web::test]
+async fn whatever_can_be_got_can_be_asked_for_its_head() {
+    let api = Api::new().await;
+    let cast = api.cast().await;
+    let one = format!("/v1/doctors/{}", cast.doctor_id);
+    for (path, token) in [
+        ("/healthz", None),
+        ("/readyz", None),
+        ("/openapi.json", None),
+        ("/docs/", None),
+        ("/v1/doctors?limit=1", None),
+        (one.as_str(), None),
+        ("/v1/me", Some(&*cast.patient)),
+        ("/v1/me", None),
+        ("/nowhere", None),
+    ] {
+        let got = api.get(path, token).await;
+        let head = api.send(with_token(TestRequest::with_uri(path).method(Method::HEAD), token)).await;
+        assert_eq!((head.status, head.text.as_str(), head.length), (got.status, "", got.length), "{path}");
+        assert!(!got.text.is_empty());
+        for header in ["content-type", "etag", "cache-control", "www-authenticate"] {
+            assert_eq!(head.header(header), got.header(header), "{path} {header}");
+        }
+    }
+}
+
+#[actix_web::test]
 async fn bad_bodies_have_precise_answers_and_change_nothing() {
     let api = Api::with(PaymentsMode::None, brief()).await;
-    let token = api.patient("asha@example.in").await;
+    let cast = api.cast().await;
+    let token = cast.patient.clone();
+    let good = cast.wish(0).to_string();
+    let before = (api.world.outbox().len(), api.world.audit().len());
     let send = async |kind: &str, body: &[u8]| {
         let request = TestRequest::post().uri("/v1/consultations").insert_header(("idempotency-key", "k"));
         let request = request.insert_header(("content-type", kind)).set_payload(body.to_vec());
@@ -58,12 +93,24 @@ async fn bad_bodies_have_precise_answers_and_change_nothing() {
     send("application/json", b"[1]").await.is_problem(400, "invalid_type");
     send("text/plain", b"{}").await.is_problem(415, "unsupported_media_type");
     send("application/json; charset=utf-16", b"{}").await.is_problem(415, "unsupported_media_type");
-    let large = send("application/json", &[b' '; 2_000]).await;
+    // Bookings that would be made but for one thing.
+    send("text/plain", good.as_bytes()).await.is_problem(415, "unsupported_media_type");
+    send("application/json", &good.as_bytes()[..good.len() - 1]).await.is_problem(400, "malformed_body");
+    send("application/json", format!("{good} x").as_bytes()).await.is_problem(400, "malformed_body");
+    send("application/json", format!("[{good}]").as_bytes()).await.is_problem(400, "invalid_type");
+    send("application/json", good.replacen('{', "{\"mode\":\"audio\",", 1).as_bytes())
+        .await
+        .is_problem(400, "malformed_body");
+    send("application/json", good.replacen('{', "{\"status\":\"confirmed\",", 1).as_bytes())
+        .await
+        .is_problem(400, "unknown_field");
+    let large = send("application/json", format!("{good:<2000}").as_bytes()).await;
     large.is_problem(413, "payload_too_large");
     assert!(large.closes);
-    let deep = "[".repeat(500);
-    send("application/json", format!("{{\"doctor_id\":{deep}").as_bytes()).await.is_problem(400, "invalid_type");
     assert!(api.world.consultations().is_empty());
+    assert_eq!((api.world.outbox().len(), api.world.audit().len()), before);
+    // None of them has used the key up, and the slot is still to be had.
+    send("application/json", good.as_bytes()).await.is(201);
 }
 
 #[actix_web::test]
@@ -106,7 +153,10 @@ async fn readiness_ends_before_the_process_does() {
     api.services.readiness.drain();
     let draining = api.get("/readyz", None).await.is(503);
     assert_eq!((&draining.json()["status"], draining.closes), (&json!("unavailable"), true));
-    assert_eq!(draining.header("content-type"), Some("application/json"));
+    assert_eq!(
+        (draining.header("content-type"), draining.header("retry-after")),
+        (Some("application/json"), Some("1"))
+    );
 }
 
 #[actix_web::test]

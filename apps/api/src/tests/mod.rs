@@ -15,7 +15,7 @@ use crate::{
     services::{Limits, Services},
 };
 use actix_web::{
-    body::{BoxBody, to_bytes},
+    body::{BodySize, BoxBody, MessageBody, to_bytes},
     dev::{Service, ServiceResponse},
     http::{ConnectionType, Method, StatusCode, header::HeaderMap},
     test::{TestRequest, init_service},
@@ -51,6 +51,8 @@ struct Answer {
     status: StatusCode,
     headers: HeaderMap,
     closes: bool,
+    /// What `Content-Length` will say.
+    length: BodySize,
     text: String,
 }
 
@@ -141,8 +143,9 @@ impl Api {
         let response = (self.app)(request).await;
         let (status, headers) = (response.status(), response.headers().clone());
         let closes = response.response().head().connection_type() == ConnectionType::Close;
+        let length = response.response().body().size();
         let bytes = to_bytes(response.into_body()).await.unwrap();
-        Answer { status, headers, closes, text: String::from_utf8_lossy(&bytes).into_owned() }
+        Answer { status, headers, closes, length, text: String::from_utf8_lossy(&bytes).into_owned() }
     }
 
     async fn get(&self, path: &str, token: Option<&str>) -> Answer {
@@ -188,7 +191,7 @@ impl Api {
                 time_zone: "Asia/Kolkata".to_owned(),
             },
         };
-        create_staff(self.services.identity(), &context, command).await.unwrap();
+        create_staff(self.services.identity(), &context, command, None).await.unwrap();
         self.log_in("admin@example.in").await
     }
 

@@ -7,12 +7,14 @@
 //! `<new>.pem` in its place; drop the old one when its last token has ended.
 #![deny(missing_docs)]
 
+mod cached;
 mod hasher;
 mod keys;
 mod sealer;
 mod system;
 mod tokens;
 
+pub use cached::CachedTokens;
 pub use hasher::{Argon2Hasher, HasherSettings};
 pub use keys::{GeneratedKeys, KeyDirError, generate_keys};
 pub use sealer::AesGcmSealer;

@@ -88,7 +88,7 @@ impl Clinic {
                 time_zone: "Asia/Kolkata".to_owned(),
             },
         };
-        Ok(create_staff(deps, &self.context(Actor::System("clinic")), command).await?)
+        Ok(create_staff(deps, &self.context(Actor::System("clinic")), command, None).await?)
     }
 
     /// A flow of the actor's own.
@@ -155,8 +155,8 @@ impl Clinic {
             time_zone: "Asia/Kolkata".to_owned(),
         };
         let profile = NewProfile { account: Some(self.doctor_account), details };
-        let id = create_profile(directory, &operator, profile).await?.id;
-        verify(directory, &operator, id).await?;
+        let id = create_profile(directory, &operator, profile, None).await?.id;
+        verify(directory, &operator, id, None).await?;
         let rule = |weekday| WeeklyRule {
             weekday,
             start: time(9, 0, 0, 0),

@@ -92,10 +92,12 @@ impl AccountStore for Postgres {
         let query = diesel::select(functions::insert_account(row, Json(EffectRows::of(&[effects]))));
         let mut conn = self.connection().await?;
         let result = bounded(conn.limit(), query.get_result::<Option<Uuid>>(conn.raw()?)).await;
-        Ok(match conn.settle(result)? {
-            None => Inserted::Created,
-            Some(owner) => Inserted::EmailTaken(AccountId::from_uuid(owner)),
-        })
+        match conn.settle(result) {
+            Ok(None) => Ok(Inserted::Created),
+            Ok(Some(owner)) => Ok(Inserted::EmailTaken(AccountId::from_uuid(owner))),
+            Err(error) if error.is_answered() => Ok(Inserted::AlreadyAnswered),
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn record(&self, effects: &Effects) -> Result<(), PortError> {

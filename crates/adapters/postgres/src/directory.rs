@@ -14,7 +14,7 @@ use amrutam_booking::{
     model::{Practitioner, PractitionerStatus},
     ports::{DirectoryStore, DoctorFilter, DoctorKey, DoctorSort, ProfileInserted},
 };
-use amrutam_kernel::{CommitError, DoctorId, Effects, Page, PortError, recorded};
+use amrutam_kernel::{AccountId, CommitError, DoctorId, Effects, Page, PortError, recorded};
 use async_trait::async_trait;
 use diesel::{dsl::exists, prelude::*};
 use diesel_async::RunQueryDsl;
@@ -27,7 +27,11 @@ impl DirectoryStore for Postgres {
         let query = diesel::select(functions::insert_doctor(row, Json(EffectRows::of(&[effects]))));
         let mut conn = self.connection().await?;
         let result = bounded(conn.limit(), query.get_result::<String>(conn.raw()?)).await;
-        match conn.settle(result)?.as_str() {
+        let word = match conn.settle(result) {
+            Err(error) if error.is_answered() => return Ok(ProfileInserted::AlreadyAnswered),
+            settled => settled?,
+        };
+        match word.as_str() {
             "ok" => Ok(ProfileInserted::Created),
             "not_a_doctors_account" => Ok(ProfileInserted::NotADoctorsAccount),
             "account_has_profile" => Ok(ProfileInserted::AccountHasProfile),
@@ -46,6 +50,13 @@ impl DirectoryStore for Postgres {
 
     async fn by_id(&self, id: DoctorId) -> Result<Option<Practitioner>, PortError> {
         let query = doctors::table.find(id.as_uuid()).select(DoctorRow::as_select());
+        let mut conn = self.connection().await?;
+        let result = bounded(conn.limit(), query.first::<DoctorRow>(conn.raw()?)).await;
+        conn.settle(result.optional())?.map(Practitioner::try_from).transpose()
+    }
+
+    async fn by_account(&self, account: AccountId) -> Result<Option<Practitioner>, PortError> {
+        let query = doctors::table.filter(doctors::account_id.eq(account.as_uuid())).select(DoctorRow::as_select());
         let mut conn = self.connection().await?;
         let result = bounded(conn.limit(), query.first::<DoctorRow>(conn.raw()?)).await;
         conn.settle(result.optional())?.map(Practitioner::try_from).transpose()

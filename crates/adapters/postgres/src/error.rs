@@ -58,6 +58,11 @@ impl DbError {
         self.message().strip_prefix("amrutam:")
     }
 
+    /// Whether an idempotency claim among the effects has an answer already.
+    pub(crate) fn is_answered(&self) -> bool {
+        self.refusal() == Some("answered")
+    }
+
     /// The constraint a write ran into.
     pub(crate) fn violated(&self) -> Option<&str> {
         match self {

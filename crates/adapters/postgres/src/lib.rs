@@ -14,6 +14,7 @@ mod directory;
 mod effects;
 mod error;
 mod functions;
+mod gauges;
 mod group;
 mod json;
 mod leader;

@@ -107,6 +107,9 @@ pub enum DirectoryError {
     /// The rows are being fought over; try again shortly.
     #[error("too many changes at once")]
     Contended,
+    /// The idempotency claim has an answer already: give that one.
+    #[error("the request has been answered before")]
+    AlreadyAnswered,
     /// Try again shortly.
     #[error(transparent)]
     Port(#[from] PortError),
@@ -127,6 +130,9 @@ pub enum AvailabilityError {
     /// The caller's copy is stale.
     #[error("the availability has changed since it was read")]
     Precondition,
+    /// The idempotency claim has an answer already: give that one.
+    #[error("the request has been answered before")]
+    AlreadyAnswered,
     /// The rows are being fought over; try again shortly.
     #[error("too many changes at once")]
     Contended,

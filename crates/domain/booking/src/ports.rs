@@ -248,6 +248,8 @@ pub enum ProfileInserted {
     AccountHasProfile,
     /// Council and number are another's.
     RegistrationTaken,
+    /// The idempotency claim among the effects has an answer already.
+    AlreadyAnswered,
 }
 
 /// Practitioners' profiles.
@@ -259,6 +261,8 @@ pub trait DirectoryStore: Send + Sync {
     async fn update(&self, practitioner: &Practitioner, effects: &Effects) -> Result<(), CommitError>;
     /// By id.
     async fn by_id(&self, id: DoctorId) -> Result<Option<Practitioner>, PortError>;
+    /// By the account that acts for it.
+    async fn by_account(&self, account: AccountId) -> Result<Option<Practitioner>, PortError>;
     /// Listed ones.
     async fn search(&self, filter: &DoctorFilter) -> Result<Page<Practitioner, DoctorKey>, PortError>;
     /// Commits effects that change no profile (a refusal on the record).

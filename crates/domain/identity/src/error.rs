@@ -30,6 +30,9 @@ pub enum CreateStaffError {
     /// Choose another address.
     #[error("an account with this e-mail address exists")]
     EmailTaken,
+    /// The idempotency claim has an answer already: give that one.
+    #[error("the request has been answered before")]
+    AlreadyAnswered,
     /// Try again shortly.
     #[error(transparent)]
     Port(#[from] PortError),

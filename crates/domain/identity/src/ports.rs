@@ -12,6 +12,8 @@ pub enum Inserted {
     Created,
     /// Nothing was stored: the address belongs to this account.
     EmailTaken(AccountId),
+    /// Nothing was stored: the idempotency claim among the effects has an answer already.
+    AlreadyAnswered,
 }
 
 /// Where accounts are kept.

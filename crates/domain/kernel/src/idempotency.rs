@@ -92,6 +92,27 @@ pub struct StoredAnswer {
     pub body: String,
 }
 
+/// A caller's claim, and how the answer to be repeated is made from the result.
+pub struct Idempotent<'a, T> {
+    /// Whose key, for which request.
+    pub claim: &'a IdempotencyClaim,
+    /// Renders the answer, which is committed with the effect.
+    pub render: &'a (dyn Fn(&T) -> StoredAnswer + Send + Sync),
+}
+
+impl<T> Idempotent<'_, T> {
+    /// For [`Effects::answer`](crate::Effects::answer).
+    pub fn answer(&self, result: &T) -> (IdempotencyClaim, StoredAnswer) {
+        (self.claim.clone(), (self.render)(result))
+    }
+}
+
+impl<T> fmt::Debug for Idempotent<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Idempotent").field("claim", self.claim).finish_non_exhaustive()
+    }
+}
+
 /// What is known of a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Recorded {

@@ -34,7 +34,9 @@ pub use audit::{AuditEntry, Outcome};
 pub use context::{Context, CorrelationId, InvalidCorrelationId, TraceParent};
 pub use effects::{CommitError, Effects, InboxMark, recorded};
 pub use event::{AggregateRef, EventEnvelope};
-pub use idempotency::{Fingerprint, IdempotencyClaim, IdempotencyKey, InvalidIdempotencyKey, Recorded, StoredAnswer};
+pub use idempotency::{
+    Fingerprint, IdempotencyClaim, IdempotencyKey, Idempotent, InvalidIdempotencyKey, Recorded, StoredAnswer,
+};
 pub use ids::{
     AccountId, AuditEntryId, ConsultationId, DoctorId, EventId, InvalidId, MessageId, SessionId, SlotId, TimeOffId,
 };

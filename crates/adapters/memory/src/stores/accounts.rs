@@ -5,13 +5,16 @@ use amrutam_identity::{
     Account, EmailAddress,
     ports::{AccountStore, Inserted},
 };
-use amrutam_kernel::{AccountId, Effects, PortError};
+use amrutam_kernel::{AccountId, CommitError, Effects, PortError};
 use async_trait::async_trait;
 
 #[async_trait]
 impl AccountStore for MemoryWorld {
     async fn insert(&self, account: &Account, effects: &Effects) -> Result<Inserted, PortError> {
-        let mut tx = self.begin(effects).map_err(into_port_error)?;
+        let mut tx = match self.begin(effects) {
+            Err(CommitError::AlreadyAnswered) => return Ok(Inserted::AlreadyAnswered),
+            begun => begun.map_err(into_port_error)?,
+        };
         let tables = tx.tables();
         if let Some(owner) = tables.accounts.values().find(|other| other.email == account.email) {
             return Ok(Inserted::EmailTaken(owner.id));

@@ -5,7 +5,7 @@ use amrutam_booking::{
     model::{Practitioner, PractitionerStatus, Slot},
     ports::{DirectoryStore, DoctorFilter, DoctorKey, DoctorSort, ProfileInserted},
 };
-use amrutam_kernel::{CommitError, DoctorId, Effects, Page, PortError, Role};
+use amrutam_kernel::{AccountId, CommitError, DoctorId, Effects, Page, PortError, Role};
 use async_trait::async_trait;
 
 fn same_registration(one: &Practitioner, other: &Practitioner) -> bool {
@@ -15,7 +15,10 @@ fn same_registration(one: &Practitioner, other: &Practitioner) -> bool {
 #[async_trait]
 impl DirectoryStore for MemoryWorld {
     async fn insert(&self, practitioner: &Practitioner, effects: &Effects) -> Result<ProfileInserted, PortError> {
-        let mut tx = self.begin(effects).map_err(into_port_error)?;
+        let mut tx = match self.begin(effects) {
+            Err(CommitError::AlreadyAnswered) => return Ok(ProfileInserted::AlreadyAnswered),
+            begun => begun.map_err(into_port_error)?,
+        };
         let tables = tx.tables();
         if tables.accounts.get(&practitioner.account).is_none_or(|account| account.role != Role::Doctor) {
             return Ok(ProfileInserted::NotADoctorsAccount);
@@ -42,6 +45,10 @@ impl DirectoryStore for MemoryWorld {
 
     async fn by_id(&self, id: DoctorId) -> Result<Option<Practitioner>, PortError> {
         self.read(|tables| tables.practitioners.get(&id).cloned())
+    }
+
+    async fn by_account(&self, account: AccountId) -> Result<Option<Practitioner>, PortError> {
+        self.read(|tables| tables.practitioners.values().find(|p| p.account == account).cloned())
     }
 
     async fn search(&self, filter: &DoctorFilter) -> Result<Page<Practitioner, DoctorKey>, PortError> {

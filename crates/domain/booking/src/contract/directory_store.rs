@@ -52,9 +52,11 @@ pub async fn a_profile_reads_back_whole(harness: &dyn Harness) {
     bare.details.qualifications.truncate(1);
     for profile in [full, bare] {
         assert_eq!(stage.directory.by_id(profile.id).await.unwrap(), None);
+        assert_eq!(stage.directory.by_account(profile.account).await.unwrap(), None);
         let effects = effects(&stage, profile.id);
         assert_eq!(stage.directory.insert(&profile, &effects).await.unwrap(), ProfileInserted::Created);
         assert_eq!(stage.directory.by_id(profile.id).await.unwrap().as_ref(), Some(&profile));
+        assert_eq!(stage.directory.by_account(profile.account).await.unwrap().as_ref(), Some(&profile));
         assert_eq!(on_record(&stage, profile.id).await, (1, 1));
     }
     let mut profile = stage.profile().await;
@@ -100,6 +102,7 @@ pub async fn an_account_has_one_profile(harness: &dyn Harness) {
     let inserted = stage.directory.insert(&second, &effects(&stage, second.id)).await.unwrap();
     assert_eq!(inserted, ProfileInserted::AccountHasProfile);
     assert_eq!(stage.directory.by_id(second.id).await.unwrap(), None);
+    assert_eq!(stage.directory.by_account(first.account).await.unwrap(), Some(first));
     assert_eq!(on_record(&stage, second.id).await, (0, 0));
 }
 
@@ -115,6 +118,26 @@ pub async fn a_registration_is_in_the_directory_once(harness: &dyn Harness) {
     assert_eq!(on_record(&stage, second.id).await, (0, 0));
     second.details.council = "Gujarat Board of Ayurvedic and Unani Systems of Medicine".to_owned();
     stage.insert(second).await;
+}
+
+/// [`ProfileInserted::AlreadyAnswered`] and [`CommitError::AlreadyAnswered`]: nothing of it is stored.
+pub async fn an_answered_request_changes_no_profile(harness: &dyn Harness) {
+    let stage = Stage::new(harness);
+    let answer = stage.claim(stage.account(Role::Admin).await, "one");
+    let claimed = |about| Effects { answer: Some(answer.clone()), ..effects(&stage, about) };
+    let first = stage.profile().await;
+    let inserted = stage.directory.insert(&first, &claimed(first.id)).await.unwrap();
+    assert_eq!(inserted, ProfileInserted::Created);
+    let second = stage.profile().await;
+    let inserted = stage.directory.insert(&second, &claimed(second.id)).await.unwrap();
+    assert_eq!(inserted, ProfileInserted::AlreadyAnswered);
+    assert_eq!(stage.directory.by_id(second.id).await.unwrap(), None);
+    assert_eq!(on_record(&stage, second.id).await, (0, 0));
+    let changed = Practitioner { version: first.version + 1, status: PractitionerStatus::Suspended, ..first.clone() };
+    let updated = stage.directory.update(&changed, &claimed(first.id)).await;
+    assert!(matches!(updated, Err(CommitError::AlreadyAnswered)), "{updated:?}");
+    assert_eq!(stage.directory.by_id(first.id).await.unwrap(), Some(first.clone()));
+    assert_eq!(on_record(&stage, first.id).await, (1, 1));
 }
 
 /// Older, newer and unknown versions are all stale, and leave nothing.

@@ -157,6 +157,7 @@ macro_rules! directory_store_contract {
             an_account_has_one_profile
             a_registration_is_in_the_directory_once
             a_profile_at_another_version_refuses_the_update
+            an_answered_request_changes_no_profile
             directory_effects_alone_are_committed
             a_search_finds_only_those_who_take_bookings
             a_search_filters

@@ -10,39 +10,21 @@ use crate::{
     ports::{Changes, ConsultationSnapshot},
 };
 use amrutam_kernel::{
-    AccountId, Actor, AuditEntry, CommitError, ConsultationId, Context, Effects, IdempotencyClaim, Outcome, PortError,
+    AccountId, Actor, AuditEntry, CommitError, ConsultationId, Context, Effects, Idempotent, Outcome, PortError,
     Recorded, Role, SlotId, StoredAnswer, recorded,
 };
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 /// How often a commit that met a change is decided anew before the caller is asked to come back.
 const MAX_COMMITS: u32 = 10;
-
-/// A caller's idempotency claim, and how the answer to be repeated is made from the result.
-pub struct Idempotent<'a, T> {
-    /// Whose key, for which request.
-    pub claim: &'a IdempotencyClaim,
-    /// Renders the answer, which is committed with the effect.
-    pub render: &'a (dyn Fn(&T) -> StoredAnswer + Send + Sync),
-}
-
-impl<T> Idempotent<'_, T> {
-    pub(super) fn answer(&self, result: &T) -> (IdempotencyClaim, StoredAnswer) {
-        (self.claim.clone(), (self.render)(result))
-    }
-}
-
-impl<T> fmt::Debug for Idempotent<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Idempotent").field("claim", self.claim).finish_non_exhaustive()
-    }
-}
 
 /// A consultation after an act.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changed {
     /// As it stands now.
     pub consultation: Consultation,
+    /// How much of it whoever acted sees.
+    pub access: Access,
 }
 
 /// The caller's relation to a consultation.
@@ -52,6 +34,24 @@ pub(super) enum Side {
     Doctor,
     Admin,
     System,
+}
+
+/// How much the caller sees of what is about a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Everything: it is their own, or they are the other side of it.
+    Full,
+    /// Without whom it is about, and without what they said.
+    Masked,
+}
+
+impl Side {
+    pub(super) const fn access(self) -> Access {
+        match self {
+            Self::Patient | Self::Doctor => Access::Full,
+            Self::Admin | Self::System => Access::Masked,
+        }
+    }
 }
 
 /// Which side the actor stands on; nothing means that the consultation does not exist for them.
@@ -127,7 +127,7 @@ pub(super) async fn act<E: Refusal>(
         };
         record.audit(context, act.action, &after, Outcome::Allowed);
         record.changes.updated.push((after.clone(), before.version));
-        let changed = Changed { consultation: after };
+        let changed = Changed { consultation: after, access: side.access() };
         let mut changes = record.changes;
         changes.effects.answer = act.idempotency.as_ref().map(|idempotent| idempotent.answer(&changed));
         match deps.store.commit(&changes).await {

@@ -1,18 +1,14 @@
 //! A patient books a slot.
 
-use super::{
-    Deps,
-    act::{Idempotent, record_alone},
-    record::Recorder,
-};
+use super::{Deps, act::record_alone, record::Recorder};
 use crate::{
     BookError, events,
     model::{BookingRefusal, Consultation, ConsultationStatus, Mode, PaymentsMode, Slot, Wanted, refuse_booking},
     ports::{BookingSnapshot, Changes, LockOutcome, SlotLock},
 };
 use amrutam_kernel::{
-    AccountId, Actor, AuditEntry, AuditEntryId, CommitError, Context, DoctorId, Outcome, Recorded, Role, SealPlace,
-    Sensitive, SlotId, StoredAnswer,
+    AccountId, Actor, AuditEntry, AuditEntryId, CommitError, Context, DoctorId, Idempotent, Outcome, Recorded, Role,
+    SealPlace, Sensitive, SlotId, StoredAnswer,
 };
 use std::time::Duration;
 

@@ -1,16 +1,21 @@
 //! The practitioner ends the visit.
 
 use super::{
-    Changed, Deps,
+    Changed, Deps, Idempotent,
     act::{Act, Side, act},
 };
 use crate::{ConsultationError, events, model::ConsultationStatus};
-use amrutam_kernel::{ConsultationId, Context};
+use amrutam_kernel::{ConsultationId, Context, StoredAnswer};
 
 /// Completes a visit that is under way.
-pub async fn complete(deps: Deps<'_>, context: &Context, id: ConsultationId) -> Result<Changed, ConsultationError> {
-    let request = Act { id, action: "consultation.complete", target: None, idempotency: None };
-    let (changed, _) = act(deps, context, request, |snapshot, side, record| {
+pub async fn complete(
+    deps: Deps<'_>,
+    context: &Context,
+    id: ConsultationId,
+    idempotency: Option<Idempotent<'_, Changed>>,
+) -> Result<(Changed, Option<StoredAnswer>), ConsultationError> {
+    let request = Act { id, action: "consultation.complete", target: None, idempotency };
+    act(deps, context, request, |snapshot, side, record| {
         if !matches!(side, Side::Doctor | Side::System) {
             return Err(ConsultationError::NotAllowed);
         }
@@ -20,6 +25,5 @@ pub async fn complete(deps: Deps<'_>, context: &Context, id: ConsultationId) -> 
         record.calendar(&snapshot.calendar, &after);
         Ok(after)
     })
-    .await?;
-    Ok(changed)
+    .await
 }

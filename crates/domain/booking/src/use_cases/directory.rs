@@ -1,8 +1,8 @@
 //! Practitioners apply, are checked, listed and suspended.
 
 use super::{
-    AvailabilityDeps, AvailabilityState,
-    set_availability::{Edit, change as replan},
+    AvailabilityDeps, AvailabilityState, Idempotent,
+    set_availability::{Edit, Request, change as replan},
 };
 use crate::{
     AvailabilityError, DirectoryError,
@@ -63,6 +63,7 @@ pub async fn create_profile(
     deps: DirectoryDeps<'_>,
     context: &Context,
     command: NewProfile,
+    idempotency: Option<Idempotent<'_, Practitioner>>,
 ) -> Result<Practitioner, DirectoryError> {
     let account = match (&context.actor, command.account) {
         (Actor::Account { id, role: Role::Doctor }, None) => *id,
@@ -84,12 +85,14 @@ pub async fn create_profile(
         created_at: now,
         updated_at: now,
     };
-    let effects = deps.effects(context, "doctor.create", Some(practitioner.id), Outcome::Allowed);
+    let mut effects = deps.effects(context, "doctor.create", Some(practitioner.id), Outcome::Allowed);
+    effects.answer = idempotency.map(|idempotent| idempotent.answer(&practitioner));
     match deps.store.insert(&practitioner, &effects).await? {
         ProfileInserted::Created => Ok(practitioner),
         ProfileInserted::NotADoctorsAccount => Err(DirectoryError::NotADoctorsAccount),
         ProfileInserted::AccountHasProfile => Err(DirectoryError::ProfileExists),
         ProfileInserted::RegistrationTaken => Err(DirectoryError::RegistrationTaken),
+        ProfileInserted::AlreadyAnswered => Err(DirectoryError::AlreadyAnswered),
     }
 }
 
@@ -102,14 +105,15 @@ pub struct UpdatedProfile {
     pub schedule: Option<AvailabilityState>,
 }
 
-/// The practitioner or an admin changes the profile. `change` gets the stored details and returns the new ones; it may run
-/// several times. A new zone, other modes or other days of registration take effect on the slots in the same transaction.
+/// The practitioner or an admin changes the profile, when it has one of the versions named. `change` gets the stored
+/// details and returns the new ones; it may run several times. A new zone, other modes or other days of registration take
+/// effect on the slots in the same transaction.
 pub async fn update_profile(
     deps: DirectoryDeps<'_>,
     schedule: AvailabilityDeps<'_>,
     context: &Context,
     id: DoctorId,
-    if_version: Option<i64>,
+    if_version: Option<&[i64]>,
     change: impl Fn(PractitionerDetails) -> PractitionerDetails + Send + Sync,
 ) -> Result<UpdatedProfile, DirectoryError> {
     for _ in 0..MAX_COMMITS {
@@ -119,7 +123,7 @@ pub async fn update_profile(
             let public = stored.is_public_on(deps.rules.business_day(deps.clock.now()));
             return Err(if public { denied } else { DirectoryError::NotFound });
         }
-        if if_version.is_some_and(|seen| seen != stored.version) {
+        if if_version.is_some_and(|seen| !seen.contains(&stored.version)) {
             return Err(DirectoryError::Precondition);
         }
         let details = change(stored.details.clone());
@@ -127,22 +131,22 @@ pub async fn update_profile(
         let replans = details.cuts_other_slots_than(&stored.details);
         let changed = next_version(deps, Practitioner { details, ..stored });
         if !replans {
-            if save(deps, context, "doctor.update", &changed).await? {
+            if save(deps, context, "doctor.update", &changed, None).await? {
                 return Ok(UpdatedProfile { practitioner: changed, schedule: None });
             }
             continue;
         }
         let edit = Edit { profile: Some(changed.clone()), ..Edit::default() };
-        match replan(schedule, context, id, "doctor.update", edit, None).await {
+        match replan(schedule, context, id, "doctor.update", Request { edit, ..Request::default() }).await {
             Ok(state) => return Ok(UpdatedProfile { practitioner: changed, schedule: Some(state) }),
             Err(AvailabilityError::Contended) => {}
             Err(AvailabilityError::Port(error)) => return Err(error.into()),
             Err(AvailabilityError::NotFound) => return Err(DirectoryError::NotFound),
             Err(AvailabilityError::NotAllowed) => return Err(DirectoryError::NotAllowed),
-            // No version was named, and no rules were given.
-            Err(AvailabilityError::Precondition | AvailabilityError::Invalid(_)) => {
-                return Err(DirectoryError::Precondition);
-            }
+            // No version was named, no rules were given, and there is no answer to repeat.
+            Err(
+                AvailabilityError::Precondition | AvailabilityError::Invalid(_) | AvailabilityError::AlreadyAnswered,
+            ) => return Err(DirectoryError::Precondition),
         }
     }
     Err(DirectoryError::Contended)
@@ -166,8 +170,13 @@ fn check_change(context: &Context, stored: &Practitioner, details: &Practitioner
 }
 
 /// An admin has checked the documents: the practitioner is verified and listed.
-pub async fn verify(deps: DirectoryDeps<'_>, context: &Context, id: DoctorId) -> Result<Practitioner, DirectoryError> {
-    administer(deps, context, id, "doctor.verify", |stored| {
+pub async fn verify(
+    deps: DirectoryDeps<'_>,
+    context: &Context,
+    id: DoctorId,
+    idempotency: Option<Idempotent<'_, Practitioner>>,
+) -> Result<Practitioner, DirectoryError> {
+    administer(deps, context, id, "doctor.verify", idempotency, |stored| {
         if !stored.is_registered_on(deps.rules.business_day(deps.clock.now())) {
             return Err(DirectoryError::RegistrationNotValid);
         }
@@ -181,8 +190,13 @@ pub async fn verify(deps: DirectoryDeps<'_>, context: &Context, id: DoctorId) ->
 }
 
 /// An admin takes a practitioner out of the directory: no new bookings; booked visits stay for a person to decide.
-pub async fn suspend(deps: DirectoryDeps<'_>, context: &Context, id: DoctorId) -> Result<Practitioner, DirectoryError> {
-    administer(deps, context, id, "doctor.suspend", |stored| {
+pub async fn suspend(
+    deps: DirectoryDeps<'_>,
+    context: &Context,
+    id: DoctorId,
+    idempotency: Option<Idempotent<'_, Practitioner>>,
+) -> Result<Practitioner, DirectoryError> {
+    administer(deps, context, id, "doctor.suspend", idempotency, |stored| {
         become_status(stored.status, PractitionerStatus::Suspended)
     })
     .await
@@ -194,6 +208,7 @@ async fn administer(
     context: &Context,
     id: DoctorId,
     action: &'static str,
+    idempotency: Option<Idempotent<'_, Practitioner>>,
     decide: impl Fn(&Practitioner) -> Result<PractitionerStatus, DirectoryError> + Send + Sync,
 ) -> Result<Practitioner, DirectoryError> {
     if !context.actor.has_role(Role::Admin) && !matches!(context.actor, Actor::System(_)) {
@@ -203,7 +218,7 @@ async fn administer(
         let stored = deps.store.by_id(id).await?.ok_or(DirectoryError::NotFound)?;
         let status = decide(&stored)?;
         let changed = next_version(deps, Practitioner { status, ..stored });
-        if save(deps, context, action, &changed).await? {
+        if save(deps, context, action, &changed, idempotency.as_ref()).await? {
             return Ok(changed);
         }
     }
@@ -228,13 +243,14 @@ async fn save(
     context: &Context,
     action: &'static str,
     changed: &Practitioner,
+    idempotency: Option<&Idempotent<'_, Practitioner>>,
 ) -> Result<bool, DirectoryError> {
-    let effects = deps.effects(context, action, Some(changed.id), Outcome::Allowed);
+    let mut effects = deps.effects(context, action, Some(changed.id), Outcome::Allowed);
+    effects.answer = idempotency.map(|idempotent| idempotent.answer(changed));
     match deps.store.update(changed, &effects).await {
         Ok(()) => Ok(true),
         Err(CommitError::Port(error)) => Err(error.into()),
-        Err(CommitError::Stale | CommitError::Busy | CommitError::AlreadyAnswered | CommitError::AlreadyHandled) => {
-            Ok(false)
-        }
+        Err(CommitError::AlreadyAnswered) => Err(DirectoryError::AlreadyAnswered),
+        Err(CommitError::Stale | CommitError::Busy | CommitError::AlreadyHandled) => Ok(false),
     }
 }

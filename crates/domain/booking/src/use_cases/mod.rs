@@ -16,20 +16,21 @@ mod slots;
 mod start;
 mod time_off;
 
-pub use act::{Changed, Idempotent};
+pub use act::{Access, Changed};
+pub use amrutam_kernel::Idempotent;
 pub use book::{Book, Booked, book};
 pub use cancel::{Cancel, cancel};
 pub use complete::complete;
 pub use directory::{DirectoryDeps, NewProfile, UpdatedProfile, create_profile, suspend, update_profile, verify};
 pub use expire_hold::{expire_hold, expire_holds};
 pub use no_show::no_show;
-pub use read::{Access, ListFilter, Seen, list_consultations, read_consultation, read_timeline};
+pub use read::{ListFilter, Seen, list_consultations, read_consultation, read_timeline};
 pub use reschedule::reschedule;
-pub use search_directory::{read_doctor, search_doctors};
+pub use search_directory::{SeenPractitioner, read_doctor, search_doctors};
 pub use set_availability::{AvailabilityDeps, AvailabilityState, extend_horizon, read_availability, set_availability};
 pub use slots::list_open_slots;
 pub use start::start;
-pub use time_off::{add_time_off, list_time_off, remove_time_off};
+pub use time_off::{AddedTimeOff, add_time_off, list_time_off, remove_time_off};
 
 use crate::{
     model::{BookingRules, PaymentsMode},

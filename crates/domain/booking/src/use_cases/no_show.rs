@@ -1,17 +1,22 @@
 //! One side did not come.
 
 use super::{
-    Changed, Deps,
+    Changed, Deps, Idempotent,
     act::{Act, Side, act},
 };
 use crate::{ConsultationError, events, model::ConsultationStatus};
-use amrutam_kernel::{ConsultationId, Context};
+use amrutam_kernel::{ConsultationId, Context, StoredAnswer};
 
 /// Marks the absence of the side that did not join, said by the side that did, from ten minutes after the slot's start.
 /// The cause in the timeline tells who was absent.
-pub async fn no_show(deps: Deps<'_>, context: &Context, id: ConsultationId) -> Result<Changed, ConsultationError> {
-    let request = Act { id, action: "consultation.no_show", target: None, idempotency: None };
-    let (changed, _) = act(deps, context, request, |snapshot, side, record| {
+pub async fn no_show(
+    deps: Deps<'_>,
+    context: &Context,
+    id: ConsultationId,
+    idempotency: Option<Idempotent<'_, Changed>>,
+) -> Result<(Changed, Option<StoredAnswer>), ConsultationError> {
+    let request = Act { id, action: "consultation.no_show", target: None, idempotency };
+    act(deps, context, request, |snapshot, side, record| {
         let cause = match side {
             Side::Doctor | Side::System => "patient_absent",
             Side::Patient => "doctor_absent",
@@ -24,6 +29,5 @@ pub async fn no_show(deps: Deps<'_>, context: &Context, id: ConsultationId) -> R
         record.calendar(&snapshot.calendar, &after);
         Ok(after)
     })
-    .await?;
-    Ok(changed)
+    .await
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Deps,
-    act::{Side, deny_on_record, record_alone, side_of},
+    act::{Access, deny_on_record, record_alone, side_of},
     book::reason_place,
     record::audit_entry,
 };
@@ -15,15 +15,6 @@ use amrutam_kernel::{
     Actor, ConsultationId, Context, Dependency, Outcome, Page, PageRequest, PortError, Role, Sensitive,
 };
 use jiff::Timestamp;
-
-/// How much of a consultation the caller sees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// Everything: one of the two sides.
-    Full,
-    /// No patient, no reason: administration.
-    Masked,
-}
 
 /// A consultation as one caller sees it.
 #[derive(Debug, Clone)]
@@ -53,14 +44,26 @@ pub async fn read_consultation(
     Ok(Seen { view, status, access, reason })
 }
 
-/// Every change of one consultation, by version.
+/// Every change of one consultation, by version; for administration with the actors' roles alone.
 pub async fn read_timeline(
     deps: Deps<'_>,
     context: &Context,
     id: ConsultationId,
 ) -> Result<Vec<TimelineEntry>, ConsultationError> {
-    open(deps, context, id, "consultation.timeline").await?;
-    Ok(deps.store.timeline(id).await?)
+    let (_, access) = open(deps, context, id, "consultation.timeline").await?;
+    let entries = deps.store.timeline(id).await?;
+    Ok(match access {
+        Access::Full => entries,
+        Access::Masked => entries.into_iter().map(without_person).collect(),
+    })
+}
+
+/// `patient:<id>` becomes `patient`; the system's parts are no persons and keep their names.
+fn without_person(entry: TimelineEntry) -> TimelineEntry {
+    match entry.actor.split_once(':') {
+        Some((role, _)) if role != "system" => TimelineEntry { actor: role.to_owned(), ..entry },
+        _ => entry,
+    }
 }
 
 /// What the caller may filter by.
@@ -107,17 +110,13 @@ async fn open(
     action: &'static str,
 ) -> Result<(ConsultationView, Access), ConsultationError> {
     let view = deps.store.view(id).await?.ok_or(ConsultationError::NotFound)?;
-    let access = match side_of(&context.actor, view.consultation.patient, view.doctor_account) {
-        Some(Side::Patient | Side::Doctor) => Access::Full,
-        Some(Side::Admin | Side::System) => Access::Masked,
-        None => {
-            deny_on_record(deps, context, action, &view.consultation).await?;
-            return Err(ConsultationError::NotFound);
-        }
+    let Some(side) = side_of(&context.actor, view.consultation.patient, view.doctor_account) else {
+        deny_on_record(deps, context, action, &view.consultation).await?;
+        return Err(ConsultationError::NotFound);
     };
     let entry = audit_entry(deps.ids, context, deps.clock.now(), action, &view.consultation, Outcome::Allowed);
     record_alone(deps, vec![entry]).await?;
-    Ok((view, access))
+    Ok((view, side.access()))
 }
 
 async fn open_reason(

@@ -1,5 +1,6 @@
 //! Working hours change, and the slots with them.
 
+use super::Idempotent;
 use crate::{
     AvailabilityError,
     model::{
@@ -60,6 +61,15 @@ pub(super) struct Edit {
     pub(super) profile: Option<Practitioner>,
 }
 
+/// An edit, and on what condition and under which name it is asked for.
+#[derive(Debug, Default)]
+pub(super) struct Request<'a> {
+    pub(super) edit: Edit,
+    /// The versions the caller has seen, when they say so.
+    pub(super) if_version: Option<&'a [i64]>,
+    pub(super) idempotency: Option<Idempotent<'a, AvailabilityState>>,
+}
+
 /// The rules and the booked slots that stand outside them; for the practitioner and admins.
 pub async fn read_availability(
     deps: AvailabilityDeps<'_>,
@@ -81,17 +91,17 @@ pub async fn read_availability(
     })
 }
 
-/// Replaces the rules. Open slots follow at once; booked ones are never touched, and those that now stand outside the
+/// Replaces the rules, when they have one of the versions named. Open slots follow at once; booked ones are never touched, and those that now stand outside the
 /// rules are named in the answer.
 pub async fn set_availability(
     deps: AvailabilityDeps<'_>,
     context: &Context,
     doctor: DoctorId,
     rules: Vec<WeeklyRule>,
-    if_version: Option<i64>,
+    if_version: Option<&[i64]>,
 ) -> Result<AvailabilityState, AvailabilityError> {
     let edit = Edit { rules: Some(rules), ..Edit::default() };
-    change(deps, context, doctor, "availability.set", edit, if_version).await
+    change(deps, context, doctor, "availability.set", Request { edit, if_version, idempotency: None }).await
 }
 
 /// Makes the slots of the days that have come into the horizon. Run daily by the worker for each practitioner due.
@@ -100,7 +110,7 @@ pub async fn extend_horizon(
     context: &Context,
     doctor: DoctorId,
 ) -> Result<AvailabilityState, AvailabilityError> {
-    change(deps, context, doctor, "availability.extend", Edit::default(), None).await
+    change(deps, context, doctor, "availability.extend", Request::default()).await
 }
 
 /// Loads, edits, plans the slots anew over the whole horizon, commits; again when a booking came between.
@@ -109,13 +119,13 @@ pub(super) async fn change(
     context: &Context,
     doctor: DoctorId,
     action: &'static str,
-    edit: Edit,
-    if_version: Option<i64>,
+    request: Request<'_>,
 ) -> Result<AvailabilityState, AvailabilityError> {
+    let Request { edit, if_version, idempotency } = request;
     for round in 1..=MAX_COMMITS {
         let now = deps.clock.now();
         let snapshot = load(deps, context, action, doctor, now).await?;
-        if if_version.is_some_and(|seen| seen != snapshot.version) {
+        if if_version.is_some_and(|seen| !seen.contains(&snapshot.version)) {
             return Err(AvailabilityError::Precondition);
         }
         // Decided on another state of the profile: whoever decided does so again.
@@ -147,7 +157,7 @@ pub(super) async fn change(
         let plan = plan_slots(&existing, &desired, now);
         let new_slots = plan.create.iter().map(|_| SlotId::from_uuid(deps.ids.uuid_v7(now))).collect();
         let mut state = state_after(&rules, practitioner, snapshot.version, &plan, existing);
-        let changes = AvailabilityChanges {
+        let mut changes = AvailabilityChanges {
             doctor,
             expected_revision: snapshot.revision,
             expected_profile: snapshot.practitioner.version,
@@ -161,12 +171,12 @@ pub(super) async fn change(
             effects: audit(deps, context, now, action, doctor, Outcome::Allowed),
         };
         state.version += i64::from(changes.change_the_schedule());
+        changes.effects.answer = idempotency.as_ref().map(|idempotent| idempotent.answer(&state));
         match deps.store.commit(&changes).await {
             Ok(()) => return Ok(state),
             Err(CommitError::Port(error)) => return Err(error.into()),
-            Err(
-                CommitError::Stale | CommitError::Busy | CommitError::AlreadyAnswered | CommitError::AlreadyHandled,
-            ) => {
+            Err(CommitError::AlreadyAnswered) => return Err(AvailabilityError::AlreadyAnswered),
+            Err(CommitError::Stale | CommitError::Busy | CommitError::AlreadyHandled) => {
                 deps.pause.pause(Duration::from_millis(1 + deps.ids.below(25 * u64::from(round)))).await;
             }
         }

@@ -1,17 +1,22 @@
 //! The practitioner begins the visit.
 
 use super::{
-    Changed, Deps,
+    Changed, Deps, Idempotent,
     act::{Act, Side, act},
 };
 use crate::{ConsultationError, events, model::ConsultationStatus};
-use amrutam_kernel::{ConsultationId, Context};
+use amrutam_kernel::{ConsultationId, Context, StoredAnswer};
 
 /// Starts a confirmed visit, from ten minutes before its slot until the slot's end, by a practitioner who is listed and
 /// registered that day.
-pub async fn start(deps: Deps<'_>, context: &Context, id: ConsultationId) -> Result<Changed, ConsultationError> {
-    let request = Act { id, action: "consultation.start", target: None, idempotency: None };
-    let (changed, _) = act(deps, context, request, |snapshot, side, record| {
+pub async fn start(
+    deps: Deps<'_>,
+    context: &Context,
+    id: ConsultationId,
+    idempotency: Option<Idempotent<'_, Changed>>,
+) -> Result<(Changed, Option<StoredAnswer>), ConsultationError> {
+    let request = Act { id, action: "consultation.start", target: None, idempotency };
+    act(deps, context, request, |snapshot, side, record| {
         if !matches!(side, Side::Doctor | Side::System) {
             return Err(ConsultationError::NotAllowed);
         }
@@ -27,6 +32,5 @@ pub async fn start(deps: Deps<'_>, context: &Context, id: ConsultationId) -> Res
         record.calendar(&snapshot.calendar, &after);
         Ok(after)
     })
-    .await?;
-    Ok(changed)
+    .await
 }

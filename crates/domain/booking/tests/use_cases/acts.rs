@@ -93,15 +93,15 @@ async fn a_visit_starts_and_ends_when_it_may() {
     let asha = patient(&clinic, "asha").await;
     let id = booked(&clinic, asha, 2).await;
     let visit = clinic.world.view(id).await.unwrap().unwrap().consultation;
-    let early = start(clinic.deps(), &doctor(&clinic), id).await;
+    let early = start(clinic.deps(), &doctor(&clinic), id, None).await;
     assert!(matches!(early, Err(ConsultationError::Timing(TimingRefusal::TooEarly { .. }))));
     clinic.clock.set(visit.range.start() - SignedDuration::from_mins(10));
-    let patients = start(clinic.deps(), &clinic.patient(asha), id).await;
+    let patients = start(clinic.deps(), &clinic.patient(asha), id, None).await;
     assert!(matches!(patients, Err(ConsultationError::NotAllowed)));
     let denied = clinic.world.audit().pop().unwrap();
     assert_eq!((denied.action, denied.outcome, denied.patient), ("consultation.start", Outcome::Denied, Some(asha)));
-    start(clinic.deps(), &doctor(&clinic), id).await.unwrap();
-    complete(clinic.deps(), &doctor(&clinic), id).await.unwrap();
+    start(clinic.deps(), &doctor(&clinic), id, None).await.unwrap();
+    complete(clinic.deps(), &doctor(&clinic), id, None).await.unwrap();
     let after = cancel_as(&clinic, &clinic.patient(asha), id, CancelReason::PatientOther).await;
     assert!(matches!(after, Err(ConsultationError::InvalidTransition(_))));
     assert_sound(&clinic);
@@ -114,9 +114,9 @@ async fn an_absence_counts_after_ten_minutes_for_the_side_that_did_not_come() {
     let id = booked(&clinic, asha, 2).await;
     let visit = clinic.world.view(id).await.unwrap().unwrap().consultation;
     clinic.clock.set(visit.range.start() + SignedDuration::from_mins(9));
-    assert!(no_show(clinic.deps(), &doctor(&clinic), id).await.is_err());
+    assert!(no_show(clinic.deps(), &doctor(&clinic), id, None).await.is_err());
     clinic.clock.set(visit.range.start() + SignedDuration::from_mins(10));
-    no_show(clinic.deps(), &clinic.patient(asha), id).await.unwrap();
+    no_show(clinic.deps(), &clinic.patient(asha), id, None).await.unwrap();
     assert_eq!(clinic.world.timeline(id).await.unwrap().pop().unwrap().cause, "doctor_absent");
     assert_sound(&clinic);
 }
@@ -207,7 +207,7 @@ async fn who_looks_is_on_the_record_or_sees_nothing() {
         let list = list_consultations(clinic.deps(), &clinic.patient(asha), Default::default(), page).await;
         assert!(matches!(list, Err(ConsultationError::Port(PortError::Unavailable { .. }))), "{fault:?}");
         clinic.world.fail_next_commits([fault]);
-        let denied = start(clinic.deps(), &clinic.patient(asha), id).await;
+        let denied = start(clinic.deps(), &clinic.patient(asha), id, None).await;
         assert!(matches!(denied, Err(ConsultationError::Port(PortError::Unavailable { .. }))), "{fault:?}");
     }
 }

@@ -55,7 +55,8 @@ async fn a_stale_copy_is_refused_and_only_the_doctor_and_admins_change_hours() {
     let clinic = clinic().await;
     let version = read_availability(clinic.availability(), &doctor(&clinic), clinic.doctor).await.unwrap().version;
     let stale =
-        set_availability(clinic.availability(), &doctor(&clinic), clinic.doctor, tuesdays(), Some(version + 1)).await;
+        set_availability(clinic.availability(), &doctor(&clinic), clinic.doctor, tuesdays(), Some(&[version + 1]))
+            .await;
     assert!(matches!(stale, Err(AvailabilityError::Precondition)));
     let asha = clinic.patient(patient(&clinic, "asha").await);
     let patients = set_availability(clinic.availability(), &asha, clinic.doctor, tuesdays(), None).await;
@@ -70,7 +71,7 @@ async fn time_off_takes_slots_away_and_gives_them_back() {
     let before = clinic.open_slots().await.unwrap().len();
     let now = clinic.clock.now();
     let day = TimeRange::new(now, now + SignedDuration::from_hours(24)).unwrap();
-    let (off, _) = add_time_off(clinic.availability(), &doctor(&clinic), clinic.doctor, day, None).await.unwrap();
+    let (off, _) = add_time_off(clinic.availability(), &doctor(&clinic), clinic.doctor, day, None, None).await.unwrap();
     assert!(clinic.open_slots().await.unwrap().iter().all(|slot| !slot.range.overlaps(&day)));
     remove_time_off(clinic.availability(), &doctor(&clinic), clinic.doctor, off.id).await.unwrap();
     assert_eq!(clinic.open_slots().await.unwrap().len(), before);
@@ -90,7 +91,9 @@ async fn the_horizon_rolls_and_rolling_twice_adds_nothing() {
     assert_eq!((again.slots_created, again.slots_withdrawn), (0, 0));
     // What was read before the days rolled can still be written back.
     assert_eq!(again.version, version);
-    set_availability(clinic.availability(), &doctor(&clinic), clinic.doctor, again.rules, Some(version)).await.unwrap();
+    set_availability(clinic.availability(), &doctor(&clinic), clinic.doctor, again.rules, Some(&[version]))
+        .await
+        .unwrap();
     let due = clinic.world.due_for_extension(jiff::civil::date(2027, 1, 24), None, 10).await.unwrap();
     assert_eq!(due, [clinic.doctor]);
 }

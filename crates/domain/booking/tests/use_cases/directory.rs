@@ -76,7 +76,14 @@ async fn a_new_zone_moves_the_slots_at_once_and_names_the_bookings_outside() {
     assert!(open.iter().all(|slot| (9..12).contains(&slot.range.start().to_zoned(jiff::tz::TimeZone::UTC).hour())));
     // Hours that were read under the old zone are not written under the new one.
     let (rules, seen) = (before.rules, Some(before.version));
-    let late = set_availability(clinic.availability(), &doctor(&clinic), clinic.doctor, rules, seen).await;
+    let late = set_availability(
+        clinic.availability(),
+        &doctor(&clinic),
+        clinic.doctor,
+        rules,
+        seen.as_ref().map(std::slice::from_ref),
+    )
+    .await;
     assert!(matches!(late, Err(AvailabilityError::Precondition)));
     assert_eq!(update(&clinic, &doctor(&clinic), |d| d.bio = "x".to_owned()).await.unwrap().schedule.map(|_| ()), None);
     assert_sound(&clinic);
@@ -131,7 +138,7 @@ async fn nobody_learns_of_a_practitioner_who_is_not_public() {
     let asha = clinic.patient(patient(&clinic, "asha").await);
     let public = update(&clinic, &asha, |_| {}).await;
     assert!(matches!(public, Err(DirectoryError::NotAllowed)));
-    suspend(directory(&clinic), &admin(&clinic).await, clinic.doctor).await.unwrap();
+    suspend(directory(&clinic), &admin(&clinic).await, clinic.doctor, None).await.unwrap();
     let denials = || clinic.world.audit().iter().filter(|entry| entry.outcome == Outcome::Denied).count();
     let before = denials();
     assert!(matches!(update(&clinic, &asha, |_| {}).await, Err(DirectoryError::NotFound)));
@@ -154,5 +161,5 @@ async fn who_named_no_version_is_not_told_of_a_lost_race() {
     assert!(matches!(contended, Err(DirectoryError::Contended)));
     let admin = admin(&clinic).await;
     clinic.world.fail_next_commits([Fault::Stale]);
-    suspend(directory(&clinic), &admin, clinic.doctor).await.unwrap();
+    suspend(directory(&clinic), &admin, clinic.doctor, None).await.unwrap();
 }

@@ -56,9 +56,9 @@ async fn history(seed: u64) -> (u64, u64) {
                 let to = slots[pick(slots.len())];
                 reschedule(clinic.deps(), &clinic.patient(visit.patient), visit.id, to, None).await.is_ok()
             }
-            (2, Some(visit)) => start(clinic.deps(), &doctor, visit.id).await.is_ok(),
-            (3, Some(visit)) => complete(clinic.deps(), &doctor, visit.id).await.is_ok(),
-            (4, Some(visit)) => no_show(clinic.deps(), &doctor, visit.id).await.is_ok(),
+            (2, Some(visit)) => start(clinic.deps(), &doctor, visit.id, None).await.is_ok(),
+            (3, Some(visit)) => complete(clinic.deps(), &doctor, visit.id, None).await.is_ok(),
+            (4, Some(visit)) => no_show(clinic.deps(), &doctor, visit.id, None).await.is_ok(),
             (5, _) => {
                 let system = clinic.context(Actor::System("hold-sweeper"));
                 expire_holds(clinic.deps(), &system, 100).await.is_ok()

@@ -7,8 +7,8 @@ use crate::{
     ports::Inserted,
 };
 use amrutam_kernel::{
-    AccountId, Actor, AggregateRef, AuditEntry, AuditEntryId, CorrelationId, Effects, EventEnvelope, EventId, Outcome,
-    Role, Sensitive,
+    AccountId, Actor, AggregateRef, AuditEntry, AuditEntryId, CorrelationId, Effects, EventEnvelope, EventId,
+    Fingerprint, IdempotencyClaim, Outcome, Role, Sensitive, StoredAnswer,
 };
 use futures::{channel::oneshot, future::join_all};
 use jiff::civil::date;
@@ -113,6 +113,33 @@ pub async fn an_address_belongs_to_one_account(harness: &dyn Harness) {
     assert_eq!(store.by_id(second.id).await.unwrap(), None);
     assert_eq!(store.by_email(owner.email.expose()).await.unwrap(), Some(owner));
     assert_eq!(on_record(harness, second.id).await, (vec![], vec![]));
+}
+
+/// [`Inserted::AlreadyAnswered`]: nothing of it is stored.
+pub async fn an_answered_request_makes_no_account(harness: &dyn Harness) {
+    let store = harness.accounts();
+    let caller = account(harness);
+    assert_eq!(store.insert(&caller, &Effects::default()).await.unwrap(), Inserted::Created);
+    let claim = IdempotencyClaim {
+        caller: caller.id,
+        key: format!("k{:016x}", random()).parse().unwrap(),
+        fingerprint: Fingerprint::of("POST", "/v1/admin/accounts", b"{}"),
+    };
+    let answer = StoredAnswer {
+        status: 201,
+        location: None,
+        content_type: "application/json".to_owned(),
+        etag: None,
+        body: "{}".to_owned(),
+    };
+    for expected in [Inserted::Created, Inserted::AlreadyAnswered] {
+        let made = account(harness);
+        let effects = Effects { answer: Some((claim.clone(), answer.clone())), ..effects(harness, made.id) };
+        assert_eq!(store.insert(&made, &effects).await.unwrap(), expected);
+        let is_there = expected == Inserted::Created;
+        assert_eq!(store.by_id(made.id).await.unwrap().is_some(), is_there);
+        assert_eq!(on_record(harness, made.id).await.1.len(), usize::from(is_there));
+    }
 }
 
 /// Many register one address at once: one account, and all others are told whose.

@@ -86,6 +86,7 @@ macro_rules! account_store_contract {
             an_account_reads_back_whole
             an_address_belongs_to_one_account
             one_address_has_one_winner
+            an_answered_request_makes_no_account
             account_effects_alone_are_committed
         }
     };

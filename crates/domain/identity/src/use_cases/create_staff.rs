@@ -6,7 +6,7 @@ use crate::{
     model::{Account, EmailAddress, NewPassword, Profile},
     ports::Inserted,
 };
-use amrutam_kernel::{AccountId, Actor, Context, Effects, Outcome, Role, Sensitive};
+use amrutam_kernel::{AccountId, Actor, Context, Effects, Idempotent, Outcome, Role, Sensitive};
 
 /// What the admin gives.
 #[derive(Debug, Clone)]
@@ -22,7 +22,12 @@ pub struct NewStaff {
 }
 
 /// Creates the account. Allowed to admins and to the system itself (the operator's command line).
-pub async fn create_staff(deps: Deps<'_>, context: &Context, command: NewStaff) -> Result<AccountId, CreateStaffError> {
+pub async fn create_staff(
+    deps: Deps<'_>,
+    context: &Context,
+    command: NewStaff,
+    idempotency: Option<Idempotent<'_, AccountId>>,
+) -> Result<AccountId, CreateStaffError> {
     let now = deps.clock.now();
     if !matches!(context.actor, Actor::Account { role: Role::Admin, .. } | Actor::System(_)) {
         let entry = deps.audit(context, now, "account.create", None, Outcome::Denied);
@@ -40,10 +45,12 @@ pub async fn create_staff(deps: Deps<'_>, context: &Context, command: NewStaff) 
     };
     let effects = Effects {
         audit: vec![deps.audit(context, now, "account.create", Some(id), Outcome::Allowed)],
+        answer: idempotency.map(|idempotent| idempotent.answer(&id)),
         ..Effects::default()
     };
     match deps.accounts.insert(&account, &effects).await? {
         Inserted::Created => Ok(id),
         Inserted::EmailTaken(_) => Err(CreateStaffError::EmailTaken),
+        Inserted::AlreadyAnswered => Err(CreateStaffError::AlreadyAnswered),
     }
 }
