@@ -1,26 +1,25 @@
 //! The pool, and a connection that is closed unless its work was seen to end.
 
-use crate::error::DbError;
+use crate::{error::DbError, target::Target};
 use amrutam_kernel::{Dependency, PortError};
 use amrutam_settings::{Problems, SecretUrl, Validate};
 use deadpool::{Runtime, managed::Timeouts};
-use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::{
     AsyncPgConnection, RunQueryDsl,
     pooled_connection::{
         AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod, deadpool::Object, deadpool::Pool,
     },
 };
-use futures::{FutureExt, future::BoxFuture};
+use futures::FutureExt;
 use serde::{Deserialize, Serialize};
 use std::{future::Future, time::Duration};
-use tokio_postgres::NoTls;
 
 /// Section `database`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Where the primary is.
+    /// Where the primary is. `?sslmode=verify-full` encrypts, and checks the server's certificate against the public
+    /// authorities, or those of `&sslrootcert=/path/ca.pem`.
     pub url: SecretUrl,
     /// A role to take on after logging in, for a log-in that can do more than the app may.
     #[serde(default)]
@@ -78,7 +77,9 @@ impl Validate for Settings {
         problems.check((10..=30_000).contains(&self.lock_timeout_ms), "lock_timeout_ms", "10 to 30000 milliseconds");
         let plain = |role: &String| !role.is_empty() && role.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
         problems.check(self.role.as_ref().is_none_or(plain), "role", "letters, digits and underscores");
-        problems.check(self.url.expose().parse::<tokio_postgres::Config>().is_ok(), "url", "a PostgreSQL URL");
+        if let Err(problem) = Target::of(self.url.expose()) {
+            problems.add("url", problem);
+        }
     }
 }
 
@@ -104,7 +105,8 @@ impl Postgres {
     /// A pool that connects when first used and again whenever the server comes back.
     pub fn connect(settings: &Settings) -> Result<Self, PortError> {
         let defect = |error: &dyn std::fmt::Display| PortError::defect(Dependency::Database, error);
-        let mut config = settings.url.expose().parse::<tokio_postgres::Config>().map_err(|error| defect(&error))?;
+        let mut target = Target::of(settings.url.expose()).map_err(|error| defect(&error))?;
+        let config = &mut target.config;
         let mut options = config.get_options().map(|given| format!("{given} ")).unwrap_or_default();
         options.push_str(&format!(
             "-c statement_timeout={} -c lock_timeout={} -c idle_in_transaction_session_timeout=5000 -c timezone=UTC",
@@ -124,7 +126,7 @@ impl Postgres {
         let mut manager = ManagerConfig::default();
         // No ping on checkout: it costs a third of the bookings per second; a broken connection is found by its first use.
         manager.recycling_method = RecyclingMethod::Fast;
-        manager.custom_setup = Box::new(move |_| establish(config.clone()).boxed());
+        manager.custom_setup = Box::new(move |_| target.clone().connect().boxed());
         let manager = AsyncDieselConnectionManager::<AsyncPgConnection>::new_with_config("", manager);
         let wait = Some(Duration::from_millis(settings.wait_ms));
         let pool = Pool::builder(manager)
@@ -165,15 +167,6 @@ impl Postgres {
         let limit = Duration::from_millis(self.settings.statement_timeout_ms + 1_000);
         Ok(Connection { object: Some(object), limit })
     }
-}
-
-fn establish(config: tokio_postgres::Config) -> BoxFuture<'static, ConnectionResult<AsyncPgConnection>> {
-    async move {
-        let bad = |error: tokio_postgres::Error| ConnectionError::BadConnection(error.to_string());
-        let (client, connection) = config.connect(NoTls).await.map_err(bad)?;
-        AsyncPgConnection::try_from_client_and_connection(client, connection).await
-    }
-    .boxed()
 }
 
 /// A pooled connection. Dropped before [`Connection::settle`], it is closed: what it was doing may still be going on, and
