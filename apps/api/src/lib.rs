@@ -15,10 +15,13 @@ mod services;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod wiring;
 
 pub use application::{Addresses, Application, BuildError, RunError};
+pub use http::Cors;
 pub use settings::{Business, Environment, Hasher, Http, Payments, PaymentsMode, Settings, Tokens};
+pub use tls::{CertificateError, Tls, TlsError};
 pub use wiring::WiringError;
 
 /// The OpenAPI document, as it is served and committed.
