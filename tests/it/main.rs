@@ -20,3 +20,4 @@ mod mails;
 mod path;
 mod races;
 mod routes;
+mod tls;
