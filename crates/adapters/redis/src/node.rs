@@ -203,9 +203,10 @@ impl Node {
                     break line;
                 }
                 if matches!(self.state.send_replace(State::Away), State::Starting) {
+                    let reason = self.reason().await;
                     tracing::warn!(
                         node = self.index,
-                        reason = self.reason().await,
+                        reason,
                         "a lock node does not answer at the start; it is left out until it does"
                     );
                 }
