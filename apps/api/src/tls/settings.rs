@@ -1,3 +1,5 @@
+//! What an operator can set of TLS towards callers.
+
 use amrutam_settings::{Problems, Validate};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
