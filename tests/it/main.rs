@@ -21,3 +21,4 @@ mod path;
 mod races;
 mod routes;
 mod seed;
+mod tls;

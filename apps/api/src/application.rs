@@ -7,6 +7,7 @@ use crate::{
     resources,
     services::Services,
     settings::Settings,
+    tls::{Handshakes, Termination, TlsError},
     wiring::{WiringError, wire},
 };
 use actix_web::{
@@ -30,6 +31,8 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 /// What the operating system queues for us while all workers are busy.
 const BACKLOG: u32 = 1_024;
+/// Handshakes under way in one thread. The default, 256, is what one caller could hold open for nothing.
+const HANDSHAKES: usize = 1_024;
 /// A caller who does not close is closed.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Locks that are not given back by then end with their lifetime.
@@ -58,6 +61,9 @@ pub enum BuildError {
     /// Metrics can't be collected.
     #[error("metrics can't be collected")]
     Telemetry(#[from] TelemetryError),
+    /// TLS can't be spoken.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// An address is taken or not ours.
     #[error("cannot listen on {address} ({setting})")]
     Listen {
@@ -86,6 +92,7 @@ pub struct Application {
     http: TcpListener,
     metrics: TcpListener,
     addresses: Addresses,
+    tls: Option<Termination>,
     settings: Settings,
     services: Data<Services>,
     postgres: Postgres,
@@ -100,6 +107,7 @@ impl Application {
     /// See [`BuildError`].
     pub async fn build(settings: Settings) -> Result<Self, BuildError> {
         let telemetry = Telemetry::metrics_only()?;
+        let tls = Termination::of(&settings.tls)?;
         let wired = wire(&settings).await?;
         warm_up(&wired.postgres, settings.database.pool_size).await;
         let (http, http_addr) = bind("AMRUTAM__HTTP__LISTEN", settings.http.listen)?;
@@ -108,6 +116,7 @@ impl Application {
             http,
             metrics,
             addresses: Addresses { http: http_addr, metrics: metrics_addr },
+            tls,
             settings,
             services: Data::new(wired.services),
             postgres: wired.postgres,
@@ -130,11 +139,13 @@ impl Application {
         let services = self.services.clone();
         let limit = self.settings.http.shutdown_timeout_secs;
         let grace = Duration::from_millis(self.settings.http.shutdown_grace_ms);
-        let http = serve(self.http, &self.settings, services.clone())?;
+        let (tls, renewal) = self.tls.map(Termination::split).unzip();
+        let http = serve(self.http, &self.settings, services.clone(), tls)?;
         let metrics = serve_metrics(self.metrics, self.telemetry, self.postgres.clone())?;
         let (http_handle, metrics_handle) = (http.handle(), metrics.handle());
         let (mut http, mut metrics) = (tokio::spawn(http), tokio::spawn(metrics));
-        tracing::info!(http = %self.addresses.http, metrics = %self.addresses.metrics, "listening");
+        let renewal = renewal.map(|renewal| tokio::spawn(renewal.run()));
+        tracing::info!(http = %self.addresses.http, tls = renewal.is_some(), metrics = %self.addresses.metrics, "listening");
 
         let outcome = tokio::select! {
             () = shutdown => Ok(()),
@@ -152,6 +163,9 @@ impl Application {
         }
         if !self.locks.drain(DRAIN_LIMIT).await {
             tracing::warn!("some locks were not given back; they end with their lifetime");
+        }
+        if let Some(renewal) = renewal {
+            renewal.abort();
         }
         metrics_handle.stop(false).await;
         self.postgres.close();
@@ -190,18 +204,30 @@ fn listen(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     Ok((listener, bound))
 }
 
-fn serve(listener: TcpListener, settings: &Settings, services: Data<Services>) -> io::Result<Server> {
+fn serve(
+    listener: TcpListener,
+    settings: &Settings,
+    services: Data<Services>,
+    tls: Option<Handshakes>,
+) -> io::Result<Server> {
     let http = &settings.http;
     let document = Data::new(openapi::document());
-    Ok(HttpServer::new(move || app(services.clone(), document.clone()))
+    let server = HttpServer::new(move || app(services.clone(), document.clone()))
         .workers(http.workers)
         .client_request_timeout(Duration::from_secs(http.header_timeout_secs))
         .client_disconnect_timeout(DISCONNECT_TIMEOUT)
         .keep_alive(Duration::from_secs(http.keep_alive_secs))
         .shutdown_timeout(http.shutdown_timeout_secs)
-        .disable_signals()
-        .listen(listener)?
-        .run())
+        .disable_signals();
+    let server = match tls {
+        // Over HTTP/1.1 alone: actix would offer HTTP/2 if it were built with it.
+        Some(tls) => server
+            .max_connection_rate(HANDSHAKES)
+            .tls_handshake_timeout(tls.timeout)
+            .listen_rustls_0_23(listener, tls.config)?,
+        None => server.listen(listener)?,
+    };
+    Ok(server.run())
 }
 
 fn serve_metrics(listener: TcpListener, telemetry: Telemetry, postgres: Postgres) -> io::Result<Server> {

@@ -15,11 +15,14 @@ mod services;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod wiring;
 
 pub use amrutam_settings::{Business, Environment};
 pub use application::{Addresses, Application, BuildError, RunError};
+pub use http::Cors;
 pub use settings::{Hasher, Http, Payments, PaymentsMode, Settings, Tokens};
+pub use tls::{CertificateError, Tls, TlsError};
 pub use wiring::WiringError;
 
 /// The OpenAPI document, as it is served and committed.

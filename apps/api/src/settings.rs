@@ -1,5 +1,9 @@
 //! What an operator can set: `AMRUTAM__SECTION__KEY` in the environment, or a file.
 
+use crate::{
+    http::{Cors, ProductionCors},
+    tls::{ProductionTls, Tls},
+};
 use amrutam_booking::model;
 use amrutam_crypto::{HasherSettings, TokenSettings};
 use amrutam_settings::{Business, Environment, Problems, Validate};
@@ -184,6 +188,12 @@ pub struct Settings {
     /// Listeners and bounds.
     #[serde(default)]
     pub http: Http,
+    /// TLS towards callers.
+    #[serde(default)]
+    pub tls: Tls,
+    /// Pages that may call the API.
+    #[serde(default)]
+    pub cors: Cors,
     /// PostgreSQL.
     pub database: amrutam_postgres::Settings,
     /// The lock nodes.
@@ -209,6 +219,8 @@ pub struct Settings {
 impl Validate for Settings {
     fn validate(&self, problems: &mut Problems) {
         problems.within("http", &self.http);
+        problems.within("tls", &self.tls);
+        problems.within("cors", &self.cors);
         problems.within("database", &self.database);
         problems.within("redis", &LockNodes(&self.redis));
         problems.within("tokens", &self.tokens);
@@ -216,6 +228,8 @@ impl Validate for Settings {
         problems.within("business", &self.business);
         problems.within("telemetry", &self.telemetry);
         if self.environment == Environment::Production {
+            problems.within("tls", &ProductionTls(&self.tls));
+            problems.within("cors", &ProductionCors(&self.cors));
             problems.within("tokens", &ProductionTokens(&self.tokens));
             problems.check(!self.redis.urls.is_empty(), "redis.urls", "production needs lock nodes");
         }
@@ -309,8 +323,38 @@ mod tests {
         let problems =
             load(&[("AMRUTAM__ENVIRONMENT", "production"), ("AMRUTAM__BUSINESS__TIME_ZONE", "Mars/Olympus")])
                 .unwrap_err();
-        for key in ["business.time_zone", "tokens.issuer", "tokens.key_dir", "redis.urls"] {
+        for key in ["business.time_zone", "tls.certificate", "tokens.issuer", "tokens.key_dir", "redis.urls"] {
             assert!(problems.iter().any(|problem| problem.starts_with(key)), "{key}: {problems:?}");
         }
+    }
+
+    #[test]
+    fn plain_http_in_production_needs_a_proxy_that_says_it_speaks_tls() {
+        let production = |variables: &[(&str, &str)]| {
+            let all = [&[("AMRUTAM__ENVIRONMENT", "production")], variables].concat();
+            let problems = load(&all).err().unwrap_or_default();
+            problems.into_iter().filter(|problem| problem.starts_with("tls.")).collect::<Vec<_>>()
+        };
+        assert_eq!(production(&[]).len(), 1);
+        assert_eq!(production(&[("AMRUTAM__TLS__TERMINATED_BY_PROXY", "true")]), Vec::<String>::new());
+        let own = [("AMRUTAM__TLS__CERTIFICATE", "/tls/tls.crt"), ("AMRUTAM__TLS__KEY", "/tls/tls.key")];
+        assert_eq!(production(&own), Vec::<String>::new());
+        for half in own {
+            assert_eq!(production(&[half]).len(), 1, "{half:?}");
+        }
+        assert_eq!(load(&[]).unwrap().tls.certificate, None, "development needs none");
+    }
+
+    #[test]
+    fn only_origins_can_be_allowed() {
+        let origins = |environment: &str, list: &str| {
+            let all = [("AMRUTAM__ENVIRONMENT", environment), ("AMRUTAM__CORS__ORIGINS", list)];
+            let problems = load(&all).err().unwrap_or_default();
+            problems.iter().filter(|problem| problem.starts_with("cors.origins")).count()
+        };
+        assert_eq!(origins("development", "http://localhost:3000, https://app.amrutam.example"), 0);
+        assert_eq!(origins("development", "*, https://app.amrutam.example/"), 2);
+        assert_eq!(origins("production", "https://app.amrutam.example"), 0);
+        assert_eq!(origins("production", "http://localhost:3000"), 1);
     }
 }

@@ -1,7 +1,7 @@
 //! From settings to services: the one place that knows which technology stands behind which port.
 
 use crate::{
-    http::InFlight,
+    http::{Headers, InFlight},
     readiness::{DependencyReport, DependencyState, Probe, Readiness},
     services::{Limits, Services},
     settings::{Http, Settings},
@@ -72,6 +72,7 @@ pub(crate) async fn wire(settings: &Settings) -> Result<Wired, WiringError> {
         rules,
         payments: settings.payments.to_domain(),
         limits: limits(&settings.http),
+        headers: Headers::of(&settings.tls, &settings.cors),
         in_flight: InFlight::default(),
         readiness: Readiness::new(probes),
     };

@@ -45,6 +45,8 @@ missing_packages() { # KIND
     build)
       command -v cc >/dev/null || printf 'gcc\nlibc6-dev\n'
       command -v curl >/dev/null || printf 'curl\n'
+      # Tests shake hands with it.
+      command -v openssl >/dev/null || printf 'openssl\n'
       if ! command -v pkg-config >/dev/null; then
         printf 'pkg-config\nlibssl-dev\n'
       elif ! pkg-config --exists openssl; then

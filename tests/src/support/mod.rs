@@ -24,6 +24,7 @@ mod raw;
 mod scope;
 mod servers;
 mod stack;
+mod tls;
 
 pub use broker::queues;
 pub use client::{Call, Client, Reply};
@@ -35,7 +36,8 @@ pub use process::Process;
 pub use raw::{raw_connection, raw_exchange, raw_request};
 pub use scope::{on_shared, on_stack, run};
 pub use servers::Servers;
-pub use stack::{Options, Stack};
+pub use stack::{Api, Options, Stack, state_of};
+pub use tls::{Authority, Issued, TlsUrls, s_client, tls_get};
 
 use std::time::{Duration, Instant};
 

@@ -32,6 +32,13 @@ impl Servers {
         self.variables.get(name).unwrap_or_else(|| panic!("these servers have no {name}"))
     }
 
+    /// A line of its `secrets.env`.
+    pub(crate) fn secret(&self, name: &str) -> String {
+        let secrets = std::fs::read_to_string(self.directory.join("secrets.env")).expect("the servers' secrets");
+        let line = secrets.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+        line.unwrap_or_else(|| panic!("these servers have no {name}")).to_owned()
+    }
+
     /// Stops one in good order: `redis-2`.
     pub async fn stop(&self, name: &str) {
         self.call("stop-one", &[name]).await;

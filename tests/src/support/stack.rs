@@ -66,11 +66,12 @@ pub struct Stack {
     pub database: Database,
     /// First part of the queues' names.
     pub prefix: String,
+    name: &'static str,
+    common: Vec<(String, String)>,
     worker_url: String,
     redis_urls: String,
     amqp_url: String,
     lock_prefix: String,
-    settings: Vec<(String, String)>,
     admin: OnceCell<Person>,
     servers: Option<Servers>,
 }
@@ -133,28 +134,22 @@ impl Stack {
             process(&format!("worker-{}", index + 1), "amrutam-worker", &own)
         });
         let more_workers = more_workers.collect();
-        let api = |index: usize| {
-            let (port, metrics) = (free_port(), free_port());
-            let own = [("AMRUTAM__HTTP__LISTEN", &*listen(port)), ("AMRUTAM__HTTP__METRICS_LISTEN", &*listen(metrics))];
-            Api {
-                process: process(&format!("api-{index}"), "amrutam-api", &own),
-                url: format!("http://{}", listen(port)),
-                metrics_url: format!("http://{}", listen(metrics)),
-            }
-        };
+        let api = |index: usize| Api::new(&format!("{}-api-{index}", options.name), &common, &[]);
+        let apis = (0..options.apis).map(api).collect();
         let stack = Self {
-            apis: (0..options.apis).map(api).collect(),
+            apis,
             worker,
             more_workers,
             sandbox,
             mail: Sandbox::new(&format!("http://{}", listen(http))),
+            name: options.name,
             database,
             prefix: name,
+            common,
             worker_url: format!("http://{}", listen(worker_port)),
             redis_urls,
             amqp_url,
             lock_prefix,
-            settings: common,
             admin: OnceCell::new(),
             servers,
         };
@@ -188,13 +183,26 @@ impl Stack {
 
     /// What the worker says of itself: `ready`, `degraded`, `unavailable`; empty when it says nothing.
     pub async fn worker_state(&self) -> String {
-        let Ok(reply) = Client::new(&self.worker_url).get("/readyz").try_send().await else { return String::new() };
-        reply.json()["status"].as_str().unwrap_or_default().to_owned()
+        state_of(&self.worker_url).await
+    }
+
+    /// One more API process, with settings of its own: `("TLS__KEY", "/path")`. Not started.
+    pub fn another_api(&self, part: &str, settings: &[(&str, &str)]) -> Api {
+        Api::new(&format!("{}-{part}", self.name), &self.common, settings)
+    }
+
+    /// One more worker, with settings of its own, and where it answers. Not started.
+    pub fn another_worker(&self, part: &str, settings: &[(&str, &str)]) -> (Process, String) {
+        let listen = format!("127.0.0.1:{}", free_port());
+        let own = [("WORKER__LISTEN", &*listen)];
+        let own = own.iter().chain(settings).map(|(key, value)| (format!("AMRUTAM__{key}"), (*value).to_owned()));
+        let variables = self.common.iter().cloned().chain(own).collect();
+        (Process::new(&format!("{}-{part}", self.name), "amrutam-worker", variables), format!("http://{listen}"))
     }
 
     /// The settings that all its processes get, for one more.
     pub fn settings(&self) -> Vec<(String, String)> {
-        self.settings.clone()
+        self.common.clone()
     }
 
     /// The servers of its own.
@@ -237,10 +245,29 @@ impl Stack {
 }
 
 impl Api {
+    fn new(name: &str, common: &[(String, String)], settings: &[(&str, &str)]) -> Self {
+        let (http, metrics) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{}", free_port()));
+        let listen = [("HTTP__LISTEN", &*http), ("HTTP__METRICS_LISTEN", &*metrics)];
+        let own = listen.iter().chain(settings).map(|(key, value)| (format!("AMRUTAM__{key}"), (*value).to_owned()));
+        let process = Process::new(name, "amrutam-api", common.iter().cloned().chain(own).collect());
+        Self { process, url: format!("http://{http}"), metrics_url: format!("http://{metrics}") }
+    }
+
+    /// Waits until it listens, whatever it speaks there.
+    pub async fn alive(&self) {
+        answers(&self.process, &format!("{}/healthz", self.metrics_url)).await;
+    }
+
     /// Waits until it can be sent requests.
     pub async fn ready(&self) {
         answers(&self.process, &format!("{}/readyz", self.url)).await;
     }
+}
+
+/// What a process says of itself; empty when it says nothing.
+pub async fn state_of(url: &str) -> String {
+    let Ok(reply) = Client::new(url).get("/readyz").try_send().await else { return String::new() };
+    reply.json()["status"].as_str().unwrap_or_default().to_owned()
 }
 
 async fn answers(process: &Process, url: &str) {

@@ -1,6 +1,6 @@
 //! The outermost layer: names the flow, bounds it in time, survives it, answers errors in one shape, and tells of it once.
 
-use super::{RequestInfo, answer::JSON, idempotency::key_of, unread::Unread};
+use super::{RequestInfo, answer::JSON, cors, idempotency::key_of, unread::Unread};
 use crate::{
     problem::{Code, PROBLEM_JSON, Problem},
     services::Services,
@@ -11,10 +11,7 @@ use actix_web::{
     dev::{ServiceRequest, ServiceResponse},
     http::{
         ConnectionType, Method, StatusCode,
-        header::{
-            ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
-            REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
-        },
+        header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
     },
     middleware::Next,
     web::{Bytes, Data},
@@ -64,11 +61,15 @@ pub(crate) async fn edge(
     let info =
         Rc::new(RequestInfo { correlation_id, trace_parent, path: request.path().to_owned(), actor: Cell::new(None) });
     let unread = Unread::share(&mut request);
-    let told = Told::begin(method, route, Rc::clone(&info), span.clone(), unread);
+    let origin = cors::origin(request.headers()).cloned();
+    let told = Told::begin(method, route, Rc::clone(&info), span.clone(), unread, origin);
 
     if let Err(problem) = admissible(&request, &services) {
         let response = request.into_response(problem.response(&info));
         return Ok(told.finish(response, &services, Some(&problem)));
+    }
+    if let Some(allowed) = services.headers.cors.preflight(&request) {
+        return Ok(told.finish(request.into_response(allowed), &services, None));
     }
     request.extensions_mut().insert(Rc::clone(&info));
     let work = AssertUnwindSafe(next.call(request)).catch_unwind();
@@ -159,6 +160,7 @@ struct Told {
     info: Rc<RequestInfo>,
     span: tracing::Span,
     unread: Option<Unread>,
+    origin: Option<HeaderValue>,
     started: Instant,
     ended: bool,
 }
@@ -170,9 +172,10 @@ impl Told {
         info: Rc<RequestInfo>,
         span: tracing::Span,
         unread: Option<Unread>,
+        origin: Option<HeaderValue>,
     ) -> Self {
         gauge!("http_requests_in_flight").increment(1.0);
-        Self { method, route, info, span, unread, started: Instant::now(), ended: false }
+        Self { method, route, info, span, unread, origin, started: Instant::now(), ended: false }
     }
 
     fn finish(
@@ -196,7 +199,7 @@ impl Told {
             BodySize::None | BodySize::Stream => 0,
         };
         self.tell(response.status().as_u16(), bytes, problem);
-        self.mark(response.headers_mut());
+        self.mark(response.headers_mut(), services);
         if services.readiness.is_draining() {
             // Kept-alive connections move to another instance, instead of being cut when this one ends. A header set by
             // hand would be dropped: actix writes this one itself.
@@ -208,22 +211,11 @@ impl Told {
         Unread::hold(self.unread.as_ref(), response)
     }
 
-    fn mark(&self, headers: &mut HeaderMap) {
+    fn mark(&self, headers: &mut HeaderMap, services: &Services) {
         if let Ok(id) = HeaderValue::from_str(self.info.correlation_id.as_str()) {
             headers.insert(CORRELATION_ID.clone(), id);
         }
-        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
-        headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-        let policy = if self.route.starts_with("/docs") {
-            "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
-        } else {
-            "default-src 'none'; frame-ancestors 'none'"
-        };
-        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
-        if !headers.contains_key(CACHE_CONTROL) {
-            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        }
+        services.headers.mark(&self.route, self.origin.as_ref(), headers);
     }
 
     fn tell(&mut self, status: u16, bytes: u64, problem: Option<&Problem>) {

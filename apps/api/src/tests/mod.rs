@@ -2,6 +2,7 @@
 
 mod accounts;
 mod booking;
+mod browsers;
 mod directory;
 mod documents;
 mod edges;
@@ -9,7 +10,7 @@ mod idempotency;
 
 use crate::{
     application::app,
-    http::InFlight,
+    http::{Headers, InFlight},
     openapi,
     readiness::Readiness,
     services::{Limits, Services},
@@ -100,6 +101,10 @@ impl Api {
     }
 
     async fn with(payments: PaymentsMode, limits: Limits) -> Self {
+        Self::telling_browsers(payments, limits, Headers::default()).await
+    }
+
+    async fn telling_browsers(payments: PaymentsMode, limits: Limits, headers: Headers) -> Self {
         let clock = Arc::new(ManualClock::at(NOW.parse().unwrap()));
         let world = Arc::new(MemoryWorld::new(clock.clone()));
         let tokens = Arc::new(FakeTokens::new("tests"));
@@ -120,6 +125,7 @@ impl Api {
             rules: BookingRules::v1(TimeZone::get("Asia/Kolkata").unwrap()),
             payments,
             limits,
+            headers,
             in_flight: InFlight::default(),
             readiness: Readiness::default(),
         });

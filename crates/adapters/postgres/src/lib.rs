@@ -26,6 +26,7 @@ mod partitions;
 mod pool;
 mod rows;
 mod schema;
+mod target;
 mod upkeep;
 
 pub use leader::Leadership;

@@ -1,6 +1,8 @@
 //! Migrations, embedded in the binary and run by the owner role.
 
-use diesel_async::{AsyncConnection, AsyncMigrationHarness, AsyncPgConnection};
+use crate::target::Target;
+use diesel::ConnectionError;
+use diesel_async::{AsyncMigrationHarness, AsyncPgConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../../migrations");
@@ -34,7 +36,8 @@ pub async fn revert_all(owner_url: &str) -> Result<usize, MigrateError> {
 }
 
 async fn harness(owner_url: &str) -> Result<AsyncMigrationHarness<AsyncPgConnection>, MigrateError> {
-    let mut connection = AsyncPgConnection::establish(owner_url).await?;
+    let target = Target::of(owner_url).map_err(|error| ConnectionError::InvalidConnectionUrl(error.to_string()))?;
+    let mut connection = target.connect().await?;
     // One at a time: who comes second finds nothing left to do. And a migration waits for no other lock longer than traffic
     // can bear.
     diesel_async::SimpleAsyncConnection::batch_execute(

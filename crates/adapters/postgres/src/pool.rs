@@ -5,6 +5,7 @@ use crate::{
     error::DbError,
     group::Group,
     messages::{Plan, SettledRow},
+    target::Target,
 };
 use amrutam_booking::ports::Changes;
 use amrutam_kernel::{Dependency, PortError};
@@ -21,14 +22,14 @@ use futures::{FutureExt, future::BoxFuture};
 use serde::{Deserialize, Serialize};
 use std::{future::Future, sync::Arc, time::Duration};
 use tokio::runtime::Handle;
-use tokio_postgres::NoTls;
 use tokio_util::task::AbortOnDropHandle;
 
 /// Section `database`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Where the primary is.
+    /// Where the primary is. `?sslmode=verify-full` encrypts, and checks the server's certificate against the public
+    /// authorities, or those of `&sslrootcert=/path/ca.pem`.
     pub url: SecretUrl,
     /// A role to take on after logging in, for a log-in that can do more than the app may.
     #[serde(default)]
@@ -86,7 +87,9 @@ impl Validate for Settings {
         problems.check((10..=30_000).contains(&self.lock_timeout_ms), "lock_timeout_ms", "10 to 30000 milliseconds");
         let plain = |role: &String| !role.is_empty() && role.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
         problems.check(self.role.as_ref().is_none_or(plain), "role", "letters, digits and underscores");
-        problems.check(self.url.expose().parse::<tokio_postgres::Config>().is_ok(), "url", "a PostgreSQL URL");
+        if let Err(problem) = Target::of(self.url.expose()) {
+            problems.add("url", problem);
+        }
     }
 }
 
@@ -124,7 +127,8 @@ impl Postgres {
     pub fn connect(settings: &Settings) -> Result<Self, PortError> {
         let runtime = Handle::try_current().map_err(|error| PortError::defect(Dependency::Database, error))?;
         let defect = |error: &dyn std::fmt::Display| PortError::defect(Dependency::Database, error);
-        let mut config = settings.url.expose().parse::<tokio_postgres::Config>().map_err(|error| defect(&error))?;
+        let mut target = Target::of(settings.url.expose()).map_err(|error| defect(&error))?;
+        let config = &mut target.config;
         let mut options = config.get_options().map(|given| format!("{given} ")).unwrap_or_default();
         options.push_str(&format!(
             "-c statement_timeout={} -c lock_timeout={} -c idle_in_transaction_session_timeout=5000 -c timezone=UTC",
@@ -144,7 +148,7 @@ impl Postgres {
         let mut manager = ManagerConfig::default();
         // No ping on checkout: it costs a third of the bookings per second; a broken connection is found by its first use.
         manager.recycling_method = RecyclingMethod::Fast;
-        manager.custom_setup = Box::new(move |_| establish(&runtime, config.clone()));
+        manager.custom_setup = Box::new(move |_| establish(&runtime, target.clone()));
         let manager = AsyncDieselConnectionManager::<AsyncPgConnection>::new_with_config("", manager);
         let wait = Some(Duration::from_millis(settings.wait_ms));
         let pool = Pool::builder(manager)
@@ -189,16 +193,8 @@ impl Postgres {
 
 /// On `runtime`: a connection lives no longer than the runtime on which it was made, and a pool's callers may each have
 /// one of their own.
-fn establish(
-    runtime: &Handle,
-    config: tokio_postgres::Config,
-) -> BoxFuture<'static, ConnectionResult<AsyncPgConnection>> {
-    let making = async move {
-        let bad = |error: tokio_postgres::Error| ConnectionError::BadConnection(error.to_string());
-        let (client, connection) = config.connect(NoTls).await.map_err(bad)?;
-        AsyncPgConnection::try_from_client_and_connection(client, connection).await
-    };
-    let making = AbortOnDropHandle::new(runtime.spawn(making));
+fn establish(runtime: &Handle, target: Target) -> BoxFuture<'static, ConnectionResult<AsyncPgConnection>> {
+    let making = AbortOnDropHandle::new(runtime.spawn(target.connect()));
     async move { making.await.unwrap_or_else(|error| Err(ConnectionError::BadConnection(error.to_string()))) }.boxed()
 }
 

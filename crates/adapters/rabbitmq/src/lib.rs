@@ -14,8 +14,6 @@
 //! A message is acknowledged only after its handler's commit, or after the broker has confirmed its copy in a retry queue or
 //! among the dead letters: it may come twice, it never gets lost. A new consumer is an [`amrutam_kernel::EventHandler`]
 //! more in the lists given to [`Publisher::start`] and [`Consumers::start`].
-//!
-//! Install rustls' crypto provider in `main` before connecting to an `amqps` URL.
 #![deny(missing_docs)]
 
 mod consumer;

@@ -2,9 +2,10 @@
 
 use crate::{settings::Settings, topology::short};
 use amrutam_kernel::IdSource;
+use amrutam_tls::TrustError;
 use lapin::{
     AsyncTcpStream, Connection, ConnectionProperties,
-    tcp::{AMQPUriTcpExt, TLSConfig},
+    tcp::{AMQPUriTcpExt, RustlsConnector, TLSConfig},
     uri::{AMQPScheme, AMQPUri},
 };
 use std::{
@@ -22,6 +23,8 @@ use tokio_util::sync::CancellationToken;
 pub(crate) enum LinkError {
     #[error("the URL is not usable")]
     Url,
+    #[error("ca_file {0}")]
+    Authorities(#[from] TrustError),
     #[error("no answer in time")]
     Timeout,
     #[error("the consumer was cancelled by the broker")]
@@ -34,6 +37,10 @@ pub(crate) enum LinkError {
 
 pub(crate) async fn connect(settings: &Settings, name: &str) -> Result<Connection, LinkError> {
     let uri = settings.uri().map_err(|_| LinkError::Url)?;
+    let tls = match uri.scheme {
+        AMQPScheme::AMQP => None,
+        AMQPScheme::AMQPS => Some(RustlsConnector::from(settings.trust()?.client_config()?)),
+    };
     let limit = settings.connect_timeout();
     let properties = ConnectionProperties::default().with_connection_name(name.into());
     let plug = Plug::default();
@@ -49,9 +56,9 @@ pub(crate) async fn connect(settings: &Settings, name: &str) -> Result<Connectio
                 if let AsyncTcpStream::Plain(tcp) = &stream {
                     socket.hold(tcp.get_ref().as_fd().try_clone_to_owned()?)?;
                 }
-                match uri.scheme {
-                    AMQPScheme::AMQP => Ok(stream),
-                    AMQPScheme::AMQPS => stream.into_tls(&uri.authority.host, TLSConfig::default()).await,
+                match &tls {
+                    None => Ok(stream),
+                    Some(tls) => stream.into_rustls(tls, &uri.authority.host).await,
                 }
             };
             let opened: io::Result<_> =

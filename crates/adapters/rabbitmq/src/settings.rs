@@ -1,16 +1,21 @@
 //! Where the broker is, and how patient we are with it.
 
 use amrutam_settings::{Problems, SecretUrl, Validate};
+use amrutam_tls::{Trust, TrustError};
 use lapin::uri::AMQPUri;
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 /// Section `amqp`.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// `amqp://user:password@host:port/vhost`. An empty vhost means `/`; `?heartbeat=` is 5 s unless given.
+    /// `amqp://user:password@host:port/vhost`, or `amqps://` for TLS. An empty vhost means `/`; `?heartbeat=` is 5 s
+    /// unless given.
     pub url: SecretUrl,
+    /// Who may vouch for an `amqps://` broker: authorities' certificates in PEM; the public ones unless given.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
     /// First part of every queue's and exchange's name.
     #[serde(default = "defaults::prefix")]
     pub prefix: String,
@@ -57,6 +62,7 @@ impl Settings {
     pub fn new(url: SecretUrl) -> Self {
         Self {
             url,
+            ca_file: None,
             prefix: defaults::prefix(),
             prefetch: defaults::prefetch(),
             confirm_timeout_ms: defaults::confirm_timeout_ms(),
@@ -74,6 +80,11 @@ impl Settings {
             uri.vhost = "/".into();
         }
         Ok(uri)
+    }
+
+    /// Read anew for each connection: a broker's authority may change while we run.
+    pub(crate) fn trust(&self) -> Result<Trust, TrustError> {
+        Trust::load(self.ca_file.as_deref())
     }
 
     pub(crate) fn confirm_timeout(&self) -> Duration {
@@ -98,6 +109,9 @@ impl Validate for Settings {
         problems.check(matches!(self.url.scheme(), "amqp" | "amqps"), "url", "must begin with amqp:// or amqps://");
         if self.uri().is_err() {
             problems.add("url", "is not an AMQP URL");
+        }
+        if let Err(problem) = self.trust() {
+            problems.add("ca_file", problem);
         }
         // lapin would silently connect to localhost instead.
         problems.check(!self.url.to_string().contains('['), "url", "must not hold an IPv6 address; give a host name");
@@ -139,6 +153,7 @@ mod tests {
         assert_eq!(problems_of(|s| s.prefix = "a b".into()).len(), 1);
         assert_eq!(problems_of(|s| s.url = "amqp://[::1]:5672".parse().unwrap()).len(), 1);
         assert!(!problems_of(|s| s.url = "http://mq".parse().unwrap()).is_empty());
+        assert_eq!(problems_of(|s| s.ca_file = Some("/nowhere/ca.pem".into())).len(), 1);
     }
 
     #[test]

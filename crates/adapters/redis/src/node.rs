@@ -203,8 +203,10 @@ impl Node {
                     break line;
                 }
                 if matches!(self.state.send_replace(State::Away), State::Starting) {
+                    let reason = self.reason().await;
                     tracing::warn!(
                         node = self.index,
+                        reason,
                         "a lock node does not answer at the start; it is left out until it does"
                     );
                 }
@@ -234,6 +236,15 @@ impl Node {
         };
         timeout(PROBE_LIMIT, trial).await.ok()??;
         Some(Line::new(manager))
+    }
+
+    /// Why a probe has failed, which `rslock` keeps to itself: a wrong certificate looks like no node at all.
+    async fn reason(&self) -> String {
+        match timeout(PROBE_LIMIT, self.client.get_multiplexed_async_connection()).await {
+            Ok(Ok(_)) => "it takes no locks".to_owned(),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "no connection in time".to_owned(),
+        }
     }
 
     /// Whether the node answers a PING now, over a connection of its own.

@@ -1,8 +1,10 @@
 //! What an operator can set.
 
+use amrutam_tls::Trust;
 use bb8_redis::RedisConnectionManager;
+use redis::{Client, TlsCertificates};
 use serde::{Deserialize, Serialize, Serializer};
-use std::{collections::HashMap, fmt};
+use std::{collections::HashMap, fmt, path::PathBuf};
 use url::Url;
 
 const DEFAULT_PORT: u16 = 6379;
@@ -15,6 +17,8 @@ pub struct Settings {
     /// of them; with none, every lock is unavailable and bookings go on without.
     #[serde(serialize_with = "shown_urls")]
     pub urls: Vec<String>,
+    /// Who may vouch for a `rediss://` node: authorities' certificates in PEM; the public ones unless given.
+    pub ca_file: Option<PathBuf>,
     /// How long a lock lives when nobody releases it.
     pub ttl_ms: u64,
     /// How long an attempt may take before the booking goes on without a lock; also a node's time to answer.
@@ -25,7 +29,8 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { urls: Vec::new(), ttl_ms: 5_000, deadline_ms: 120, prefix: "amrutam:lock:slot:".to_owned() }
+        let prefix = "amrutam:lock:slot:".to_owned();
+        Self { urls: Vec::new(), ca_file: None, ttl_ms: 5_000, deadline_ms: 120, prefix }
     }
 }
 
@@ -34,6 +39,7 @@ impl fmt::Debug for Settings {
         let urls: Vec<_> = self.urls.iter().map(|url| shown(url)).collect();
         f.debug_struct("Settings")
             .field("urls", &urls)
+            .field("ca_file", &self.ca_file)
             .field("ttl_ms", &self.ttl_ms)
             .field("deadline_ms", &self.deadline_ms)
             .field("prefix", &self.prefix)
@@ -66,8 +72,14 @@ impl Settings {
         let mut problems = Vec::new();
         let mut endpoints = Vec::new();
         let mut seen = HashMap::new();
+        let root_cert = Trust::load(self.ca_file.as_deref()).map(|trust| trust.pem().map(<[u8]>::to_vec));
+        let root_cert = root_cert.unwrap_or_else(|problem| {
+            problems.push(format!("ca_file: {problem}"));
+            None
+        });
+        let certificates = TlsCertificates { client_tls: None, root_cert };
         for (index, text) in self.urls.iter().enumerate() {
-            match endpoint(text) {
+            match endpoint(text, &certificates) {
                 Ok((address, endpoint)) => {
                     if let Some(first) = seen.insert(address, index) {
                         problems.push(format!("urls[{index}]: is the same node as urls[{first}]"));
@@ -94,19 +106,27 @@ impl Settings {
 
 /// Two ways to one node: the lock's and the ping's.
 pub(crate) struct Endpoint {
-    pub(crate) client: redis::Client,
+    pub(crate) client: Client,
     pub(crate) pings: RedisConnectionManager,
 }
 
 /// Errors of the parsers are replaced: they may quote what they were given.
-fn endpoint(text: &str) -> Result<((String, u16), Endpoint), &'static str> {
+fn endpoint(text: &str, certificates: &TlsCertificates) -> Result<((String, u16), Endpoint), &'static str> {
     let url = Url::parse(text).map_err(|_| "is not a URL")?;
     if !matches!(url.scheme(), "redis" | "rediss") {
         return Err("must begin with redis:// or rediss://");
     }
     let host = url.host_str().filter(|host| !host.is_empty()).ok_or("has no host")?.to_ascii_lowercase();
-    let client = redis::Client::open(text).map_err(|_| "is not a Redis URL")?;
-    let pings = RedisConnectionManager::new(text).map_err(|_| "is not a Redis URL")?;
+    // The only fragment the client knows is `#insecure`.
+    if url.fragment().is_some() {
+        return Err("must not have a fragment: certificates are always checked");
+    }
+    let client = match url.scheme() {
+        "rediss" => Client::build_with_tls(text, certificates.clone()),
+        _ => Client::open(text),
+    };
+    let client = client.map_err(|_| "is not a Redis URL")?;
+    let pings = RedisConnectionManager::new(client.get_connection_info().clone()).map_err(|_| "is not a Redis URL")?;
     Ok(((host, url.port().unwrap_or(DEFAULT_PORT)), Endpoint { client, pings }))
 }
 
@@ -152,6 +172,14 @@ mod tests {
         assert_eq!(fields, ["urls[1]", "urls[2]", "urls[3]", "urls[4]", "deadline_ms", "ttl_ms", "prefix"]);
         assert!(!error.to_string().contains("canary"), "{error}");
         assert!(error.to_string().contains("urls[1]: is the same node as urls[0]"), "{error}");
+    }
+
+    #[test]
+    fn a_certificate_that_would_not_be_checked_is_refused() {
+        let error = with(&["rediss://r1:6380/#insecure"]).validate().unwrap_err();
+        assert_eq!(error.problems(), ["urls[0]: must not have a fragment: certificates are always checked"]);
+        let settings = Settings { ca_file: Some("/nowhere/canary.pem".into()), ..with(&["rediss://r1"]) };
+        assert_eq!(settings.validate().unwrap_err().problems(), ["ca_file: can't be read"]);
     }
 
     #[test]
