@@ -27,11 +27,11 @@ use lettre::{
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use std::{
-    fmt,
+    fmt, io,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
-use tokio::time::timeout;
+use tokio::{net::TcpStream, time::timeout};
 use url::{Host, Url};
 
 const AUTO_SUBMITTED: HeaderName = HeaderName::new_from_ascii_str("Auto-Submitted");
@@ -199,7 +199,7 @@ impl SmtpMailer {
             // What ended this one has most likely ended all of them, and each would take its part of the time.
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
         }
-        self.server.connect().await.map_err(|error| about_the_server(&error))
+        self.server.connect().await
     }
 
     fn keep(&self, connection: AsyncSmtpConnection) {
@@ -270,19 +270,28 @@ impl Server {
         Ok(Self { port: url.port().unwrap_or(default_port), host, tls, credentials })
     }
 
-    async fn connect(&self) -> Result<AsyncSmtpConnection, SmtpError> {
-        let hello = ClientId::default();
-        let from_the_start = match &self.tls {
-            Tls::Immediate(parameters) => Some(parameters.clone()),
-            Tls::Absent | Tls::Upgraded(_) => None,
+    async fn connect(&self) -> Result<AsyncSmtpConnection, MailError> {
+        let (hello, address) = (ClientId::default(), (self.host.as_str(), self.port));
+        let connected = match &self.tls {
+            Tls::Immediate(parameters) => {
+                AsyncSmtpConnection::connect_tokio1(address, None, &hello, Some(parameters.clone()), None).await
+            }
+            Tls::Absent | Tls::Upgraded(_) => {
+                let unreachable = |error: io::Error| MailError::Transient(format!("no connection: {}", error.kind()));
+                let stream = TcpStream::connect(address).await.map_err(unreachable)?;
+                // lettre writes the final dot by itself: held back until the mail's own bytes are acknowledged, which a
+                // server in no hurry does after 40 ms.
+                stream.set_nodelay(true).map_err(unreachable)?;
+                AsyncSmtpConnection::connect_with_transport(Box::new(stream), &hello).await
+            }
         };
-        let address = (self.host.as_str(), self.port);
-        let mut connection = AsyncSmtpConnection::connect_tokio1(address, None, &hello, from_the_start, None).await?;
+        let mut connection = connected.map_err(|error| about_the_server(&error))?;
         if let Tls::Upgraded(parameters) = &self.tls {
-            connection.starttls(parameters.clone(), &hello).await?;
+            connection.starttls(parameters.clone(), &hello).await.map_err(|error| about_the_server(&error))?;
         }
         if let Some(credentials) = &self.credentials {
-            connection.auth(DEFAULT_MECHANISMS, credentials).await?;
+            let authenticated = connection.auth(DEFAULT_MECHANISMS, credentials).await;
+            authenticated.map_err(|error| about_the_server(&error))?;
         }
         Ok(connection)
     }
