@@ -98,7 +98,15 @@ impl From<SeenPractitioner> for DoctorView {
 
 /// A doctor after a change, and what it did to the slots.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = UpdatedDoctor)]
+#[schema(as = UpdatedDoctor, example = json!({
+    "id": "019aaf00-0000-7000-8000-000000000001", "status": "listed", "full_name": "Dr. Meera Rao",
+    "system": "ayurveda", "council": "Kerala State Medical Councils", "registration_number": "KL-AY-10482",
+    "registered_on": "2014-06-02", "valid_until": null, "qualifications": ["BAMS", "MD (Ayurveda)"],
+    "specializations": ["kayachikitsa"], "languages": ["ml", "en"], "modes": ["video"],
+    "fee": {"amount": 49900, "currency": "INR"}, "bio": "General medicine.", "time_zone": "Asia/Kolkata",
+    "created_at": "2026-11-20T10:00:00.123456Z", "updated_at": "2026-11-21T08:30:00.000000Z", "version": 3,
+    "slots": {"created": 12, "withdrawn": 12}, "outside_rules": []
+}))]
 pub(crate) struct UpdatedDoctorView {
     #[serde(flatten)]
     doctor: DoctorView,
