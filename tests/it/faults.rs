@@ -208,6 +208,7 @@ fn bookings_go_on_without_the_broker_and_mails_come_after() {
         let patients = stack.patients(8).await;
         patients[0].booked(&slots[0]).await;
         stack.mail.mail(&patients[0].email, "confirmed").await;
+        stack.servers().queues_on_disk().await;
 
         stack.servers().signal("rabbitmq", "KILL").await;
         for (patient, slot) in patients.iter().zip(&slots).skip(1) {

@@ -1,9 +1,9 @@
 //! Servers of a test's own, to be stopped, frozen and killed.
 
-use super::{assignment, environment, environment::dev_dir};
+use super::{SOON, assignment, environment, environment::dev_dir, until};
 use std::{
     collections::HashMap,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -56,6 +56,22 @@ impl Servers {
         assert!(sent.is_ok_and(|status| status.success()), "{name} can't be sent {signal}");
     }
 
+    /// Waits until a killed broker would find its quorum queues again.
+    ///
+    /// Their messages are on disk before they are confirmed, but the table that says which queues there are (ra's
+    /// `names.dets`, saved when it was left alone for 500 ms) is not: a queue declared just before the kill is in no list
+    /// after it and has no leader, ever.
+    pub async fn queues_on_disk(&self) {
+        let data = self.directory.join("data/rabbitmq");
+        let table = find(&data, "names.dets").expect("the broker's table of quorum queues");
+        let queues = table.parent().expect("a directory");
+        until("the broker's list of queues is on disk", SOON, async || {
+            let saved = std::fs::read(&table).unwrap_or_default();
+            subdirectories(queues).iter().all(|queue| contains(&saved, queue.as_bytes()))
+        })
+        .await;
+    }
+
     async fn call(&self, command: &str, arguments: &[&str]) -> String {
         let mut servers = Command::new("infra/dev/servers");
         servers.arg(command).arg("--dir").arg(&self.directory).args(arguments).current_dir(&environment().root);
@@ -73,4 +89,24 @@ impl Drop for Servers {
         down.args(["down", "--clean", "--dir"]).arg(&self.directory).current_dir(&environment().root);
         drop(down.stdout(Stdio::null()).stderr(Stdio::null()).status());
     }
+}
+
+fn subdirectories(of: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(of).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| entry.path().is_dir())
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect()
+}
+
+fn find(within: &Path, name: &str) -> Option<PathBuf> {
+    let here = within.join(name);
+    if here.exists() {
+        return Some(here);
+    }
+    subdirectories(within).iter().find_map(|directory| find(&within.join(directory), name))
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
 }
