@@ -1,4 +1,5 @@
 DROP FUNCTION claim_due_messages(timestamptz, timestamptz, int);
+DROP FUNCTION settle_messages(jsonb);
 DROP FUNCTION plan_messages(jsonb, jsonb);
 DROP FUNCTION commit_availability(jsonb);
 DROP FUNCTION update_doctor(jsonb, jsonb);

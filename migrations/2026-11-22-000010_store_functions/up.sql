@@ -5,7 +5,7 @@
 CREATE FUNCTION must_commit_effects(effects jsonb) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
-  verdict text := commit_effects(effects);
+  verdict text := (commit_effects(effects))[1];
 BEGIN
   IF verdict <> 'ok' THEN RAISE EXCEPTION 'amrutam:%', verdict; END IF;
 END
@@ -124,19 +124,35 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION plan_messages(messages jsonb, effects jsonb) RETURNS text
+CREATE FUNCTION plan_messages(messages jsonb, effects jsonb) RETURNS text[]
 LANGUAGE plpgsql AS $$
 DECLARE
-  verdict text := commit_effects(effects);
+  verdicts text[] := commit_effects(effects);
 BEGIN
-  IF verdict <> 'ok' THEN RETURN verdict; END IF;
-  INSERT INTO scheduled_messages (id, dedupe_key, kind, recipient_id, consultation_id, slot_starts_at, due_at,
-                                  next_attempt_at, correlation_id, trace_parent)
-    SELECT id, dedupe_key, kind, recipient_id, consultation_id, slot_starts_at, due_at, due_at, correlation_id, trace_parent
-    FROM jsonb_to_recordset(messages) AS x (id uuid, dedupe_key text, kind text, recipient_id uuid, consultation_id uuid,
-      slot_starts_at timestamptz, due_at timestamptz, correlation_id text, trace_parent text)
-    ON CONFLICT (dedupe_key) DO NOTHING;
-  RETURN 'ok';
+  IF jsonb_array_length(messages) > 0 THEN
+    INSERT INTO scheduled_messages (id, dedupe_key, kind, recipient_id, consultation_id, slot_starts_at, due_at,
+                                    next_attempt_at, correlation_id, trace_parent)
+      SELECT id, dedupe_key, kind, recipient_id, consultation_id, slot_starts_at, due_at, due_at, correlation_id, trace_parent
+      FROM jsonb_to_recordset(messages) AS x (n int, id uuid, dedupe_key text, kind text, recipient_id uuid, consultation_id uuid,
+        slot_starts_at timestamptz, due_at timestamptz, correlation_id text, trace_parent text)
+      WHERE verdicts[n] = 'ok' ORDER BY dedupe_key
+      ON CONFLICT (dedupe_key) DO NOTHING;
+  END IF;
+  RETURN verdicts;
+END
+$$;
+
+-- Which of them were still the claimant's.
+CREATE FUNCTION settle_messages(settled jsonb) RETURNS SETOF uuid
+LANGUAGE plpgsql AS $$
+BEGIN
+  RETURN QUERY UPDATE scheduled_messages m
+    SET status = x.status, settled_at = x.settled_at, next_attempt_at = coalesce(x.next_attempt_at, m.next_attempt_at),
+        detail = x.detail
+    FROM jsonb_to_recordset(settled) AS x (id uuid, attempts int, status text, settled_at timestamptz,
+      next_attempt_at timestamptz, detail text)
+    WHERE m.id = x.id AND m.attempts = x.attempts AND m.status = 'scheduled'
+    RETURNING m.id;
 END
 $$;
 
@@ -154,5 +170,5 @@ LANGUAGE sql AS $$
 $$;
 
 GRANT EXECUTE ON FUNCTION must_commit_effects(jsonb), insert_account(jsonb, jsonb), insert_doctor(jsonb, jsonb),
-  update_doctor(jsonb, jsonb), commit_availability(jsonb), plan_messages(jsonb, jsonb),
+  update_doctor(jsonb, jsonb), commit_availability(jsonb), plan_messages(jsonb, jsonb), settle_messages(jsonb),
   claim_due_messages(timestamptz, timestamptz, int) TO amrutam_app;

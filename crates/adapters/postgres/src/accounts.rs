@@ -1,9 +1,10 @@
 //! Accounts.
 
 use crate::{
-    effects::{to_json, verdict},
+    effects::{EffectRows, verdict},
     error::{Optional, unreadable},
     functions,
+    json::Json,
     pool::{Postgres, bounded},
     schema::accounts,
 };
@@ -88,7 +89,7 @@ impl AccountStore for Postgres {
             "time_zone": profile.time_zone,
             "created_at": account.created_at,
         });
-        let query = diesel::select(functions::insert_account(row, to_json(effects).map_err(unreadable)?));
+        let query = diesel::select(functions::insert_account(row, Json(EffectRows::of(&[effects]))));
         let mut conn = self.connection().await?;
         let result = bounded(conn.limit(), query.get_result::<Option<Uuid>>(conn.raw()?)).await;
         Ok(match conn.settle(result)? {
@@ -136,10 +137,9 @@ impl Contacts for Postgres {
 impl Postgres {
     /// Commits effects alone.
     pub(crate) async fn commit_effects(&self, effects: &Effects) -> Result<(), CommitError> {
-        let argument = to_json(effects).map_err(|error| CommitError::Port(unreadable(error)))?;
         let mut conn = self.connection().await?;
-        let query = diesel::select(functions::commit_effects(argument));
-        let result = bounded(conn.limit(), query.get_result::<String>(conn.raw()?)).await;
-        verdict(&conn.settle(result)?)
+        let query = diesel::select(functions::commit_effects(Json(EffectRows::of(&[effects]))));
+        let result = bounded(conn.limit(), query.get_result::<Vec<String>>(conn.raw()?)).await;
+        conn.settle(result)?.iter().try_for_each(|word| verdict(word))
     }
 }

@@ -1,7 +1,7 @@
 //! Rules, absences and the slots made of them.
 
 use crate::{
-    effects::{to_json, verdict},
+    effects::{EffectRows, verdict},
     error::unreadable,
     functions,
     pool::{Postgres, bounded},
@@ -233,6 +233,6 @@ fn changes_to_json(changes: &AvailabilityChanges) -> Result<Value, serde_json::E
         "withdraw": withdraw.collect::<Vec<_>>(),
         "mark": mark.collect::<Vec<_>>(),
         "create": create.collect::<Vec<_>>(),
-        "effects": to_json(&changes.effects)?,
+        "effects": EffectRows::of(&[&changes.effects]),
     }))
 }

@@ -1,18 +1,21 @@
 //! Consultations and slots: the booking's two round trips, and the reads.
 
 use crate::{
-    effects::{hex, to_json, unhex, verdict},
-    error::{Optional, unreadable},
+    changes::ChangeRows,
+    effects::{unhex, verdict},
+    error::{DbError, Optional, unreadable},
     functions,
+    group::Together,
+    json::Json,
     pool::{Postgres, bounded},
-    rows::{BookableDoctorRow, CalendarRow, ConsultationRow, LiveVisitRow, SlotRow},
+    rows::{BookableDoctorRow, CalendarRow, ConsultationRow, SlotRow},
     schema::{consultation_timeline, consultations, doctors, visit_reasons},
 };
 use amrutam_booking::{
     model::{Consultation, ConsultationStatus, PatientCalendar, Slot, TimelineEntry},
     ports::{
         BookingSnapshot, ByStart, Changes, ConsultationFilter, ConsultationSnapshot, ConsultationStore,
-        ConsultationView, NewConsultation, Whose,
+        ConsultationView, Whose,
     },
 };
 use amrutam_kernel::{
@@ -25,7 +28,6 @@ use diesel_async::RunQueryDsl;
 use jiff::{SignedDuration, Timestamp};
 use jiff_diesel::ToDiesel;
 use serde::Deserialize;
-use serde_json::{Value, json};
 use uuid::Uuid;
 
 #[derive(Debug, Deserialize)]
@@ -41,7 +43,7 @@ struct TargetRow {
 }
 
 #[derive(Debug, Deserialize)]
-struct SnapshotRow {
+pub(crate) struct SnapshotRow {
     recorded: Option<RecordedRow>,
     slot: Option<SlotRow>,
     doctor: Option<BookableDoctorRow>,
@@ -76,6 +78,41 @@ fn occupant(row: Option<ConsultationRow>) -> Result<Option<Consultation>, PortEr
     row.map(Consultation::try_from).transpose()
 }
 
+/// What one booking wants to read.
+pub(crate) struct Wanted {
+    slot: Uuid,
+    patient: Uuid,
+    caller: Option<Uuid>,
+    key: Option<String>,
+}
+
+impl Together for Wanted {
+    type Db = Postgres;
+    type Answer = SnapshotRow;
+    async fn ask(db: &Postgres, wanted: &[Self]) -> Result<Vec<SnapshotRow>, DbError> {
+        let slots: Vec<_> = wanted.iter().map(|wanted| wanted.slot).collect();
+        let patients: Vec<_> = wanted.iter().map(|wanted| wanted.patient).collect();
+        let callers: Vec<_> = wanted.iter().map(|wanted| wanted.caller).collect();
+        let keys: Vec<_> = wanted.iter().map(|wanted| wanted.key.as_deref()).collect();
+        let query = diesel::select(functions::booking_snapshots(slots, patients, callers, keys));
+        let mut conn = db.connection().await?;
+        let result = bounded(conn.limit(), query.load::<Json<SnapshotRow>>(conn.raw()?)).await;
+        Ok(conn.settle(result)?.into_iter().map(|Json(row)| row).collect())
+    }
+}
+
+impl Together for Changes {
+    type Db = Postgres;
+    /// The verdict.
+    type Answer = String;
+    async fn ask(db: &Postgres, units: &[Self]) -> Result<Vec<String>, DbError> {
+        let query = diesel::select(functions::commit_bookings(Json(ChangeRows::of(units))));
+        let mut conn = db.connection().await?;
+        let result = bounded(conn.limit(), query.get_result::<Vec<String>>(conn.raw()?)).await;
+        conn.settle(result)
+    }
+}
+
 #[async_trait]
 impl ConsultationStore for Postgres {
     async fn booking_snapshot(
@@ -85,10 +122,8 @@ impl ConsultationStore for Postgres {
         claim: Option<&IdempotencyClaim>,
     ) -> Result<BookingSnapshot, PortError> {
         let (caller, key) = claim_columns(claim);
-        let query = diesel::select(functions::booking_snapshot(slot.as_uuid(), patient.as_uuid(), caller, key));
-        let mut conn = self.connection().await?;
-        let result = bounded(conn.limit(), query.get_result::<Value>(conn.raw()?)).await;
-        let row: SnapshotRow = serde_json::from_value(conn.settle(result)?).map_err(unreadable)?;
+        let wanted = Wanted { slot: slot.as_uuid(), patient: patient.as_uuid(), caller, key: key.map(str::to_owned) };
+        let row = self.groups.snapshots.call(self, wanted).await?;
         Ok(BookingSnapshot {
             recorded: recorded(row.recorded, claim)?,
             slot: row.slot.map(Slot::try_from).transpose()?,
@@ -108,9 +143,8 @@ impl ConsultationStore for Postgres {
         let target = target.map(|slot| slot.as_uuid());
         let query = diesel::select(functions::consultation_snapshot(id.as_uuid(), target, caller, key));
         let mut conn = self.connection().await?;
-        let result = bounded(conn.limit(), query.get_result::<Option<Value>>(conn.raw()?)).await;
-        let Some(value) = conn.settle(result)? else { return Ok(None) };
-        let row: SnapshotRow = serde_json::from_value(value).map_err(unreadable)?;
+        let result = bounded(conn.limit(), query.get_result::<Option<Json<SnapshotRow>>>(conn.raw()?)).await;
+        let Some(Json(row)) = conn.settle(result)? else { return Ok(None) };
         let (Some(consultation), Some(slot), Some(doctor)) = (row.consultation, row.slot, row.doctor) else {
             return Err(unreadable("a consultation without its slot or practitioner"));
         };
@@ -126,11 +160,7 @@ impl ConsultationStore for Postgres {
     }
 
     async fn commit(&self, changes: &Changes) -> Result<(), CommitError> {
-        let argument = changes_to_json(changes).map_err(|error| CommitError::Port(unreadable(error)))?;
-        let mut conn = self.connection().await.map_err(PortError::from)?;
-        let query = diesel::select(functions::commit_booking(argument));
-        let result = bounded(conn.limit(), query.get_result::<String>(conn.raw()?)).await;
-        verdict(&conn.settle(result)?)
+        verdict(&self.groups.bookings.call(self, changes.clone()).await?)
     }
 
     async fn view(&self, id: ConsultationId) -> Result<Option<ConsultationView>, PortError> {
@@ -232,73 +262,8 @@ fn claim_columns(claim: Option<&IdempotencyClaim>) -> (Option<Uuid>, Option<&str
     (claim.map(|claim| claim.caller.as_uuid()), claim.map(|claim| claim.key.as_str()))
 }
 
-fn changes_to_json(changes: &Changes) -> Result<Value, serde_json::Error> {
-    let slots = changes.slots.iter().map(|update| {
-        let slot = &update.0;
-        json!({
-            "id": slot.id,
-            "status": slot.status.as_str(),
-            "consultation_id": slot.consultation,
-            "held_until": slot.held_until,
-            "version": slot.version,
-        })
-    });
-    let calendars = changes.calendars.iter().map(|(patient, calendar)| {
-        let live: Vec<_> = calendar.live.iter().map(LiveVisitRow::from).collect();
-        json!({ "patient_id": patient, "version": calendar.version, "live": live })
-    });
-    let updated = changes.updated.iter().map(|(consultation, expected)| {
-        let mut row = serde_json::to_value(ConsultationRow::from(consultation))?;
-        extend(&mut row, "expected_version", json!(expected));
-        Ok(row)
-    });
-    Ok(json!({
-        "slots": slots.collect::<Vec<_>>(),
-        "calendars": calendars.collect::<Vec<_>>(),
-        "created": changes.created.iter().map(created_to_json).collect::<Result<Vec<_>, _>>()?,
-        "updated": updated.collect::<Result<Vec<_>, serde_json::Error>>()?,
-        "timeline": changes.timeline.iter().map(|entry| timeline_to_json(entry, changes)).collect::<Vec<_>>(),
-        "effects": to_json(&changes.effects)?,
-    }))
-}
-
-fn created_to_json(created: &NewConsultation) -> Result<Value, serde_json::Error> {
-    let mut row = serde_json::to_value(ConsultationRow::from(&created.consultation))?;
-    if let Some(sealed) = &created.sealed_reason {
-        extend(&mut row, "sealed_reason", json!(hex(sealed)));
-    }
-    Ok(row)
-}
-
-fn extend(row: &mut Value, key: &str, value: Value) {
-    if let Value::Object(fields) = row {
-        fields.insert(key.to_owned(), value);
-    }
-}
-
-fn timeline_to_json(entry: &TimelineEntry, changes: &Changes) -> Value {
-    // The timeline lies in its consultation's partition.
-    let created = changes.created.iter().map(|created| &created.consultation);
-    let known = created.chain(changes.updated.iter().map(|(consultation, _)| consultation));
-    let born = known.into_iter().find(|known| known.id == entry.consultation).map(|known| known.created_at);
-    json!({
-        "consultation_id": entry.consultation,
-        "consultation_created_at": born.unwrap_or_else(|| millisecond_of(entry.consultation).0),
-        "version": entry.version,
-        "at": entry.at,
-        "kind": entry.kind.as_str(),
-        "from_status": entry.from.map(ConsultationStatus::as_str),
-        "to_status": entry.to.as_str(),
-        "slot_id": entry.slot,
-        "actor": entry.actor,
-        "cause": entry.cause,
-        "event_id": entry.event,
-        "correlation_id": entry.correlation_id,
-    })
-}
-
 /// The millisecond in a UUIDv7: the bounds of `created_at`, which name the partition.
-fn millisecond_of(id: ConsultationId) -> (Timestamp, Timestamp) {
+pub(crate) fn millisecond_of(id: ConsultationId) -> (Timestamp, Timestamp) {
     let (millis, _) = id.as_uuid().as_u64_pair();
     let millis = i64::try_from(millis >> 16).unwrap_or(i64::MAX);
     let born = Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MIN);

@@ -1,9 +1,10 @@
 //! Practitioners' profiles.
 
 use crate::{
-    effects::{to_json, verdict},
+    effects::{EffectRows, verdict},
     error::{Optional, unreadable},
     functions,
+    json::Json,
     pool::{Postgres, bounded},
     rows::DoctorRow,
     schema::{doctors, slots},
@@ -22,7 +23,7 @@ use jiff_diesel::ToDiesel;
 impl DirectoryStore for Postgres {
     async fn insert(&self, practitioner: &Practitioner, effects: &Effects) -> Result<ProfileInserted, PortError> {
         let row = serde_json::to_value(DoctorRow::from(practitioner)).map_err(unreadable)?;
-        let query = diesel::select(functions::insert_doctor(row, to_json(effects).map_err(unreadable)?));
+        let query = diesel::select(functions::insert_doctor(row, Json(EffectRows::of(&[effects]))));
         let mut conn = self.connection().await?;
         let result = bounded(conn.limit(), query.get_result::<String>(conn.raw()?)).await;
         match conn.settle(result)?.as_str() {
@@ -36,7 +37,7 @@ impl DirectoryStore for Postgres {
 
     async fn update(&self, practitioner: &Practitioner, effects: &Effects) -> Result<(), CommitError> {
         let row = serde_json::to_value(DoctorRow::from(practitioner)).map_err(unreadable)?;
-        let query = diesel::select(functions::update_doctor(row, to_json(effects).map_err(unreadable)?));
+        let query = diesel::select(functions::update_doctor(row, Json(EffectRows::of(&[effects]))));
         let mut conn = self.connection().await.map_err(PortError::from)?;
         let result = bounded(conn.limit(), query.get_result::<String>(conn.raw()?)).await;
         verdict(&conn.settle(result)?)

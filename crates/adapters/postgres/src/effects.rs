@@ -1,45 +1,118 @@
-//! [`Effects`] as the argument of `commit_effects`.
+//! [`Effects`] as the argument of `commit_effects` and of the functions that commit them with something else.
 
-use amrutam_kernel::{AuditEntry, CommitError, Effects, IdempotencyClaim, StoredAnswer};
-use serde_json::{Value, json};
+use crate::error::unreadable;
+use amrutam_kernel::{
+    AccountId, AuditEntry, AuditEntryId, CommitError, CorrelationId, Effects, EventEnvelope, EventId, StoredAnswer,
+};
+use jiff::Timestamp;
+use serde::Serialize;
 
-pub(crate) fn to_json(effects: &Effects) -> Result<Value, serde_json::Error> {
-    let correlation_id = effects
-        .events
-        .first()
-        .map(|event| &event.correlation_id)
-        .or_else(|| effects.audit.first().map(|entry| &entry.correlation_id));
-    Ok(json!({
-        "correlation_id": correlation_id,
-        "events": effects.events,
-        "audit": effects.audit.iter().map(audit_to_json).collect::<Vec<_>>(),
-        "inbox": effects.inbox.as_ref().map(|mark| json!({ "consumer": mark.consumer, "event": mark.event })),
-        "answer": effects.answer.as_ref().map(answer_to_json),
-    }))
+/// Something of a group's `n`th unit of work, counted from 1.
+#[derive(Debug, Serialize)]
+pub(crate) struct Of<T> {
+    n: usize,
+    #[serde(flatten)]
+    it: T,
 }
 
-fn audit_to_json(entry: &AuditEntry) -> Value {
-    json!({
-        "id": entry.id,
-        "occurred_at": entry.occurred_at,
-        "actor_id": entry.actor.account(),
-        "actor": entry.actor.to_string(),
-        "action": entry.action,
-        "resource_kind": entry.resource_kind,
-        "resource_id": entry.resource_id,
-        "patient_id": entry.patient,
-        "outcome": entry.outcome.as_str(),
-        "correlation_id": entry.correlation_id,
-    })
+/// Numbers what belongs to each unit of work of a group.
+pub(crate) fn number<'a, U: 'a, T>(
+    units: impl IntoIterator<Item = &'a U>,
+    parts: impl Fn(&'a U) -> Vec<T>,
+) -> Vec<Of<T>> {
+    let numbered = units.into_iter().zip(1..);
+    numbered.flat_map(|(unit, n)| parts(unit).into_iter().map(move |it| Of { n, it })).collect()
 }
 
-fn answer_to_json((claim, answer): &(IdempotencyClaim, StoredAnswer)) -> Value {
-    json!({
-        "caller": claim.caller,
-        "key": claim.key.as_str(),
-        "fingerprint": hex(claim.fingerprint.as_bytes()),
-        "answer": answer,
-    })
+/// The effects of a group of units of work.
+#[derive(Debug, Serialize)]
+pub(crate) struct EffectRows<'a> {
+    count: usize,
+    correlation_ids: String,
+    events: Vec<Of<EventRow<'a>>>,
+    audit: Vec<Of<AuditRow<'a>>>,
+    inbox: Vec<Of<InboxRow>>,
+    answers: Vec<Of<AnswerRow<'a>>>,
+}
+
+#[derive(Debug, Serialize)]
+struct EventRow<'a> {
+    envelope: &'a EventEnvelope,
+}
+
+#[derive(Debug, Serialize)]
+struct AuditRow<'a> {
+    id: AuditEntryId,
+    occurred_at: Timestamp,
+    actor_id: Option<AccountId>,
+    actor: String,
+    action: &'static str,
+    resource_kind: &'static str,
+    resource_id: &'a str,
+    patient_id: Option<AccountId>,
+    outcome: &'static str,
+    correlation_id: &'a CorrelationId,
+}
+
+#[derive(Debug, Serialize)]
+struct InboxRow {
+    consumer: &'static str,
+    event: EventId,
+}
+
+#[derive(Debug, Serialize)]
+struct AnswerRow<'a> {
+    caller: AccountId,
+    key: &'a str,
+    fingerprint: String,
+    answer: &'a StoredAnswer,
+}
+
+impl<'a> EffectRows<'a> {
+    pub(crate) fn of(units: &[&'a Effects]) -> Self {
+        let all = || units.iter().copied();
+        let correlation_ids: Vec<_> = all().filter_map(correlation_id).map(CorrelationId::as_str).collect();
+        Self {
+            count: units.len(),
+            correlation_ids: correlation_ids.join(" "),
+            events: number(all(), |unit| unit.events.iter().map(|envelope| EventRow { envelope }).collect()),
+            audit: number(all(), |unit| unit.audit.iter().map(AuditRow::from).collect()),
+            inbox: number(all(), |unit| {
+                unit.inbox.iter().map(|mark| InboxRow { consumer: mark.consumer, event: mark.event }).collect()
+            }),
+            answers: number(all(), |unit| {
+                let row = |(claim, answer): &'a (amrutam_kernel::IdempotencyClaim, StoredAnswer)| AnswerRow {
+                    caller: claim.caller,
+                    key: claim.key.as_str(),
+                    fingerprint: hex(claim.fingerprint.as_bytes()),
+                    answer,
+                };
+                unit.answer.iter().map(row).collect()
+            }),
+        }
+    }
+}
+
+fn correlation_id(effects: &Effects) -> Option<&CorrelationId> {
+    let event = effects.events.first().map(|event| &event.correlation_id);
+    event.or_else(|| effects.audit.first().map(|entry| &entry.correlation_id))
+}
+
+impl<'a> From<&'a AuditEntry> for AuditRow<'a> {
+    fn from(entry: &'a AuditEntry) -> Self {
+        Self {
+            id: entry.id,
+            occurred_at: entry.occurred_at,
+            actor_id: entry.actor.account(),
+            actor: entry.actor.to_string(),
+            action: entry.action,
+            resource_kind: entry.resource_kind,
+            resource_id: &entry.resource_id,
+            patient_id: entry.patient,
+            outcome: entry.outcome.as_str(),
+            correlation_id: &entry.correlation_id,
+        }
+    }
 }
 
 /// What the SQL functions say of a commit.
@@ -50,7 +123,7 @@ pub(crate) fn verdict(word: &str) -> Result<(), CommitError> {
         "busy" => Err(CommitError::Busy),
         "answered" => Err(CommitError::AlreadyAnswered),
         "handled" => Err(CommitError::AlreadyHandled),
-        other => Err(CommitError::Port(crate::error::unreadable(other))),
+        other => Err(CommitError::Port(unreadable(other))),
     }
 }
 

@@ -9,10 +9,13 @@
 mod accounts;
 mod availability;
 mod booking;
+mod changes;
 mod directory;
 mod effects;
 mod error;
 mod functions;
+mod group;
+mod json;
 mod leader;
 mod ledger;
 mod messages;

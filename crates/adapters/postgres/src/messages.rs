@@ -1,9 +1,11 @@
 //! Messages that wait to be sent, and what they need to know.
 
 use crate::{
-    effects::{to_json, verdict},
-    error::{Optional, unreadable},
+    effects::{EffectRows, number, verdict},
+    error::{DbError, Optional, unreadable},
     functions,
+    group::Together,
+    json::Json,
     pool::{Postgres, bounded},
     schema::scheduled_messages,
 };
@@ -20,11 +22,10 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use jiff::{SignedDuration, Timestamp};
 use jiff_diesel::ToDiesel;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 struct MessageRow {
     id: Uuid,
     dedupe_key: String,
@@ -56,29 +57,95 @@ impl TryFrom<MessageRow> for ScheduledMessage {
     }
 }
 
-fn message_to_json(message: &ScheduledMessage) -> Value {
-    json!({
-        "id": message.id,
-        "dedupe_key": message.dedupe_key,
-        "kind": message.kind.as_str(),
-        "recipient_id": message.recipient,
-        "consultation_id": message.consultation,
-        "slot_starts_at": message.slot_starts_at,
-        "due_at": message.due_at,
-        "correlation_id": message.correlation_id,
-        "trace_parent": message.trace_parent,
-    })
+#[derive(Debug, Serialize)]
+struct NewMessageRow<'a> {
+    id: MessageId,
+    dedupe_key: &'a str,
+    kind: &'static str,
+    recipient_id: AccountId,
+    consultation_id: Option<ConsultationId>,
+    slot_starts_at: Option<Timestamp>,
+    due_at: Timestamp,
+    correlation_id: &'a CorrelationId,
+    trace_parent: &'a Option<TraceParent>,
+}
+
+impl<'a> From<&'a ScheduledMessage> for NewMessageRow<'a> {
+    fn from(message: &'a ScheduledMessage) -> Self {
+        Self {
+            id: message.id,
+            dedupe_key: &message.dedupe_key,
+            kind: message.kind.as_str(),
+            recipient_id: message.recipient,
+            consultation_id: message.consultation,
+            slot_starts_at: message.slot_starts_at,
+            due_at: message.due_at,
+            correlation_id: &message.correlation_id,
+            trace_parent: &message.trace_parent,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct SettledRow {
+    id: Uuid,
+    attempts: u32,
+    status: &'static str,
+    settled_at: Option<Timestamp>,
+    next_attempt_at: Option<Timestamp>,
+    detail: Option<String>,
+}
+
+impl SettledRow {
+    fn new(id: MessageId, attempt: u32, settled: Settled) -> Self {
+        let (status, settled_at, next_attempt_at, detail) = match settled {
+            Settled::Sent { at } => ("sent", Some(at), None, None),
+            Settled::Skipped { reason, at } => ("skipped", Some(at), None, Some(reason.as_str().to_owned())),
+            Settled::RetryAt { at, error } => ("scheduled", None, Some(at), Some(error)),
+            Settled::GaveUp { error, at } => ("gave_up", Some(at), None, Some(error)),
+        };
+        Self { id: id.as_uuid(), attempts: attempt, status, settled_at, next_attempt_at, detail }
+    }
+}
+
+/// The messages of one event.
+pub(crate) struct Plan {
+    messages: Vec<ScheduledMessage>,
+    effects: Effects,
+}
+
+impl Together for Plan {
+    type Db = Postgres;
+    /// The verdict.
+    type Answer = String;
+    async fn ask(db: &Postgres, plans: &[Self]) -> Result<Vec<String>, DbError> {
+        let messages = number(plans, |plan| plan.messages.iter().map(NewMessageRow::from).collect());
+        let effects: Vec<_> = plans.iter().map(|plan| &plan.effects).collect();
+        let query = diesel::select(functions::plan_messages(Json(messages), Json(EffectRows::of(&effects))));
+        let mut conn = db.connection().await?;
+        let result = bounded(conn.limit(), query.get_result::<Vec<String>>(conn.raw()?)).await;
+        conn.settle(result)
+    }
+}
+
+impl Together for SettledRow {
+    type Db = Postgres;
+    /// Whether it was still the claimant's.
+    type Answer = bool;
+    async fn ask(db: &Postgres, settled: &[Self]) -> Result<Vec<bool>, DbError> {
+        let query = diesel::select(functions::settle_messages(Json(settled.to_vec())));
+        let mut conn = db.connection().await?;
+        let result = bounded(conn.limit(), query.load::<Uuid>(conn.raw()?)).await;
+        let mine = conn.settle(result)?;
+        Ok(settled.iter().map(|row| mine.contains(&row.id)).collect())
+    }
 }
 
 #[async_trait]
 impl MessageStore for Postgres {
     async fn plan(&self, messages: &[ScheduledMessage], effects: &Effects) -> Result<(), CommitError> {
-        let effects = to_json(effects).map_err(|error| CommitError::Port(unreadable(error)))?;
-        let messages: Vec<_> = messages.iter().map(message_to_json).collect();
-        let query = diesel::select(functions::plan_messages(Value::Array(messages), effects));
-        let mut conn = self.connection().await?;
-        let result = bounded(conn.limit(), query.get_result::<String>(conn.raw()?)).await;
-        verdict(&conn.settle(result)?)
+        let plan = Plan { messages: messages.to_vec(), effects: effects.clone() };
+        verdict(&self.groups.plans.call(self, plan).await?)
     }
 
     async fn claim_due(
@@ -90,32 +157,12 @@ impl MessageStore for Postgres {
         let until = (now + lease).to_diesel();
         let query = diesel::select(functions::claim_due_messages(now.to_diesel(), until, i32::from(limit)));
         let mut conn = self.connection().await?;
-        let result = bounded(conn.limit(), query.get_result::<Value>(conn.raw()?)).await;
-        let rows: Vec<MessageRow> = serde_json::from_value(conn.settle(result)?).map_err(unreadable)?;
-        rows.into_iter().map(ScheduledMessage::try_from).collect()
+        let result = bounded(conn.limit(), query.get_result::<Json<Vec<MessageRow>>>(conn.raw()?)).await;
+        conn.settle(result)?.0.into_iter().map(ScheduledMessage::try_from).collect()
     }
 
     async fn settle(&self, id: MessageId, attempt: u32, settled: Settled) -> Result<bool, PortError> {
-        let attempt = i32::try_from(attempt).map_err(unreadable)?;
-        let (status, settled_at, next, detail) = match settled {
-            Settled::Sent { at } => ("sent", Some(at), None, None),
-            Settled::Skipped { reason, at } => ("skipped", Some(at), None, Some(reason.as_str().to_owned())),
-            Settled::RetryAt { at, error } => ("scheduled", None, Some(at), Some(error)),
-            Settled::GaveUp { error, at } => ("gave_up", Some(at), None, Some(error)),
-        };
-        let mine = scheduled_messages::table
-            .find(id.as_uuid())
-            .filter(scheduled_messages::attempts.eq(attempt))
-            .filter(scheduled_messages::status.eq("scheduled"));
-        let query = diesel::update(mine).set((
-            scheduled_messages::status.eq(status),
-            scheduled_messages::settled_at.eq(settled_at.map(ToDiesel::to_diesel)),
-            next.map(|at| scheduled_messages::next_attempt_at.eq(at.to_diesel())),
-            scheduled_messages::detail.eq(detail),
-        ));
-        let mut conn = self.connection().await?;
-        let result = bounded(conn.limit(), query.execute(conn.raw()?)).await;
-        Ok(conn.settle(result)? == 1)
+        Ok(self.groups.settlements.call(self, SettledRow::new(id, attempt, settled)).await?)
     }
 }
 

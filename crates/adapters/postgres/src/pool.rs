@@ -1,6 +1,12 @@
 //! The pool, and a connection that is closed unless its work was seen to end.
 
-use crate::error::DbError;
+use crate::{
+    booking::Wanted,
+    error::DbError,
+    group::Group,
+    messages::{Plan, SettledRow},
+};
+use amrutam_booking::ports::Changes;
 use amrutam_kernel::{Dependency, PortError};
 use amrutam_settings::{Problems, SecretUrl, Validate};
 use deadpool::{Runtime, managed::Timeouts};
@@ -13,7 +19,7 @@ use diesel_async::{
 };
 use futures::{FutureExt, future::BoxFuture};
 use serde::{Deserialize, Serialize};
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 use tokio_postgres::NoTls;
 
 /// Section `database`.
@@ -98,6 +104,16 @@ pub struct PoolStatus {
 pub struct Postgres {
     pool: Pool<AsyncPgConnection>,
     settings: Settings,
+    pub(crate) groups: Arc<Groups>,
+}
+
+/// The calls that go together.
+#[derive(Default)]
+pub(crate) struct Groups {
+    pub(crate) snapshots: Group<Wanted>,
+    pub(crate) bookings: Group<Changes>,
+    pub(crate) plans: Group<Plan>,
+    pub(crate) settlements: Group<SettledRow>,
 }
 
 impl Postgres {
@@ -133,7 +149,7 @@ impl Postgres {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| defect(&error))?;
-        Ok(Self { pool, settings: settings.clone() })
+        Ok(Self { pool, settings: settings.clone(), groups: Arc::default() })
     }
 
     /// How full the pool is.
