@@ -1,6 +1,6 @@
-//! Sealing that hides nothing.
+//! Sealing and blind indexes that hide nothing.
 
-use amrutam_kernel::{Dependency, MAX_SEALED_PLAIN, PortError, SealError, SealPlace, Sealer};
+use amrutam_kernel::{BlindIndex, Dependency, MAX_SEALED_PLAIN, PortError, SealError, SealPlace, Sealer};
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
     sync::atomic::{AtomicU64, Ordering},
@@ -50,6 +50,30 @@ impl Sealer for FakeSealer {
             return Err(SealError::Refused);
         }
         Ok(scramble(nonce, hidden))
+    }
+}
+
+/// Digests that anybody can make: for tests. Makers with different keys make different ones.
+#[derive(Debug)]
+pub struct FakeIndex {
+    key: String,
+}
+
+impl FakeIndex {
+    /// With this key.
+    pub fn new(key: impl Into<String>) -> Self {
+        Self { key: key.into() }
+    }
+}
+
+impl BlindIndex for FakeIndex {
+    fn digest(&self, column: &str, normalized: &str) -> [u8; 16] {
+        let half = |half: u8| {
+            let mut hasher = DefaultHasher::new();
+            (&self.key, column, normalized, half).hash(&mut hasher);
+            u128::from(hasher.finish())
+        };
+        (half(0) << 64 | half(1)).to_be_bytes()
     }
 }
 

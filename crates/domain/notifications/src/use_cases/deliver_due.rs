@@ -114,6 +114,6 @@ async fn send(deps: Deps<'_>, message: &ScheduledMessage) -> Result<Option<SkipR
     let Some(contact) = deps.contacts.contact(message.recipient).await.map_err(SendError::Port)? else {
         return Ok(Some(SkipReason::RecipientGone));
     };
-    deps.mailer.send(&render(&letter, message, &contact)).await.map_err(SendError::Mail)?;
+    deps.mailer.send(&render(&letter, message, &contact, deps.pages)).await.map_err(SendError::Mail)?;
     Ok(None)
 }
