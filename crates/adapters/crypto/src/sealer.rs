@@ -140,6 +140,7 @@ mod tests {
             column: "phone",
             row: Uuid::from_u128(7),
             owner: AccountId::from_uuid(Uuid::from_u128(8)),
+            version: 2,
         }
     }
 
@@ -187,6 +188,7 @@ mod tests {
             SealPlace { column: "email", ..place() },
             SealPlace { row: Uuid::from_u128(8), ..place() },
             SealPlace { owner: AccountId::from_uuid(Uuid::from_u128(7)), ..place() },
+            SealPlace { version: 1, ..place() },
             SealPlace { table: "accountsp", column: "hone", ..place() },
         ];
         for other in elsewhere {

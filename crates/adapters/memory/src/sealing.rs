@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn opens_where_it_was_sealed_and_nowhere_else() {
         let (sealer, owner) = (FakeSealer::new(), AccountId::from_uuid(Uuid::nil()));
-        let place = SealPlace { schema: "phi", table: "t", column: "c", row: Uuid::nil(), owner };
+        let place = SealPlace { schema: "phi", table: "t", column: "c", row: Uuid::nil(), owner, version: 1 };
         let sealed = sealer.seal(&place, b"canary").unwrap();
         assert_ne!(sealed, sealer.seal(&place, b"canary").unwrap());
         assert!(!sealed.windows(6).any(|window| window == b"canary"));
