@@ -4,5 +4,4 @@ DROP FUNCTION plan_messages(jsonb, jsonb);
 DROP FUNCTION commit_availability(jsonb);
 DROP FUNCTION update_doctor(jsonb, jsonb);
 DROP FUNCTION insert_doctor(jsonb, jsonb);
-DROP FUNCTION insert_account(jsonb, jsonb);
 DROP FUNCTION must_commit_effects(jsonb);

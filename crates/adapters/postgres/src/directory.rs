@@ -115,7 +115,7 @@ impl DirectoryStore for Postgres {
     }
 
     async fn record(&self, effects: &Effects) -> Result<(), PortError> {
-        amrutam_identity::ports::AccountStore::record(self, effects).await
+        self.record_effects(effects).await
     }
 }
 

@@ -1,8 +1,9 @@
 //! [`Effects`] as the argument of `commit_effects` and of the functions that commit them with something else.
 
-use crate::error::unreadable;
+use crate::{error::unreadable, functions, json::Json, pool::Postgres};
 use amrutam_kernel::{
-    AccountId, AuditEntry, AuditEntryId, CommitError, CorrelationId, Effects, EventEnvelope, EventId, StoredAnswer,
+    AccountId, AuditEntry, AuditEntryId, CommitError, CorrelationId, Effects, EventEnvelope, EventId, PortError,
+    StoredAnswer,
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -115,6 +116,19 @@ impl<'a> From<&'a AuditEntry> for AuditRow<'a> {
     }
 }
 
+impl Postgres {
+    /// Commits effects alone.
+    pub(crate) async fn record_effects(&self, effects: &Effects) -> Result<(), PortError> {
+        let query = diesel::select(functions::commit_effects(Json(EffectRows::of(&[effects]))));
+        let verdicts: Vec<String> = self.ask(query).await?;
+        match verdicts.iter().try_for_each(|word| verdict(word)) {
+            Err(CommitError::Port(error)) => Err(error),
+            // A repeated effect has been recorded already.
+            _ => Ok(()),
+        }
+    }
+}
+
 /// What the SQL functions say of a commit.
 pub(crate) fn verdict(word: &str) -> Result<(), CommitError> {
     match word {
@@ -138,13 +152,9 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 }
 
 /// From PostgreSQL's `encode(.., 'hex')`.
-pub(crate) fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let mut bytes = [0; N];
-    if text.len() != 2 * N {
-        return None;
-    }
-    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(bytes)
+pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
+    let pairs = text.as_bytes().chunks_exact(2);
+    let whole = pairs.remainder().is_empty();
+    let byte = |pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    pairs.map(byte).collect::<Option<_>>().filter(|_| whole)
 }

@@ -3,7 +3,9 @@
 
 mod concurrency;
 mod contracts;
+mod identity;
 mod outage;
 mod refusals;
 mod schema;
+mod sealed;
 mod support;
