@@ -24,8 +24,8 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
-/// The stores of what is kept sealed of an account: the account with its contact details, and its second factors. Cheap to
-/// clone.
+/// The stores of what is kept sealed of an account: the account with its contact details, and its second factors. An account
+/// without contact details reads as absent. Cheap to clone.
 #[derive(Clone)]
 pub struct Accounts {
     pub(crate) db: Postgres,
@@ -173,13 +173,14 @@ impl AccountStore for Accounts {
         let wanted = self.email_index(email);
         // The next one when that one is not there: as much is read of the tables either way.
         let query = accounts::table
-            .inner_join(contacts::table)
+            .left_join(contacts::table)
             .filter(accounts::email_index.ge(wanted.as_slice()))
             .order(accounts::email_index.asc())
-            .select((AccountRow::as_select(), ContactRow::as_select()));
+            .select((AccountRow::as_select(), Option::<ContactRow>::as_select()));
         let mut conn = self.db.connection().await?;
-        let result = bounded(conn.limit(), query.first::<(AccountRow, ContactRow)>(conn.raw()?)).await;
+        let result = bounded(conn.limit(), query.first::<(AccountRow, Option<ContactRow>)>(conn.raw()?)).await;
         let found = conn.settle(result.optional())?.filter(|(account, _)| account.email_index == wanted);
+        let found = found.and_then(|(account, contact)| Some((account, contact?)));
         found.map(|(account, contact)| account.open(contact, &self.vault)).transpose()
     }
 

@@ -181,6 +181,25 @@ async fn writers_of_one_account_do_not_deadlock() {
     join_all(kinds).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn sessions_ended_at_once_from_many_sides_end_once_each() {
+    let world = World::with(|settings| settings.lock_timeout_ms = 5_000);
+    let account = world.patient().await;
+    for _ in 0..10 {
+        let opened = join_all((0..30).map(|_| open(&world.store, account, now()))).await;
+        let mut opened: Vec<_> = opened.into_iter().map(|(session, _)| session.id).collect();
+        let ends = (0..6).map(|_| {
+            let store = world.store.clone();
+            let ending = EndSessions { reason: EndReason::Ended, except: None, at: now() };
+            tokio::spawn(async move { store.end_all(account, ending, &Effects::default()).await.unwrap() })
+        });
+        let mut ended: Vec<_> = join_all(ends).await.into_iter().flat_map(Result::unwrap).collect();
+        ended.sort();
+        opened.sort();
+        assert_eq!(ended, opened);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sessions_state_is_one_index_look_up_per_table() {
     let world = World::new();
