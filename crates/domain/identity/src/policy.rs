@@ -117,19 +117,22 @@ pub(crate) fn decide(context: &Context, action: Action, relation: Relation, now:
     if row.anyone != NO {
         return Ok(sight);
     }
-    second_factor(context, action, relation, now).map_or(Ok(sight), Err)
+    if context.actor.account().is_some() {
+        second_factor(context, action, relation, now)?;
+    }
+    Ok(sight)
 }
 
-fn second_factor(context: &Context, action: Action, relation: Relation, now: Timestamp) -> Option<Denial> {
-    if context.actor.account().is_none() {
-        return None;
-    }
+fn second_factor(context: &Context, action: Action, relation: Relation, now: Timestamp) -> Result<(), Denial> {
     // A person without a session came in past the gate: nothing is known of their factor.
-    let Some(sign_in) = context.sign_in else { return Some(Denial::NotSignedIn) };
+    let sign_in = context.sign_in.ok_or(Denial::NotSignedIn)?;
     if sign_in.second_factor == SecondFactor::Missing && !open_without_factor(action, relation) {
-        return Some(Denial::SecondFactorRequired);
+        return Err(Denial::SecondFactorRequired);
     }
-    (action.needs_fresh_factor(relation) && !sign_in.is_fresh(now)).then_some(Denial::StepUpRequired)
+    if action.needs_fresh_factor(relation) && !sign_in.is_fresh(now) {
+        return Err(Denial::StepUpRequired);
+    }
+    Ok(())
 }
 
 /// The table, for domains that ask through the port.

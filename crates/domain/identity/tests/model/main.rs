@@ -1,5 +1,5 @@
 //! Properties of the pure model, each against a second answer that was written from the rules and not from the code.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod codes;
 mod passwords;
