@@ -88,6 +88,8 @@ actions! {
     SlotRead = "slot.read",
     /// Set a practitioner's hours and absences.
     AvailabilityManage = "availability.manage",
+    /// Read a practitioner's profile that is not listed; listed ones are public.
+    DoctorRead = "doctor.read",
     /// Make a practitioner's profile.
     DoctorCreate = "doctor.create",
     /// Change a practitioner's profile.
@@ -104,8 +106,12 @@ actions! {
     ConsultationCancel = "consultation.cancel",
     /// Move a visit.
     ConsultationReschedule = "consultation.reschedule",
-    /// Begin a visit, end it, or note that the patient did not come.
-    ConsultationConduct = "consultation.conduct",
+    /// Begin a visit.
+    ConsultationStart = "consultation.start",
+    /// End a visit.
+    ConsultationComplete = "consultation.complete",
+    /// Note that the other side did not come.
+    ConsultationNoShow = "consultation.no_show",
     /// Read notes, prescriptions and records.
     RecordRead = "record.read",
     /// Write notes and prescriptions.

@@ -65,7 +65,9 @@ impl SessionLabel {
 
     /// Any text becomes a label.
     pub fn new(text: &str) -> Self {
-        Self(text.trim().chars().filter(|c| !c.is_control()).take(Self::MAX_CHARS).collect())
+        let plain = text.chars().filter(|c| !c.is_control()).skip_while(|c| c.is_whitespace());
+        let cut: String = plain.take(Self::MAX_CHARS).collect();
+        Self(cut.trim_end().to_owned())
     }
 
     /// The text.

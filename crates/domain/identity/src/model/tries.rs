@@ -47,13 +47,12 @@ impl Tries {
     }
 }
 
-/// 1 s after one wrong try, 2 s after two, doubled up to an hour; after the 20th, when the oldest is forgotten.
+/// 1 s after one wrong try, 2 s after two, doubled up to an hour; after the 20th, also not before the oldest is forgotten.
 fn open_again(at: &[Timestamp]) -> Option<Timestamp> {
     let (first, last) = (at.first()?, at.last()?);
-    let until = if at.len() >= MAX_TRIES {
-        first.checked_add(WINDOW)
-    } else {
-        last.checked_add(SignedDuration::from_secs(1 << (at.len() - 1).min(16)).min(MAX_DELAY))
-    };
+    let delay = SignedDuration::from_secs(1 << (at.len() - 1).min(16)).min(MAX_DELAY);
+    let spaced = last.checked_add(delay);
+    let until =
+        if at.len() >= MAX_TRIES { spaced.and_then(|at| Ok(at.max(first.checked_add(WINDOW)?))) } else { spaced };
     Some(until.unwrap_or(Timestamp::MAX))
 }
