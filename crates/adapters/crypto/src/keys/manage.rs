@@ -4,7 +4,7 @@
 
 use super::{
     KeyDir, KeyError, KeyKind, KeyName, KeyProvider,
-    material::{RSA_BITS, SECRET_BYTES, TokenKeys, dated, sealing_keys},
+    material::{Dated, RSA_BITS, SECRET_BYTES, TokenKeys, dated, sealing_keys},
 };
 use aes_gcm::aead::Generate;
 use amrutam_identity::use_cases::ACCESS_TOKEN_LIFETIME;
@@ -105,13 +105,15 @@ pub fn rotate(dir: &Path, id: &str, what: Rotatable, at_once: bool, now: Timesta
     let (kind, before) = match what {
         Rotatable::Signing => {
             let keys = TokenKeys::of(&there)?.map(|keys| keys.signers);
-            (KeyKind::Signing, keys.and_then(|keys| keys.in_use(now).map(owned)))
+            (KeyKind::Signing, keys.and_then(|keys| in_use(&keys, now)))
         }
-        Rotatable::Sealing => (KeyKind::Sealing, sealing_keys(&there)?.and_then(|keys| keys.in_use(now).map(owned))),
+        Rotatable::Sealing => (KeyKind::Sealing, sealing_keys(&there)?.and_then(|keys| in_use(&keys, now))),
     };
     let missing = || KeyError::Missing { wanted: kind.described(), origin: dir.display().to_string() };
-    let before = before.ok_or_else(missing)?;
+    let (before, since) = before.ok_or_else(missing)?;
     let use_from = if at_once { now } else { later(now, KEY_PUBLISHED_AHEAD) };
+    // Also where the clock that dated the one before was ahead.
+    let use_from = use_from.max(later(since, SignedDuration::from_micros(1)));
     let path = make(dir, id, kind, use_from)?;
     let retire_from = (what == Rotatable::Signing).then(|| later(use_from, TOKENS_OUTLIVE_KEY));
     Ok(Rotated { path, use_from, before, retire_from })
@@ -141,8 +143,9 @@ pub fn retire(dir: &Path, id: &str, by_force: bool, now: Timestamp) -> Result<Pa
     Ok(path)
 }
 
-fn owned<T>((id, _): (&str, T)) -> String {
-    id.to_owned()
+fn in_use<T>(keys: &Dated<T>, now: Timestamp) -> Option<(String, Timestamp)> {
+    let (id, _) = keys.in_use(now)?;
+    Some((id.to_owned(), keys.since(id)?))
 }
 
 fn later(at: Timestamp, by: SignedDuration) -> Timestamp {

@@ -58,6 +58,11 @@ impl<T> Dated<T> {
         self.0.keys().map(|(_, id)| id.as_str())
     }
 
+    /// Since when this one is used.
+    pub(crate) fn since(&self, id: &str) -> Option<Timestamp> {
+        self.0.keys().find_map(|(from, other)| (other == id).then_some(*from))
+    }
+
     /// From when the one after this one is used in its place.
     pub(crate) fn successor(&self, id: &str) -> Option<Timestamp> {
         let mut keys = self.0.keys().skip_while(|(_, other)| other != id);
