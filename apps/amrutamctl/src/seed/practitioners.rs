@@ -3,7 +3,7 @@
 use super::{
     entries::{ENTRIES, Entry, Hours},
     env_file::DemoLogins,
-    people::staff,
+    people::account,
     world::World,
 };
 use amrutam_booking::{
@@ -36,7 +36,7 @@ pub(crate) async fn create(world: &World, admin: &Context, logins: &DemoLogins) 
     let mut doctors = Vec::new();
     for (index, entry) in ENTRIES.iter().enumerate() {
         let email = if index == 0 { demo_email().to_owned() } else { format!("doctor{index:02}@amrutam.example") };
-        let account = staff(world, logins, Role::Doctor, &email, entry.name).await?;
+        let account = account(world, logins, Role::Doctor, &email, entry.name).await?;
         let doctor = world.acting(account, Role::Doctor);
         let profile = NewProfile { account: None, details: details(index, entry)? };
         let id = create_profile(world.directory(), &doctor, profile).await?.id;
