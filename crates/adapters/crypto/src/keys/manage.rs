@@ -46,7 +46,7 @@ pub enum ManageError {
     #[error("there is no token key {0}")]
     Unknown(String),
     /// It signs, or is the only one.
-    #[error("{0} signs tokens: rotate first")]
+    #[error("{0} signs tokens: rotate, and wait until the next key signs")]
     InUse(String),
     /// Tokens signed with it may still be in force.
     #[error("tokens signed with {id} are in force until {until}: retire it then, or now if it is in wrong hands")]

@@ -86,9 +86,9 @@ fn no_token_is_refused_during_a_rotation() {
                 let token = access_at(&instance.tokens, now);
                 let kid = crate::support::part(&token, 0)["kid"].as_str().unwrap().to_owned();
                 if kid == "old" {
-                    last_old = second
+                    last_old = second;
                 } else if first_new == 0 {
-                    first_new = second
+                    first_new = second;
                 }
                 issued.push((second, kid, token));
             }
