@@ -53,6 +53,7 @@ fn ids(tokens: &JwtTokens) -> Vec<String> {
 /// all until they end: none is refused while the key is rotated and the old one retired as soon as that is allowed.
 #[test]
 fn no_token_is_refused_during_a_rotation() {
+    const ROTATED: i64 = 301;
     let dir = TempDir::new();
     generate_missing(&dir.0, "old", after(-3_600)).unwrap();
     let instances = [0, 2, 4].map(|phase| Instance::new(&dir, phase));
@@ -61,15 +62,16 @@ fn no_token_is_refused_during_a_rotation() {
     let (mut rotated, mut retired, mut last_old, mut first_new) = (None, None, 0, 0);
     for second in 0..4_000 {
         let now = after(second);
-        if second == 100 {
+        // Just after the outsider has fetched.
+        if second == ROTATED {
             rotated = Some(rotate(&dir.0, "new", Rotatable::Signing, false, now).unwrap());
         }
-        if second > 100 && second % 10 == 3 && retired.is_none() {
+        if second > ROTATED && second % 10 == 3 && retired.is_none() {
             match retire(&dir.0, "old", false, now) {
                 Ok(_) => retired = Some(second),
                 Err(ManageError::StillNeeded { until, .. }) => assert!(now < until),
                 // Until its successor signs.
-                Err(ManageError::InUse(_)) => assert!(second < 100 + KEY_PUBLISHED_AHEAD.as_secs()),
+                Err(ManageError::InUse(_)) => assert!(second < ROTATED + KEY_PUBLISHED_AHEAD.as_secs()),
                 Err(error) => panic!("{error}"),
             }
         }
@@ -105,9 +107,9 @@ fn no_token_is_refused_during_a_rotation() {
         }
     }
     let rotated = rotated.unwrap();
-    assert_eq!((rotated.before.as_str(), rotated.use_from), ("old", after(100) + KEY_PUBLISHED_AHEAD));
+    assert_eq!((rotated.before.as_str(), rotated.use_from), ("old", after(ROTATED) + KEY_PUBLISHED_AHEAD));
     assert_eq!(rotated.retire_from, Some(rotated.use_from + TOKENS_OUTLIVE_KEY));
-    let (takes_over, retired) = (100 + KEY_PUBLISHED_AHEAD.as_secs(), retired.unwrap());
+    let (takes_over, retired) = (ROTATED + KEY_PUBLISHED_AHEAD.as_secs(), retired.unwrap());
     assert!(last_old < takes_over && (takes_over..takes_over + 40).contains(&first_new), "{last_old} {first_new}");
     let allowed = takes_over + TOKENS_OUTLIVE_KEY.as_secs();
     assert!((allowed..allowed + 10).contains(&retired), "{retired}");
@@ -136,6 +138,17 @@ fn a_retired_key_verifies_nothing_any_more() {
     assert!(!dir.0.join("old.pem").exists());
     assert!(matches!(retire(&dir.0, "old", true, begin()), Err(ManageError::Unknown(_))));
     assert!(matches!(retire(&dir.0, "../new", true, begin()), Err(ManageError::Unknown(_))));
+}
+
+/// The clock that dates the next one may be behind that which dated this one.
+#[test]
+fn the_next_key_comes_after_the_one_before() {
+    let dir = TempDir::new();
+    generate_missing(&dir.0, "old", after(3_600)).unwrap();
+    let rotated = rotate(&dir.0, "new", Rotatable::Signing, true, begin()).unwrap();
+    assert!(rotated.use_from > after(3_600));
+    let token = access_at(&Instance::new(&dir, 0).tokens, rotated.use_from);
+    assert_eq!(crate::support::part(&token, 0)["kid"], "new");
 }
 
 #[test]
