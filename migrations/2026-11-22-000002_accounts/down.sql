@@ -1,1 +1,2 @@
+DROP TABLE phi.contacts;
 DROP TABLE accounts;

@@ -40,6 +40,8 @@ CREATE TABLE scheduled_messages (
   recipient_id    uuid NOT NULL,
   consultation_id uuid,
   slot_starts_at  timestamptz,
+  -- The link is made from this when the message is sent: no token is stored.
+  link_id         uuid,
   due_at          timestamptz NOT NULL,
   -- When it is tried next; while a worker has it: when its lease ends.
   next_attempt_at timestamptz NOT NULL,

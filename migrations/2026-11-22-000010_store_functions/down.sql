@@ -5,5 +5,4 @@ DROP FUNCTION commit_availability(jsonb);
 DROP FUNCTION update_doctor(jsonb, jsonb);
 DROP FUNCTION put_doctor(jsonb);
 DROP FUNCTION insert_doctor(jsonb, jsonb);
-DROP FUNCTION insert_account(jsonb, jsonb);
 DROP FUNCTION must_commit_effects(jsonb);

@@ -11,26 +11,6 @@ BEGIN
 END
 $$;
 
--- Stores an account, unless its address is taken: then by whom, and nothing is written.
-CREATE FUNCTION insert_account(account jsonb, effects jsonb) RETURNS uuid
-LANGUAGE plpgsql AS $$
-DECLARE
-  owner uuid;
-BEGIN
-  INSERT INTO accounts (id, role, email, password_hash, full_name, phone, date_of_birth, sex, time_zone, created_at)
-    SELECT id, role, email, password_hash, full_name, phone, date_of_birth, sex, time_zone, created_at
-    FROM jsonb_to_record(account) AS x (id uuid, role text, email text, password_hash text, full_name text, phone text,
-      date_of_birth date, sex text, time_zone text, created_at timestamptz)
-    ON CONFLICT (email) DO NOTHING;
-  IF NOT FOUND THEN
-    SELECT id INTO STRICT owner FROM accounts WHERE email = account ->> 'email';
-    RETURN owner;
-  END IF;
-  PERFORM must_commit_effects(effects);
-  RETURN NULL;
-END
-$$;
-
 CREATE FUNCTION insert_doctor(doctor jsonb, effects jsonb) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -150,11 +130,12 @@ DECLARE
   verdicts text[] := commit_effects(effects);
 BEGIN
   IF jsonb_array_length(messages) > 0 THEN
-    INSERT INTO scheduled_messages (id, dedupe_key, kind, recipient_id, consultation_id, slot_starts_at, due_at,
+    INSERT INTO scheduled_messages (id, dedupe_key, kind, recipient_id, consultation_id, slot_starts_at, link_id, due_at,
                                     next_attempt_at, correlation_id, trace_parent)
-      SELECT id, dedupe_key, kind, recipient_id, consultation_id, slot_starts_at, due_at, due_at, correlation_id, trace_parent
+      SELECT id, dedupe_key, kind, recipient_id, consultation_id, slot_starts_at, link_id, due_at, due_at, correlation_id,
+             trace_parent
       FROM jsonb_to_recordset(messages) AS x (n int, id uuid, dedupe_key text, kind text, recipient_id uuid, consultation_id uuid,
-        slot_starts_at timestamptz, due_at timestamptz, correlation_id text, trace_parent text)
+        slot_starts_at timestamptz, link_id uuid, due_at timestamptz, correlation_id text, trace_parent text)
       WHERE verdicts[n] = 'ok' ORDER BY dedupe_key
       ON CONFLICT (dedupe_key) DO NOTHING;
   END IF;
@@ -196,6 +177,5 @@ BEGIN
 END
 $$;
 
-GRANT EXECUTE ON FUNCTION must_commit_effects(jsonb), insert_account(jsonb, jsonb), insert_doctor(jsonb, jsonb),
-  put_doctor(jsonb), update_doctor(jsonb, jsonb), commit_availability(jsonb), plan_messages(jsonb, jsonb), settle_messages(jsonb),
+GRANT EXECUTE ON FUNCTION must_commit_effects(jsonb), insert_doctor(jsonb, jsonb), put_doctor(jsonb), update_doctor(jsonb, jsonb), commit_availability(jsonb), plan_messages(jsonb, jsonb), settle_messages(jsonb),
   claim_due_messages(bigint, int) TO amrutam_app;

@@ -20,9 +20,10 @@ pub(crate) async fn create_admin(settings: &Settings, email: &str, name: &str) -
         profile: profile(name)?,
     };
     let postgres = Postgres::connect(&settings.database.pool())?;
+    let accounts = settings.accounts(&postgres, &settings.tokens.keys()?)?;
     let hasher = Argon2Hasher::new(HasherSettings::default())?;
     let (clock, ids) = (SystemClock, SystemIds);
-    let deps = Deps { accounts: &postgres, hasher: &hasher, clock: &clock, ids: &ids };
+    let deps = Deps { accounts: &accounts, hasher: &hasher, clock: &clock, ids: &ids };
     let id = create_staff(deps, &operator(&ids, &clock), command, None).await?;
     println!("created administrator {id}");
     Ok(())
@@ -34,6 +35,7 @@ pub(crate) fn operator(ids: &dyn IdSource, clock: &dyn Clock) -> Context {
         actor: Actor::System("amrutamctl"),
         correlation_id: CorrelationId::from(ids.uuid_v7(clock.now())),
         trace_parent: None,
+        sign_in: None,
     }
 }
 

@@ -1,10 +1,10 @@
 //! `amrutamctl`: what operators do that has no place in the API.
 
 mod accounts;
+mod keys;
 mod seed;
 mod settings;
 
-use amrutam_kernel::{Clock, IdSource};
 use clap::{Parser, Subcommand};
 use settings::Settings;
 use std::{error::Error, path::PathBuf, process::ExitCode};
@@ -21,9 +21,9 @@ struct Args {
 enum Command {
     /// Bring the schema up to date (as the owner: AMRUTAM__DATABASE__ADMIN_URL).
     Migrate,
-    /// Keys for tokens and sealed values.
+    /// Keys: for tokens, sealed values, blind indexes and links.
     #[command(subcommand)]
-    Keys(Keys),
+    Keys(keys::Command),
     /// Administrators.
     #[command(subcommand)]
     Admin(Admin),
@@ -32,19 +32,6 @@ enum Command {
         /// Where the demo log-ins are written, and read from when the database has been filled before.
         #[arg(long)]
         env_file: PathBuf,
-    },
-}
-
-#[derive(Subcommand)]
-enum Keys {
-    /// Make a signing key and a sealing key.
-    Generate {
-        /// The key directory.
-        #[arg(long)]
-        dir: PathBuf,
-        /// The keys' id; the newest by name is used first. Today's date unless given.
-        #[arg(long)]
-        kid: Option<String>,
     },
 }
 
@@ -87,14 +74,7 @@ async fn run(command: Command) -> Result<(), Box<dyn Error>> {
             }
             println!("the schema is up to date ({} migrations ran)", ran.len());
         }
-        Command::Keys(Keys::Generate { dir, kid }) => {
-            let (clock, ids) = (amrutam_crypto::SystemClock, amrutam_crypto::SystemIds);
-            let today = clock.now().strftime("%Y-%m-%d").to_string();
-            // A second pair on one day sorts after the first.
-            let kid = kid.unwrap_or_else(|| format!("{today}-{:x}", ids.uuid_v7(clock.now()).as_u64_pair().0 >> 16));
-            let made = amrutam_crypto::generate_keys(&dir, &kid)?;
-            println!("made {} and {}", made.token_key.display(), made.sealing_key.display());
-        }
+        Command::Keys(command) => keys::run(command)?,
         Command::Admin(Admin::Create { email, name }) => {
             accounts::create_admin(&Settings::load()?, &email, &name).await?;
         }

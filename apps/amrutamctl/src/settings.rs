@@ -1,9 +1,11 @@
 //! What the command line needs of the environment; the processes' own sections are passed over.
 
+use amrutam_crypto::{AesGcmSealer, HmacBlindIndex, KeyBundle, KeyDir, Keys, SystemClock};
+use amrutam_postgres::{Accounts, Postgres, Vault};
 pub(crate) use amrutam_settings::Environment;
-use amrutam_settings::{Problems, SecretUrl, SettingsError, Validate};
+use amrutam_settings::{Problems, Secret, SecretUrl, SettingsError, Validate};
 use serde::Deserialize;
-use std::path::PathBuf;
+use std::{error::Error, path::PathBuf, sync::Arc};
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Settings {
@@ -21,14 +23,33 @@ pub(crate) struct Database {
     admin_url: Option<SecretUrl>,
 }
 
+/// Where the keys are: a directory, or all in one text.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Tokens {
-    pub(crate) key_dir: Option<PathBuf>,
+    key_dir: Option<PathBuf>,
+    keys: Option<Secret>,
+}
+
+impl Tokens {
+    pub(crate) fn keys(&self) -> Result<Keys, Box<dyn Error>> {
+        match (&self.key_dir, &self.keys) {
+            (Some(dir), None) => Ok(Keys::load(KeyDir::new(dir))?),
+            (None, Some(bundle)) => Ok(Keys::load(KeyBundle::parse(bundle.expose())?)?),
+            _ => Err("the keys are needed: AMRUTAM__TOKENS__KEY_DIR or AMRUTAM__TOKENS__KEYS, one of them".into()),
+        }
+    }
 }
 
 impl Settings {
     pub(crate) fn load() -> Result<Self, SettingsError> {
         amrutam_settings::load(None)
+    }
+
+    /// Accounts, whose contact details are sealed.
+    pub(crate) fn accounts(&self, postgres: &Postgres, keys: &Keys) -> Result<Accounts, Box<dyn Error>> {
+        let sealer = Arc::new(AesGcmSealer::new(keys, Arc::new(SystemClock))?);
+        let vault = Vault::new(sealer, Arc::new(HmacBlindIndex::new(keys)?));
+        Ok(Accounts::new(postgres.clone(), vault))
     }
 }
 

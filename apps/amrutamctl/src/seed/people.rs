@@ -4,9 +4,9 @@ use super::{env_file::DemoLogins, world::World};
 use crate::accounts::{operator, profile};
 use amrutam_identity::{
     model::NewPassword,
-    use_cases::{NewStaff, Register, create_staff, register},
+    use_cases::{NewStaff, create_staff},
 };
-use amrutam_kernel::{AccountId, Actor, Context, Role, Sensitive};
+use amrutam_kernel::{AccountId, Role, Sensitive};
 use std::error::Error;
 
 pub(crate) struct Person {
@@ -33,12 +33,13 @@ const PATIENTS: [Person; 12] = [
 ];
 
 pub(crate) async fn create_admin(world: &World, logins: &DemoLogins) -> Result<(), Box<dyn Error>> {
-    staff(world, logins, Role::Admin, ADMIN.email, ADMIN.name).await?;
+    account(world, logins, Role::Admin, ADMIN.email, ADMIN.name).await?;
     Ok(())
 }
 
-/// The account at this address, made unless it is there.
-pub(crate) async fn staff(
+/// The account at this address, made unless it is there. Usable at once, its address taken as verified: nobody reads these
+/// mails.
+pub(crate) async fn account(
     world: &World,
     logins: &DemoLogins,
     role: Role,
@@ -60,17 +61,7 @@ pub(crate) async fn staff(
 pub(crate) async fn create_patients(world: &World, logins: &DemoLogins) -> Result<Vec<AccountId>, Box<dyn Error>> {
     let mut patients = Vec::new();
     for person in &PATIENTS {
-        if let Some(known) = world.account(person.email).await? {
-            patients.push(known);
-            continue;
-        }
-        let command = Register {
-            email: Sensitive::new(person.email.parse()?),
-            password: NewPassword::parse(Sensitive::new(logins.password.clone()))?,
-            profile: profile(person.name)?,
-        };
-        let context = Context { actor: Actor::Anonymous, ..operator(&world.ids, &world.clock) };
-        patients.push(register(world.identity(), &context, command).await?.account);
+        patients.push(account(world, logins, Role::Patient, person.email, person.name).await?);
     }
     Ok(patients)
 }

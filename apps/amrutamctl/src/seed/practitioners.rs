@@ -3,7 +3,7 @@
 use super::{
     entries::{ENTRIES, Entry, Hours},
     env_file::DemoLogins,
-    people::staff,
+    people::account,
     world::World,
 };
 use crate::accounts::operator;
@@ -38,7 +38,7 @@ pub(crate) async fn create(world: &World, logins: &DemoLogins) -> Result<Vec<Doc
     let mut doctors = Vec::new();
     for (index, entry) in ENTRIES.iter().enumerate() {
         let email = if index == 0 { demo_email().to_owned() } else { format!("doctor{index:02}@amrutam.example") };
-        let account = staff(world, logins, Role::Doctor, &email, entry.name).await?;
+        let account = account(world, logins, Role::Doctor, &email, entry.name).await?;
         let doctor = world.acting(account, Role::Doctor);
         let profile = match world.postgres.by_account(account).await? {
             Some(known) => known,

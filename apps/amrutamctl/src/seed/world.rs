@@ -8,13 +8,15 @@ use amrutam_booking::{
 };
 use amrutam_crypto::{AesGcmSealer, Argon2Hasher, HasherSettings, SystemClock, SystemIds, TokioPause};
 use amrutam_identity::{model::EmailAddress, ports::AccountStore};
-use amrutam_kernel::{AccountId, Actor, Clock, Context, CorrelationId, IdSource, Role, SlotId};
-use amrutam_postgres::Postgres;
+use amrutam_kernel::{
+    AccountId, Actor, Clock, Context, CorrelationId, IdSource, Role, SecondFactor, SessionId, SignIn, SlotId,
+};
+use amrutam_postgres::{Accounts, Postgres};
 use async_trait::async_trait;
 use jiff::{Timestamp, tz::TimeZone};
 use std::{
     error::Error,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 /// A clock that is set by hand until it follows the system's.
@@ -40,6 +42,7 @@ impl Clock for SeedClock {
 
 pub(crate) struct World {
     pub(crate) postgres: Postgres,
+    accounts: Accounts,
     pub(crate) hasher: Argon2Hasher,
     pub(crate) clock: SeedClock,
     pub(crate) ids: SystemIds,
@@ -49,32 +52,38 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn connect(settings: &Settings) -> Result<Self, Box<dyn Error>> {
-        let key_dir = settings.tokens.key_dir.as_ref().ok_or("seeding needs AMRUTAM__TOKENS__KEY_DIR")?;
+        let keys = settings.tokens.keys()?;
+        let postgres = Postgres::connect(&settings.database.pool())?;
         Ok(Self {
-            postgres: Postgres::connect(&settings.database.pool())?,
+            accounts: settings.accounts(&postgres, &keys)?,
+            postgres,
             hasher: Argon2Hasher::new(HasherSettings::default())?,
             clock: SeedClock { set: Mutex::new(None) },
             ids: SystemIds,
             rules: BookingRules::v1(TimeZone::get("Asia/Kolkata")?),
-            sealer: AesGcmSealer::load(key_dir)?,
+            sealer: AesGcmSealer::new(&keys, Arc::new(SystemClock))?,
         })
     }
 
     pub(crate) async fn account(&self, email: &str) -> Result<Option<AccountId>, Box<dyn Error>> {
-        Ok(self.postgres.by_email(&email.parse::<EmailAddress>()?).await?.map(|account| account.id))
+        Ok(self.accounts.by_email(&email.parse::<EmailAddress>()?).await?.map(|account| account.id))
     }
 
+    /// In the name of one of the demonstration's people, as if they had signed in.
     pub(crate) fn acting(&self, id: AccountId, role: Role) -> Context {
+        let uuid = || self.ids.uuid_v7(self.clock.now());
+        let session = SessionId::from_uuid(uuid());
         Context {
             actor: Actor::Account { id, role },
-            correlation_id: CorrelationId::from(self.ids.uuid_v7(self.clock.now())),
+            sign_in: Some(SignIn { session, second_factor_at: None, second_factor: SecondFactor::NotNeeded }),
+            correlation_id: CorrelationId::from(uuid()),
             trace_parent: None,
         }
     }
 
     pub(crate) fn identity(&self) -> amrutam_identity::use_cases::Deps<'_> {
         amrutam_identity::use_cases::Deps {
-            accounts: &self.postgres,
+            accounts: &self.accounts,
             hasher: &self.hasher,
             clock: &self.clock,
             ids: &self.ids,

@@ -1,22 +1,32 @@
-//! Password hashes, tokens and sealed values: the ports of identity and of sealing on argon2, OpenSSL and AES-GCM; and,
-//! for want of a technology of their own, the system's clock, ids and timer.
+//! Password hashes, tokens, one-time codes and sealed values: the ports of identity and of sealing on argon2, OpenSSL, AES-GCM
+//! and HMAC; and, for want of a technology of their own, the system's clock, ids, randomness and timer.
 //!
-//! Keys are files in one directory, made by [`generate_keys`]: `<kid>.pem` signs tokens (the newest by name does, the
-//! others still verify), `<kid>.pub.pem` only verifies, `<id>.kek` seals (the newest by name does, the others still open).
-//! To change keys without a token refused: bring `<new>.pub.pem` to every instance and restart them, then bring
-//! `<new>.pem` in its place; drop the old one when its last token has ended.
+//! Keys come from a [`KeyProvider`]: a directory ([`KeyDir`]) or one text, for the environment ([`KeyBundle`]). A key's name says what
+//! it is: `<kid>.pem` signs tokens (of several, the newest whose time has come), `<kid>.pub.pem` only verifies them, `<id>.kek`
+//! seals, `<id>.index` makes blind indexes, `<id>.link` the tokens of links in mails. A process is given the kinds it needs.
+//!
+//! [`Keys`] are asked for anew every few seconds ([`Keys::watch`]), so that keys change under running processes without a
+//! token refused: [`rotate`] makes a key that is published at once and signs [`KEY_PUBLISHED_AHEAD`] later, [`retire`] removes the one
+//! before when the last of its tokens has ended.
 #![deny(missing_docs)]
 
 mod cached;
 mod hasher;
 mod keys;
+mod mac;
 mod sealer;
 mod system;
 mod tokens;
+mod totp;
 
 pub use cached::CachedTokens;
 pub use hasher::{Argon2Hasher, HasherSettings};
-pub use keys::{GeneratedKeys, KeyDirError, generate_keys};
+pub use keys::{
+    KEY_PUBLISHED_AHEAD, KeyBundle, KeyDir, KeyError, KeyKind, KeyName, KeyProvider, Keys, ManageError, ProvidedKey,
+    RELOAD_INTERVAL, Rotatable, Rotated, TOKENS_OUTLIVE_KEY, generate_missing, retire, rotate,
+};
+pub use mac::{HmacBlindIndex, HmacLinkTokens};
 pub use sealer::AesGcmSealer;
-pub use system::{SystemClock, SystemIds, TokioPause};
-pub use tokens::{AccessTokens, TokenSettings};
+pub use system::{SystemClock, SystemIds, SystemSecrets, TokioPause};
+pub use tokens::{JwtTokens, TokenSettings};
+pub use totp::Rfc6238;

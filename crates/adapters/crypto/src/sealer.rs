@@ -4,49 +4,39 @@
 //! ciphertext, a tag of 16 bytes. What precedes the nonce is authenticated together with the place, so no byte of it can
 //! be changed. Random nonces are good for 2^32 values per key.
 
-use crate::{
-    KeyDirError,
-    keys::{KEK_BYTES, KeyFile, key_files},
-};
+use crate::{KeyError, KeyKind, Keys};
 use aes_gcm::{
-    Aes256Gcm, Key, KeyInit, Nonce,
+    Nonce,
     aead::{Aead, Generate, Payload},
 };
-use amrutam_kernel::{Dependency, MAX_SEALED_PLAIN, PortError, SealError, SealPlace, Sealer};
-use base64::{Engine, engine::general_purpose::STANDARD};
-use secrecy::zeroize::Zeroizing;
-use std::{collections::BTreeMap, fmt, path::Path};
+use amrutam_kernel::{Clock, Dependency, MAX_SEALED_PLAIN, PortError, SealError, SealPlace, Sealer};
+use std::{fmt, sync::Arc};
 
-/// Sealed directly under a key of the directory. Other formats will put a patient's own key between.
+/// Sealed directly under a key of the process. Other formats will put a patient's own key between.
 const DIRECT: u8 = 1;
 const AES_256_GCM: u8 = 1;
 const NONCE_BYTES: usize = 12;
 const TAG_BYTES: usize = 16;
 
-/// Seals under the newest key, opens under the key a value names. Keys are wiped from memory when it is dropped.
+/// Seals under the newest key whose time has come, opens under the key a value names.
 pub struct AesGcmSealer {
-    sealing: String,
-    keys: BTreeMap<String, Aes256Gcm>,
+    keys: Keys,
+    clock: Arc<dyn Clock>,
 }
 
 impl AesGcmSealer {
-    /// Loads every `<id>.kek` of the directory: 32 bytes each, as 64 hexadecimal digits or in base64.
-    pub fn load(dir: &Path) -> Result<Self, KeyDirError> {
-        let mut keys = BTreeMap::new();
-        for file in key_files(dir, ".kek", None)? {
-            let bytes = decode(&file)?;
-            keys.insert(file.id, Aes256Gcm::new(&Key::<Aes256Gcm>::from(*bytes)));
-        }
-        match keys.last_key_value() {
-            Some((newest, _)) => Ok(Self { sealing: newest.clone(), keys }),
-            None => Err(KeyDirError::Missing { wanted: "sealing key (<id>.kek)", dir: dir.to_owned() }),
+    /// With the keys that seal.
+    pub fn new(keys: &Keys, clock: Arc<dyn Clock>) -> Result<Self, KeyError> {
+        match keys.ring().sealing {
+            Some(_) => Ok(Self { keys: keys.clone(), clock }),
+            None => Err(keys.missing(KeyKind::Sealing)),
         }
     }
 }
 
 impl fmt::Debug for AesGcmSealer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AesGcmSealer").field("keys", &self.keys.keys()).finish_non_exhaustive()
+        f.debug_struct("AesGcmSealer").field("keys", &self.keys).finish_non_exhaustive()
     }
 }
 
@@ -55,13 +45,18 @@ impl Sealer for AesGcmSealer {
         if plain.len() > MAX_SEALED_PLAIN {
             return Err(defect(format_args!("{} bytes are too many to seal", plain.len())));
         }
-        let key = self.keys.get(&self.sealing).ok_or_else(|| defect("the sealing key is gone"))?;
-        let id_len = u8::try_from(self.sealing.len()).map_err(defect)?;
+        let ring = self.keys.ring();
+        let (id, key) = ring
+            .sealing
+            .as_ref()
+            .and_then(|keys| keys.in_use(self.clock.now()))
+            .ok_or_else(|| defect("the sealing key is gone"))?;
+        let id_len = u8::try_from(id.len()).map_err(defect)?;
         let nonce = <[u8; NONCE_BYTES]>::try_generate().map_err(defect)?;
 
-        let mut sealed = Vec::with_capacity(3 + self.sealing.len() + NONCE_BYTES + plain.len() + TAG_BYTES);
+        let mut sealed = Vec::with_capacity(3 + id.len() + NONCE_BYTES + plain.len() + TAG_BYTES);
         sealed.extend_from_slice(&[DIRECT, AES_256_GCM, id_len]);
-        sealed.extend_from_slice(self.sealing.as_bytes());
+        sealed.extend_from_slice(id.as_bytes());
         let aad = associated_data(&sealed, place);
         sealed.extend_from_slice(&nonce);
         let payload = Payload { msg: plain, aad: &aad };
@@ -79,7 +74,8 @@ impl Sealer for AesGcmSealer {
             return Err(SealError::Malformed);
         }
         let id = std::str::from_utf8(id).map_err(|_| SealError::UnknownKey)?;
-        let key = self.keys.get(id).ok_or(SealError::UnknownKey)?;
+        let ring = self.keys.ring();
+        let key = ring.sealing.as_ref().and_then(|keys| keys.get(id)).ok_or(SealError::UnknownKey)?;
         let header = [&[DIRECT, AES_256_GCM, *id_len], id.as_bytes()].concat();
         let payload = Payload { msg: ciphertext, aad: &associated_data(&header, place) };
         key.decrypt(&Nonce::from(*nonce), payload).map_err(|_| SealError::Refused)
@@ -91,25 +87,6 @@ fn associated_data(header: &[u8], place: &SealPlace<'_>) -> Vec<u8> {
     [header, &place.to_bytes()].concat()
 }
 
-fn decode(file: &KeyFile) -> Result<Zeroizing<[u8; KEK_BYTES]>, KeyDirError> {
-    let unusable = || KeyDirError::unusable(&file.path, "not 32 bytes in hexadecimal digits or base64");
-    let text = file.content.trim_ascii();
-    let bytes = Zeroizing::new(if text.len() == 2 * KEK_BYTES {
-        text.chunks_exact(2).map(hex_byte).collect::<Option<Vec<u8>>>().ok_or_else(unusable)?
-    } else {
-        STANDARD.decode(text).map_err(|_| unusable())?
-    });
-    let key: [u8; KEK_BYTES] = bytes.as_slice().try_into().map_err(|_| unusable())?;
-    Ok(Zeroizing::new(key))
-}
-
-fn hex_byte(pair: &[u8]) -> Option<u8> {
-    pair.iter().try_fold(0_u8, |byte, digit| {
-        let value = char::from(*digit).to_digit(16)?;
-        Some(byte << 4 | u8::try_from(value).ok()?)
-    })
-}
-
 fn defect(error: impl fmt::Display) -> PortError {
     PortError::defect(Dependency::Hasher, format_args!("sealing: {error}"))
 }
@@ -117,17 +94,24 @@ fn defect(error: impl fmt::Display) -> PortError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keys::tests::TempDir;
+    use crate::KeyBundle;
     use amrutam_kernel::AccountId;
-    use std::fs;
+    use jiff::Timestamp;
+    use std::collections::BTreeMap;
     use uuid::Uuid;
 
-    fn dir(keys: &[(&str, &str)]) -> TempDir {
-        let temp = TempDir::new();
-        for (id, text) in keys {
-            fs::write(temp.0.join(format!("{id}.kek")), text).unwrap();
+    struct At(Timestamp);
+
+    impl Clock for At {
+        fn now(&self) -> Timestamp {
+            self.0
         }
-        temp
+    }
+
+    fn load(keys: &[(&str, &str)]) -> Result<AesGcmSealer, KeyError> {
+        let files: BTreeMap<_, _> = keys.iter().map(|(id, text)| (format!("{id}.kek"), text)).collect();
+        let keys = Keys::load(KeyBundle::parse(&serde_json::to_string(&files).unwrap())?)?;
+        AesGcmSealer::new(&keys, Arc::new(At("2026-08-03T05:00:00Z".parse().unwrap())))
     }
 
     const ONES: &str = "0101010101010101010101010101010101010101010101010101010101010101";
@@ -140,11 +124,12 @@ mod tests {
             column: "phone",
             row: Uuid::from_u128(7),
             owner: AccountId::from_uuid(Uuid::from_u128(8)),
+            version: 2,
         }
     }
 
     fn sealer() -> AesGcmSealer {
-        AesGcmSealer::load(&dir(&[("k1", ONES)]).0).unwrap()
+        load(&[("k1", ONES)]).unwrap()
     }
 
     #[test]
@@ -187,6 +172,7 @@ mod tests {
             SealPlace { column: "email", ..place() },
             SealPlace { row: Uuid::from_u128(8), ..place() },
             SealPlace { owner: AccountId::from_uuid(Uuid::from_u128(7)), ..place() },
+            SealPlace { version: 1, ..place() },
             SealPlace { table: "accountsp", column: "hone", ..place() },
         ];
         for other in elsewhere {
@@ -196,20 +182,19 @@ mod tests {
 
     #[test]
     fn the_newest_key_seals_and_keys_are_looked_up_never_tried() {
-        let both = dir(&[("k1", ONES), ("k2", TWOS)]);
         let old = sealer().seal(&place(), b"secret").unwrap();
-        let rotated = AesGcmSealer::load(&both.0).unwrap();
+        let rotated = load(&[("k1", ONES), ("k2", TWOS)]).unwrap();
         assert_eq!(rotated.open(&place(), &old).as_deref(), Ok(b"secret".as_slice()));
         let new = rotated.seal(&place(), b"secret").unwrap();
         assert_eq!(new.get(3..5), Some(b"k2".as_slice()));
         assert_eq!(sealer().open(&place(), &new), Err(SealError::UnknownKey));
-        let twins = AesGcmSealer::load(&dir(&[("k1", ONES), ("k2", ONES)]).0).unwrap();
+        let twins = load(&[("k1", ONES), ("k2", ONES)]).unwrap();
         let mut relabelled = old.clone();
         relabelled[4] = b'2';
         assert_eq!(twins.open(&place(), &relabelled), Err(SealError::Refused), "the id is sealed with the value");
-        let renamed = AesGcmSealer::load(&dir(&[("k3", TWOS)]).0).unwrap();
+        let renamed = load(&[("k3", TWOS)]).unwrap();
         assert_eq!(renamed.open(&place(), &new), Err(SealError::UnknownKey), "the right key under another id");
-        let replaced = AesGcmSealer::load(&dir(&[("k2", ONES)]).0).unwrap();
+        let replaced = load(&[("k2", ONES)]).unwrap();
         assert_eq!(replaced.open(&place(), &new), Err(SealError::Refused), "another key under the right id");
     }
 
@@ -226,13 +211,21 @@ mod tests {
         let short = &ONES[2..];
         let signed = &ONES.replacen("01", "+1", 1);
         for text in ["", "AgI=", short, signed, &ONES.replacen('0', "g", 1)] {
-            let loaded = AesGcmSealer::load(&dir(&[("k1", text)]).0);
-            assert!(matches!(loaded, Err(KeyDirError::Unusable { .. })), "{text}");
+            let loaded = load(&[("k1", text)]);
+            assert!(matches!(loaded, Err(KeyError::Unusable { .. })), "{text}");
         }
-        assert!(matches!(AesGcmSealer::load(&dir(&[]).0), Err(KeyDirError::Missing { .. })));
-        let made = TempDir::new();
-        crate::generate_keys(&made.0, "2026-08-01").unwrap();
-        assert!(AesGcmSealer::load(&made.0).is_ok());
-        assert_eq!(format!("{:?}", sealer()), "AesGcmSealer { keys: [\"k1\"], .. }");
+        assert!(matches!(load(&[]), Err(KeyError::Missing { .. })));
+        assert_eq!(format!("{:?}", sealer()), r#"AesGcmSealer { keys: Keys { tokens: [], sealing: ["k1"], .. }, .. }"#);
+    }
+
+    #[test]
+    fn a_key_that_is_known_ahead_opens_but_does_not_seal() {
+        let ahead = format!("Use-From: 2026-08-03T05:00:01Z\n{TWOS}");
+        let sealer = load(&[("k1", ONES), ("k2", &ahead)]).unwrap();
+        let since = format!("Use-From: 2026-08-03T05:00:00Z\n{TWOS}");
+        let later = load(&[("k1", ONES), ("k2", &since)]).unwrap();
+        let (before, after) = (sealer.seal(&place(), b"x").unwrap(), later.seal(&place(), b"x").unwrap());
+        assert_eq!((before.get(3..5), after.get(3..5)), (Some(b"k1".as_slice()), Some(b"k2".as_slice())));
+        assert_eq!(sealer.open(&place(), &after).as_deref(), Ok(b"x".as_slice()));
     }
 }

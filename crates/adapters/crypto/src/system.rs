@@ -1,9 +1,10 @@
 //! The real time and real ids: the one place that asks the system for them.
 
-use amrutam_kernel::{Clock, IdSource, Pause, truncate_to_micros};
+use amrutam_identity::ports::SecretSource;
+use amrutam_kernel::{Clock, Dependency, IdSource, Pause, PortError, truncate_to_micros};
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rand::Rng;
+use rand::{Rng, TryRngCore, rngs::OsRng};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -31,6 +32,17 @@ impl IdSource for SystemIds {
 
     fn below(&self, bound: u64) -> u64 {
         if bound == 0 { 0 } else { rand::rng().random_range(0..bound) }
+    }
+}
+
+/// The operating system's randomness, asked every time.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemSecrets;
+
+impl SecretSource for SystemSecrets {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), PortError> {
+        let drawn = OsRng.try_fill_bytes(bytes);
+        drawn.map_err(|error| PortError::defect(Dependency::Hasher, format_args!("randomness: {error}")))
     }
 }
 

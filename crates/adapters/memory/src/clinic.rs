@@ -79,7 +79,7 @@ impl Clinic {
         let command = NewStaff {
             role,
             email: Sensitive::new(email.parse()?),
-            password: NewPassword::parse(Sensitive::new("nobody's password".to_owned()))?,
+            password: NewPassword::parse(Sensitive::new("nobody's pass phrase".to_owned()))?,
             profile: Profile {
                 full_name: Sensitive::new("Somebody".parse()?),
                 phone: None,
@@ -94,7 +94,7 @@ impl Clinic {
     /// A flow of the actor's own.
     pub fn context(&self, actor: Actor) -> Context {
         let correlation_id = CorrelationId::from(self.ids.uuid_v7(self.clock.now()));
-        Context { actor, correlation_id, trace_parent: None }
+        Context { actor, sign_in: None, correlation_id, trace_parent: None }
     }
 
     /// A patient's flow.

@@ -7,7 +7,8 @@
 //!
 //! [`MemoryWorld`] is the database: one locked copy of state that implements the stores of every domain. Around it stand
 //! [`ManualClock`], [`SeededIds`] and [`VirtualPause`] for time and chance, [`MemorySlotLocks`], [`FakeHasher`],
-//! [`FakeTokens`], [`FakeSealer`], [`RecordingMailer`] and [`RecordingPublisher`] for the other technologies.
+//! [`FakeTokens`], [`FakeLinks`], [`FakeSecrets`], [`MemoryTotp`], [`MemoryGate`], [`FakeSealer`], [`FakeIndex`], [`RecordingMailer`] and
+//! [`RecordingPublisher`] for the other technologies.
 //!
 //! ```
 //! use amrutam_identity::ports::AccountStore;
@@ -25,22 +26,30 @@
 #![deny(missing_docs)]
 
 mod clinic;
+mod gate;
+mod links;
 mod locks;
 mod mail;
 mod passwords;
 mod publisher;
 mod sealing;
+mod secrets;
 mod stores;
 mod time;
 mod tokens;
+mod totp;
 mod world;
 
 pub use clinic::Clinic;
+pub use gate::MemoryGate;
+pub use links::FakeLinks;
 pub use locks::{LockMode, MemorySlotLocks};
 pub use mail::RecordingMailer;
 pub use passwords::FakeHasher;
 pub use publisher::RecordingPublisher;
-pub use sealing::FakeSealer;
+pub use sealing::{FakeIndex, FakeSealer};
+pub use secrets::FakeSecrets;
 pub use time::{ManualClock, SeededIds, VirtualPause};
 pub use tokens::FakeTokens;
+pub use totp::MemoryTotp;
 pub use world::{Fault, MemoryWorld};

@@ -1,6 +1,6 @@
-//! Sealing that hides nothing.
+//! Sealing and blind indexes that hide nothing.
 
-use amrutam_kernel::{Dependency, MAX_SEALED_PLAIN, PortError, SealError, SealPlace, Sealer};
+use amrutam_kernel::{BlindIndex, Dependency, MAX_SEALED_PLAIN, PortError, SealError, SealPlace, Sealer};
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
     sync::atomic::{AtomicU64, Ordering},
@@ -53,6 +53,30 @@ impl Sealer for FakeSealer {
     }
 }
 
+/// Digests that anybody can make: for tests. Makers with different keys make different ones.
+#[derive(Debug)]
+pub struct FakeIndex {
+    key: String,
+}
+
+impl FakeIndex {
+    /// With this key.
+    pub fn new(key: impl Into<String>) -> Self {
+        Self { key: key.into() }
+    }
+}
+
+impl BlindIndex for FakeIndex {
+    fn digest(&self, column: &str, normalized: &str) -> [u8; 16] {
+        let half = |half: u8| {
+            let mut hasher = DefaultHasher::new();
+            (&self.key, column, normalized, half).hash(&mut hasher);
+            u128::from(hasher.finish())
+        };
+        (half(0) << 64 | half(1)).to_be_bytes()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,7 +86,7 @@ mod tests {
     #[test]
     fn opens_where_it_was_sealed_and_nowhere_else() {
         let (sealer, owner) = (FakeSealer::new(), AccountId::from_uuid(Uuid::nil()));
-        let place = SealPlace { schema: "phi", table: "t", column: "c", row: Uuid::nil(), owner };
+        let place = SealPlace { schema: "phi", table: "t", column: "c", row: Uuid::nil(), owner, version: 1 };
         let sealed = sealer.seal(&place, b"canary").unwrap();
         assert_ne!(sealed, sealer.seal(&place, b"canary").unwrap());
         assert!(!sealed.windows(6).any(|window| window == b"canary"));

@@ -1,96 +1,152 @@
 //! Accounts.
 
 use crate::{
-    effects::{EffectRows, verdict},
+    contacts::{ContactRow, SealedContact},
+    effects::{EffectRows, hex},
     error::{Optional, unreadable},
     functions,
     json::Json,
+    links::LinkRow,
     pool::{Postgres, bounded},
-    schema::accounts,
+    schema::{accounts, contacts},
+    sessions::EndingRow,
+    vault::Vault,
 };
 use amrutam_identity::{
-    model::{Account, EmailAddress, PasswordHash, Profile, Sex},
-    ports::{AccountStore, Inserted},
+    model::{Account, EmailAddress, Link, PasswordHash},
+    ports::{AccountChange, AccountStore, Inserted},
 };
-use amrutam_kernel::{AccountId, CommitError, Effects, PortError, Sensitive, recorded};
-use amrutam_notifications::{Contact, ports::Contacts};
+use amrutam_kernel::{AccountId, CommitError, Effects, LinkId, PortError, SessionId, recorded};
 use async_trait::async_trait;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
-use jiff::{Timestamp, civil::Date};
-use serde_json::json;
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
-#[derive(Queryable, Selectable)]
+/// The stores of what is kept sealed of an account: the account with its contact details, and its second factors. An account
+/// without contact details reads as absent. Cheap to clone.
+#[derive(Clone)]
+pub struct Accounts {
+    pub(crate) db: Postgres,
+    pub(crate) vault: Vault,
+}
+
+impl Accounts {
+    /// Over that pool.
+    pub fn new(db: Postgres, vault: Vault) -> Self {
+        Self { db, vault }
+    }
+
+    fn email_index(&self, email: &EmailAddress) -> [u8; 16] {
+        self.vault.digest("account.email", email.as_str())
+    }
+}
+
+#[derive(Debug, Queryable, Selectable)]
 #[diesel(table_name = crate::schema::accounts)]
 struct AccountRow {
     id: Uuid,
     role: String,
-    email: String,
-    password_hash: String,
-    full_name: String,
-    phone: Option<String>,
-    #[diesel(deserialize_as = jiff_diesel::NullableDate)]
-    date_of_birth: Option<Date>,
-    sex: Option<String>,
+    status: String,
+    email_index: Vec<u8>,
+    #[diesel(deserialize_as = jiff_diesel::NullableTimestamp)]
+    email_verified_at: Option<Timestamp>,
+    password_hash: Option<String>,
+    #[diesel(deserialize_as = jiff_diesel::NullableTimestamp)]
+    password_set_at: Option<Timestamp>,
     time_zone: String,
+    version: i64,
     #[diesel(deserialize_as = jiff_diesel::Timestamp)]
     created_at: Timestamp,
 }
 
-fn sex_word(sex: Sex) -> &'static str {
-    match sex {
-        Sex::Female => "female",
-        Sex::Male => "male",
-        Sex::Other => "other",
-    }
-}
-
-impl TryFrom<AccountRow> for Account {
-    type Error = PortError;
-    fn try_from(row: AccountRow) -> Result<Self, PortError> {
-        let sex = match row.sex.as_deref() {
-            None => None,
-            Some("female") => Some(Sex::Female),
-            Some("male") => Some(Sex::Male),
-            Some("other") => Some(Sex::Other),
-            Some(_) => return Err(unreadable("sex")),
-        };
-        Ok(Self {
-            id: AccountId::from_uuid(row.id),
-            role: row.role.parse().map_err(unreadable)?,
-            email: Sensitive::new(row.email.parse().map_err(unreadable)?),
-            password_hash: PasswordHash::from_phc(row.password_hash),
-            profile: Profile {
-                full_name: Sensitive::new(row.full_name.parse().map_err(unreadable)?),
-                phone: row.phone.map(Sensitive::new),
-                date_of_birth: row.date_of_birth.map(Sensitive::new),
-                sex: sex.map(Sensitive::new),
-                time_zone: row.time_zone,
-            },
-            created_at: row.created_at,
+impl AccountRow {
+    fn open(self, contact: ContactRow, vault: &Vault) -> Result<Account, PortError> {
+        let (email, profile) = contact.open(self.time_zone, vault)?;
+        Ok(Account {
+            id: AccountId::from_uuid(self.id),
+            role: self.role.parse().map_err(unreadable)?,
+            status: self.status.parse().map_err(unreadable)?,
+            email,
+            email_verified_at: self.email_verified_at,
+            password_hash: self.password_hash.map(PasswordHash::from_phc),
+            password_set_at: self.password_set_at,
+            profile,
+            created_at: self.created_at,
+            version: self.version,
         })
     }
 }
 
+#[derive(Debug, Serialize)]
+struct NewAccountRow<'a> {
+    id: AccountId,
+    role: &'static str,
+    status: &'static str,
+    email_index: String,
+    email_verified_at: Option<Timestamp>,
+    #[serde(serialize_with = "phc")]
+    password_hash: Option<&'a PasswordHash>,
+    password_set_at: Option<Timestamp>,
+    time_zone: &'a str,
+    version: i64,
+    created_at: Timestamp,
+    #[serde(flatten)]
+    contact: SealedContact,
+}
+
+fn phc<S: Serializer>(hash: &Option<&PasswordHash>, serializer: S) -> Result<S::Ok, S::Error> {
+    hash.map(PasswordHash::as_phc).serialize(serializer)
+}
+
+impl Accounts {
+    fn row<'a>(&self, account: &'a Account) -> Result<NewAccountRow<'a>, PortError> {
+        Ok(NewAccountRow {
+            id: account.id,
+            role: account.role.as_str(),
+            status: account.status.as_str(),
+            email_index: hex(&self.email_index(account.email.expose())),
+            email_verified_at: account.email_verified_at,
+            password_hash: account.password_hash.as_ref(),
+            password_set_at: account.password_set_at,
+            time_zone: &account.profile.time_zone,
+            version: account.version,
+            created_at: account.created_at,
+            contact: SealedContact::of(account, &self.vault)?,
+        })
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Insert<'a> {
+    account: NewAccountRow<'a>,
+    link: Option<LinkRow>,
+    effects: EffectRows<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct Update<'a> {
+    account: NewAccountRow<'a>,
+    spend: Option<Spend>,
+    void_links: Option<Timestamp>,
+    end_sessions: Option<EndingRow>,
+    effects: EffectRows<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct Spend {
+    id: LinkId,
+    at: Timestamp,
+}
+
 #[async_trait]
-impl AccountStore for Postgres {
-    async fn insert(&self, account: &Account, effects: &Effects) -> Result<Inserted, PortError> {
-        let profile = &account.profile;
-        let row = json!({
-            "id": account.id,
-            "role": account.role.as_str(),
-            "email": account.email.expose().as_str(),
-            "password_hash": account.password_hash.as_phc(),
-            "full_name": profile.full_name.expose().as_str(),
-            "phone": profile.phone.as_ref().map(Sensitive::expose),
-            "date_of_birth": profile.date_of_birth.as_ref().map(Sensitive::expose),
-            "sex": profile.sex.as_ref().map(|sex| sex_word(*sex.expose())),
-            "time_zone": profile.time_zone,
-            "created_at": account.created_at,
-        });
-        let query = diesel::select(functions::insert_account(row, Json(EffectRows::of(&[effects]))));
-        let mut conn = self.connection().await?;
+impl AccountStore for Accounts {
+    async fn insert(&self, account: &Account, link: Option<&Link>, effects: &Effects) -> Result<Inserted, PortError> {
+        let (account, link) = (self.row(account)?, link.map(LinkRow::from));
+        let change = Insert { account, link, effects: EffectRows::of(&[effects]) };
+        let query = diesel::select(functions::insert_account(Json(change)));
+        let mut conn = self.db.connection().await?;
         let result = bounded(conn.limit(), query.get_result::<Option<Uuid>>(conn.raw()?)).await;
         match conn.settle(result) {
             Ok(None) => Ok(Inserted::Created),
@@ -100,44 +156,46 @@ impl AccountStore for Postgres {
         }
     }
 
+    async fn update(&self, change: AccountChange<'_>, effects: &Effects) -> Result<Vec<SessionId>, CommitError> {
+        let change = Update {
+            account: self.row(change.account)?,
+            spend: change.spend.map(|(id, at)| Spend { id, at }),
+            void_links: change.void_links,
+            end_sessions: change.end_sessions.map(EndingRow::from),
+            effects: EffectRows::of(&[effects]),
+        };
+        let query = diesel::select(functions::update_account(Json(change)));
+        let ended: Option<Vec<Uuid>> = self.db.ask(query).await?;
+        Ok(ended.ok_or(CommitError::Stale)?.into_iter().map(SessionId::from_uuid).collect())
+    }
+
     async fn record(&self, effects: &Effects) -> Result<(), PortError> {
-        recorded(self.commit_effects(effects).await)
+        recorded(self.db.commit_effects(effects).await)
     }
 
     async fn by_email(&self, email: &EmailAddress) -> Result<Option<Account>, PortError> {
-        let query = accounts::table.filter(accounts::email.eq(email.as_str())).select(AccountRow::as_select());
-        let mut conn = self.connection().await?;
-        let result = bounded(conn.limit(), query.first::<AccountRow>(conn.raw()?)).await;
-        conn.settle(result.optional())?.map(Account::try_from).transpose()
+        let wanted = self.email_index(email);
+        // The next one when that one is not there: as much is read of the tables either way.
+        let query = accounts::table
+            .left_join(contacts::table)
+            .filter(accounts::email_index.ge(wanted.as_slice()))
+            .order(accounts::email_index.asc())
+            .select((AccountRow::as_select(), Option::<ContactRow>::as_select()));
+        let mut conn = self.db.connection().await?;
+        let result = bounded(conn.limit(), query.first::<(AccountRow, Option<ContactRow>)>(conn.raw()?)).await;
+        let found = conn.settle(result.optional())?.filter(|(account, _)| account.email_index == wanted);
+        let found = found.and_then(|(account, contact)| Some((account, contact?)));
+        found.map(|(account, contact)| account.open(contact, &self.vault)).transpose()
     }
 
     async fn by_id(&self, id: AccountId) -> Result<Option<Account>, PortError> {
-        let query = accounts::table.find(id.as_uuid()).select(AccountRow::as_select());
-        let mut conn = self.connection().await?;
-        let result = bounded(conn.limit(), query.first::<AccountRow>(conn.raw()?)).await;
-        conn.settle(result.optional())?.map(Account::try_from).transpose()
-    }
-}
-
-#[async_trait]
-impl Contacts for Postgres {
-    async fn contact(&self, id: AccountId) -> Result<Option<Contact>, PortError> {
-        let query =
-            accounts::table.find(id.as_uuid()).select((accounts::email, accounts::full_name, accounts::time_zone));
-        let mut conn = self.connection().await?;
-        let result = bounded(conn.limit(), query.first::<(String, String, String)>(conn.raw()?)).await;
-        let contact =
-            |(email, name, time_zone)| Contact { email: Sensitive::new(email), name: Sensitive::new(name), time_zone };
-        Ok(conn.settle(result.optional())?.map(contact))
-    }
-}
-
-impl Postgres {
-    /// Commits effects alone.
-    pub(crate) async fn commit_effects(&self, effects: &Effects) -> Result<(), CommitError> {
-        let mut conn = self.connection().await?;
-        let query = diesel::select(functions::commit_effects(Json(EffectRows::of(&[effects]))));
-        let result = bounded(conn.limit(), query.get_result::<Vec<String>>(conn.raw()?)).await;
-        conn.settle(result)?.iter().try_for_each(|word| verdict(word))
+        let query = accounts::table
+            .inner_join(contacts::table)
+            .filter(accounts::id.eq(id.as_uuid()))
+            .select((AccountRow::as_select(), ContactRow::as_select()));
+        let mut conn = self.db.connection().await?;
+        let result = bounded(conn.limit(), query.first::<(AccountRow, ContactRow)>(conn.raw()?)).await;
+        let found = conn.settle(result.optional())?;
+        found.map(|(account, contact)| account.open(contact, &self.vault)).transpose()
     }
 }

@@ -1,6 +1,6 @@
 //! [`Effects`] as the argument of `commit_effects` and of the functions that commit them with something else.
 
-use crate::error::unreadable;
+use crate::{error::unreadable, functions, json::Json, pool::Postgres};
 use amrutam_kernel::{
     AccountId, AuditEntry, AuditEntryId, CommitError, CorrelationId, Effects, EventEnvelope, EventId, StoredAnswer,
 };
@@ -129,6 +129,15 @@ impl<'a> From<&'a AuditEntry> for AuditRow<'a> {
     }
 }
 
+impl Postgres {
+    /// Commits effects alone.
+    pub(crate) async fn commit_effects(&self, effects: &Effects) -> Result<(), CommitError> {
+        let query = diesel::select(functions::commit_effects(Json(EffectRows::of(&[effects]))));
+        let verdicts: Vec<String> = self.ask(query).await?;
+        verdicts.iter().try_for_each(|word| verdict(word))
+    }
+}
+
 /// What the SQL functions say of a commit.
 pub(crate) fn verdict(word: &str) -> Result<(), CommitError> {
     match word {
@@ -152,13 +161,9 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 }
 
 /// From PostgreSQL's `encode(.., 'hex')`.
-pub(crate) fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let mut bytes = [0; N];
-    if text.len() != 2 * N {
-        return None;
-    }
-    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(bytes)
+pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
+    let pairs = text.as_bytes().chunks_exact(2);
+    let whole = pairs.remainder().is_empty();
+    let byte = |pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    pairs.map(byte).collect::<Option<_>>().filter(|_| whole)
 }

@@ -2,7 +2,7 @@
 
 use diesel::{
     define_sql_function,
-    sql_types::{Array, BigInt, Date, Integer, Jsonb, Nullable, Text, Uuid},
+    sql_types::{Array, BigInt, Date, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid},
 };
 
 define_sql_function! {
@@ -18,8 +18,23 @@ define_sql_function! { fn claim_due_messages(lease_us: BigInt, most: Integer) ->
 define_sql_function! { fn ensure_partitions(first: Date, last: Date) -> Integer; }
 define_sql_function! { fn partition_runway_days(today: Date) -> Integer; }
 define_sql_function! { fn pg_try_advisory_lock(key: BigInt) -> Bool; }
-define_sql_function! { fn insert_account(account: Jsonb, effects: Jsonb) -> Nullable<Uuid>; }
 define_sql_function! { fn insert_doctor(doctor: Jsonb, effects: Jsonb) -> Text; }
 define_sql_function! { fn update_doctor(doctor: Jsonb, effects: Jsonb) -> Text; }
 define_sql_function! { fn plan_messages(messages: Jsonb, effects: Jsonb) -> Array<Text>; }
 define_sql_function! { fn settle_messages(settled: Jsonb) -> Uuid; }
+define_sql_function! { fn insert_account(change: Jsonb) -> Nullable<Uuid>; }
+define_sql_function! { fn update_account(change: Jsonb) -> Nullable<Array<Uuid>>; }
+define_sql_function! { fn issue_link(change: Jsonb) -> Text; }
+define_sql_function! { fn open_session(change: Jsonb) -> Text; }
+define_sql_function! { fn rotate_refresh_token(change: Jsonb) -> Text; }
+define_sql_function! { fn end_session(change: Jsonb) -> Bool; }
+define_sql_function! { fn end_sessions(change: Jsonb) -> Array<Uuid>; }
+define_sql_function! { fn step_up_session(change: Jsonb) -> Text; }
+define_sql_function! { fn session_states(sessions: Array<Uuid>) -> Nullable<Jsonb>; }
+define_sql_function! { fn second_factor(account: Uuid) -> Jsonb; }
+define_sql_function! { fn claim_second_factor_try(account: Uuid, tries: Array<Timestamptz>, becoming: BigInt) -> Bool; }
+define_sql_function! { fn redeem_second_factor(change: Jsonb) -> Bool; }
+define_sql_function! { fn begin_totp_factor(change: Jsonb) -> Text; }
+define_sql_function! { fn confirm_totp_factor(change: Jsonb) -> Text; }
+define_sql_function! { fn replace_recovery_codes(change: Jsonb) -> Text; }
+define_sql_function! { fn remove_totp_factor(change: Jsonb) -> Text; }

@@ -1,6 +1,7 @@
 //! Every repository on PostgreSQL, through diesel.
 //!
-//! One type, [`Postgres`], implements the stores of all domains over one pool. What must be fast or atomic in one round
+//! One type, [`Postgres`], implements the stores of all domains over one pool; those of what is kept sealed are [`Accounts`],
+//! which is that pool and a [`Vault`], so that a process without keys has no way to ask for them. What must be fast or atomic in one round
 //! trip is a SQL function of `migrations/`, declared in `functions`; the rest is diesel's query builder over `schema`.
 //! No transaction is open while anything but that database is awaited, and a connection whose work was cut short (a
 //! dropped request, a time-out) is closed rather than given back.
@@ -10,15 +11,19 @@ mod accounts;
 mod availability;
 mod booking;
 mod changes;
+mod contacts;
 mod directory;
 mod effects;
 mod error;
+mod factors;
 mod functions;
+mod gate;
 mod gauges;
 mod group;
 mod json;
 mod leader;
 mod ledger;
+mod links;
 mod messages;
 mod migrate;
 mod outbox;
@@ -26,10 +31,14 @@ mod partitions;
 mod pool;
 mod rows;
 mod schema;
+mod sessions;
 mod target;
 mod upkeep;
+mod vault;
 
+pub use accounts::Accounts;
 pub use leader::Leadership;
 pub use migrate::{MigrateError, migrate, revert_all};
 pub use outbox::{OutboxRow, OutboxState};
 pub use pool::{PoolStatus, Postgres, Settings};
+pub use vault::Vault;

@@ -11,7 +11,7 @@ use crate::{
 };
 use amrutam_booking::ports::ConsultationStore;
 use amrutam_kernel::{
-    AccountId, CommitError, ConsultationId, CorrelationId, Effects, MessageId, PortError, TraceParent,
+    AccountId, CommitError, ConsultationId, CorrelationId, Effects, LinkId, MessageId, PortError, TraceParent,
 };
 use amrutam_notifications::{
     ScheduledMessage, VisitFacts, VisitStatus,
@@ -34,6 +34,7 @@ struct MessageRow {
     recipient_id: Uuid,
     consultation_id: Option<Uuid>,
     slot_starts_at: Option<Timestamp>,
+    link_id: Option<Uuid>,
     due_at: Timestamp,
     attempts: u32,
     maybe_sent: bool,
@@ -58,6 +59,7 @@ impl TryFrom<MessageRow> for ScheduledMessage {
             recipient: AccountId::from_uuid(row.recipient_id),
             consultation: row.consultation_id.map(ConsultationId::from_uuid),
             slot_starts_at: row.slot_starts_at,
+            link: row.link_id.map(LinkId::from_uuid),
             due_at: row.due_at,
             attempts: row.attempts,
             maybe_sent: row.maybe_sent,
@@ -75,6 +77,7 @@ struct NewMessageRow<'a> {
     recipient_id: AccountId,
     consultation_id: Option<ConsultationId>,
     slot_starts_at: Option<Timestamp>,
+    link_id: Option<LinkId>,
     due_at: Timestamp,
     correlation_id: &'a CorrelationId,
     trace_parent: &'a Option<TraceParent>,
@@ -89,6 +92,7 @@ impl<'a> From<&'a ScheduledMessage> for NewMessageRow<'a> {
             recipient_id: message.recipient,
             consultation_id: message.consultation,
             slot_starts_at: message.slot_starts_at,
+            link_id: message.link,
             due_at: message.due_at,
             correlation_id: &message.correlation_id,
             trace_parent: &message.trace_parent,

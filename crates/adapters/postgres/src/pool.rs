@@ -3,6 +3,7 @@
 use crate::{
     booking::Wanted,
     error::DbError,
+    gate::Asked,
     group::Group,
     messages::{Plan, SettledRow},
     target::Target,
@@ -14,6 +15,7 @@ use deadpool::{Runtime, managed::Timeouts};
 use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::{
     AsyncPgConnection, RunQueryDsl,
+    methods::LoadQuery,
     pooled_connection::{
         AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod, deadpool::Object, deadpool::Pool,
     },
@@ -104,7 +106,7 @@ pub struct PoolStatus {
     pub waiting: usize,
 }
 
-/// The stores of all domains over one pool. Cheap to clone.
+/// The stores of all domains over one pool, but for what is kept sealed: see [`Accounts`](crate::Accounts). Cheap to clone.
 #[derive(Clone)]
 pub struct Postgres {
     pool: Pool<AsyncPgConnection>,
@@ -119,6 +121,7 @@ pub(crate) struct Groups {
     pub(crate) bookings: Group<Changes>,
     pub(crate) plans: Group<Plan>,
     pub(crate) settlements: Group<SettledRow>,
+    pub(crate) sessions: Group<Asked>,
 }
 
 impl Postgres {
@@ -180,6 +183,20 @@ impl Postgres {
     /// Closes idle connections and refuses new work.
     pub fn close(&self) {
         self.pool.close();
+    }
+
+    /// One statement, one row. Boxed, because callers' futures could not be shown to be `Send` otherwise.
+    pub(crate) fn ask<'q, T, Q>(&'q self, query: Q) -> BoxFuture<'q, Result<T, DbError>>
+    where
+        T: Send + 'q,
+        Q: LoadQuery<'q, AsyncPgConnection, T> + Send + 'q,
+    {
+        async move {
+            let mut conn = self.connection().await?;
+            let result = bounded(conn.limit(), query.get_result::<T>(conn.raw()?)).await;
+            conn.settle(result)
+        }
+        .boxed()
     }
 
     /// A connection for one piece of work.

@@ -4,14 +4,62 @@ diesel::table! {
     accounts (id) {
         id -> Uuid,
         role -> Text,
-        email -> Text,
-        password_hash -> Text,
-        full_name -> Text,
-        phone -> Nullable<Text>,
-        date_of_birth -> Nullable<Date>,
-        sex -> Nullable<Text>,
+        status -> Text,
+        email_index -> Bytea,
+        email_verified_at -> Nullable<Timestamptz>,
+        password_hash -> Nullable<Text>,
+        password_set_at -> Nullable<Timestamptz>,
         time_zone -> Text,
+        version -> BigInt,
         created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    phi.contacts (account_id) {
+        account_id -> Uuid,
+        version -> BigInt,
+        email -> Bytea,
+        full_name -> Bytea,
+        phone -> Nullable<Bytea>,
+        date_of_birth -> Nullable<Bytea>,
+        sex -> Nullable<Bytea>,
+    }
+}
+
+diesel::table! {
+    account_links (id) {
+        id -> Uuid,
+        account_id -> Uuid,
+        purpose -> Text,
+        digest -> Bytea,
+        expires_at -> Timestamptz,
+        spent_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    sessions (id) {
+        id -> Uuid,
+        account_id -> Uuid,
+        created_at -> Timestamptz,
+        last_used_at -> Timestamptz,
+        idle_expires_at -> Timestamptz,
+        expires_at -> Timestamptz,
+        second_factor_at -> Nullable<Timestamptz>,
+        label -> Text,
+        ended_at -> Nullable<Timestamptz>,
+        end_reason -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    refresh_tokens (digest) {
+        digest -> Bytea,
+        session_id -> Uuid,
+        generation -> Integer,
+        issued_at -> Timestamptz,
+        spent_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -183,4 +231,8 @@ diesel::table! {
 }
 
 diesel::joinable!(consultations -> doctors (doctor_id));
+diesel::joinable!(contacts -> accounts (account_id));
+diesel::joinable!(refresh_tokens -> sessions (session_id));
 diesel::allow_tables_to_appear_in_same_query!(consultations, doctors, availability, availability_rules, slots);
+diesel::allow_tables_to_appear_in_same_query!(accounts, contacts);
+diesel::allow_tables_to_appear_in_same_query!(sessions, refresh_tokens);

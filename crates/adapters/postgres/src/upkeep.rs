@@ -12,8 +12,9 @@ struct Passing {
 
 /// Answers live 24 hours (contract). Inbox marks and counts outlive any message in the broker, the dead letters excepted.
 /// Messages that were sent or skipped are kept for questions, and far longer than the event they follow from could come
-/// again; those given up stay until a person removes them.
-const PASSING: [Passing; 4] = [
+/// again; those given up stay until a person removes them. A link is told to be over, not unknown, for 30 days. Refresh tokens
+/// go with their sessions.
+const PASSING: [Passing; 6] = [
     Passing { table: "idempotency_keys", over: "created_at < now() - interval '24 hours'" },
     Passing { table: "inbox", over: "handled_at < now() - interval '30 days'" },
     Passing { table: "inbox_attempts", over: "updated_at < now() - interval '30 days'" },
@@ -21,6 +22,8 @@ const PASSING: [Passing; 4] = [
         table: "scheduled_messages",
         over: "status IN ('sent', 'skipped') AND settled_at < now() - interval '90 days'",
     },
+    Passing { table: "account_links", over: "expires_at < now() - interval '30 days'" },
+    Passing { table: "sessions", over: "expires_at < now()" },
 ];
 
 /// Rows in a statement: well within its time, and few enough not to hold up anyone else.
@@ -29,7 +32,8 @@ const BATCH: usize = 2_000;
 const BATCHES: usize = 50;
 
 impl Postgres {
-    /// Forgets what is over: idempotent answers, inbox marks, counts, messages that are done with. Says how many rows went.
+    /// Forgets what is over: idempotent answers, inbox marks, counts, messages that are done with, links, sessions. Says how many
+    /// rows went.
     /// One table's failure leaves the others alone, and is told at the end.
     pub async fn forget_expired(&self) -> Result<usize, PortError> {
         let (mut gone, mut failed) = (0, Ok(0));

@@ -14,15 +14,24 @@ pub enum Role {
     Doctor,
     /// Runs the directory and the accounts; sees nothing clinical.
     Admin,
+    /// Reads the audit trail, nothing clinical.
+    Auditor,
+    /// Reads operational state, nothing clinical.
+    Support,
 }
 
 impl Role {
+    /// Every role.
+    pub const ALL: [Self; 5] = [Self::Patient, Self::Doctor, Self::Admin, Self::Auditor, Self::Support];
+
     /// The word used in tokens and tables.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Patient => "patient",
             Self::Doctor => "doctor",
             Self::Admin => "admin",
+            Self::Auditor => "auditor",
+            Self::Support => "support",
         }
     }
 }
@@ -41,7 +50,7 @@ pub struct UnknownRole;
 impl FromStr for Role {
     type Err = UnknownRole;
     fn from_str(word: &str) -> Result<Self, UnknownRole> {
-        [Self::Patient, Self::Doctor, Self::Admin].into_iter().find(|r| r.as_str() == word).ok_or(UnknownRole)
+        Self::ALL.into_iter().find(|r| r.as_str() == word).ok_or(UnknownRole)
     }
 }
 

@@ -60,6 +60,8 @@ pub struct TraceParent(pub String);
 pub struct Context {
     /// Who acts.
     pub actor: crate::Actor,
+    /// How they signed in, when a person acts through a session.
+    pub sign_in: Option<crate::SignIn>,
     /// The flow's name.
     pub correlation_id: CorrelationId,
     /// The trace to continue, when one is recorded.

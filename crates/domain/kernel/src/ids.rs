@@ -47,6 +47,8 @@ typed_id! {
     AccountId;
     /// A log-in of an account; ends with its tokens.
     SessionId;
+    /// A one-time link in a mail. Not a secret: the link's token is made from it with a key.
+    LinkId;
     /// A practitioner's profile in the directory.
     DoctorId;
     /// One bookable interval of a practitioner.

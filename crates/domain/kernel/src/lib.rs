@@ -13,13 +13,16 @@
 //! ```
 #![deny(missing_docs)]
 
+mod access;
 mod actor;
 mod audit;
+mod blind_index;
 mod context;
 mod effects;
 mod event;
 mod idempotency;
 mod ids;
+mod links;
 mod messaging;
 mod money;
 mod page;
@@ -29,8 +32,10 @@ mod sealing;
 mod sensitive;
 mod time;
 
+pub use access::{Action, Denial, Policy, Relation, STEP_UP_LIFETIME, SecondFactor, Sight, SignIn};
 pub use actor::{Actor, Role, UnknownRole};
 pub use audit::{AuditEntry, Outcome};
+pub use blind_index::BlindIndex;
 pub use context::{Context, CorrelationId, InvalidCorrelationId, TraceParent};
 pub use effects::{CommitError, Effects, InboxMark, recorded};
 pub use event::{AggregateRef, EventEnvelope};
@@ -38,8 +43,10 @@ pub use idempotency::{
     Fingerprint, IdempotencyClaim, IdempotencyKey, Idempotent, InvalidIdempotencyKey, Recorded, StoredAnswer,
 };
 pub use ids::{
-    AccountId, AuditEntryId, ConsultationId, DoctorId, EventId, InvalidId, MessageId, SessionId, SlotId, TimeOffId,
+    AccountId, AuditEntryId, ConsultationId, DoctorId, EventId, InvalidId, LinkId, MessageId, SessionId, SlotId,
+    TimeOffId,
 };
+pub use links::{LinkPurpose, LinkTokens, UnknownPurpose};
 pub use messaging::{EventHandler, EventPublisher, Handled, HandlerError, RedeliveryLedger};
 pub use money::{Currency, InvalidMoney, Money, UnknownCurrency};
 pub use page::{InvalidCursor, Limit, Page, PageRequest};

@@ -20,6 +20,8 @@ pub struct SealPlace<'a> {
     pub row: Uuid,
     /// Whose data it is.
     pub owner: AccountId,
+    /// Of the row: an older value of it, put back, is refused too. 1 where rows are written once.
+    pub version: i64,
 }
 
 impl SealPlace<'_> {
@@ -28,14 +30,20 @@ impl SealPlace<'_> {
     /// ```
     /// # use amrutam_kernel::{AccountId, SealPlace}; use uuid::Uuid;
     /// let (row, owner) = (Uuid::nil(), AccountId::from_uuid(Uuid::nil()));
-    /// let one = SealPlace { schema: "phi", table: "note", column: "stext", row, owner };
+    /// let one = SealPlace { schema: "phi", table: "note", column: "stext", row, owner, version: 1 };
     /// let other = SealPlace { table: "notes", column: "text", ..one };
     /// assert_ne!(one.to_bytes(), other.to_bytes());
     /// ```
     pub fn to_bytes(&self) -> Vec<u8> {
-        let (row, owner) = (self.row, self.owner.as_uuid());
-        let parts: [&[u8]; 5] =
-            [self.schema.as_bytes(), self.table.as_bytes(), self.column.as_bytes(), row.as_bytes(), owner.as_bytes()];
+        let (row, owner, version) = (self.row, self.owner.as_uuid(), self.version.to_be_bytes());
+        let parts: [&[u8]; 6] = [
+            self.schema.as_bytes(),
+            self.table.as_bytes(),
+            self.column.as_bytes(),
+            row.as_bytes(),
+            owner.as_bytes(),
+            &version,
+        ];
         let mut bytes = Vec::new();
         for part in parts {
             bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());

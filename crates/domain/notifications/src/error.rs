@@ -21,6 +21,9 @@ pub enum MalformedPayload {
     /// An id is none.
     #[error(transparent)]
     Id(#[from] InvalidId),
+    /// A link is announced without its id.
+    #[error("no link_id")]
+    NoLink,
 }
 
 /// Why an event was not turned into messages.

@@ -11,3 +11,15 @@ pub const CONSULTATION_RESCHEDULED: &str = "consultation.rescheduled.v1";
 pub const CONSULTATION_CANCELLED: &str = "consultation.cancelled.v1";
 /// Somebody registered with an address that has an account.
 pub const REGISTRATION_REPEATED: &str = "account.registration_repeated.v1";
+/// An address is to be verified.
+pub const EMAIL_VERIFICATION_REQUESTED: &str = "account.email_verification_requested.v1";
+/// A password is forgotten.
+pub const PASSWORD_RESET_REQUESTED: &str = "account.password_reset_requested.v1";
+/// Somebody is invited.
+pub const INVITED: &str = "account.invited.v1";
+/// A password has changed.
+pub const PASSWORD_CHANGED: &str = "account.password_changed.v1";
+/// A second factor has changed.
+pub const SECOND_FACTOR_CHANGED: &str = "account.second_factor_changed.v1";
+/// A session was ended because a spent refresh token came back.
+pub const SESSION_REVOKED: &str = "account.session_revoked.v1";

@@ -30,9 +30,10 @@ pub mod use_cases;
 
 pub use error::{MalformedEvent, MalformedPayload, PlanError};
 pub use events::{
-    CONSULTATION_CANCELLED, CONSULTATION_CONFIRMED, CONSULTATION_RESCHEDULED, CONSUMER, REGISTRATION_REPEATED,
+    CONSULTATION_CANCELLED, CONSULTATION_CONFIRMED, CONSULTATION_RESCHEDULED, CONSUMER, EMAIL_VERIFICATION_REQUESTED,
+    INVITED, PASSWORD_CHANGED, PASSWORD_RESET_REQUESTED, REGISTRATION_REPEATED, SECOND_FACTOR_CHANGED, SESSION_REVOKED,
 };
 pub use model::{
-    Contact, Mail, MessageKind, ScheduledMessage, SkipReason, UnknownKind, UnknownMode, VisitFacts, VisitMode,
-    VisitStatus,
+    Contact, LinkPages, Mail, MessageKind, ScheduledMessage, SkipReason, UnknownKind, UnknownMode, VisitFacts,
+    VisitMode, VisitStatus,
 };

@@ -4,9 +4,12 @@ mod accounts;
 mod availability;
 mod consultations;
 mod directory;
+mod factors;
 mod ledger;
+mod links;
 mod messages;
 mod readers;
+mod sessions;
 
 use amrutam_kernel::PageRequest;
 

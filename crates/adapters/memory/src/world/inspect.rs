@@ -2,7 +2,10 @@
 
 use super::MemoryWorld;
 use amrutam_booking::model::{Consultation, Practitioner, Slot};
-use amrutam_identity::Account;
+use amrutam_identity::{
+    Account,
+    model::{Link, Session},
+};
 use amrutam_kernel::{AuditEntry, EventEnvelope, EventId};
 use amrutam_notifications::{ScheduledMessage, ports::Settled};
 
@@ -30,6 +33,16 @@ impl MemoryWorld {
     /// Every account, by id.
     pub fn accounts(&self) -> Vec<Account> {
         self.lock().tables.accounts.values().cloned().collect()
+    }
+
+    /// Every session, ended ones too, by id.
+    pub fn sessions(&self) -> Vec<Session> {
+        self.lock().tables.sessions.values().cloned().collect()
+    }
+
+    /// Every one-time link, spent ones too, by id.
+    pub fn links(&self) -> Vec<Link> {
+        self.lock().tables.links.values().copied().collect()
     }
 
     /// Every profile, by id.

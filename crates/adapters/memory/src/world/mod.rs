@@ -8,7 +8,7 @@ mod invariants;
 mod tables;
 mod transaction;
 
-pub(crate) use tables::{MessageState, StoredMessage, Tables};
+pub(crate) use tables::{MessageState, RefreshRow, StoredMessage, Tables};
 pub(crate) use transaction::{defect, into_port_error};
 
 use amrutam_kernel::{AuditEntry, Clock, Dependency, EventEnvelope, PortError};

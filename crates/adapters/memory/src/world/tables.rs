@@ -4,10 +4,14 @@ use super::transaction::defect;
 use amrutam_booking::model::{
     Consultation, PatientCalendar, Practitioner, Slot, SlotStatus, TimeOff, TimelineEntry, WeeklyRule,
 };
-use amrutam_identity::Account;
+use amrutam_identity::{
+    Account,
+    model::{ConfirmedFactor, EndReason, Link, PendingFactor, SecretDigest, Session, Tries},
+    ports::EndSessions,
+};
 use amrutam_kernel::{
-    AccountId, CommitError, ConsultationId, DoctorId, Effects, EventId, Fingerprint, IdempotencyClaim, MessageId,
-    PortError, Recorded, SlotId, StoredAnswer,
+    AccountId, CommitError, ConsultationId, DoctorId, Effects, EventId, Fingerprint, IdempotencyClaim, LinkId,
+    MessageId, PortError, Recorded, SessionId, SlotId, StoredAnswer,
 };
 use amrutam_notifications::ScheduledMessage;
 use jiff::{SignedDuration, Timestamp, civil::Date};
@@ -21,6 +25,21 @@ pub(crate) struct Answer {
     pub(crate) fingerprint: Fingerprint,
     pub(crate) answer: StoredAnswer,
     pub(crate) at: Timestamp,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct RefreshRow {
+    pub(crate) session: SessionId,
+    pub(crate) generation: u32,
+    pub(crate) spent_at: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct FactorRow {
+    pub(crate) confirmed: Option<ConfirmedFactor>,
+    pub(crate) pending: Option<PendingFactor>,
+    pub(crate) codes: BTreeSet<SecretDigest>,
+    pub(crate) tries: Tries,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -50,6 +69,10 @@ pub(crate) struct StoredMessage {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tables {
     pub(crate) accounts: BTreeMap<AccountId, Account>,
+    pub(crate) links: BTreeMap<LinkId, Link>,
+    pub(crate) sessions: BTreeMap<SessionId, Session>,
+    pub(crate) refresh_tokens: BTreeMap<SecretDigest, RefreshRow>,
+    pub(crate) factors: BTreeMap<AccountId, FactorRow>,
     pub(crate) practitioners: BTreeMap<DoctorId, Practitioner>,
     pub(crate) availability: BTreeMap<DoctorId, Availability>,
     pub(crate) slots: BTreeMap<SlotId, Slot>,
@@ -89,6 +112,42 @@ impl Tables {
             self.answers.insert((claim.caller, claim.key.as_str().to_owned()), answer);
         }
         Ok(())
+    }
+
+    /// Stores a new link for an account that is there.
+    pub(crate) fn put_link(&mut self, link: &Link) -> Result<(), PortError> {
+        if !self.accounts.contains_key(&link.account) {
+            return Err(defect("a link names an account that is there"));
+        }
+        let known = self.links.values().any(|other| other.digest == link.digest);
+        if known || self.links.insert(link.id, *link).is_some() {
+            return Err(defect("a link's id and digest are unique"));
+        }
+        Ok(())
+    }
+
+    /// Ends the account's sessions that have not ended yet.
+    pub(crate) fn end_sessions(&mut self, account: AccountId, end: EndSessions) -> Vec<SessionId> {
+        let standing = |session: &&mut Session| {
+            session.account == account && session.ended.is_none() && Some(session.id) != end.except
+        };
+        let mut ended = Vec::new();
+        for session in self.sessions.values_mut().filter(standing) {
+            session.ended = Some((end.at, end.reason));
+            ended.push(session.id);
+        }
+        ended
+    }
+
+    /// Ends one session; `false` when it had ended.
+    pub(crate) fn end_session(&mut self, id: SessionId, at: Timestamp, reason: EndReason) -> bool {
+        match self.sessions.get_mut(&id).filter(|session| session.ended.is_none()) {
+            Some(session) => {
+                session.ended = Some((at, reason));
+                true
+            }
+            None => false,
+        }
     }
 
     pub(crate) fn practitioner(&self, id: DoctorId) -> Result<&Practitioner, PortError> {

@@ -8,6 +8,7 @@ use std::sync::MutexGuard;
 /// A draft of the tables, under the lock. Dropping it rolls back.
 pub(crate) struct Transaction<'a> {
     state: MutexGuard<'a, State>,
+    now: Timestamp,
     draft: Tables,
     events: Vec<EventEnvelope>,
     audit: Vec<AuditEntry>,
@@ -25,9 +26,10 @@ impl MemoryWorld {
         if state.away {
             return Err(away().into());
         }
-        let mut draft = state.tables.clone();
-        draft.mark(effects, now)?;
-        Ok(Transaction { state, draft, events: effects.events.clone(), audit: effects.audit.clone() })
+        let draft = state.tables.clone();
+        let mut tx = Transaction { state, now, draft, events: Vec::new(), audit: Vec::new() };
+        tx.carry(effects)?;
+        Ok(tx)
     }
 }
 
@@ -39,6 +41,14 @@ impl MemoryWorld {
 }
 
 impl Transaction<'_> {
+    /// Commits these effects as well.
+    pub(crate) fn carry(&mut self, effects: &Effects) -> Result<(), CommitError> {
+        self.draft.mark(effects, self.now)?;
+        self.events.extend_from_slice(&effects.events);
+        self.audit.extend_from_slice(&effects.audit);
+        Ok(())
+    }
+
     pub(crate) fn tables(&mut self) -> &mut Tables {
         &mut self.draft
     }

@@ -28,21 +28,17 @@ pub(crate) async fn memory() -> Memory {
 
 impl Memory {
     pub(crate) async fn insert(&self, id: AccountId, role: Role) -> Account {
-        let account = Account {
-            id,
-            role,
-            email: Sensitive::new(format!("{id}@example.in").parse().unwrap()),
-            password_hash: PasswordHash::from_phc("none".to_owned()),
-            profile: Profile {
-                full_name: Sensitive::new("Asha Nair".parse().unwrap()),
-                phone: None,
-                date_of_birth: None,
-                sex: None,
-                time_zone: "Asia/Kolkata".to_owned(),
-            },
-            created_at: self.clock.now(),
+        let profile = Profile {
+            full_name: Sensitive::new("Asha Nair".parse().unwrap()),
+            phone: None,
+            date_of_birth: None,
+            sex: None,
+            time_zone: "Asia/Kolkata".to_owned(),
         };
-        let inserted = AccountStore::insert(self.world.as_ref(), &account, &Effects::default()).await.unwrap();
+        let email = Sensitive::new(format!("{id}@example.in").parse().unwrap());
+        let hash = Some(PasswordHash::from_phc("none".to_owned()));
+        let account = Account::new(id, role, email, hash, profile, self.clock.now());
+        let inserted = AccountStore::insert(self.world.as_ref(), &account, None, &Effects::default()).await.unwrap();
         assert_eq!(inserted, Inserted::Created);
         account
     }

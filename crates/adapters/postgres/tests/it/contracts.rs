@@ -1,17 +1,17 @@
 //! The suites of the ports.
 
-use crate::support::{Database, World, becoming, insert_account, now};
+use crate::support::{Database, World, becoming, insert_account, now, vault};
 use amrutam_booking::{
     model::{ConsultationStatus, Mode},
     ports::{AvailabilityStore, ConsultationStore, DirectoryStore},
 };
-use amrutam_identity::ports::AccountStore;
+use amrutam_identity::ports::{AccountStore, FactorStore, LinkStore, SessionGate, SessionStore};
 use amrutam_kernel::{AccountId, AuditEntryId, ConsultationId, EventId, PortError, RedeliveryLedger, Role, Sensitive};
 use amrutam_notifications::{
     Contact, VisitFacts, VisitMode, VisitStatus,
     ports::{Contacts, MessageStore, VisitReader},
 };
-use amrutam_postgres::Postgres;
+use amrutam_postgres::{Accounts, Postgres};
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 struct Real {
     store: Arc<Postgres>,
+    accounts: Arc<Accounts>,
     db: Arc<Database>,
     /// A suite asks for the time again and again, and means one instant.
     began: Timestamp,
@@ -27,7 +28,10 @@ struct Real {
 
 impl Real {
     fn on(db: Arc<Database>) -> Self {
-        Self { store: Arc::new(db.pool()), db, began: now() }
+        // Many wait for one row in the races, on a machine that is busy.
+        let store = db.pool_with(|settings| settings.lock_timeout_ms = 4_000);
+        let accounts = Arc::new(Accounts::new(store.clone(), vault()));
+        Self { store: Arc::new(store), accounts, db, began: now() }
     }
 
     async fn events_about(&self, aggregate: Uuid) -> Vec<EventId> {
@@ -72,7 +76,7 @@ impl amrutam_booking::contract::Harness for Real {
     }
 
     async fn insert_account(&self, id: AccountId, role: Role) {
-        insert_account(&self.store, id, role).await;
+        insert_account(&self.accounts, id, role).await;
     }
 
     async fn announced(&self, aggregate: Uuid) -> Vec<EventId> {
@@ -91,7 +95,23 @@ impl amrutam_booking::contract::Harness for Real {
 #[async_trait]
 impl amrutam_identity::contract::Harness for Real {
     fn accounts(&self) -> Arc<dyn AccountStore> {
+        self.accounts.clone()
+    }
+
+    fn links(&self) -> Arc<dyn LinkStore> {
         self.store.clone()
+    }
+
+    fn sessions(&self) -> Arc<dyn SessionStore> {
+        self.store.clone()
+    }
+
+    fn gate(&self) -> Arc<dyn SessionGate> {
+        self.store.clone()
+    }
+
+    fn factors(&self) -> Arc<dyn FactorStore> {
+        self.accounts.clone()
     }
 
     fn now(&self) -> Timestamp {
@@ -148,7 +168,7 @@ impl amrutam_notifications::contract::Readers for World {
     }
 
     fn contacts(&self) -> Arc<dyn Contacts> {
-        Arc::new(self.store.clone())
+        Arc::new(self.accounts.clone())
     }
 
     async fn visits_in_every_state(&self) -> Vec<(ConsultationId, &'static str, VisitFacts)> {
@@ -188,7 +208,7 @@ impl amrutam_notifications::contract::Readers for World {
 
     async fn person(&self) -> (AccountId, Contact) {
         let id = self.patient().await;
-        let account = AccountStore::by_id(&self.store, id).await.unwrap().unwrap();
+        let account = self.accounts.by_id(id).await.unwrap().unwrap();
         let contact = Contact {
             email: Sensitive::new(account.email.expose().as_str().to_owned()),
             name: Sensitive::new(account.profile.full_name.expose().as_str().to_owned()),
@@ -231,6 +251,22 @@ mod directory {
 
 mod accounts {
     amrutam_identity::account_store_contract!(super::shared());
+}
+
+mod links {
+    amrutam_identity::link_store_contract!(super::shared());
+}
+
+mod sessions {
+    amrutam_identity::session_store_contract!(super::shared());
+}
+
+mod gate {
+    amrutam_identity::session_gate_contract!(super::shared());
+}
+
+mod factors {
+    amrutam_identity::factor_store_contract!(super::shared());
 }
 
 mod messages {

@@ -3,8 +3,10 @@
 
 mod concurrency;
 mod contracts;
+mod identity;
 mod messaging;
 mod outage;
 mod refusals;
 mod schema;
+mod sealed;
 mod support;

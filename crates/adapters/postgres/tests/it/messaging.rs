@@ -16,6 +16,7 @@ fn message() -> ScheduledMessage {
         recipient: AccountId::from_uuid(id(at)),
         consultation: None,
         slot_starts_at: None,
+        link: None,
         due_at: at - SignedDuration::from_secs(1),
         attempts: 0,
         maybe_sent: false,
@@ -160,7 +161,7 @@ fn a_connection_outlives_the_runtime_that_asked_for_it() {
     let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let longest = runtime();
     let db = Database::new();
-    let store = longest.block_on(async { db.pool() });
+    let store = longest.block_on(async { db.pool_with(|_| ()) });
     let short = runtime();
     short.block_on(store.ping(Duration::from_secs(20))).unwrap();
     short.shutdown_timeout(Duration::from_secs(1));

@@ -1,9 +1,9 @@
 //! The server dies and comes back.
 
-use crate::support::{Session, id, insert_account, now};
+use crate::support::{Session, id, insert_account, now, vault};
 use amrutam_identity::ports::AccountStore;
 use amrutam_kernel::{AccountId, PortError, Role};
-use amrutam_postgres::{Postgres, Settings};
+use amrutam_postgres::{Accounts, Postgres, Settings};
 use std::{
     fs::File,
     path::{Path, PathBuf},
@@ -70,9 +70,10 @@ async fn calls_fail_fast_while_the_server_is_dead_and_work_when_it_is_back() {
     amrutam_postgres::migrate(&faults(&owner_url)).await.unwrap();
     let store = Postgres::connect(&Settings::for_url(faults(&app_url).parse().unwrap())).unwrap();
     let account = AccountId::from_uuid(id(now()));
-    insert_account(&store, account, Role::Patient).await;
+    let accounts = Accounts::new(store.clone(), vault());
+    insert_account(&accounts, account, Role::Patient).await;
     // Eight open connections, all of which will be stale.
-    let read = async || AccountStore::by_id(&store, account).await.map(|found| assert!(found.is_some()));
+    let read = async || accounts.by_id(account).await.map(|found| assert!(found.is_some()));
     let all = |results: &[Result<(), PortError>]| results.iter().filter(|result| result.is_ok()).count();
     let eight = async || futures::future::join_all((0..8).map(|_| read())).await;
     for _ in 0..20 {
@@ -116,6 +117,6 @@ async fn calls_fail_fast_while_the_server_is_dead_and_work_when_it_is_back() {
     .unwrap();
     let results = eight().await;
     assert_eq!(all(&results), 8, "{results:?}");
-    drop(store);
+    drop((accounts, store));
     tokio::task::spawn_blocking(move || drop(server)).await.unwrap();
 }

@@ -47,7 +47,12 @@ async fn what_can_not_be_put_on_the_record_in_time_is_unavailable() {
     let entry = AuditEntry::new(
         AuditEntryId::from_uuid(id(now())),
         now(),
-        &Context { actor: Actor::System("test"), correlation_id: CorrelationId::from(id(now())), trace_parent: None },
+        &Context {
+            actor: Actor::System("test"),
+            sign_in: None,
+            correlation_id: CorrelationId::from(id(now())),
+            trace_parent: None,
+        },
         "consultation.read",
         "consultation",
         "x".to_owned(),
@@ -58,7 +63,7 @@ async fn what_can_not_be_put_on_the_record_in_time_is_unavailable() {
     owner.run("BEGIN; LOCK TABLE audit_log IN ACCESS EXCLUSIVE MODE").await;
     let alone = Changes { effects: effects.clone(), ..Changes::default() };
     let results = [
-        AccountStore::record(&world.store, &effects).await,
+        AccountStore::record(&world.accounts, &effects).await,
         DirectoryStore::record(&world.store, &effects).await,
         AvailabilityStore::record(&world.store, &effects).await,
         recorded(ConsultationStore::commit(&world.store, &alone).await),
@@ -67,6 +72,6 @@ async fn what_can_not_be_put_on_the_record_in_time_is_unavailable() {
         assert!(matches!(result, Err(PortError::Unavailable { .. })), "{result:?}");
     }
     owner.run("ROLLBACK").await;
-    AccountStore::record(&world.store, &effects).await.unwrap();
+    AccountStore::record(&world.accounts, &effects).await.unwrap();
     assert_eq!(world.db.app().await.count("SELECT count(*) FROM audit_log WHERE resource_id = 'x'").await, 1);
 }

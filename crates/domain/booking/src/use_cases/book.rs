@@ -194,6 +194,7 @@ pub(super) fn reason_place(consultation: &Consultation) -> SealPlace<'static> {
         column: "sealed",
         row: consultation.id.as_uuid(),
         owner: consultation.patient,
+        version: 1,
     }
 }
 

@@ -88,7 +88,9 @@ pub async fn list_consultations(
         Actor::Account { id, role: Role::Patient } => (Whose::Patient(id), Access::Full),
         Actor::Account { id, role: Role::Doctor } => (Whose::Doctor(id), Access::Full),
         Actor::Account { role: Role::Admin, .. } | Actor::System(_) => (Whose::Everybody, Access::Masked),
-        Actor::Anonymous => return Err(ConsultationError::NotAllowed),
+        Actor::Account { role: Role::Auditor | Role::Support, .. } | Actor::Anonymous => {
+            return Err(ConsultationError::NotAllowed);
+        }
     };
     let now = deps.clock.now();
     let filter = ConsultationFilter { whose, status: filter.status, from: filter.from, to: filter.to, now };

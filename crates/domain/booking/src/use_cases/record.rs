@@ -56,7 +56,7 @@ impl<'a> Recorder<'a> {
     /// flow of its own: a name that the claimant has chosen has no place in another patient's record.
     pub(super) fn expire(&mut self, held: &Consultation) {
         let correlation_id = CorrelationId::from(self.ids.uuid_v7(self.now));
-        let system = Context { actor: Actor::System("hold-expiry"), correlation_id, trace_parent: None };
+        let system = Context { actor: Actor::System("hold-expiry"), sign_in: None, correlation_id, trace_parent: None };
         if let Ok(expired) = held.become_status(ConsultationStatus::Expired, self.now) {
             self.version(&system, &expired, Some(held.status), crate::events::EXPIRED, "hold_expired");
             self.audit(&system, "consultation.expire", &expired, Outcome::Allowed);

@@ -1,18 +1,26 @@
 //! Passwords, as given and as kept.
 
+use super::{EmailAddress, PersonName};
 use amrutam_kernel::Sensitive;
+use zxcvbn::{Score, zxcvbn};
 
 /// A password somebody wants to use from now on.
 #[derive(Debug, Clone)]
 pub struct NewPassword(Sensitive<String>);
 
-/// Too short or too long.
+/// Why a password is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a password is {} to {} characters", NewPassword::MIN_CHARS, NewPassword::MAX_CHARS)]
-pub struct InvalidPassword;
+pub enum InvalidPassword {
+    /// Too short or too long.
+    #[error("a password is {} to {} characters", NewPassword::MIN_CHARS, NewPassword::MAX_CHARS)]
+    Length,
+    /// Known from breaches, or guessed from what is known of its owner.
+    #[error("this password is known from breaches or too easily guessed")]
+    Guessable,
+}
 
 impl NewPassword {
-    /// NIST SP 800-63B's floor; length is the only rule, composition rules make passwords worse.
+    /// NIST SP 800-63B's floor; length is the only rule of form, composition rules make passwords worse.
     pub const MIN_CHARS: usize = 8;
     /// Bounds the hasher's work.
     pub const MAX_CHARS: usize = 128;
@@ -22,8 +30,17 @@ impl NewPassword {
         if (Self::MIN_CHARS..=Self::MAX_CHARS).contains(&password.expose().chars().count()) {
             Ok(Self(password))
         } else {
-            Err(InvalidPassword)
+            Err(InvalidPassword::Length)
         }
+    }
+
+    /// Refuses what is guessed within a million tries (score below 2) from lists of breached passwords, words, patterns and
+    /// what the account says of its owner.
+    pub fn check_guessable(&self, email: &EmailAddress, name: &PersonName) -> Result<(), InvalidPassword> {
+        let local = email.as_str().split('@').next().unwrap_or_default();
+        let known = [email.as_str(), local, name.as_str(), "amrutam"];
+        let known: Vec<_> = known.into_iter().chain(name.as_str().split_whitespace()).collect();
+        if zxcvbn(self.0.expose(), &known).score() < Score::Two { Err(InvalidPassword::Guessable) } else { Ok(()) }
     }
 
     /// For the hasher.

@@ -1,4 +1,4 @@
-//! An admin makes an account for a doctor or another admin.
+//! The operator makes an account that can be used at once: the first admin, or a demonstration's people.
 
 use super::Deps;
 use crate::{
@@ -6,9 +6,9 @@ use crate::{
     model::{Account, EmailAddress, NewPassword, Profile},
     ports::Inserted,
 };
-use amrutam_kernel::{AccountId, Actor, Context, Effects, Idempotent, Outcome, Role, Sensitive};
+use amrutam_kernel::{AccountId, Action, Context, Effects, Idempotent, Outcome, Relation, Role, Sensitive};
 
-/// What the admin gives.
+/// What is given.
 #[derive(Debug, Clone)]
 pub struct NewStaff {
     /// What the account may be.
@@ -21,34 +21,28 @@ pub struct NewStaff {
     pub profile: Profile,
 }
 
-/// Creates the account. Allowed to admins and to the system itself (the operator's command line).
+/// Creates the account. Whoever makes it vouches for the address.
 pub async fn create_staff(
     deps: Deps<'_>,
     context: &Context,
     command: NewStaff,
     idempotency: Option<Idempotent<'_, AccountId>>,
 ) -> Result<AccountId, CreateStaffError> {
+    let action = Action::StaffInvite;
+    deps.permit(context, action, Relation::None, None).await?;
+    let (email, name) = (command.email.expose(), command.profile.full_name.expose());
+    let hash = deps.hash::<CreateStaffError>(&command.password, email, name).await?;
     let now = deps.clock.now();
-    if !matches!(context.actor, Actor::Account { role: Role::Admin, .. } | Actor::System(_)) {
-        let entry = deps.audit(context, now, "account.create", None, Outcome::Denied);
-        deps.accounts.record(&Effects { audit: vec![entry], ..Effects::default() }).await?;
-        return Err(CreateStaffError::NotAllowed);
-    }
     let id = AccountId::from_uuid(deps.ids.uuid_v7(now));
     let account = Account {
-        id,
-        role: command.role,
-        email: command.email,
-        password_hash: deps.hasher.hash(&command.password).await?,
-        profile: command.profile,
-        created_at: now,
+        email_verified_at: Some(now),
+        ..Account::new(id, command.role, command.email, Some(hash), command.profile, now)
     };
     let effects = Effects {
-        audit: vec![deps.audit(context, now, "account.create", Some(id), Outcome::Allowed)],
         answer: idempotency.map(|idempotent| idempotent.answer(&id)),
-        ..Effects::default()
+        ..deps.effects(context, now, "account.create", (id, Outcome::Allowed), None)
     };
-    match deps.accounts.insert(&account, &effects).await? {
+    match deps.accounts.insert(&account, None, &effects).await? {
         Inserted::Created => Ok(id),
         Inserted::EmailTaken(_) => Err(CreateStaffError::EmailTaken),
         Inserted::AlreadyAnswered => Err(CreateStaffError::AlreadyAnswered),

@@ -1,51 +1,41 @@
 //! One file per verb.
 
+mod change_password;
 mod create_staff;
+mod deactivate;
+mod forget_password;
+mod invite;
 mod log_in;
+mod prove;
+mod recovery_codes;
+mod refresh;
 mod register;
+mod second_factor;
+mod sessions;
+mod set_password;
+mod shared;
+mod step_up;
+mod tokens;
+mod totp;
+mod verify_email;
 mod who_am_i;
 
+pub use change_password::{ChangePassword, change_password};
 pub use create_staff::{NewStaff, create_staff};
-pub use log_in::{ACCESS_TOKEN_LIFETIME, LogIn, LoggedIn, log_in};
+pub use deactivate::{Deactivate, deactivate};
+pub use forget_password::forget_password;
+pub use invite::{Invite, invite};
+pub use log_in::{LogIn, LoggedIn, MFA_TOKEN_LIFETIME, log_in};
+pub use prove::TypedFactor;
+pub use recovery_codes::{RecoveryCodes, regenerate_recovery_codes};
+pub use refresh::refresh;
 pub use register::{Register, Registered, register};
-pub use who_am_i::who_am_i;
-
-use crate::ports::{AccountStore, PasswordHasher};
-use amrutam_kernel::{AuditEntry, AuditEntryId, Clock, Context, IdSource, Outcome};
-use jiff::Timestamp;
-
-/// What the use cases of this domain work with.
-#[derive(Clone, Copy)]
-pub struct Deps<'a> {
-    /// Accounts.
-    pub accounts: &'a dyn AccountStore,
-    /// Passwords.
-    pub hasher: &'a dyn PasswordHasher,
-    /// Time.
-    pub clock: &'a dyn Clock,
-    /// Ids.
-    pub ids: &'a dyn IdSource,
-}
-
-impl Deps<'_> {
-    fn audit(
-        &self,
-        context: &Context,
-        now: Timestamp,
-        action: &'static str,
-        account: Option<amrutam_kernel::AccountId>,
-        outcome: Outcome,
-    ) -> AuditEntry {
-        AuditEntry {
-            id: AuditEntryId::from_uuid(self.ids.uuid_v7(now)),
-            occurred_at: now,
-            actor: context.actor,
-            action,
-            resource_kind: "account",
-            resource_id: account.map(|id| id.to_string()).unwrap_or_default(),
-            patient: account,
-            outcome,
-            correlation_id: context.correlation_id.clone(),
-        }
-    }
-}
+pub use second_factor::{SecondStep, second_factor};
+pub use sessions::{end_session, end_sessions_of, list_sessions, log_out, log_out_everywhere};
+pub use set_password::{accept_invitation, reset_password};
+pub use shared::{Deps, LinkDeps, SessionDeps};
+pub use step_up::step_up;
+pub use tokens::{ACCESS_TOKEN_LIFETIME, Tokens};
+pub use totp::{PENDING_LIFETIME, RemoveTotp, begin_totp, confirm_totp, remove_totp};
+pub use verify_email::{request_verification, verify_email};
+pub use who_am_i::{update_profile, who_am_i};

@@ -1,14 +1,43 @@
 //! The caller's own account.
 
 use super::Deps;
-use crate::{Account, WhoAmIError};
-use amrutam_kernel::{Context, Effects, Outcome};
+use crate::{Account, AccountError, Profile, ports::AccountChange};
+use amrutam_kernel::{Action, CommitError, Context, Denial, Effects, Outcome};
 
 /// Reads the caller's own account; the read is on the record.
-pub async fn who_am_i(deps: Deps<'_>, context: &Context) -> Result<Account, WhoAmIError> {
-    let id = context.actor.account().ok_or(WhoAmIError::NotFound)?;
-    let account = deps.accounts.by_id(id).await?.ok_or(WhoAmIError::NotFound)?;
-    let entry = deps.audit(context, deps.clock.now(), "account.read", Some(id), Outcome::Allowed);
+pub async fn who_am_i(deps: Deps<'_>, context: &Context) -> Result<Account, AccountError> {
+    let caller = deps.permit_own(context, Action::ProfileRead).await?;
+    let account = deps.accounts.by_id(caller.account).await?.ok_or(Denial::Hidden)?;
+    let on_record = Some(account.id);
+    let entry = deps.audit(context, deps.clock.now(), Action::ProfileRead.as_str(), on_record, Outcome::Allowed);
     deps.accounts.record(&Effects { audit: vec![entry], ..Effects::default() }).await?;
     Ok(account)
+}
+
+/// Changes the caller's own profile, when it still is at the version they saw. `change` gets the stored profile and returns
+/// the new one.
+pub async fn update_profile(
+    deps: Deps<'_>,
+    context: &Context,
+    if_version: Option<i64>,
+    change: impl FnOnce(Profile) -> Profile + Send,
+) -> Result<Account, AccountError> {
+    let caller = deps.permit_own(context, Action::ProfileUpdate).await?;
+    let stored = deps.accounts.by_id(caller.account).await?.filter(Account::is_active).ok_or(Denial::Hidden)?;
+    if if_version.is_some_and(|seen| seen != stored.version) {
+        return Err(AccountError::Precondition);
+    }
+    let account =
+        Account { profile: change(stored.profile.clone()), version: stored.version.saturating_add(1), ..stored };
+    let now = deps.clock.now();
+    let on_record = (account.id, Outcome::Allowed);
+    let effects = deps.effects(context, now, Action::ProfileUpdate.as_str(), on_record, None);
+    let change = AccountChange { account: &account, spend: None, void_links: None, end_sessions: None };
+    match deps.accounts.update(change, &effects).await {
+        Ok(_) => Ok(account),
+        Err(CommitError::Port(error)) => Err(error.into()),
+        Err(CommitError::Stale | CommitError::Busy | CommitError::AlreadyAnswered | CommitError::AlreadyHandled) => {
+            Err(AccountError::Precondition)
+        }
+    }
 }

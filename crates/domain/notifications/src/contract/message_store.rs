@@ -4,7 +4,7 @@ use super::{Harness, id, random};
 use crate::{MessageKind, ScheduledMessage, SkipReason, ports::Settled};
 use amrutam_kernel::{
     AccountId, Actor, AggregateRef, AuditEntry, AuditEntryId, CommitError, ConsultationId, CorrelationId, Effects,
-    EventEnvelope, EventId, InboxMark, MessageId, Outcome, TraceParent,
+    EventEnvelope, EventId, InboxMark, LinkId, MessageId, Outcome, TraceParent,
 };
 use futures::{channel::oneshot, future::join_all};
 use jiff::SignedDuration;
@@ -28,6 +28,7 @@ fn message(harness: &dyn Harness, due_in: i64) -> ScheduledMessage {
         recipient: AccountId::from_uuid(id(now)),
         consultation: Some(ConsultationId::from_uuid(id(now))),
         slot_starts_at: Some(now + minutes(due_in + 60)),
+        link: Some(LinkId::from_uuid(id(now))),
         due_at: now + minutes(due_in),
         attempts: 0,
         maybe_sent: false,
@@ -62,6 +63,7 @@ pub async fn a_planned_message_reads_back_whole(harness: &dyn Harness) {
         if kind == MessageKind::RegistrationRepeated {
             message.consultation = None;
             message.slot_starts_at = None;
+            message.link = None;
             message.trace_parent = None;
         }
         planned.push(message);

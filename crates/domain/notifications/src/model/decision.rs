@@ -1,6 +1,7 @@
 //! Whether a message is still true when its time has come.
 
 use crate::{MessageKind, ScheduledMessage, VisitFacts, VisitStatus, model::Letter};
+use amrutam_kernel::LinkPurpose;
 use jiff::Timestamp;
 
 /// Why a message is not sent, and never will be.
@@ -18,6 +19,8 @@ pub enum SkipReason {
     NotCancelled,
     /// There is nobody to send it to.
     RecipientGone,
+    /// Its link does not work any more.
+    LinkGone,
 }
 
 impl SkipReason {
@@ -30,6 +33,7 @@ impl SkipReason {
             Self::Started => "started",
             Self::NotCancelled => "not_cancelled",
             Self::RecipientGone => "recipient_gone",
+            Self::LinkGone => "link_gone",
         }
     }
 }
@@ -52,6 +56,12 @@ pub fn decide_at_send<'a>(message: &ScheduledMessage, visit: Option<&'a VisitFac
         MessageKind::BookingCancelled => Letter::BookingCancelled,
         MessageKind::Reminder24h | MessageKind::Reminder1h => Letter::Reminder,
         MessageKind::RegistrationRepeated => return Decision::Send(Letter::RegistrationRepeated),
+        MessageKind::PasswordChanged => return Decision::Send(Letter::PasswordChanged),
+        MessageKind::SecondFactorChanged => return Decision::Send(Letter::SecondFactorChanged),
+        MessageKind::SessionRevoked => return Decision::Send(Letter::SessionRevoked),
+        MessageKind::VerifyEmail => return with_link(message, LinkPurpose::VerifyEmail, now),
+        MessageKind::ResetPassword => return with_link(message, LinkPurpose::ResetPassword, now),
+        MessageKind::Invitation => return with_link(message, LinkPurpose::Invitation, now),
     };
     let Some(visit) = visit else {
         return Decision::Skip(SkipReason::VisitGone);
@@ -66,4 +76,17 @@ pub fn decide_at_send<'a>(message: &ScheduledMessage, visit: Option<&'a VisitFac
         (message.kind.is_reminder() && visit.starts_at <= now).then_some(SkipReason::Started)
     };
     untrue.map_or_else(|| Decision::Send(letter(visit)), Decision::Skip)
+}
+
+/// A link that is over by now would only puzzle its reader.
+fn with_link<'a>(message: &ScheduledMessage, purpose: LinkPurpose, now: Timestamp) -> Decision<'a> {
+    match message.link.filter(|_| link_works_until(message, purpose) > now) {
+        Some(link) => Decision::Send(Letter::Link(purpose, link)),
+        None => Decision::Skip(SkipReason::LinkGone),
+    }
+}
+
+/// Messages with links are due when their link is made.
+pub(super) fn link_works_until(message: &ScheduledMessage, purpose: LinkPurpose) -> Timestamp {
+    message.due_at.checked_add(purpose.lifetime()).unwrap_or(Timestamp::MAX)
 }

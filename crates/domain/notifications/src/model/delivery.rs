@@ -1,5 +1,6 @@
 //! When a send that failed is tried again, and when no more.
 
+use super::decision::link_works_until;
 use crate::ScheduledMessage;
 use amrutam_kernel::RetryPolicy;
 use jiff::{SignedDuration, Timestamp};
@@ -28,12 +29,13 @@ const PATIENCE: SignedDuration = SignedDuration::from_hours(24);
 const SLOW_LANE: SignedDuration = SignedDuration::from_mins(2);
 const SLOW_LANE_JITTER_MS: u64 = 180_000;
 
-/// From when on a message is not tried again: 24 hours after it was due; for a reminder, the visit's start.
+/// From when on a message is not tried again: 24 hours after it was due; for a reminder, the visit's start; for a link, its
+/// end when that is sooner.
 pub fn give_up_at(message: &ScheduledMessage) -> Timestamp {
     let patience = message.due_at.checked_add(PATIENCE).unwrap_or(Timestamp::MAX);
     match message.slot_starts_at {
         Some(start) if message.kind.is_reminder() => start,
-        _ => patience,
+        _ => message.kind.link_purpose().map_or(patience, |purpose| link_works_until(message, purpose).min(patience)),
     }
 }
 
@@ -53,7 +55,7 @@ pub fn give_up_at(message: &ScheduledMessage) -> Timestamp {
 ///     attempts: 1,
 ///     // ...
 /// #   maybe_sent: false, id: id.parse::<MessageId>()?, dedupe_key: String::new(), recipient: id.parse::<AccountId>()?, consultation: None,
-/// #   slot_starts_at: None, correlation_id: "c".parse::<CorrelationId>()?, trace_parent: None,
+/// #   slot_starts_at: None, link: None, correlation_id: "c".parse::<CorrelationId>()?, trace_parent: None,
 /// };
 /// let longest = |bound: u64| bound - 1;
 /// let retry = after_failure(&message, FailureClass::Transient, due_at, longest);

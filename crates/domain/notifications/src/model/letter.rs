@@ -1,8 +1,8 @@
 //! What a message says. No text names a complaint, a diagnosis or a drug; the subject, which anyone may read over a
 //! shoulder, names no person either.
 
-use crate::{Contact, ScheduledMessage, VisitFacts};
-use amrutam_kernel::{CorrelationId, MessageId, Sensitive};
+use crate::{Contact, LinkPages, ScheduledMessage, VisitFacts};
+use amrutam_kernel::{CorrelationId, LinkId, LinkPurpose, MessageId, Sensitive};
 use jiff::tz::TimeZone;
 
 /// What is to be said.
@@ -18,6 +18,14 @@ pub enum Letter<'a> {
     Reminder(&'a VisitFacts),
     /// Somebody registered with this person's address.
     RegistrationRepeated,
+    /// A one-time link.
+    Link(LinkPurpose, LinkId),
+    /// The password has changed.
+    PasswordChanged,
+    /// The second factor has changed.
+    SecondFactorChanged,
+    /// A session was ended because a spent refresh token came back.
+    SessionRevoked,
 }
 
 /// A mail, ready to be sent.
@@ -45,7 +53,7 @@ impl Mail {
 }
 
 /// Puts a letter into words, in the recipient's time zone. A zone we do not know becomes UTC, and says so.
-pub fn render(letter: &Letter<'_>, message: &ScheduledMessage, contact: &Contact) -> Mail {
+pub fn render(letter: &Letter<'_>, message: &ScheduledMessage, contact: &Contact, pages: LinkPages<'_>) -> Mail {
     let zone = TimeZone::get(&contact.time_zone).unwrap_or(TimeZone::UTC);
     let (subject, text) = match letter {
         Letter::BookingConfirmed(visit) => (
@@ -70,6 +78,24 @@ pub fn render(letter: &Letter<'_>, message: &ScheduledMessage, contact: &Contact
              log in with it. If it was not you, there is nothing to do, and nobody has learnt that the account exists.\n"
                 .to_owned(),
         ),
+        Letter::Link(purpose, link) => one_time_link(*purpose, pages.url(*purpose, *link).expose()),
+        Letter::PasswordChanged => (
+            "Your password has changed".to_owned(),
+            format!("the password of your account at Amrutam has changed, and other devices are logged out. {NOT_YOU}"),
+        ),
+        Letter::SecondFactorChanged => (
+            "Your second factor has changed".to_owned(),
+            "the second factor of your account at Amrutam, or its recovery codes, has been set up, replaced or removed. "
+                .to_owned()
+                + NOT_YOU,
+        ),
+        Letter::SessionRevoked => (
+            "One of your devices was logged out".to_owned(),
+            "a device was logged out of your account at Amrutam, because its key was used twice: by it and by a copy. \
+             Somebody may have read it on that device or on the way. Log in again there, look at the list of your \
+             sessions, and if you do not know one of them, end it and change your password.\n"
+                .to_owned(),
+        ),
     };
     let body = format!("Dear {},\n\n{text}\nAmrutam\n", one_line(contact.name.expose()));
     Mail {
@@ -80,6 +106,31 @@ pub fn render(letter: &Letter<'_>, message: &ScheduledMessage, contact: &Contact
         subject,
         body: Sensitive::new(body),
     }
+}
+
+const NOT_YOU: &str =
+    "If it was you, there is nothing to do. If it was not you, reset your password now and write to us.\n";
+
+fn one_time_link(purpose: LinkPurpose, url: &str) -> (String, String) {
+    let (subject, first, last) = match purpose {
+        LinkPurpose::VerifyEmail => (
+            "Confirm your e-mail address",
+            "please confirm that this address is yours, by opening this page within 24 hours",
+            "If you have not opened an account at Amrutam, leave it: nothing further will be sent.",
+        ),
+        LinkPurpose::ResetPassword => (
+            "Reset your password",
+            "somebody asked to reset the password of your account at Amrutam. To choose a new one, open this page within \
+             30 minutes",
+            "If it was not you, leave it: your password stays as it is.",
+        ),
+        LinkPurpose::Invitation => (
+            "You are invited to Amrutam",
+            "an account at Amrutam has been prepared for you. To choose its password, open this page within 7 days",
+            "If you do not expect this, leave it: nobody can use the account without the page.",
+        ),
+    };
+    (subject.to_owned(), format!("{first}:\n\n{url}\n\nIt works once. {last}\n"))
 }
 
 fn short_time(visit: &VisitFacts, zone: &TimeZone) -> String {

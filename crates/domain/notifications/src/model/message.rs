@@ -1,6 +1,6 @@
 //! The message itself: to whom, about what, when. What it says is decided when it is sent.
 
-use amrutam_kernel::{AccountId, ConsultationId, CorrelationId, MessageId, TraceParent};
+use amrutam_kernel::{AccountId, ConsultationId, CorrelationId, LinkId, LinkPurpose, MessageId, TraceParent};
 use jiff::Timestamp;
 use std::{fmt, str::FromStr};
 
@@ -19,6 +19,18 @@ pub enum MessageKind {
     Reminder1h,
     /// Somebody registered with this person's address.
     RegistrationRepeated,
+    /// The address is to be verified.
+    VerifyEmail,
+    /// The password is forgotten.
+    ResetPassword,
+    /// The person is invited.
+    Invitation,
+    /// The password has changed.
+    PasswordChanged,
+    /// The second factor has changed.
+    SecondFactorChanged,
+    /// A session was ended because a spent refresh token came back.
+    SessionRevoked,
 }
 
 /// Not a kind of message.
@@ -28,13 +40,19 @@ pub struct UnknownKind;
 
 impl MessageKind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 12] = [
         Self::BookingConfirmed,
         Self::BookingRescheduled,
         Self::BookingCancelled,
         Self::Reminder24h,
         Self::Reminder1h,
         Self::RegistrationRepeated,
+        Self::VerifyEmail,
+        Self::ResetPassword,
+        Self::Invitation,
+        Self::PasswordChanged,
+        Self::SecondFactorChanged,
+        Self::SessionRevoked,
     ];
 
     /// The word used in tables, metrics and dedupe keys.
@@ -46,12 +64,36 @@ impl MessageKind {
             Self::Reminder24h => "reminder_24h",
             Self::Reminder1h => "reminder_1h",
             Self::RegistrationRepeated => "registration_repeated",
+            Self::VerifyEmail => "verify_email",
+            Self::ResetPassword => "reset_password",
+            Self::Invitation => "invitation",
+            Self::PasswordChanged => "password_changed",
+            Self::SecondFactorChanged => "second_factor_changed",
+            Self::SessionRevoked => "session_revoked",
         }
     }
 
     /// Whether it is worthless once the visit has started.
     pub const fn is_reminder(self) -> bool {
         matches!(self, Self::Reminder24h | Self::Reminder1h)
+    }
+
+    /// What its link is for, when it carries one.
+    pub const fn link_purpose(self) -> Option<LinkPurpose> {
+        match self {
+            Self::VerifyEmail => Some(LinkPurpose::VerifyEmail),
+            Self::ResetPassword => Some(LinkPurpose::ResetPassword),
+            Self::Invitation => Some(LinkPurpose::Invitation),
+            Self::BookingConfirmed
+            | Self::BookingRescheduled
+            | Self::BookingCancelled
+            | Self::Reminder24h
+            | Self::Reminder1h
+            | Self::RegistrationRepeated
+            | Self::PasswordChanged
+            | Self::SecondFactorChanged
+            | Self::SessionRevoked => None,
+        }
     }
 }
 
@@ -68,7 +110,8 @@ impl FromStr for MessageKind {
     }
 }
 
-/// A message that waits to be sent. It holds ids and times only: names and addresses are read when it is sent.
+/// A message that waits to be sent. It holds ids and times only: names, addresses and links are
+/// read and made when it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScheduledMessage {
     /// Its id, from which its Message-ID is made: two sends of one message can be told to be one.
@@ -83,6 +126,8 @@ pub struct ScheduledMessage {
     pub consultation: Option<ConsultationId>,
     /// The start of the visit it speaks of.
     pub slot_starts_at: Option<Timestamp>,
+    /// The one-time link it carries: the id alone, from which the link is made when the message is sent.
+    pub link: Option<LinkId>,
     /// Not before.
     pub due_at: Timestamp,
     /// How often it has been claimed, this time included; 0 when planned.

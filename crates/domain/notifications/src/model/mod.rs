@@ -5,6 +5,7 @@ mod decision;
 mod delivery;
 mod letter;
 mod message;
+mod pages;
 mod plan;
 mod visit;
 
@@ -13,6 +14,7 @@ pub use decision::{Decision, SkipReason, decide_at_send};
 pub use delivery::{AfterFailure, FailureClass, after_failure, give_up_at};
 pub use letter::{Letter, Mail, render};
 pub use message::{MessageKind, ScheduledMessage, UnknownKind};
+pub use pages::LinkPages;
 pub use plan::plan;
 pub use visit::{UnknownMode, VisitFacts, VisitMode, VisitStatus};
 

@@ -1,10 +1,11 @@
 //! Which messages follow from an event.
 
 use crate::{
-    CONSULTATION_CANCELLED, CONSULTATION_CONFIRMED, CONSULTATION_RESCHEDULED, MalformedEvent, MessageKind,
-    REGISTRATION_REPEATED, ScheduledMessage, error::MalformedPayload,
+    CONSULTATION_CANCELLED, CONSULTATION_CONFIRMED, CONSULTATION_RESCHEDULED, EMAIL_VERIFICATION_REQUESTED, INVITED,
+    MalformedEvent, MessageKind, PASSWORD_CHANGED, PASSWORD_RESET_REQUESTED, REGISTRATION_REPEATED,
+    SECOND_FACTOR_CHANGED, SESSION_REVOKED, ScheduledMessage, error::MalformedPayload,
 };
-use amrutam_kernel::{AccountId, ConsultationId, EventEnvelope, IdSource, MessageId};
+use amrutam_kernel::{AccountId, ConsultationId, EventEnvelope, IdSource, LinkId, MessageId};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use serde::Deserialize;
 
@@ -19,6 +20,7 @@ struct VisitPayload {
 #[derive(Deserialize)]
 struct AccountPayload {
     account_id: String,
+    link_id: Option<String>,
 }
 
 struct Visit {
@@ -58,12 +60,18 @@ pub fn plan(
             Ok(vec![planner.about(&visit, MessageKind::BookingCancelled, key, now)])
         }
         REGISTRATION_REPEATED => {
-            let account = read_account(event).map_err(malformed)?;
+            let (account, _) = read_account(event).map_err(malformed)?;
             // At most one a day: whoever knows an address could otherwise fill its inbox.
             let day = event.occurred_at.to_zoned(TimeZone::UTC).date();
             let key = format!("{}:{account}:{day}", MessageKind::RegistrationRepeated);
             Ok(vec![planner.message(MessageKind::RegistrationRepeated, account, None, key, now)])
         }
+        EMAIL_VERIFICATION_REQUESTED => planner.with_link(MessageKind::VerifyEmail).map_err(malformed),
+        PASSWORD_RESET_REQUESTED => planner.with_link(MessageKind::ResetPassword).map_err(malformed),
+        INVITED => planner.with_link(MessageKind::Invitation).map_err(malformed),
+        PASSWORD_CHANGED => planner.notice(MessageKind::PasswordChanged).map_err(malformed),
+        SECOND_FACTOR_CHANGED => planner.notice(MessageKind::SecondFactorChanged).map_err(malformed),
+        SESSION_REVOKED => planner.notice(MessageKind::SessionRevoked).map_err(malformed),
         _ => Ok(Vec::new()),
     }
 }
@@ -77,8 +85,10 @@ fn read_visit(event: &EventEnvelope) -> Result<Visit, MalformedPayload> {
     })
 }
 
-fn read_account(event: &EventEnvelope) -> Result<AccountId, MalformedPayload> {
-    Ok(AccountPayload::deserialize(&event.payload)?.account_id.parse()?)
+fn read_account(event: &EventEnvelope) -> Result<(AccountId, Option<LinkId>), MalformedPayload> {
+    let payload = AccountPayload::deserialize(&event.payload)?;
+    let link = payload.link_id.map(|link| link.parse()).transpose()?;
+    Ok((payload.account_id.parse()?, link))
 }
 
 fn visit_key(kind: MessageKind, visit: &Visit) -> String {
@@ -101,6 +111,20 @@ impl Planner<'_> {
         })
     }
 
+    /// Each one is told.
+    fn notice(&self, kind: MessageKind) -> Result<Vec<ScheduledMessage>, MalformedPayload> {
+        let (account, _) = read_account(self.event)?;
+        Ok(vec![self.message(kind, account, None, format!("{kind}:{account}:{}", self.event.id), self.now)])
+    }
+
+    /// Due since its link was made, which is what its link's end is reckoned from.
+    fn with_link(&self, kind: MessageKind) -> Result<Vec<ScheduledMessage>, MalformedPayload> {
+        let (account, link) = read_account(self.event)?;
+        let link = link.ok_or(MalformedPayload::NoLink)?;
+        let message = self.message(kind, account, None, format!("{kind}:{link}"), self.event.occurred_at);
+        Ok(vec![ScheduledMessage { link: Some(link), ..message }])
+    }
+
     fn about(&self, visit: &Visit, kind: MessageKind, key: String, due_at: Timestamp) -> ScheduledMessage {
         self.message(kind, visit.patient, Some(visit), key, due_at)
     }
@@ -120,6 +144,7 @@ impl Planner<'_> {
             recipient,
             consultation: visit.map(|v| v.consultation),
             slot_starts_at: visit.map(|v| v.starts_at),
+            link: None,
             due_at,
             attempts: 0,
             maybe_sent: false,

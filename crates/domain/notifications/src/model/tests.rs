@@ -1,8 +1,12 @@
 use super::*;
 use crate::{
-    CONSULTATION_CANCELLED, CONSULTATION_CONFIRMED, CONSULTATION_RESCHEDULED, MalformedEvent, REGISTRATION_REPEATED,
+    CONSULTATION_CANCELLED, CONSULTATION_CONFIRMED, CONSULTATION_RESCHEDULED, EMAIL_VERIFICATION_REQUESTED, INVITED,
+    MalformedEvent, PASSWORD_CHANGED, PASSWORD_RESET_REQUESTED, REGISTRATION_REPEATED, SECOND_FACTOR_CHANGED,
+    SESSION_REVOKED,
 };
-use amrutam_kernel::{AccountId, AggregateRef, EventEnvelope, EventId, IdSource, Sensitive};
+use amrutam_kernel::{
+    AccountId, AggregateRef, EventEnvelope, EventId, IdSource, LinkId, LinkPurpose, LinkTokens, Sensitive,
+};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use serde_json::json;
@@ -27,6 +31,17 @@ impl IdSource for FakeIds {
     }
 }
 
+/// Says its purpose and id.
+pub(crate) struct ReadableTokens;
+
+impl LinkTokens for ReadableTokens {
+    fn token(&self, purpose: LinkPurpose, id: LinkId) -> Sensitive<String> {
+        Sensitive::new(format!("{purpose}-{id}"))
+    }
+}
+
+pub(crate) const PAGES: LinkPages<'_> = LinkPages { base: "https://app.amrutam.example", tokens: &ReadableTokens };
+
 pub(crate) fn at(text: &str) -> Timestamp {
     text.parse().expect("a time")
 }
@@ -35,6 +50,7 @@ pub(crate) const NOW: &str = "2026-08-01T05:00:00Z";
 pub(crate) const START: &str = "2026-08-03T05:00:00Z";
 const CONSULTATION: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 const PATIENT: &str = "01890a5d-ac96-774b-bcce-b302099a8058";
+const LINK: &str = "01890a5d-ac96-774b-bcce-b302099a8059";
 
 pub(crate) fn event(event_type: &str, payload: serde_json::Value, number: u64) -> EventEnvelope {
     EventEnvelope {
@@ -140,6 +156,42 @@ fn a_repeated_registration_is_told_once_a_day() {
 }
 
 #[test]
+fn each_account_event_becomes_one_message_to_its_owner() {
+    for (kind, event_type) in ACCOUNT_EVENTS {
+        let plan = |number, now| {
+            let messages = plan(&account_event(event_type, number), at(now), &FakeIds::default());
+            let messages = messages.expect("a well-formed event");
+            let [message] = messages.as_slice() else { panic!("{event_type}: one message: {messages:?}") };
+            message.clone()
+        };
+        let message = plan(1, "2026-08-01T05:10:00Z");
+        assert_eq!(message.kind, kind);
+        assert_eq!(message.recipient, PATIENT.parse::<AccountId>().expect("an id"));
+        assert_eq!((message.consultation, message.slot_starts_at), (None, None));
+        let link = kind.link_purpose().map(|_| LINK.parse::<LinkId>().expect("an id"));
+        assert_eq!(message.link, link, "{kind}");
+        // A link works from the event on, however late it is planned.
+        let due_at = if link.is_some() { NOW } else { "2026-08-01T05:10:00Z" };
+        assert_eq!(message.due_at, at(due_at), "{kind}");
+        assert_eq!(plan(1, START).dedupe_key, message.dedupe_key, "{kind}: planned again it is the same");
+        let told_each_time =
+            [MessageKind::PasswordChanged, MessageKind::SecondFactorChanged, MessageKind::SessionRevoked];
+        let another = plan(2, NOW).dedupe_key != message.dedupe_key;
+        assert_eq!(another, told_each_time.contains(&kind), "{kind}: once per event, or once per link or day");
+    }
+}
+
+#[test]
+fn a_link_without_its_id_is_an_error() {
+    for event_type in [EMAIL_VERIFICATION_REQUESTED, PASSWORD_RESET_REQUESTED, INVITED] {
+        for payload in [json!({ "account_id": PATIENT }), json!({ "account_id": PATIENT, "link_id": "x" })] {
+            let planned = plan(&event(event_type, payload.clone(), 1), at(NOW), &FakeIds::default());
+            assert!(planned.is_err(), "{event_type} {payload}");
+        }
+    }
+}
+
+#[test]
 fn a_malformed_payload_is_an_error_not_silence() {
     for payload in [
         json!(null),
@@ -177,17 +229,37 @@ proptest! {
     }
 }
 
-fn message(kind: MessageKind) -> ScheduledMessage {
-    let event_type = match kind {
-        MessageKind::BookingCancelled => CONSULTATION_CANCELLED,
-        MessageKind::BookingRescheduled => CONSULTATION_RESCHEDULED,
-        MessageKind::RegistrationRepeated => REGISTRATION_REPEATED,
-        MessageKind::BookingConfirmed | MessageKind::Reminder24h | MessageKind::Reminder1h => CONSULTATION_CONFIRMED,
-    };
-    let mut event = visit_event(event_type, at(START), 1);
-    if kind == MessageKind::RegistrationRepeated {
-        event.payload = json!({ "account_id": PATIENT });
+const ACCOUNT_EVENTS: [(MessageKind, &str); 7] = [
+    (MessageKind::RegistrationRepeated, REGISTRATION_REPEATED),
+    (MessageKind::VerifyEmail, EMAIL_VERIFICATION_REQUESTED),
+    (MessageKind::ResetPassword, PASSWORD_RESET_REQUESTED),
+    (MessageKind::Invitation, INVITED),
+    (MessageKind::PasswordChanged, PASSWORD_CHANGED),
+    (MessageKind::SecondFactorChanged, SECOND_FACTOR_CHANGED),
+    (MessageKind::SessionRevoked, SESSION_REVOKED),
+];
+
+fn account_event(event_type: &str, number: u64) -> EventEnvelope {
+    let mut payload = json!({ "account_id": PATIENT, "something_new": {} });
+    if [EMAIL_VERIFICATION_REQUESTED, PASSWORD_RESET_REQUESTED, INVITED].contains(&event_type) {
+        payload["link_id"] = json!(LINK);
     }
+    event(event_type, payload, number)
+}
+
+fn message(kind: MessageKind) -> ScheduledMessage {
+    let visit = |event_type| visit_event(event_type, at(START), 1);
+    let event = match kind {
+        MessageKind::BookingCancelled => visit(CONSULTATION_CANCELLED),
+        MessageKind::BookingRescheduled => visit(CONSULTATION_RESCHEDULED),
+        MessageKind::BookingConfirmed | MessageKind::Reminder24h | MessageKind::Reminder1h => {
+            visit(CONSULTATION_CONFIRMED)
+        }
+        account => {
+            let (_, event_type) = ACCOUNT_EVENTS.into_iter().find(|(kind, _)| *kind == account).expect("its event");
+            account_event(event_type, 1)
+        }
+    };
     let messages = plan(&event, at(NOW), &FakeIds::default()).expect("a well-formed event");
     messages.into_iter().find(|m| m.kind == kind).expect("the kind is planned")
 }
@@ -230,15 +302,58 @@ fn what_is_sent_is_true_when_it_is_sent() {
         };
         assert_eq!(skipped, expected, "{kind} {state:?} {now}");
     }
-    let repeated = message(MessageKind::RegistrationRepeated);
-    assert_eq!(decide_at_send(&repeated, None, at(NOW)), Decision::Send(Letter::RegistrationRepeated));
+    for (kind, letter) in [
+        (MessageKind::RegistrationRepeated, Letter::RegistrationRepeated),
+        (MessageKind::PasswordChanged, Letter::PasswordChanged),
+        (MessageKind::SecondFactorChanged, Letter::SecondFactorChanged),
+        (MessageKind::SessionRevoked, Letter::SessionRevoked),
+    ] {
+        assert_eq!(decide_at_send(&message(kind), None, at(START)), Decision::Send(letter), "late, yet true");
+    }
+}
+
+#[test]
+fn a_link_is_sent_while_it_works_and_tried_no_longer() {
+    let moment = SignedDuration::from_micros(1);
+    for (kind, ends, gives_up) in [
+        (MessageKind::ResetPassword, "2026-08-01T05:30:00Z", "2026-08-01T05:30:00Z"),
+        (MessageKind::VerifyEmail, "2026-08-02T05:00:00Z", "2026-08-02T05:00:00Z"),
+        (MessageKind::Invitation, "2026-08-08T05:00:00Z", "2026-08-02T05:00:00Z"),
+    ] {
+        let message = message(kind);
+        let (purpose, link) = (kind.link_purpose().expect("a purpose"), message.link.expect("a link"));
+        assert_eq!(decide_at_send(&message, None, at(NOW)), Decision::Send(Letter::Link(purpose, link)));
+        assert_eq!(decide_at_send(&message, None, at(ends) - moment), Decision::Send(Letter::Link(purpose, link)));
+        assert_eq!(decide_at_send(&message, None, at(ends)), Decision::Skip(SkipReason::LinkGone), "{kind}");
+        assert_eq!(give_up_at(&message), at(gives_up), "{kind}");
+        let lost = ScheduledMessage { link: None, ..message };
+        assert_eq!(decide_at_send(&lost, None, at(NOW)), Decision::Skip(SkipReason::LinkGone));
+    }
+}
+
+#[test]
+fn a_link_is_made_when_the_mail_is_written_and_masks_itself() {
+    for (kind, page) in [
+        (MessageKind::VerifyEmail, "verify-email#token=verify_email"),
+        (MessageKind::ResetPassword, "reset-password#token=reset_password"),
+        (MessageKind::Invitation, "accept-invitation#token=invitation"),
+    ] {
+        let message = message(kind);
+        let Decision::Send(letter) = decide_at_send(&message, None, at(NOW)) else { panic!("{kind} is sent") };
+        let mail = render(&letter, &message, &contact(), PAGES);
+        let url = format!("\n\nhttps://app.amrutam.example/{page}-{LINK}\n\n");
+        assert!(mail.body.expose().contains(&url), "{}", mail.body.expose());
+        for shown in [format!("{mail:?}"), format!("{message:?}"), format!("{letter:?}")] {
+            assert!(!shown.contains("token="), "{shown}");
+        }
+    }
 }
 
 #[test]
 fn a_mail_names_the_time_where_the_reader_lives_and_the_practitioner() {
     let facts = facts(VisitStatus::Confirmed, at(START));
     let message = message(MessageKind::BookingConfirmed);
-    let mail = render(&Letter::BookingConfirmed(&facts), &message, &contact());
+    let mail = render(&Letter::BookingConfirmed(&facts), &message, &contact(), PAGES);
     assert_eq!(mail.subject, "Your appointment on Mon 3 Aug 2026, 10:30 is confirmed");
     assert_eq!(
         mail.body.expose(),
@@ -251,14 +366,14 @@ fn a_mail_names_the_time_where_the_reader_lives_and_the_practitioner() {
     assert_eq!(mail.to.expose(), "ravi@example.in");
 
     let abroad = Contact { time_zone: "America/New_York".to_owned(), ..contact() };
-    let body = render(&Letter::Reminder(&facts), &message, &abroad).body;
+    let body = render(&Letter::Reminder(&facts), &message, &abroad, PAGES).body;
     assert!(
         body.expose().contains("Monday, 3 August 2026, 01:00 to 01:30 (America/New_York, UTC-04:00)"),
         "{}",
         body.expose()
     );
     let nowhere = Contact { time_zone: "Mars/Olympus".to_owned(), ..contact() };
-    let body = render(&Letter::Reminder(&facts), &message, &nowhere).body;
+    let body = render(&Letter::Reminder(&facts), &message, &nowhere, PAGES).body;
     assert!(body.expose().contains("05:00 to 05:30 (UTC, UTC+00:00)"), "{}", body.expose());
 }
 
@@ -273,9 +388,15 @@ fn a_subject_gives_nothing_away_and_no_name_writes_lines() {
         Letter::BookingCancelled(&facts),
         Letter::Reminder(&facts),
         Letter::RegistrationRepeated,
+        Letter::Link(LinkPurpose::VerifyEmail, LINK.parse().expect("an id")),
+        Letter::Link(LinkPurpose::ResetPassword, LINK.parse().expect("an id")),
+        Letter::Link(LinkPurpose::Invitation, LINK.parse().expect("an id")),
+        Letter::PasswordChanged,
+        Letter::SecondFactorChanged,
+        Letter::SessionRevoked,
     ];
     for letter in letters {
-        let mail = render(&letter, &message(MessageKind::BookingConfirmed), &contact);
+        let mail = render(&letter, &message(MessageKind::BookingConfirmed), &contact, PAGES);
         let subject = mail.subject.to_lowercase();
         for word in ["dr.", "ravi", "doctor", "ayurved", "consult", "medic", "patient", "video", "bams", "\n", "\r"] {
             assert!(!subject.contains(word), "{subject}");

@@ -130,7 +130,7 @@ async fn send(
     let Some(contact) = deps.contacts.contact(message.recipient).await.map_err(SendError::Port)? else {
         return Ok(Some(SkipReason::RecipientGone));
     };
-    let mail = render(&letter, message, &contact);
+    let mail = render(&letter, message, &contact, deps.pages);
     // The reads may have taken long.
     if deps.clock.now() > last_start {
         return Err(SendError::Late);

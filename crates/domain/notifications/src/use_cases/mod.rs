@@ -6,7 +6,10 @@ mod plan_messages;
 pub use deliver_due::{CONCURRENT_SENDS, DeliverySummary, SEND_BUDGET, deliver_due, lease_for};
 pub use plan_messages::plan_messages;
 
-use crate::ports::{Contacts, Mailer, MessageStore, VisitReader};
+use crate::{
+    LinkPages,
+    ports::{Contacts, Mailer, MessageStore, VisitReader},
+};
 use amrutam_kernel::{Clock, IdSource};
 
 /// What the use cases of this domain work with.
@@ -18,6 +21,8 @@ pub struct Deps<'a> {
     pub visits: &'a dyn VisitReader,
     /// People.
     pub contacts: &'a dyn Contacts,
+    /// The pages that mailed links open.
+    pub pages: LinkPages<'a>,
     /// The way out.
     pub mailer: &'a dyn Mailer,
     /// Time.

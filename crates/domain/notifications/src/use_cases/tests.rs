@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     CONSULTATION_CONFIRMED, CONSUMER, Contact, Mail, MessageKind, PlanError, ScheduledMessage, SkipReason, VisitFacts,
     VisitStatus,
-    model::tests::{FakeIds, NOW, START, at, contact, event, facts, visit_event},
+    model::tests::{FakeIds, NOW, PAGES, START, at, contact, event, facts, visit_event},
     ports::{MailError, Settled, Watch},
 };
 use amrutam_kernel::{
@@ -65,7 +65,8 @@ impl World {
     }
 
     fn deps(&self) -> Deps<'_> {
-        Deps { messages: self, visits: self, contacts: self, mailer: self, clock: self, ids: &self.ids }
+        let (clock, ids, pages) = (self, &self.ids, PAGES);
+        Deps { messages: self, visits: self, contacts: self, pages, mailer: self, clock, ids }
     }
 
     fn set_now(&self, text: &str) {

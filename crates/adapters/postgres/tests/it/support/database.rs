@@ -70,10 +70,6 @@ impl Database {
         Postgres::connect(&settings).unwrap()
     }
 
-    pub(crate) fn pool(&self) -> Postgres {
-        self.pool_with(|_| ())
-    }
-
     pub(crate) async fn owner(&self) -> Session {
         Session::open(&self.owner_url()).await
     }

@@ -4,7 +4,7 @@ mod database;
 mod world;
 
 pub(crate) use database::{Database, Session};
-pub(crate) use world::{World, becoming, booking, id, insert_account, now, word};
+pub(crate) use world::{World, becoming, booking, id, insert_account, now, vault, word};
 
 use std::time::{Duration, Instant};
 

@@ -20,9 +20,13 @@ use amrutam_kernel::{
     AccountId, Actor, AggregateRef, AuditEntry, AuditEntryId, ConsultationId, CorrelationId, Currency, DoctorId,
     Effects, EventEnvelope, EventId, Money, Outcome, Role, Sensitive, SlotId, TimeRange,
 };
-use amrutam_postgres::Postgres;
+use amrutam_memory::{FakeIndex, FakeSealer};
+use amrutam_postgres::{Accounts, Postgres, Vault};
 use jiff::{SignedDuration, Timestamp, ToSpan, tz::TimeZone};
-use std::hash::{BuildHasher, RandomState};
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+};
 use uuid::Uuid;
 
 #[expect(clippy::disallowed_methods, reason = "the server's clock is the wall's")]
@@ -47,8 +51,14 @@ pub(crate) fn id(at: Timestamp) -> Uuid {
     uuid::Builder::from_unix_timestamp_millis(at.as_millisecond().try_into().unwrap(), &bytes).into_uuid()
 }
 
+/// All of them are alike, so that one opens what another has sealed.
+pub(crate) fn vault() -> Vault {
+    Vault::new(Arc::new(FakeSealer::new()), Arc::new(FakeIndex::new("tests")))
+}
+
 pub(crate) struct World {
     pub(crate) store: Postgres,
+    pub(crate) accounts: Accounts,
     // After the pool: a field is dropped after those above it.
     pub(crate) db: Database,
 }
@@ -60,18 +70,23 @@ impl World {
 
     pub(crate) fn with(adjust: impl FnOnce(&mut amrutam_postgres::Settings)) -> Self {
         let db = Database::new();
-        Self { store: db.pool_with(adjust), db }
+        let store = db.pool_with(adjust);
+        Self { accounts: Accounts::new(store.clone(), vault()), store, db }
     }
 
     pub(crate) async fn patient(&self) -> AccountId {
         let id = AccountId::from_uuid(id(now()));
-        insert_account(&self.store, id, Role::Patient).await;
+        insert_account(&self.accounts, id, Role::Patient).await;
         id
+    }
+
+    pub(crate) async fn password_set_at(&self, account: AccountId) -> Option<Timestamp> {
+        self.accounts.by_id(account).await.unwrap().unwrap().password_set_at
     }
 
     pub(crate) async fn doctor(&self) -> Practitioner {
         let account = AccountId::from_uuid(id(now()));
-        insert_account(&self.store, account, Role::Doctor).await;
+        insert_account(&self.accounts, account, Role::Doctor).await;
         let practitioner = Practitioner {
             id: DoctorId::from_uuid(id(now())),
             account,
@@ -150,22 +165,17 @@ impl World {
     }
 }
 
-pub(crate) async fn insert_account(store: &Postgres, id: AccountId, role: Role) {
-    let account = Account {
-        id,
-        role,
-        email: Sensitive::new(format!("{id}@example.in").parse().unwrap()),
-        password_hash: PasswordHash::from_phc("none".to_owned()),
-        profile: Profile {
-            full_name: Sensitive::new("Asha Nair".parse().unwrap()),
-            phone: None,
-            date_of_birth: None,
-            sex: None,
-            time_zone: "Asia/Kolkata".to_owned(),
-        },
-        created_at: now(),
+pub(crate) async fn insert_account(accounts: &Accounts, id: AccountId, role: Role) {
+    let profile = Profile {
+        full_name: Sensitive::new("Asha Nair".parse().unwrap()),
+        phone: None,
+        date_of_birth: None,
+        sex: None,
+        time_zone: "Asia/Kolkata".to_owned(),
     };
-    assert_eq!(AccountStore::insert(store, &account, &Effects::default()).await.unwrap(), Inserted::Created);
+    let email = Sensitive::new(format!("{id}@example.in").parse().unwrap());
+    let account = Account::new(id, role, email, Some(PasswordHash::from_phc("none".to_owned())), profile, now());
+    assert_eq!(accounts.insert(&account, None, &Effects::default()).await.unwrap(), Inserted::Created);
 }
 
 /// The first visit of `patient`: pending, with an event and an audit entry of one correlation id.

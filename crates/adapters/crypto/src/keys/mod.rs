@@ -1,0 +1,18 @@
+//! Keys: where they come from, what they are, how they change.
+
+mod error;
+mod manage;
+mod material;
+mod name;
+mod provider;
+mod ring;
+
+pub use error::KeyError;
+pub use manage::{
+    KEY_PUBLISHED_AHEAD, ManageError, Rotatable, Rotated, TOKENS_OUTLIVE_KEY, generate_missing, retire, rotate,
+};
+pub use name::{KeyKind, KeyName};
+pub use provider::{KeyBundle, KeyDir, KeyProvider, ProvidedKey};
+pub use ring::{Keys, RELOAD_INTERVAL};
+
+pub(crate) use material::{ALGORITHM, SECRET_BYTES};

@@ -1,0 +1,10 @@
+//! The ports of identity on the real technology: the contract's suites, attacks on tokens, and keys that change.
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+mod attacks;
+mod contracts;
+mod keys;
+mod naive;
+mod rotation;
+mod support;
+mod tokens;

@@ -1,0 +1,192 @@
+//! What the use cases share.
+
+use crate::{
+    EmailAddress, NewPassword, PermitError, PersonName,
+    events::Announcement,
+    model::{InvalidPassword, PasswordHash},
+    policy,
+    ports::{
+        AccountStore, FactorStore, LinkStore, PasswordHasher, SecretSource, SessionNotices, SessionStore, TokenIssuer,
+        TokenVerifier, Totp,
+    },
+};
+use amrutam_kernel::{
+    AccountId, Action, Actor, AuditEntry, AuditEntryId, Clock, CommitError, Context, Denial, Dependency, Effects,
+    IdSource, LinkId, LinkTokens, Outcome, PortError, Relation, SignIn,
+};
+use jiff::Timestamp;
+
+/// How often a change is decided anew when another one came in between.
+pub(super) const ROUNDS: usize = 3;
+
+/// What the use cases on accounts work with.
+#[derive(Clone, Copy)]
+pub struct Deps<'a> {
+    /// Accounts.
+    pub accounts: &'a dyn AccountStore,
+    /// Passwords.
+    pub hasher: &'a dyn PasswordHasher,
+    /// Time.
+    pub clock: &'a dyn Clock,
+    /// Ids.
+    pub ids: &'a dyn IdSource,
+}
+
+/// What the use cases with links in mails work with.
+#[derive(Clone, Copy)]
+pub struct LinkDeps<'a> {
+    /// Accounts.
+    pub core: Deps<'a>,
+    /// Links.
+    pub links: &'a dyn LinkStore,
+    /// Their tokens.
+    pub link_tokens: &'a dyn LinkTokens,
+    /// Told of sessions that ended.
+    pub notices: &'a dyn SessionNotices,
+}
+
+/// What the use cases on sessions and second factors work with.
+#[derive(Clone, Copy)]
+pub struct SessionDeps<'a> {
+    /// Accounts.
+    pub core: Deps<'a>,
+    /// Sessions.
+    pub sessions: &'a dyn SessionStore,
+    /// Second factors.
+    pub factors: &'a dyn FactorStore,
+    /// Signs.
+    pub issuer: &'a dyn TokenIssuer,
+    /// Checks what was signed.
+    pub verifier: &'a dyn TokenVerifier,
+    /// Randomness for refresh tokens, TOTP secrets and recovery codes.
+    pub secrets: &'a dyn SecretSource,
+    /// One-time codes.
+    pub totp: &'a dyn Totp,
+    /// Told of sessions that ended or changed.
+    pub notices: &'a dyn SessionNotices,
+}
+
+impl Deps<'_> {
+    pub(super) fn audit(
+        &self,
+        context: &Context,
+        now: Timestamp,
+        action: &'static str,
+        account: Option<AccountId>,
+        outcome: Outcome,
+    ) -> AuditEntry {
+        AuditEntry {
+            id: AuditEntryId::from_uuid(self.ids.uuid_v7(now)),
+            occurred_at: now,
+            actor: context.actor,
+            action,
+            resource_kind: "account",
+            resource_id: account.map(|id| id.to_string()).unwrap_or_default(),
+            patient: account,
+            outcome,
+            correlation_id: context.correlation_id.clone(),
+        }
+    }
+
+    /// One entry and, if anything, one announcement about one account.
+    pub(super) fn effects(
+        &self,
+        context: &Context,
+        now: Timestamp,
+        action: &'static str,
+        (account, outcome): (AccountId, Outcome),
+        announced: Option<Announcement>,
+    ) -> Effects {
+        let envelope = |announced: Announcement| announced.envelope(self.ids, context, account, now);
+        Effects {
+            events: announced.map(envelope).into_iter().collect(),
+            audit: vec![self.audit(context, now, action, Some(account), outcome)],
+            ..Effects::default()
+        }
+    }
+
+    /// Puts on the record what was refused: in a transaction of its own, or a rollback would erase it.
+    pub(super) async fn record_denial(
+        &self,
+        context: &Context,
+        action: &'static str,
+        account: Option<AccountId>,
+    ) -> Result<(), PortError> {
+        let entry = self.audit(context, self.clock.now(), action, account, Outcome::Denied);
+        self.accounts.record(&Effects { audit: vec![entry], ..Effects::default() }).await
+    }
+
+    /// Asks the policy; a denial is on the record when this returns.
+    pub(super) async fn permit(
+        &self,
+        context: &Context,
+        action: Action,
+        relation: Relation,
+        about: Option<AccountId>,
+    ) -> Result<(), PermitError> {
+        match policy::decide(context, action, relation, self.clock.now()) {
+            Ok(_) => Ok(()),
+            Err(denial) => {
+                self.record_denial(context, action.as_str(), about).await?;
+                Err(denial.into())
+            }
+        }
+    }
+
+    /// The signed-in person, when the policy lets them do this with what is theirs.
+    pub(super) async fn permit_own(&self, context: &Context, action: Action) -> Result<Caller, PermitError> {
+        self.permit(context, action, Relation::Own, context.actor.account()).await?;
+        Ok(Caller::of(context)?)
+    }
+
+    /// Hashes a password that is fit for this person.
+    pub(super) async fn hash<E: From<InvalidPassword> + From<PortError>>(
+        &self,
+        password: &NewPassword,
+        email: &EmailAddress,
+        name: &PersonName,
+    ) -> Result<PasswordHash, E> {
+        password.check_guessable(email, name)?;
+        Ok(self.hasher.hash(password).await?)
+    }
+
+    pub(super) fn link_id(&self, now: Timestamp) -> LinkId {
+        LinkId::from_uuid(self.ids.uuid_v7(now))
+    }
+}
+
+/// A signed-in person.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Caller {
+    pub(super) account: AccountId,
+    pub(super) sign_in: SignIn,
+}
+
+impl Caller {
+    pub(super) fn of(context: &Context) -> Result<Self, Denial> {
+        match (context.actor, context.sign_in) {
+            (Actor::Account { id, .. }, Some(sign_in)) => Ok(Self { account: id, sign_in }),
+            _ => Err(Denial::NotSignedIn),
+        }
+    }
+}
+
+/// What an account is to the one who acts.
+pub(super) fn relation_to(context: &Context, account: AccountId) -> Relation {
+    if context.actor.account() == Some(account) { Relation::Own } else { Relation::None }
+}
+
+/// What a commit's refusal is where the caller can't do anything about it; nothing when the decision is to be made anew.
+pub(super) fn lasting(error: CommitError) -> Result<(), PortError> {
+    match error {
+        CommitError::Stale | CommitError::Busy => Ok(()),
+        CommitError::Port(error) => Err(error),
+        CommitError::AlreadyAnswered | CommitError::AlreadyHandled => {
+            Err(PortError::defect(Dependency::Database, error))
+        }
+    }
+}
+
+pub(super) fn contended() -> PortError {
+    PortError::unavailable(Dependency::Database, "too many changes of one account at once")
+}
