@@ -15,11 +15,13 @@
 
 mod actor;
 mod audit;
+mod blind_index;
 mod context;
 mod effects;
 mod event;
 mod idempotency;
 mod ids;
+mod limits;
 mod messaging;
 mod money;
 mod page;
@@ -31,6 +33,7 @@ mod time;
 
 pub use actor::{Actor, Role, UnknownRole};
 pub use audit::{AuditEntry, Outcome};
+pub use blind_index::BlindIndex;
 pub use context::{Context, CorrelationId, InvalidCorrelationId, TraceParent};
 pub use effects::{CommitError, Effects, InboxMark};
 pub use event::{AggregateRef, EventEnvelope};
@@ -38,6 +41,7 @@ pub use idempotency::{Fingerprint, IdempotencyClaim, IdempotencyKey, InvalidIdem
 pub use ids::{
     AccountId, AuditEntryId, ConsultationId, DoctorId, EventId, InvalidId, MessageId, SessionId, SlotId, TimeOffId,
 };
+pub use limits::{LimitDecision, LimitKey, LimitPolicy, LimitState, RateLimit, RateLimiter};
 pub use messaging::{EventHandler, EventPublisher, Handled, HandlerError, RedeliveryLedger};
 pub use money::{Currency, InvalidMoney, Money, UnknownCurrency};
 pub use page::{InvalidCursor, Limit, Page, PageRequest};
