@@ -18,7 +18,10 @@ mod tests;
 mod wiring;
 
 pub use application::{Addresses, Application, BuildError, RunError};
-pub use settings::{Business, Environment, Hasher, Http, Payments, PaymentsMode, Settings, Tokens};
+pub use settings::{
+    Business, ClassLimit, Environment, ForwardedField, Hasher, Http, Payments, PaymentsMode, Proxies, RateLimits,
+    RouteClass, Settings, Tokens,
+};
 pub use wiring::WiringError;
 
 /// The OpenAPI document, as it is served and committed.

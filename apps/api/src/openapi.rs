@@ -68,6 +68,14 @@ fn complete(document: &mut Value) {
             "CorrelationId": {
                 "description": "The caller's `X-Correlation-Id` if it was 1 to 128 visible ASCII characters, else one of ours.",
                 "schema": { "type": "string" }
+            },
+            "RateLimitPolicy": {
+                "description": "The limits that hold for this request, each with its quota `q` in any span of `w` seconds: a true sliding window. draft-ietf-httpapi-ratelimit-headers.",
+                "schema": { "type": "string" }, "example": "\"default\";q=100;w=900"
+            },
+            "RateLimit": {
+                "description": "How each of them stands: `r` requests remain, and in `t` seconds more do.",
+                "schema": { "type": "string" }, "example": "\"default\";r=87;t=412"
             }
         }));
         components.insert("responses".to_owned(), shared_responses());
@@ -91,7 +99,7 @@ fn complete(document: &mut Value) {
 }
 
 /// The answers that many operations share: status, name, description.
-const SHARED: [(&str, &str, &str); 10] = [
+const SHARED: [(&str, &str, &str); 11] = [
     ("400", "BadBody", "`malformed_body`, `invalid_type`, `unknown_field`"),
     ("400", "BadInput", "`unknown_field`, `malformed_query`, `invalid_cursor` or `malformed_body`, where there is one"),
     ("401", "Unauthenticated", "`unauthenticated`: no valid access token"),
@@ -99,6 +107,7 @@ const SHARED: [(&str, &str, &str); 10] = [
     ("408", "RequestTimeout", "`request_timeout`: the body did not arrive in time"),
     ("413", "PayloadTooLarge", "`payload_too_large`"),
     ("415", "UnsupportedMediaType", "`unsupported_media_type`: send `application/json`"),
+    ("429", "RateLimited", "`rate_limited`: come back after `Retry-After`"),
     ("431", "HeadersTooLarge", "`headers_too_large`"),
     ("500", "Internal", "`internal_error`: ours to mend"),
     ("503", "Unavailable", "`dependency_unavailable`, `contended`, `timeout`: come back after `Retry-After`"),
@@ -143,7 +152,10 @@ fn complete_response(path: &str, status: &str, response: &mut Value) {
     let headers = response.entry("headers").or_insert_with(|| json!({}));
     if let Some(headers) = headers.as_object_mut() {
         headers.insert("X-Correlation-Id".to_owned(), json!({ "$ref": "#/components/headers/CorrelationId" }));
-        if status == "503" {
+        for (field, name) in [("RateLimit-Policy", "RateLimitPolicy"), ("RateLimit", "RateLimit")] {
+            headers.insert(field.to_owned(), json!({ "$ref": format!("#/components/headers/{name}") }));
+        }
+        if status == "503" || status == "429" {
             headers
                 .insert("Retry-After".to_owned(), json!({ "schema": { "type": "integer" }, "description": "Seconds" }));
         }

@@ -1,6 +1,9 @@
 //! What the handlers work with: ports, never technologies.
 
-use crate::{http::InFlight, readiness::Readiness};
+use crate::{
+    http::{InFlight, Quotas},
+    readiness::Readiness,
+};
 use amrutam_booking::{
     model::{BookingRules, PaymentsMode},
     ports::{AvailabilityStore, ConsultationStore, DirectoryStore, SlotLocks},
@@ -74,6 +77,8 @@ pub(crate) struct Services {
     pub(crate) payments: PaymentsMode,
     /// Bounds of one request.
     pub(crate) limits: Limits,
+    /// How often each caller may ask.
+    pub(crate) quotas: Quotas,
     /// Claims at work.
     pub(crate) in_flight: InFlight,
     /// Whether to be sent requests.

@@ -6,13 +6,16 @@ mod directory;
 mod documents;
 mod edges;
 mod idempotency;
+mod limits;
 
 use crate::{
     application::app,
-    http::InFlight,
+    http::{InFlight, Quotas},
     openapi,
     readiness::Readiness,
     services::{Limits, Services},
+    settings::{ClassLimit, Proxies, RateLimits, RouteClass},
+    wiring::OwnDigests,
 };
 use actix_web::{
     body::{BoxBody, to_bytes},
@@ -24,15 +27,24 @@ use actix_web::{
 use amrutam_booking::model::{BookingRules, PaymentsMode};
 use amrutam_identity::{
     EmailAddress, NewPassword, PersonName, Profile,
+    ports::{AccessClaims, InvalidToken, TokenVerifier},
     use_cases::{NewStaff, create_staff},
 };
 use amrutam_kernel::{Actor, Context, Role, Sensitive};
 use amrutam_memory::{
     FakeHasher, FakeSealer, FakeTokens, ManualClock, MemorySlotLocks, MemoryWorld, SeededIds, VirtualPause,
 };
-use jiff::tz::TimeZone;
+use amrutam_redis::LocalLimits;
+use jiff::{Timestamp, tz::TimeZone};
 use serde_json::{Value, json};
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 /// A Sunday evening in India.
 const NOW: &str = "2026-11-22T12:00:00Z";
@@ -44,7 +56,20 @@ struct Api {
     app: App,
     world: Arc<MemoryWorld>,
     clock: Arc<ManualClock>,
+    verifier: Arc<CountingVerifier>,
     services: Data<Services>,
+}
+
+struct CountingVerifier {
+    tokens: FakeTokens,
+    asked: AtomicUsize,
+}
+
+impl TokenVerifier for CountingVerifier {
+    fn verify(&self, token: &str, now: Timestamp) -> Result<AccessClaims, InvalidToken> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        self.tokens.verify(token, now)
+    }
 }
 
 struct Answer {
@@ -98,14 +123,19 @@ impl Api {
     }
 
     async fn with(payments: PaymentsMode, limits: Limits) -> Self {
+        Self::made(payments, limits, unlimited()).await
+    }
+
+    async fn made(payments: PaymentsMode, limits: Limits, quotas: Quotas) -> Self {
         let clock = Arc::new(ManualClock::at(NOW.parse().unwrap()));
         let world = Arc::new(MemoryWorld::new(clock.clone()));
-        let tokens = Arc::new(FakeTokens::new("tests"));
+        let tokens = || FakeTokens::new("tests");
+        let verifier = Arc::new(CountingVerifier { tokens: tokens(), asked: AtomicUsize::new(0) });
         let services = Data::new(Services {
             accounts: world.clone(),
             hasher: Arc::new(FakeHasher::new()),
-            issuer: tokens.clone(),
-            verifier: tokens,
+            issuer: Arc::new(tokens()),
+            verifier: verifier.clone(),
             jwks: json!({ "keys": [] }),
             consultations: world.clone(),
             directory: world.clone(),
@@ -118,6 +148,7 @@ impl Api {
             rules: BookingRules::v1(TimeZone::get("Asia/Kolkata").unwrap()),
             payments,
             limits,
+            quotas,
             in_flight: InFlight::default(),
             readiness: Readiness::default(),
         });
@@ -134,7 +165,7 @@ impl Api {
                 }
             })
         });
-        Self { app, world, clock, services }
+        Self { app, world, clock, verifier, services }
     }
 
     async fn send(&self, request: TestRequest) -> Answer {
@@ -221,6 +252,21 @@ impl Api {
 impl Cast {
     fn wish(&self, slot: usize) -> Value {
         json!({ "doctor_id": self.doctor_id, "slot_id": self.slots[slot], "mode": "video" })
+    }
+}
+
+/// Most tests ask for more than people do.
+fn unlimited() -> Quotas {
+    quotas(|_| ClassLimit { requests: 1_000_000, address_requests: None, window_secs: 900 })
+}
+
+fn quotas(of: impl Fn(RouteClass) -> ClassLimit) -> Quotas {
+    let classes = RouteClass::ALL.map(|class| (class, of(class))).into();
+    Quotas {
+        limits: RateLimits { enabled: true, classes },
+        proxies: Proxies::default(),
+        limiter: Arc::new(LocalLimits::new()),
+        digests: Arc::new(OwnDigests::default()),
     }
 }
 

@@ -17,8 +17,9 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::{Semaphore, watch},
-    time::{Instant, sleep, timeout_at},
+    runtime::Handle,
+    sync::{Semaphore, SemaphorePermit, watch},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -30,7 +31,7 @@ const FIRST_COOL_DOWN: Duration = Duration::from_millis(500);
 const LONGEST_COOL_DOWN: Duration = Duration::from_secs(5);
 
 /// One Redis, used with a bound in time: what it does not do within the deadline has failed, and after one such failure
-/// it is left alone until it answers again, so that a hung one costs each caller one deadline at most. Clones share
+/// it is left alone until it answers again, so that a hung one costs a caller one deadline at most. Clones share
 /// everything; it is watched until the last one is dropped.
 #[derive(Clone)]
 pub struct Cache(Arc<Inner>);
@@ -38,6 +39,7 @@ pub struct Cache(Arc<Inner>);
 struct Inner {
     link: Arc<Link>,
     prefix: String,
+    runtime: Handle,
     _watcher: DropGuard,
 }
 
@@ -55,7 +57,7 @@ struct Link {
 pub(crate) enum NoAnswer {
     /// It is away, hung or too slow.
     Away,
-    /// It answers, but did not do it: full, read-only, still loading.
+    /// It answers, but did not do it: full, still loading. Or so many ask that this one was not heard.
     Refused,
 }
 
@@ -76,15 +78,15 @@ impl Cache {
         describe_gauge!("amrutam_cache_up", "Whether the Redis of limits and sessions is being used");
         let link = Arc::new(Link::new(manager, settings));
         let up = link.probe().await;
-        link.turn(up);
+        link.set_up(up);
         if !up {
             tracing::warn!("the cache does not answer at the start; it is done without until it does");
         }
         let stop = CancellationToken::new();
         let (watched, stopped) = (Arc::clone(&link), stop.clone());
         tokio::spawn(async move { stopped.run_until_cancelled_owned(watched.watch()).await });
-        let prefix = settings.cache_prefix.clone();
-        Ok(Some(Self(Arc::new(Inner { link, prefix, _watcher: stop.drop_guard() }))))
+        let (prefix, runtime) = (settings.cache_prefix.clone(), Handle::current());
+        Ok(Some(Self(Arc::new(Inner { link, prefix, runtime, _watcher: stop.drop_guard() }))))
     }
 
     /// Whether it is being used, as last seen.
@@ -97,19 +99,23 @@ impl Cache {
     }
 
     /// Does something there, unless it is away. `work` may run twice.
-    pub(crate) async fn call<T, F: Future<Output = RedisResult<T>>>(
+    ///
+    /// It runs where the cache was connected, not on the caller's thread: one that serves requests may be busy, and would keep
+    /// its connection from others for as long, and take its own slowness for the server's.
+    pub(crate) async fn call<T, F>(
         &self,
-        work: impl Fn(MultiplexedConnection) -> F,
-    ) -> Result<T, NoAnswer> {
-        let link = &self.0.link;
+        work: impl Fn(MultiplexedConnection) -> F + Send + 'static,
+    ) -> Result<T, NoAnswer>
+    where
+        T: Send + 'static,
+        F: Future<Output = RedisResult<T>> + Send,
+    {
         if !self.is_up() {
             return Err(NoAnswer::Away);
         }
-        let outcome = link.attempt(work, Instant::now() + link.deadline).await;
-        if outcome.as_ref().is_err_and(|error| *error == NoAnswer::Away) && link.turn(false) {
-            tracing::warn!("the cache is away; it is done without until it answers again");
-        }
-        outcome
+        let link = Arc::clone(&self.0.link);
+        let asked = self.0.runtime.spawn(async move { link.ask(work).await });
+        asked.await.unwrap_or(Err(NoAnswer::Refused))
     }
 }
 
@@ -131,12 +137,23 @@ impl Link {
         }
     }
 
+    async fn ask<T, F: Future<Output = RedisResult<T>>>(
+        &self,
+        work: impl Fn(MultiplexedConnection) -> F,
+    ) -> Result<T, NoAnswer> {
+        let _turn = self.turn().await?;
+        let outcome = self.attempt(work, Instant::now() + self.deadline).await;
+        if outcome.as_ref().is_err_and(|error| *error == NoAnswer::Away) && self.set_up(false) {
+            tracing::warn!("the cache is away; it is done without until it answers again");
+        }
+        outcome
+    }
+
     async fn attempt<T, F: Future<Output = RedisResult<T>>>(
         &self,
         work: impl Fn(MultiplexedConnection) -> F,
         until: Instant,
     ) -> Result<T, NoAnswer> {
-        let Ok(Ok(_turn)) = timeout_at(until, self.turns.acquire()).await else { return Err(NoAnswer::Away) };
         // Twice: after a restart of the server the first try only finds out that the connections are cut.
         for _ in 0..2 {
             let Ok(Ok(connection)) = timeout_at(until, self.pool.get()).await else { return Err(NoAnswer::Away) };
@@ -153,6 +170,17 @@ impl Link {
         Err(NoAnswer::Away)
     }
 
+    /// Waiting for one's turn says nothing of the server: a busy process of ours does not make it away. And when it is, those who
+    /// wait need not find out for themselves.
+    async fn turn(&self) -> Result<SemaphorePermit<'_>, NoAnswer> {
+        let mut changes = self.up.subscribe();
+        tokio::select! {
+            biased;
+            _ = changes.wait_for(|up| !up) => Err(NoAnswer::Away),
+            turn = timeout(self.deadline, self.turns.acquire()) => turn.ok().and_then(Result::ok).ok_or(NoAnswer::Refused),
+        }
+    }
+
     /// What was opened in that era is not used again.
     fn leave_era(&self, era: u64) {
         // It fails when somebody else has left it already.
@@ -161,11 +189,13 @@ impl Link {
 
     async fn probe(&self) -> bool {
         let ping = |mut connection| async move { redis::cmd("PING").query_async::<String>(&mut connection).await };
-        self.attempt(ping, Instant::now() + PROBE_LIMIT).await.is_ok()
+        let until = Instant::now() + PROBE_LIMIT;
+        let Ok(Ok(_turn)) = timeout_at(until, self.turns.acquire()).await else { return false };
+        self.attempt(ping, until).await.is_ok()
     }
 
     /// Whether this is a change.
-    fn turn(&self, up: bool) -> bool {
+    fn set_up(&self, up: bool) -> bool {
         gauge!("amrutam_cache_up").set(f64::from(u8::from(up)));
         self.up.send_replace(up) != up
     }
@@ -182,7 +212,7 @@ impl Link {
                 }
                 cool_down = (cool_down * 2).min(LONGEST_COOL_DOWN);
             }
-            self.turn(true);
+            self.set_up(true);
             tracing::info!("the cache answers");
         }
     }

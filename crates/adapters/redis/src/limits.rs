@@ -5,7 +5,7 @@ use amrutam_kernel::{LimitDecision, LimitState, RateLimit, RateLimiter};
 use async_trait::async_trait;
 use metrics::{counter, describe_counter};
 use redis::Script;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 /// Limits over Redis: one script, so one round trip and nothing between looking and counting, by the server's own clock.
@@ -16,7 +16,7 @@ use tokio::time::Instant;
 pub struct Limits {
     cache: Option<Cache>,
     local: LocalLimits,
-    script: Script,
+    script: Arc<Script>,
 }
 
 impl Limits {
@@ -26,17 +26,27 @@ impl Limits {
             "amrutam_limit_checks_total",
             "Requests held against limits, by outcome and by who decided: redis, or the process alone"
         );
-        Self { cache, local: LocalLimits::new(), script: Script::new(include_str!("limits.lua")) }
+        Self { cache, local: LocalLimits::new(), script: Arc::new(Script::new(include_str!("limits.lua"))) }
     }
 
     async fn shared(&self, limits: &[RateLimit]) -> Option<LimitDecision> {
         let cache = self.cache.as_ref()?;
-        let mut call = self.script.prepare_invoke();
-        for RateLimit { key, policy } in limits {
-            call.key(cache.key("limit", key.as_str())).arg(policy.requests()).arg(micros(policy.window()));
-        }
-        let call = &call;
-        let reply: Vec<u64> = cache.call(|mut at| async move { call.invoke_async(&mut at).await }).await.ok()?;
+        let asked = |RateLimit { key, policy }: &RateLimit| {
+            (cache.key("limit", key.as_str()), policy.requests(), micros(policy.window()))
+        };
+        let asked: Arc<[_]> = limits.iter().map(asked).collect();
+        let script = Arc::clone(&self.script);
+        let count = move |mut at| {
+            let (script, asked) = (Arc::clone(&script), Arc::clone(&asked));
+            async move {
+                let mut call = script.prepare_invoke();
+                for (key, requests, window) in asked.iter() {
+                    call.key(key).arg(requests).arg(window);
+                }
+                call.invoke_async::<Vec<u64>>(&mut at).await
+            }
+        };
+        let reply = cache.call(count).await.ok()?;
         decision(limits, &reply)
     }
 }

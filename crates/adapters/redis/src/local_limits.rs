@@ -155,11 +155,13 @@ impl Log {
 mod tests {
     use super::*;
     use amrutam_kernel::LimitKey;
+    use std::num::NonZeroU32;
 
     const MINUTE: Duration = Duration::from_secs(60);
 
     fn limit(id: usize) -> RateLimit {
-        RateLimit { key: LimitKey::new("test", "id", id), policy: LimitPolicy::new(2, MINUTE).unwrap() }
+        let two = NonZeroU32::new(2).unwrap();
+        RateLimit { key: LimitKey::new("test", "id", id), policy: LimitPolicy::new(two, MINUTE) }
     }
 
     #[tokio::test(start_paused = true)]

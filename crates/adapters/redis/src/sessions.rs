@@ -2,10 +2,11 @@
 
 use crate::{Cache, cache::NoAnswer};
 use amrutam_kernel::SessionId;
+use futures::future::BoxFuture;
 use metrics::{counter, describe_counter};
-use redis::Script;
+use redis::{Cmd, FromRedisValue, RedisResult, aio::MultiplexedConnection};
 use serde::{Serialize, de::DeserializeOwned};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// The longest a state is taken for true without looking.
 const LONGEST: Duration = Duration::from_secs(15);
@@ -17,6 +18,10 @@ const FORGOTTEN_FOR: Duration = Duration::from_secs(2);
 const REVOKED: &[u8] = b"revoked";
 /// Holds the place, so that a reader who has looked before the change can't put the old state there.
 const FORGOTTEN: &[u8] = b"forgotten";
+const FORGET: &str = "
+for _, key in ipairs(KEYS) do
+  if redis.call('GET', key) ~= ARGV[1] then redis.call('SET', key, ARGV[2], 'PX', ARGV[3]) end
+end";
 /// What stands before a state.
 const STATE: u8 = b'=';
 
@@ -35,7 +40,6 @@ pub enum CachedSession<T> {
 /// [`CachedSession::Unknown`].
 pub struct SessionCache {
     cache: Option<Cache>,
-    forget: Script,
 }
 
 impl SessionCache {
@@ -45,20 +49,15 @@ impl SessionCache {
             "amrutam_session_notices_lost_total",
             "Ends and changes of sessions that could not be noted; they show within 15 seconds"
         );
-        let forget = Script::new(
-            "for _, key in ipairs(KEYS) do
-               if redis.call('GET', key) ~= ARGV[1] then redis.call('SET', key, ARGV[2], 'PX', ARGV[3]) end
-             end",
-        );
-        Self { cache, forget }
+        Self { cache }
     }
 
     /// What is known.
     pub async fn get<T: DeserializeOwned>(&self, session: SessionId) -> CachedSession<T> {
         let Some(cache) = &self.cache else { return CachedSession::Unknown };
-        let key = &key(cache, session);
-        let get = |mut at| async move { redis::cmd("GET").arg(key).query_async::<Option<Vec<u8>>>(&mut at).await };
-        let found = cache.call(get).await;
+        let mut get = redis::cmd("GET");
+        get.arg(key(cache, session));
+        let found = cache.call(run::<Option<Vec<u8>>>(get)).await;
         match found.ok().flatten().as_deref() {
             Some(REVOKED) => CachedSession::Revoked,
             Some([STATE, state @ ..]) => {
@@ -79,9 +78,8 @@ impl SessionCache {
         }
         let mut set = redis::cmd("SET");
         set.arg(key(cache, session)).arg(value).arg("NX").arg("PX").arg(ttl);
-        let set = &set;
         // If it fails, the next request looks for itself.
-        let _ = cache.call(|mut at| async move { set.query_async::<()>(&mut at).await }).await;
+        let _ = cache.call(run::<()>(set)).await;
     }
 
     /// Notes, after their end was committed, that these sessions have ended. `false` when it could not be noted: what was
@@ -92,8 +90,12 @@ impl SessionCache {
         for session in sessions {
             sets.cmd("SET").arg(key(cache, *session)).arg(REVOKED).arg("PX").arg(millis(REVOKED_FOR));
         }
-        let sets = &sets;
-        let noted = cache.call(|mut at| async move { sets.query_async::<()>(&mut at).await }).await;
+        let sets = Arc::new(sets);
+        let set = move |mut at| {
+            let sets = Arc::clone(&sets);
+            async move { sets.query_async::<()>(&mut at).await }
+        };
+        let noted = cache.call(set).await;
         is_noted(noted, sessions)
     }
 
@@ -101,13 +103,13 @@ impl SessionCache {
     /// [`SessionCache::revoke`].
     pub async fn forget(&self, sessions: &[SessionId]) -> bool {
         let Some(cache) = self.to_tell(sessions) else { return true };
-        let mut call = self.forget.prepare_invoke();
+        let mut forget = redis::cmd("EVAL");
+        forget.arg(FORGET).arg(sessions.len());
         for session in sessions {
-            call.key(key(cache, *session));
+            forget.arg(key(cache, *session));
         }
-        call.arg(REVOKED).arg(FORGOTTEN).arg(millis(FORGOTTEN_FOR));
-        let call = &call;
-        let noted = cache.call(|mut at| async move { call.invoke_async::<()>(&mut at).await }).await;
+        forget.arg(REVOKED).arg(FORGOTTEN).arg(millis(FORGOTTEN_FOR));
+        let noted = cache.call(run::<()>(forget)).await;
         is_noted(noted, sessions)
     }
 
@@ -123,6 +125,15 @@ fn is_noted(noted: Result<(), NoAnswer>, sessions: &[SessionId]) -> bool {
         tracing::warn!(sessions = sessions.len(), "the end or change of sessions could not be noted in the cache");
     }
     noted.is_ok()
+}
+
+/// Runs a command at whichever connection it is given.
+fn run<T: FromRedisValue>(command: Cmd) -> impl Fn(MultiplexedConnection) -> BoxFuture<'static, RedisResult<T>> + Send {
+    let command = Arc::new(command);
+    move |mut at| {
+        let command = Arc::clone(&command);
+        Box::pin(async move { command.query_async(&mut at).await })
+    }
 }
 
 fn key(cache: &Cache, session: SessionId) -> String {

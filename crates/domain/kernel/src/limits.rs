@@ -1,24 +1,27 @@
 //! How often something may be done, as a port.
 
 use async_trait::async_trait;
-use std::{fmt, time::Duration};
+use std::{fmt, num::NonZeroU32, time::Duration};
+
+/// A shorter window limits nothing that people do.
+const SHORTEST_WINDOW: Duration = Duration::from_millis(1);
 
 /// At most so many requests in any span of the window's length: a true sliding window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LimitPolicy {
-    requests: u32,
+    requests: NonZeroU32,
     window: Duration,
 }
 
 impl LimitPolicy {
-    /// The policy, or nothing when it would let nobody in (no requests) or everybody (a window under a millisecond).
-    pub fn new(requests: u32, window: Duration) -> Option<Self> {
-        (requests > 0 && window >= Duration::from_millis(1)).then_some(Self { requests, window })
+    /// So many in a window of this length, or of a millisecond if that is longer.
+    pub fn new(requests: NonZeroU32, window: Duration) -> Self {
+        Self { requests, window: window.max(SHORTEST_WINDOW) }
     }
 
     /// How many.
     pub fn requests(&self) -> u32 {
-        self.requests
+        self.requests.get()
     }
 
     /// In which span.
@@ -97,15 +100,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_policy_limits_something() {
-        let second = Duration::from_secs(1);
-        assert!(LimitPolicy::new(1, second).is_some());
-        assert_eq!((LimitPolicy::new(0, second), LimitPolicy::new(1, Duration::from_micros(999))), (None, None));
-    }
-
-    #[test]
     fn who_is_refused_waits_for_the_slowest_of_what_is_used_up() {
-        let policy = LimitPolicy::new(5, Duration::from_secs(60)).unwrap();
+        let policy = LimitPolicy::new(NonZeroU32::MIN, Duration::ZERO);
+        assert_eq!((policy.requests(), policy.window()), (1, Duration::from_millis(1)), "a policy limits something");
         let state = |remaining, seconds| LimitState { policy, remaining, reset_after: Duration::from_secs(seconds) };
         let states = vec![state(0, 3), state(0, 7), state(2, 50)];
         let refused = LimitDecision { allowed: false, states };

@@ -4,13 +4,14 @@ use crate::{cache, support::RedisNode};
 use amrutam_kernel::{LimitKey, LimitPolicy, RateLimit, RateLimiter};
 use amrutam_redis::{Limits, LocalLimits};
 use futures::future::join_all;
-use std::{sync::Arc, time::Duration};
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
 pub(crate) fn limit(id: u32, requests: u32, window: Duration) -> RateLimit {
-    RateLimit { key: LimitKey::new("test", "number", id), policy: LimitPolicy::new(requests, window).unwrap() }
+    let requests = NonZeroU32::new(requests).unwrap();
+    RateLimit { key: LimitKey::new("test", "number", id), policy: LimitPolicy::new(requests, window) }
 }
 
 /// How many of so many at once are allowed.

@@ -130,6 +130,30 @@ async fn a_hung_redis_costs_one_deadline_and_then_nothing() {
     assert_eq!(counted(&node, 5).await, 1);
 }
 
+/// As the threads of a web server do, which have a runtime each.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_busy_thread_takes_its_own_slowness_for_nobody_else_s() {
+    let node = RedisNode::start().await;
+    let deadline = Duration::from_millis(500);
+    let cache = cache_within(&node, deadline).await;
+    let limits = Arc::new(Limits::new(Some(cache.clone())));
+    let busy = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let asked = (0..100).map(|_| {
+                let limits = Arc::clone(&limits);
+                tokio::spawn(async move { limits.check(&[limit(1, 200, MINUTE)]).await.allowed })
+            });
+            let asked: Vec<_> = asked.collect();
+            tokio::task::yield_now().await;
+            std::thread::sleep(deadline * 3);
+            futures::future::join_all(asked).await.into_iter().all(Result::unwrap)
+        })
+    });
+    let allowed = tokio::task::spawn_blocking(|| busy.join().unwrap()).await.unwrap();
+    assert_eq!((allowed, counted(&node, 1).await, cache.is_up()), (true, 100, true));
+}
+
 #[tokio::test]
 async fn a_restart_that_nobody_has_noticed_costs_nothing() {
     let mut node = RedisNode::start().await;
