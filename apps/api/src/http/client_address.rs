@@ -10,8 +10,6 @@ use std::{
 
 /// Networks hand out 64 bits to each customer, who can use any address in them.
 const CUSTOMER_BITS: u8 = 64;
-/// Stands for a line that is no text; not an address.
-const UNREADABLE: &str = "?";
 
 /// Where a caller is, as far as we know. Shown as what is counted: the address, or the customer's network (IPv6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,14 +50,19 @@ impl Proxies {
     }
 
     /// As written, the caller's first, each proxy's peer after it.
-    fn hops<'a>(&self, headers: &'a HeaderMap) -> Vec<&'a str> {
+    fn hops(&self, headers: &HeaderMap) -> Vec<String> {
         let (name, read): (HeaderName, fn(&str) -> &str) = match self.field {
             ForwardedField::XForwardedFor => (X_FORWARDED_FOR, |element| element),
             ForwardedField::Forwarded => (FORWARDED, node),
         };
-        let lines = headers.get_all(name).map(|line| line.to_str().unwrap_or(UNREADABLE));
-        let elements = lines.flat_map(|line| split(line, ',')).map(str::trim);
-        elements.filter(|element| !element.is_empty()).map(read).collect()
+        let mut hops = Vec::new();
+        for line in headers.get_all(name) {
+            // A caller may send what is no text; what our proxy has added to it is.
+            let line = String::from_utf8_lossy(line.as_bytes());
+            let elements = split(&line, ',').map(str::trim).filter(|element| !element.is_empty());
+            hops.extend(elements.map(|element| read(element).to_owned()));
+        }
+        hops
     }
 }
 
@@ -141,6 +144,8 @@ mod tests {
             (PROXY, &["1.2.3.4, 999.1.1.1"], PROXY),
             (PROXY, &["1.2.3.4, 203.0.113.9 evil"], PROXY),
             (PROXY, &["1.2.3.4, \u{fc}"], PROXY),
+            (PROXY, &["1.2.3.4", "\u{fc}"], PROXY),
+            (PROXY, &["1.2.3.4, \u{fc}, 203.0.113.9"], "203.0.113.9"),
             // Ports, brackets, and IPv4 in IPv6.
             (PROXY, &["203.0.113.9:1234"], "203.0.113.9"),
             (PROXY, &["[2001:db8:1:2:3::4]:1234"], "2001:db8:1:2::/64"),
