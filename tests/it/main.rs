@@ -16,6 +16,7 @@ mod documents;
 mod faults;
 mod flow;
 mod holds;
+mod limits;
 mod mails;
 mod path;
 mod races;

@@ -20,7 +20,7 @@ pub(crate) async fn create_admin(settings: &Settings, email: &str, name: &str) -
         profile: profile(name)?,
     };
     let postgres = Postgres::connect(&settings.database.pool())?;
-    let accounts = settings.accounts(&postgres, &settings.tokens.keys()?)?;
+    let accounts = settings.accounts(&postgres, &settings.tokens.load()?)?;
     let hasher = Argon2Hasher::new(HasherSettings::default())?;
     let (clock, ids) = (SystemClock, SystemIds);
     let deps = Deps { accounts: &accounts, hasher: &hasher, clock: &clock, ids: &ids };

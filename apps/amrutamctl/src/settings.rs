@@ -1,11 +1,11 @@
 //! What the command line needs of the environment; the processes' own sections are passed over.
 
-use amrutam_crypto::{AesGcmSealer, HmacBlindIndex, KeyBundle, KeyDir, Keys, SystemClock};
+use amrutam_crypto::{AesGcmSealer, HmacBlindIndex, KeySource, Keys, SystemClock};
 use amrutam_postgres::{Accounts, Postgres, Vault};
 pub(crate) use amrutam_settings::Environment;
-use amrutam_settings::{Problems, Secret, SecretUrl, SettingsError, Validate};
+use amrutam_settings::{Problems, SecretUrl, SettingsError, Validate};
 use serde::Deserialize;
-use std::{error::Error, path::PathBuf, sync::Arc};
+use std::{error::Error, sync::Arc};
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Settings {
@@ -13,7 +13,7 @@ pub(crate) struct Settings {
     pub(crate) environment: Environment,
     pub(crate) database: Database,
     #[serde(default)]
-    pub(crate) tokens: Tokens,
+    pub(crate) tokens: KeySource,
 }
 
 #[derive(Debug, Deserialize)]
@@ -21,23 +21,6 @@ pub(crate) struct Database {
     pub(crate) url: SecretUrl,
     pub(crate) role: Option<String>,
     admin_url: Option<SecretUrl>,
-}
-
-/// Where the keys are: a directory, or all in one text.
-#[derive(Debug, Default, Deserialize)]
-pub(crate) struct Tokens {
-    key_dir: Option<PathBuf>,
-    keys: Option<Secret>,
-}
-
-impl Tokens {
-    pub(crate) fn keys(&self) -> Result<Keys, Box<dyn Error>> {
-        match (&self.key_dir, &self.keys) {
-            (Some(dir), None) => Ok(Keys::load(KeyDir::new(dir))?),
-            (None, Some(bundle)) => Ok(Keys::load(KeyBundle::parse(bundle.expose())?)?),
-            _ => Err("the keys are needed: AMRUTAM__TOKENS__KEY_DIR or AMRUTAM__TOKENS__KEYS, one of them".into()),
-        }
-    }
 }
 
 impl Settings {

@@ -1,7 +1,7 @@
 //! The process: two listeners, one life.
 
 use crate::{
-    http::edge,
+    http::{edge, limit},
     openapi::{self, Document},
     problem::Problem,
     resources,
@@ -276,6 +276,7 @@ pub(crate) fn app(
         .configure(resources::configure)
         .map(|app| app.service(web::redirect("/docs", "/docs/")).service(pages).default_service(web::to(nothing)))
         .into_app()
+        .wrap(from_fn(limit))
         .wrap(from_fn(edge))
 }
 

@@ -21,7 +21,9 @@ mod wiring;
 pub use amrutam_settings::{Business, Environment};
 pub use application::{Addresses, Application, BuildError, RunError};
 pub use http::Cors;
-pub use settings::{Hasher, Http, Payments, PaymentsMode, Settings, Tokens};
+pub use settings::{
+    ClassLimit, ForwardedField, Hasher, Http, Payments, PaymentsMode, Proxies, RateLimits, RouteClass, Settings, Tokens,
+};
 pub use tls::{CertificateError, Tls, TlsError};
 pub use wiring::WiringError;
 

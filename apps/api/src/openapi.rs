@@ -101,7 +101,7 @@ fn exemplify_listings(schemas: &mut serde_json::Map<String, Value>) {
 }
 
 /// The header fields that many answers share: name, component, description.
-const HEADERS: [(&str, &str, &str); 4] = [
+const HEADERS: [(&str, &str, &str); 6] = [
     (
         "X-Correlation-Id",
         "CorrelationId",
@@ -110,6 +110,16 @@ const HEADERS: [(&str, &str, &str); 4] = [
     ("ETag", "Version", "A strong tag of what is shown, for `If-Match` or `If-None-Match`"),
     ("Idempotency-Replayed", "Replayed", "`true` when this answer was given before; absent otherwise"),
     ("Link", "NextPage", "The next page, as `rel=\"next\"`; absent on the last one"),
+    (
+        "RateLimit-Policy",
+        "RateLimitPolicy",
+        "The limits that hold for this request, each with its quota `q` in any span of `w` seconds (a true sliding window): `\"default\";q=100;w=900`. draft-ietf-httpapi-ratelimit-headers.",
+    ),
+    (
+        "RateLimit",
+        "RateLimit",
+        "How each of them stands: `r` requests remain, and in `t` seconds more do: `\"default\";r=87;t=412`",
+    ),
 ];
 
 fn refer_to(headers: &mut Value, wanted: &str) {
@@ -139,7 +149,7 @@ fn complete_success(takes_key: bool, is_cacheable: bool, response: &mut Value) {
 }
 
 /// The answers that many operations share: status, name, description.
-const SHARED: [(&str, &str, &str); 10] = [
+const SHARED: [(&str, &str, &str); 11] = [
     ("400", "BadBody", "`malformed_body`, `invalid_type`, `unknown_field`"),
     ("400", "BadInput", "`unknown_field`, `malformed_query`, `invalid_cursor` or `malformed_body`, where there is one"),
     ("401", "Unauthenticated", "`unauthenticated`: no valid access token"),
@@ -147,6 +157,7 @@ const SHARED: [(&str, &str, &str); 10] = [
     ("408", "RequestTimeout", "`request_timeout`: the body did not arrive in time"),
     ("413", "PayloadTooLarge", "`payload_too_large`"),
     ("415", "UnsupportedMediaType", "`unsupported_media_type`: send `application/json`"),
+    ("429", "RateLimited", "`rate_limited`: come back after `Retry-After`"),
     ("431", "HeadersTooLarge", "`headers_too_large`"),
     ("500", "Internal", "`internal_error`: ours to mend"),
     ("503", "Unavailable", "`dependency_unavailable`, `contended`, `timeout`: come back after `Retry-After`"),
@@ -197,7 +208,10 @@ fn complete_response(path: &str, status: &str, response: &mut Value) {
     let headers = response.entry("headers").or_insert_with(|| json!({}));
     refer_to(headers, "X-Correlation-Id");
     if let Some(headers) = headers.as_object_mut() {
-        if status == "503" {
+        for name in ["RateLimit-Policy", "RateLimit"] {
+            refer_to(headers, name);
+        }
+        if status == "503" || status == "429" {
             headers
                 .insert("Retry-After".to_owned(), json!({ "schema": { "type": "integer" }, "description": "Seconds" }));
         }

@@ -28,7 +28,7 @@ pub(crate) enum DependencyState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[schema(example = json!({"name": "database", "state": "up", "required": true}))]
 pub(crate) struct DependencyReport {
-    /// `database`, or `cache-0` and on for the lock nodes.
+    /// `database`, `cache-0` and on for the lock nodes, `cache` for where limits and sessions are kept.
     pub(crate) name: String,
     /// Whether it answers.
     pub(crate) state: DependencyState,

@@ -1,7 +1,7 @@
 //! What the handlers work with: ports, never technologies.
 
 use crate::{
-    http::{Headers, InFlight},
+    http::{Headers, InFlight, Quotas},
     readiness::Readiness,
 };
 use amrutam_booking::{
@@ -79,6 +79,8 @@ pub(crate) struct Services {
     pub(crate) limits: Limits,
     /// What answers tell browsers.
     pub(crate) headers: Headers,
+    /// How often each caller may ask.
+    pub(crate) quotas: Quotas,
     /// Claims at work.
     pub(crate) in_flight: InFlight,
     /// Whether to be sent requests.

@@ -1,5 +1,11 @@
 //! What an operator can set: `AMRUTAM__SECTION__KEY` in the environment, or a file.
 
+mod limits;
+mod proxies;
+
+pub use limits::{ClassLimit, RateLimits, RouteClass};
+pub use proxies::{ForwardedField, Proxies};
+
 use crate::{
     http::{Cors, ProductionCors},
     tls::{ProductionTls, Tls},
@@ -196,9 +202,15 @@ pub struct Settings {
     pub cors: Cors,
     /// PostgreSQL.
     pub database: amrutam_postgres::Settings,
-    /// The lock nodes.
+    /// The lock nodes, and the Redis of limits and sessions.
     #[serde(default)]
     pub redis: amrutam_redis::Settings,
+    /// How often the API may be asked.
+    #[serde(default)]
+    pub limits: RateLimits,
+    /// Who may say from where a request comes.
+    #[serde(default)]
+    pub proxies: Proxies,
     /// Access tokens and keys.
     #[serde(default)]
     pub tokens: Tokens,
@@ -223,6 +235,8 @@ impl Validate for Settings {
         problems.within("cors", &self.cors);
         problems.within("database", &self.database);
         problems.within("redis", &LockNodes(&self.redis));
+        problems.within("limits", &self.limits);
+        problems.within("proxies", &self.proxies);
         problems.within("tokens", &self.tokens);
         problems.within("hasher", &self.hasher);
         problems.within("business", &self.business);
@@ -292,10 +306,16 @@ mod tests {
             ("AMRUTAM__TOKENS__KEY_DIR", "/keys"),
             ("AMRUTAM__HASHER__PARALLEL", "3"),
             ("AMRUTAM__TELEMETRY__LOG", "warn"),
+            ("AMRUTAM__REDIS__CACHE_URL", "redis://:canary@127.0.0.1:7003"),
+            ("AMRUTAM__LIMITS__CLASSES__LOGIN__REQUESTS", "7"),
+            ("AMRUTAM__PROXIES__TRUSTED", "10.0.0.0/8"),
         ])
         .unwrap();
         assert_eq!((settings.redis.urls.len(), settings.hasher.parallel, settings.http.listen.port()), (2, 3, 0));
         assert_eq!(settings.payments.mode, PaymentsMode::Required);
+        assert_eq!((settings.limits.of(RouteClass::Login).requests, settings.proxies.trusted.len()), (7, 1));
+        let shown = amrutam_settings::printable(&settings);
+        assert!(shown.contains("redis://127.0.0.1:7003") && !shown.contains("canary"), "{shown}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! From settings to services: the one place that knows which technology stands behind which port.
 
 use crate::{
-    http::{Headers, InFlight},
+    http::{Headers, InFlight, Quotas},
     readiness::{DependencyReport, DependencyState, Probe, Readiness},
     services::{Limits, Services},
     settings::{Http, Settings},
@@ -10,12 +10,16 @@ use amrutam_booking::model::BookingRules;
 use amrutam_crypto::{
     AccessTokens, AesGcmSealer, Argon2Hasher, CachedTokens, KeyDirError, SystemClock, SystemIds, TokioPause,
 };
-use amrutam_kernel::{Dependency, PortError};
+use amrutam_kernel::{BlindIndex, Dependency, PortError};
 use amrutam_postgres::Postgres;
-use amrutam_redis::{InvalidSettings, RedlockSlots};
+use amrutam_redis::{Cache, InvalidSettings, RedlockSlots};
 use async_trait::async_trait;
 use jiff::tz::TimeZone;
-use std::{sync::Arc, time::Duration};
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+    time::Duration,
+};
 
 /// Longer than a healthy server ever takes, shorter than an orchestrator's patience.
 const DATABASE_PING: Duration = Duration::from_millis(500);
@@ -30,9 +34,9 @@ pub enum WiringError {
     /// An adapter can't be made.
     #[error("an adapter can't be made")]
     Adapter(#[from] PortError),
-    /// The lock's settings can't be used.
-    #[error("the lock's settings can't be used")]
-    Locks(#[from] InvalidSettings),
+    /// The settings of Redis can't be used.
+    #[error("the settings of Redis can't be used")]
+    Redis(#[from] InvalidSettings),
     /// No such zone.
     #[error("the business time zone is unknown")]
     TimeZone(#[from] jiff::Error),
@@ -53,8 +57,13 @@ pub(crate) async fn wire(settings: &Settings) -> Result<Wired, WiringError> {
     let rules = BookingRules::v1(TimeZone::get(&settings.business.time_zone)?);
     let postgres = Postgres::connect(&settings.database)?;
     let locks = RedlockSlots::connect(settings.redis.clone()).await?;
+    let cache = Cache::connect(&settings.redis).await?;
     let store = Arc::new(postgres.clone());
-    let probes: Vec<Arc<dyn Probe>> = vec![Arc::new(Database(postgres.clone())), Arc::new(LockNodes(locks.clone()))];
+    let mut probes: Vec<Arc<dyn Probe>> =
+        vec![Arc::new(Database(postgres.clone())), Arc::new(LockNodes(locks.clone()))];
+    if let Some(cache) = &cache {
+        probes.push(Arc::new(SharedCache(cache.clone())));
+    }
     let services = Services {
         accounts: store.clone(),
         hasher: Arc::new(hasher),
@@ -73,6 +82,12 @@ pub(crate) async fn wire(settings: &Settings) -> Result<Wired, WiringError> {
         payments: settings.payments.to_domain(),
         limits: limits(&settings.http),
         headers: Headers::of(&settings.tls, &settings.cors),
+        quotas: Quotas {
+            limits: settings.limits.clone(),
+            proxies: settings.proxies.clone(),
+            limiter: Arc::new(amrutam_redis::Limits::new(cache)),
+            digests: Arc::new(OwnDigests::default()),
+        },
         in_flight: InFlight::default(),
         readiness: Readiness::new(probes),
     };
@@ -100,6 +115,27 @@ impl Probe for Database {
     async fn probe(&self) -> Vec<DependencyReport> {
         let up = self.0.ping(DATABASE_PING).await.is_ok();
         vec![DependencyReport { name: Dependency::Database.as_str().to_owned(), state: state(up), required: true }]
+    }
+}
+
+/// With a key that each process draws at its start: what is counted about a subject is counted in each process by itself.
+#[derive(Default)]
+pub(crate) struct OwnDigests([RandomState; 2]);
+
+impl BlindIndex for OwnDigests {
+    fn digest(&self, column: &str, normalized: &str) -> [u8; 16] {
+        let [high, low] = self.0.each_ref().map(|half| u128::from(half.hash_one((column, normalized))));
+        (high << 64 | low).to_be_bytes()
+    }
+}
+
+struct SharedCache(Cache);
+
+#[async_trait]
+impl Probe for SharedCache {
+    async fn probe(&self) -> Vec<DependencyReport> {
+        let name = Dependency::Cache.as_str().to_owned();
+        vec![DependencyReport { name, state: state(self.0.is_up()), required: false }]
     }
 }
 

@@ -38,7 +38,7 @@ pub(crate) async fn run(world: World, stop: CancellationToken) {
 /// One run of a part of the system, as a flow of its own.
 pub(crate) fn system_context(world: &World, name: &'static str) -> Context {
     let correlation_id = CorrelationId::from(world.ids.uuid_v7(world.clock.now()));
-    Context { actor: Actor::System(name), correlation_id, trace_parent: None }
+    Context { actor: Actor::System(name), sign_in: None, correlation_id, trace_parent: None }
 }
 
 /// The sweeper books nothing, so it filters nothing.

@@ -3,7 +3,7 @@
 use crate::worker::World;
 use amrutam_kernel::{CommitError, EventEnvelope, EventHandler, Handled, HandlerError};
 use amrutam_notifications::{
-    CONSUMER, PlanError,
+    CONSUMER, LinkPages, PlanError,
     use_cases::{Deps, plan_messages},
 };
 use async_trait::async_trait;
@@ -26,8 +26,9 @@ pub(crate) fn deps(world: &World) -> Deps<'_> {
     Deps {
         messages: &world.postgres,
         visits: &world.postgres,
-        contacts: &world.postgres,
+        contacts: &world.accounts,
         mailer: world.mailer.as_ref(),
+        pages: LinkPages { base: &world.pages_url, tokens: world.link_tokens.as_ref() },
         clock: &world.clock,
         ids: &world.ids,
     }

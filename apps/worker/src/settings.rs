@@ -1,5 +1,6 @@
 //! The worker's settings. The environment may hold the api's sections as well; they are passed over.
 
+use amrutam_crypto::KeySource;
 use amrutam_gateways::{InvalidSmtpSettings, SmtpMailer, SmtpSettings};
 use amrutam_settings::{Business, Problems, SecretUrl, Validate};
 use amrutam_telemetry::TelemetrySettings;
@@ -17,6 +18,9 @@ pub struct Settings {
     pub amqp: amrutam_rabbitmq::Settings,
     /// The way out for mail.
     pub mail: MailSettings,
+    /// Keys: contact details are sealed, and links in mails are made when a mail is sent.
+    #[serde(default)]
+    pub tokens: KeySource,
     /// Logs, traces.
     #[serde(default)]
     pub telemetry: TelemetrySettings,
@@ -58,6 +62,10 @@ pub struct MailSettings {
     /// What follows the `@` in a `Message-ID`.
     #[serde(default = "default_domain")]
     pub message_id_domain: String,
+    /// Where the pages of links in mails are, without a slash at the end: `/verify-email`, `/reset-password`,
+    /// `/accept-invitation`, each with the token in its fragment.
+    #[serde(default = "default_pages_url")]
+    pub pages_url: String,
     /// Bound on one mail until it is handed over, in milliseconds.
     #[serde(default = "default_timeout_ms")]
     pub timeout_ms: u64,
@@ -65,6 +73,9 @@ pub struct MailSettings {
 
 fn default_from() -> String {
     "Amrutam <no-reply@amrutam.example>".to_owned()
+}
+fn default_pages_url() -> String {
+    "https://app.amrutam.example".to_owned()
 }
 fn default_domain() -> String {
     "amrutam.example".to_owned()
@@ -92,6 +103,7 @@ impl Settings {
             "database": self.database,
             "amqp": self.amqp,
             "mail": self.mail,
+            "tokens": self.tokens,
             "telemetry": self.telemetry,
             "business": self.business,
         }))
@@ -104,6 +116,7 @@ impl Validate for Settings {
         problems.within("database", &self.database);
         problems.within("amqp", &self.amqp);
         problems.within("mail", &self.mail);
+        problems.within("tokens", &self.tokens);
         // Two are held by the jobs that this worker may lead; the rest is for work.
         problems.check(self.database.pool_size >= 4, "database.pool_size", "at least 4 for a worker");
         problems.within("telemetry", &self.telemetry);
@@ -122,6 +135,13 @@ impl Validate for MailSettings {
             };
             problems.add(field, error.to_string());
         }
+        let is_origin = url::Url::parse(&self.pages_url).is_ok_and(|url| {
+            matches!(url.scheme(), "http" | "https")
+                && url.has_host()
+                && url.query().is_none()
+                && url.fragment().is_none()
+        });
+        problems.check(is_origin && !self.pages_url.ends_with('/'), "pages_url", "such as https://app.example.in");
     }
 }
 
@@ -145,8 +165,10 @@ mod tests {
                 smtp_url: "smtp://mail.example".parse().unwrap(),
                 from: default_from(),
                 message_id_domain: default_domain(),
+                pages_url: default_pages_url(),
                 timeout_ms: default_timeout_ms(),
             },
+            tokens: KeySource::dir("keys"),
             telemetry: TelemetrySettings::default(),
             business: Business::default(),
         };
@@ -167,6 +189,8 @@ mod tests {
         named("mail.smtp_url", |settings| settings.mail.smtp_url = "http://mail.example".parse().unwrap());
         named("mail.from", |settings| settings.mail.from = "nobody".to_owned());
         named("mail.message_id_domain", |settings| settings.mail.message_id_domain = String::new());
+        named("mail.pages_url", |settings| settings.mail.pages_url = "https://app.example.in/".to_owned());
+        named("tokens.key_dir", |settings| settings.tokens = KeySource::default());
         named("mail.timeout_ms", |settings| settings.mail.timeout_ms = 0);
     }
 }

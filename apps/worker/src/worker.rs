@@ -7,10 +7,12 @@ use crate::{
     supervisor::{REST, supervised},
 };
 use amrutam_booking::model::BookingRules;
-use amrutam_crypto::{SystemClock, SystemIds};
+use amrutam_crypto::{
+    AesGcmSealer, HmacBlindIndex, HmacLinkTokens, KeyError, Keys, SystemClock, SystemIds, TokioPause,
+};
 use amrutam_gateways::{InvalidSmtpSettings, SmtpMailer, SmtpSettings};
 use amrutam_kernel::{EventHandler, PortError};
-use amrutam_postgres::Postgres;
+use amrutam_postgres::{Accounts, Postgres, Vault};
 use amrutam_rabbitmq::{ConsumerSpec, Consumers, Parts, Publisher};
 use amrutam_telemetry::Telemetry;
 use jiff::tz::TimeZone;
@@ -21,8 +23,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 #[derive(Clone)]
 pub(crate) struct World {
     pub(crate) postgres: Postgres,
+    pub(crate) accounts: Accounts,
     pub(crate) publisher: Publisher,
     pub(crate) mailer: Arc<SmtpMailer>,
+    pub(crate) link_tokens: Arc<HmacLinkTokens>,
+    pub(crate) pages_url: Arc<str>,
+    pub(crate) keys: Keys,
     pub(crate) rules: Arc<BookingRules>,
     pub(crate) clock: SystemClock,
     pub(crate) ids: SystemIds,
@@ -36,6 +42,9 @@ pub enum BuildError {
     /// A setting that no check caught.
     #[error("the database settings can't be used: {}", .0.reason())]
     Database(#[from] PortError),
+    /// Keys are missing or unusable.
+    #[error("the keys can't be used")]
+    Keys(#[from] KeyError),
     /// The mail section.
     #[error("the mail settings can't be used: {0}")]
     Mail(#[from] InvalidSmtpSettings),
@@ -67,10 +76,18 @@ impl Worker {
         let listener = std::net::TcpListener::bind(address).map_err(|source| BuildError::Listen { address, source })?;
         let ids = SystemIds;
         let consumers = vec![ConsumerSpec { name: Notifications::NAME, bindings: Notifications::BINDINGS }];
+        let keys = settings.tokens.load()?;
+        let sealer = Arc::new(AesGcmSealer::new(&keys, Arc::new(SystemClock))?);
+        let vault = Vault::new(sealer, Arc::new(HmacBlindIndex::new(&keys)?));
+        let postgres = Postgres::connect(&settings.database)?;
         let world = World {
-            postgres: Postgres::connect(&settings.database)?,
+            accounts: Accounts::new(postgres.clone(), vault),
+            postgres,
             publisher: Publisher::start(&settings.amqp, consumers, Arc::new(ids)),
             mailer: Arc::new(SmtpMailer::new(&SmtpSettings::from(&settings.mail))?),
+            link_tokens: Arc::new(HmacLinkTokens::new(&keys)?),
+            pages_url: settings.mail.pages_url.as_str().into(),
+            keys,
             rules: Arc::new(BookingRules::v1(TimeZone::get(&settings.business.time_zone)?)),
             clock: SystemClock,
             ids,
@@ -102,6 +119,7 @@ impl Worker {
         start(&tasks, "holds", &world, &stop, holds::run);
         start(&tasks, "housekeeping", &world, &stop, housekeeping::run);
         start(&tasks, "gauges", &world, &stop, gauges::run);
+        start(&tasks, "keys", &world, &stop, watch_keys);
         tasks.close();
         let server = http::serve(listener, world.clone(), consumers.watch(), telemetry, stop.clone());
         tracing::info!(listen = %settings.worker.listen, "worker started");
@@ -126,6 +144,11 @@ fn start<F: Future<Output = ()> + Send + 'static>(
 ) {
     let (world, told) = (world.clone(), stop.clone());
     tasks.spawn(supervised(name, stop.clone(), REST, move || run(world.clone(), told.clone())));
+}
+
+/// Keys change under a running worker.
+async fn watch_keys(world: World, stop: CancellationToken) {
+    stop.run_until_cancelled(world.keys.clone().watch(Arc::new(TokioPause))).await;
 }
 
 /// Rests, or returns `false` when it is time to stop.

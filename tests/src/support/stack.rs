@@ -6,6 +6,12 @@ use super::{
 use std::{sync::Arc, time::Duration};
 use tokio::sync::OnceCell;
 
+/// As much as can be set. Tests ask more often than people, all from one address; those of limits set what they are about.
+const UNLIMITED: &str = "1000000";
+const LIMIT_CLASSES: [&str; 8] = ["DEFAULT", "LOGIN", "MFA", "REGISTER", "RESET", "REFRESH", "WEBHOOKS", "HEALTH"];
+/// They count what they are about beside from where they come.
+const SUBJECT_CLASSES: [&str; 5] = ["LOGIN", "MFA", "REGISTER", "RESET", "REFRESH"];
+
 /// What a stack is made of.
 #[derive(Default)]
 pub struct Options {
@@ -104,12 +110,17 @@ impl Stack {
 
         let (http, smtp, worker_port) = (free_port(), free_port(), free_port());
         let listen = |port: u16| format!("127.0.0.1:{port}");
+        let limit =
+            |class: &str, field: &str| (format!("AMRUTAM__LIMITS__CLASSES__{class}__{field}"), UNLIMITED.to_owned());
+        let limits = LIMIT_CLASSES.map(|class| limit(class, "REQUESTS")).into_iter();
+        let limits = limits.chain(SUBJECT_CLASSES.map(|class| limit(class, "ADDRESS_REQUESTS")));
         // As infra/dev/stack does, every process gets everybody's settings.
         let common: Vec<(String, String)> = [
             ("AMRUTAM__ENVIRONMENT", "development"),
             ("AMRUTAM__DATABASE__URL", &database.url),
             ("AMRUTAM__REDIS__URLS", &redis_urls),
             ("AMRUTAM__REDIS__PREFIX", &lock_prefix),
+            ("AMRUTAM__REDIS__CACHE_PREFIX", &format!("{name}:")),
             ("AMRUTAM__AMQP__URL", &amqp_url),
             ("AMRUTAM__AMQP__PREFIX", &name),
             ("AMRUTAM__MAIL__SMTP_URL", &format!("smtp://{}", listen(smtp))),
@@ -117,6 +128,7 @@ impl Stack {
         ]
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .into_iter()
+        .chain(limits)
         .chain(options.settings)
         .collect();
         let process = |part: &str, program: &str, own: &[(&str, &str)]| {

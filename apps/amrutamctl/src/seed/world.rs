@@ -52,7 +52,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn connect(settings: &Settings) -> Result<Self, Box<dyn Error>> {
-        let keys = settings.tokens.keys()?;
+        let keys = settings.tokens.load()?;
         let postgres = Postgres::connect(&settings.database.pool())?;
         Ok(Self {
             accounts: settings.accounts(&postgres, &keys)?,

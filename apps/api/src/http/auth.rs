@@ -5,8 +5,14 @@ use crate::{
     problem::{Code, Problem},
     services::Services,
 };
-use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header::AUTHORIZATION, web::Data};
-use amrutam_kernel::{Actor, Context};
+use actix_web::{
+    FromRequest, HttpRequest,
+    dev::Payload,
+    http::header::{AUTHORIZATION, HeaderMap},
+    web::Data,
+};
+use amrutam_identity::ports::AccessClaims;
+use amrutam_kernel::{AccountId, Actor, Context};
 use std::future::{Ready, ready};
 
 /// Longer tokens are none of ours.
@@ -19,6 +25,44 @@ pub(crate) struct Caller(pub(crate) Context);
 /// A caller who need not be signed in. A token that is sent must be valid all the same.
 #[derive(Debug, Clone)]
 pub(crate) struct Visitor(pub(crate) Context);
+
+/// What a request's token says, verified once for all who ask.
+#[derive(Debug)]
+pub(crate) enum Bearer {
+    /// No token was sent.
+    Absent,
+    /// It is ours and in force.
+    Valid(AccessClaims),
+    /// It is not, or more than one was sent.
+    Invalid,
+}
+
+impl Bearer {
+    /// Of this request.
+    pub(crate) fn of<'a>(info: &'a RequestInfo, headers: &HeaderMap, services: &Services) -> &'a Self {
+        info.bearer.get_or_init(|| Self::read(headers, services))
+    }
+
+    fn read(headers: &HeaderMap, services: &Services) -> Self {
+        let mut sent = headers.get_all(AUTHORIZATION);
+        let token = match (sent.next(), sent.next()) {
+            (None, _) => return Self::Absent,
+            (Some(header), None) => header.to_str().ok().and_then(bearer),
+            // Two parties that read different ones of two headers can be played against each other.
+            (Some(_), Some(_)) => None,
+        };
+        let claims = token.and_then(|token| services.verifier.verify(token, services.clock.now()).ok());
+        claims.map_or(Self::Invalid, Self::Valid)
+    }
+
+    /// Whose it is.
+    pub(crate) fn account(&self) -> Option<AccountId> {
+        match self {
+            Self::Valid(claims) => Some(claims.account),
+            Self::Absent | Self::Invalid => None,
+        }
+    }
+}
 
 impl Visitor {
     /// Whether a valid token was sent.
@@ -51,16 +95,10 @@ impl FromRequest for Visitor {
 fn context(request: &HttpRequest) -> Result<Context, Problem> {
     let services = request.app_data::<Data<Services>>().ok_or_else(|| Problem::internal("no services"))?;
     let info = RequestInfo::of(request).ok_or_else(|| Problem::internal("the edge was not passed"))?;
-    let mut headers = request.headers().get_all(AUTHORIZATION);
-    let actor = match (headers.next(), headers.next()) {
-        (None, _) => Actor::Anonymous,
-        // Two parties that read different ones of two headers can be played against each other.
-        (Some(_), Some(_)) => return Err(Code::Unauthenticated.into()),
-        (Some(header), None) => {
-            let token = header.to_str().ok().and_then(bearer).ok_or(Code::Unauthenticated)?;
-            let claims = services.verifier.verify(token, services.clock.now()).map_err(|_| Code::Unauthenticated)?;
-            Actor::Account { id: claims.account, role: claims.role }
-        }
+    let actor = match Bearer::of(&info, request.headers(), services) {
+        Bearer::Absent => Actor::Anonymous,
+        Bearer::Invalid => return Err(Code::Unauthenticated.into()),
+        Bearer::Valid(claims) => Actor::Account { id: claims.account, role: claims.role },
     };
     Ok(info.context(actor))
 }

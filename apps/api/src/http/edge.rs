@@ -58,8 +58,7 @@ pub(crate) async fn edge(
         amrutam_telemetry::set_parent(&span, parent);
     }
     let trace_parent = span.in_scope(amrutam_telemetry::current_trace_parent).or(incoming);
-    let info =
-        Rc::new(RequestInfo { correlation_id, trace_parent, path: request.path().to_owned(), actor: Cell::new(None) });
+    let info = Rc::new(RequestInfo::new(correlation_id, trace_parent, request.path().to_owned()));
     let unread = Unread::share(&mut request);
     let origin = cors::origin(request.headers()).cloned();
     let told = Told::begin(method, route, Rc::clone(&info), span.clone(), unread, origin);
@@ -214,6 +213,9 @@ impl Told {
     fn mark(&self, headers: &mut HeaderMap, services: &Services) {
         if let Ok(id) = HeaderValue::from_str(self.info.correlation_id.as_str()) {
             headers.insert(CORRELATION_ID.clone(), id);
+        }
+        if let Some(limits) = self.info.limits.get() {
+            limits.mark(headers);
         }
         services.headers.mark(&self.route, self.origin.as_ref(), headers);
     }

@@ -1,8 +1,12 @@
 //! What is known of a request before anything is decided.
 
+use super::{Bearer, LimitFields};
 use actix_web::{HttpMessage, HttpRequest};
 use amrutam_kernel::{Actor, Context, CorrelationId, TraceParent};
-use std::{cell::Cell, rc::Rc};
+use std::{
+    cell::{Cell, OnceCell},
+    rc::Rc,
+};
 
 /// Made once by the edge; everything about one request is told by it.
 #[derive(Debug)]
@@ -15,9 +19,19 @@ pub(crate) struct RequestInfo {
     pub(crate) path: String,
     /// Who acts, once it is established.
     pub(crate) actor: Cell<Option<Actor>>,
+    /// What its token says, once somebody has asked.
+    pub(super) bearer: OnceCell<Bearer>,
+    /// How its limits stand, once it has been counted.
+    pub(super) limits: OnceCell<LimitFields>,
 }
 
 impl RequestInfo {
+    /// At its beginning.
+    pub(crate) fn new(correlation_id: CorrelationId, trace_parent: Option<TraceParent>, path: String) -> Self {
+        let (actor, bearer, limits) = Default::default();
+        Self { correlation_id, trace_parent, path, actor, bearer, limits }
+    }
+
     /// Of this request.
     pub(crate) fn of(request: &HttpRequest) -> Option<Rc<Self>> {
         request.extensions().get::<Rc<Self>>().cloned()

@@ -114,6 +114,8 @@ codes! {
     NotADoctorsAccount = "not_a_doctors_account", 422, "The account is not a doctor's";
     /// The key was used for another request.
     IdempotencyKeyReused = "idempotency_key_reused", 422, "The idempotency key was used for another request";
+    /// Too many requests: come back when `Retry-After` says.
+    RateLimited = "rate_limited", 429, "Too many requests";
     /// The head is too large.
     HeadersTooLarge = "headers_too_large", 431, "The header fields are too large";
     /// Ours to mend.
@@ -144,6 +146,7 @@ impl Code {
             413 => Self::PayloadTooLarge,
             415 => Self::UnsupportedMediaType,
             422 => Self::ValidationFailed,
+            429 => Self::RateLimited,
             431 => Self::HeadersTooLarge,
             503 => Self::DependencyUnavailable,
             400..=499 => Self::MalformedRequest,

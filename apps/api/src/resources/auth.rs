@@ -2,9 +2,10 @@
 
 use super::{accounts::ProfileInput, shared::RoleWord};
 use crate::{
-    http::{Body, Fields, RequestInfo, cacheable, json},
+    http::{Body, Fields, RequestInfo, Throttle, cacheable, json},
     problem::Problem,
     services::Services,
+    settings::RouteClass,
 };
 use actix_web::{HttpRequest, HttpResponse, get, http::header::LOCATION, post, web::Data};
 use amrutam_identity::{EmailAddress, NewPassword, use_cases};
@@ -88,7 +89,8 @@ pub(crate) struct TokenView {
 /// Opens a patient's account.
 ///
 /// An address that is known already gets the same answer, and its owner a mail.
-#[utoipa::path(tag = "Accounts", operation_id = "register", request_body = RegisterRequest, responses(
+#[utoipa::path(tag = "Accounts", operation_id = "register", request_body = RegisterRequest,
+    extensions(("x-rate-limit" = json!(RouteClass::Register))), responses(
     (status = 201, description = "Registered, unless the address was known already", body = RegisteredView,
         headers(("Location" = String, description = "Where the account is read once logged in"))),
     (status = 422, description = "`validation_failed`"),
@@ -96,11 +98,13 @@ pub(crate) struct TokenView {
 #[post("/v1/auth/register")]
 async fn register(
     request: HttpRequest,
+    throttle: Throttle,
     body: Body<RegisterRequest>,
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
     let context = anonymous(&request)?;
     let command = body.value.parse(&services)?;
+    throttle.count(Some(command.email.expose().as_str())).await?;
     let (email, profile) = (command.email.expose().as_str().to_owned(), command.profile.clone());
     let registered = use_cases::register(services.identity(), &context, command).await?;
     let view = RegisteredView {
@@ -116,7 +120,8 @@ async fn register(
 /// Logs in.
 ///
 /// A wrong password and an unknown address take the same time and get the same answer.
-#[utoipa::path(tag = "Accounts", operation_id = "log_in", request_body = LogInRequest, responses(
+#[utoipa::path(tag = "Accounts", operation_id = "log_in", request_body = LogInRequest,
+    extensions(("x-rate-limit" = json!(RouteClass::Login))), responses(
     (status = 200, description = "Logged in", body = TokenView),
     (status = 401, description = "`invalid_credentials`"),
     (status = 422, description = "`validation_failed`: a field is missing"),
@@ -124,11 +129,13 @@ async fn register(
 #[post("/v1/auth/login")]
 async fn log_in(
     request: HttpRequest,
+    throttle: Throttle,
     body: Body<LogInRequest>,
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
     let context = anonymous(&request)?;
     let email = body.value.email.expose().parse::<EmailAddress>().ok().map(Sensitive::new);
+    throttle.count(email.as_ref().map(|email| email.expose().as_str())).await?;
     let command = use_cases::LogIn { email, password: body.value.password };
     let logged_in = use_cases::log_in(services.identity(), &*services.issuer, &context, command).await?;
     if let Some(info) = RequestInfo::of(&request) {

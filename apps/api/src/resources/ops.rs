@@ -5,6 +5,7 @@ use crate::{
     openapi,
     readiness::{ReadyReport, ReadyState},
     services::Services,
+    settings::RouteClass,
 };
 use actix_web::{HttpRequest, HttpResponse, get, http::header::RETRY_AFTER, web::Data};
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -18,7 +19,7 @@ pub(crate) fn configure(config: &mut ServiceConfig<'_>) {
 }
 
 /// The process runs.
-#[utoipa::path(tag = "Operations", operation_id = "healthz", responses(
+#[utoipa::path(tag = "Operations", operation_id = "healthz", extensions(("x-rate-limit" = json!(RouteClass::Health))), responses(
     (status = 200, description = "The process runs", body = serde_json::Value, example = json!({"status": "alive"})),
 ))]
 #[get("/healthz")]
@@ -32,7 +33,7 @@ pub(crate) fn alive() -> HttpResponse {
 }
 
 /// Whether to send requests here: each dependency with its state, at most a second old.
-#[utoipa::path(tag = "Operations", operation_id = "readyz", responses(
+#[utoipa::path(tag = "Operations", operation_id = "readyz", extensions(("x-rate-limit" = json!(RouteClass::Health))), responses(
     (status = 200, description = "Booking works; what does not is named", body = ReadyReport),
     (status = 503, description = "Booking does not work, or the process is about to end", body = ReadyReport, content_type = "application/json"),
 ))]

@@ -7,13 +7,16 @@ mod directory;
 mod documents;
 mod edges;
 mod idempotency;
+mod limits;
 
 use crate::{
     application::app,
-    http::{Headers, InFlight},
+    http::{Headers, InFlight, Quotas},
     openapi,
     readiness::Readiness,
     services::{Limits, Services},
+    settings::{ClassLimit, Proxies, RateLimits, RouteClass},
+    wiring::OwnDigests,
 };
 use actix_web::{
     body::{BodySize, BoxBody, MessageBody, to_bytes},
@@ -25,15 +28,24 @@ use actix_web::{
 use amrutam_booking::model::{BookingRules, PaymentsMode};
 use amrutam_identity::{
     EmailAddress, NewPassword, PersonName, Profile,
+    ports::{AccessClaims, InvalidToken, TokenVerifier},
     use_cases::{NewStaff, create_staff},
 };
 use amrutam_kernel::{Actor, Context, Role, Sensitive};
 use amrutam_memory::{
     FakeHasher, FakeSealer, FakeTokens, ManualClock, MemorySlotLocks, MemoryWorld, SeededIds, VirtualPause,
 };
-use jiff::tz::TimeZone;
+use amrutam_redis::LocalLimits;
+use jiff::{Timestamp, tz::TimeZone};
 use serde_json::{Value, json};
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 /// A Sunday evening in India.
 const NOW: &str = "2026-11-22T12:00:00Z";
@@ -45,7 +57,20 @@ struct Api {
     app: App,
     world: Arc<MemoryWorld>,
     clock: Arc<ManualClock>,
+    verifier: Arc<CountingVerifier>,
     services: Data<Services>,
+}
+
+struct CountingVerifier {
+    tokens: FakeTokens,
+    asked: AtomicUsize,
+}
+
+impl TokenVerifier for CountingVerifier {
+    fn verify(&self, token: &str, now: Timestamp) -> Result<AccessClaims, InvalidToken> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        self.tokens.verify(token, now)
+    }
 }
 
 struct Answer {
@@ -101,18 +126,23 @@ impl Api {
     }
 
     async fn with(payments: PaymentsMode, limits: Limits) -> Self {
-        Self::telling_browsers(payments, limits, Headers::default()).await
+        Self::made(payments, limits, Headers::default(), unlimited()).await
     }
 
     async fn telling_browsers(payments: PaymentsMode, limits: Limits, headers: Headers) -> Self {
+        Self::made(payments, limits, headers, unlimited()).await
+    }
+
+    async fn made(payments: PaymentsMode, limits: Limits, headers: Headers, quotas: Quotas) -> Self {
         let clock = Arc::new(ManualClock::at(NOW.parse().unwrap()));
         let world = Arc::new(MemoryWorld::new(clock.clone()));
-        let tokens = Arc::new(FakeTokens::new("tests"));
+        let tokens = || FakeTokens::new("tests");
+        let verifier = Arc::new(CountingVerifier { tokens: tokens(), asked: AtomicUsize::new(0) });
         let services = Data::new(Services {
             accounts: world.clone(),
             hasher: Arc::new(FakeHasher::new()),
-            issuer: tokens.clone(),
-            verifier: tokens,
+            issuer: Arc::new(tokens()),
+            verifier: verifier.clone(),
             jwks: json!({ "keys": [] }),
             consultations: world.clone(),
             directory: world.clone(),
@@ -126,6 +156,7 @@ impl Api {
             payments,
             limits,
             headers,
+            quotas,
             in_flight: InFlight::default(),
             readiness: Readiness::default(),
         });
@@ -142,7 +173,7 @@ impl Api {
                 }
             })
         });
-        Self { app, world, clock, services }
+        Self { app, world, clock, verifier, services }
     }
 
     async fn send(&self, request: TestRequest) -> Answer {
@@ -230,6 +261,21 @@ impl Api {
 impl Cast {
     fn wish(&self, slot: usize) -> Value {
         json!({ "doctor_id": self.doctor_id, "slot_id": self.slots[slot], "mode": "video" })
+    }
+}
+
+/// Most tests ask for more than people do.
+fn unlimited() -> Quotas {
+    quotas(|_| ClassLimit { requests: 1_000_000, address_requests: None, window_secs: 900 })
+}
+
+fn quotas(of: impl Fn(RouteClass) -> ClassLimit) -> Quotas {
+    let classes = RouteClass::ALL.map(|class| (class, of(class))).into();
+    Quotas {
+        limits: RateLimits { enabled: true, classes },
+        proxies: Proxies::default(),
+        limiter: Arc::new(LocalLimits::new()),
+        digests: Arc::new(OwnDigests::default()),
     }
 }
 

@@ -1,19 +1,23 @@
 //! Tokens that have been checked before are not checked again: checking a signature is the dearest part of a request that
 //! the database has nothing to do with.
 
-use amrutam_identity::ports::{AccessClaims, InvalidToken, TokenVerifier};
+use amrutam_identity::ports::{AccessClaims, InvalidToken, MfaClaims, TokenVerifier};
 use jiff::Timestamp;
 use moka::sync::Cache;
-use openssl::sha::sha256;
+use openssl::sha::Sha256;
 use std::{fmt, sync::Arc};
 
 /// Tokens of that many callers are remembered; the least used are forgotten first.
 const CAPACITY: u64 = 10_000;
 
-/// Remembers what `V` has accepted, under the token's SHA-256: the memory holds nothing that could be presented.
-///
-/// It has one verifier all its life, and with it one set of keys: another set of keys is another verifier with nothing remembered, so
-/// that a key that was withdrawn takes its tokens along. What is refused is not remembered.
+/// A verifier whose keys change while it is used.
+pub trait Rekeyed: TokenVerifier {
+    /// A digest of the keys in use.
+    fn keys_in_use(&self) -> [u8; 32];
+}
+
+/// Remembers what `V` has accepted, under a SHA-256 of the token and the keys in use: the memory holds nothing that could
+/// be presented, and a key that was withdrawn takes its tokens along. What is refused is not remembered.
 pub struct CachedTokens<V> {
     verifier: Arc<V>,
     accepted: Cache<[u8; 32], Accepted>,
@@ -25,16 +29,23 @@ struct Accepted {
     claims: AccessClaims,
 }
 
-impl<V: TokenVerifier> CachedTokens<V> {
+impl<V: Rekeyed> CachedTokens<V> {
     /// Remembers what this one accepts.
     pub fn new(verifier: Arc<V>) -> Self {
         Self { verifier, accepted: Cache::new(CAPACITY) }
     }
+
+    fn name(&self, token: &str) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        hash.update(&self.verifier.keys_in_use());
+        hash.update(token.as_bytes());
+        hash.finish()
+    }
 }
 
-impl<V: TokenVerifier> TokenVerifier for CachedTokens<V> {
-    fn verify(&self, token: &str, now: Timestamp) -> Result<AccessClaims, InvalidToken> {
-        let name = sha256(token.as_bytes());
+impl<V: Rekeyed> TokenVerifier for CachedTokens<V> {
+    fn verify_access(&self, token: &str, now: Timestamp) -> Result<AccessClaims, InvalidToken> {
+        let name = self.name(token);
         if let Some(known) = self.accepted.get(&name) {
             // What was in force then is so until it ends. Outside, where a leeway may count, the verifier decides.
             if known.at <= now && now < known.claims.expires_at {
@@ -42,9 +53,14 @@ impl<V: TokenVerifier> TokenVerifier for CachedTokens<V> {
             }
             self.accepted.invalidate(&name);
         }
-        let claims = self.verifier.verify(token, now)?;
+        let claims = self.verifier.verify_access(token, now)?;
         self.accepted.insert(name, Accepted { at: now, claims: claims.clone() });
         Ok(claims)
+    }
+
+    /// Each is presented once or twice, so there is nothing to gain.
+    fn verify_mfa(&self, token: &str, now: Timestamp) -> Result<MfaClaims, InvalidToken> {
+        self.verifier.verify_mfa(token, now)
     }
 }
 
@@ -57,11 +73,12 @@ impl<V: fmt::Debug> fmt::Debug for CachedTokens<V> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use amrutam_identity::model::Assurance;
     use amrutam_kernel::{AccountId, Role, SessionId};
     use jiff::SignedDuration;
     use std::sync::{
         Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU8, AtomicUsize, Ordering},
     };
     use uuid::Uuid;
 
@@ -70,10 +87,11 @@ mod tests {
     struct Counting {
         good: Arc<Mutex<Vec<(String, AccessClaims)>>>,
         asked: Arc<AtomicUsize>,
+        keys: Arc<AtomicU8>,
     }
 
     impl TokenVerifier for Counting {
-        fn verify(&self, token: &str, now: Timestamp) -> Result<AccessClaims, InvalidToken> {
+        fn verify_access(&self, token: &str, now: Timestamp) -> Result<AccessClaims, InvalidToken> {
             self.asked.fetch_add(1, Ordering::SeqCst);
             let minute = SignedDuration::from_mins(1);
             let good = self.good.lock().unwrap();
@@ -81,6 +99,16 @@ mod tests {
             let in_force =
                 |claims: &&AccessClaims| claims.issued_at - minute <= now && now < claims.expires_at + minute;
             found.filter(in_force).cloned().ok_or(InvalidToken)
+        }
+
+        fn verify_mfa(&self, _: &str, _: Timestamp) -> Result<MfaClaims, InvalidToken> {
+            Err(InvalidToken)
+        }
+    }
+
+    impl Rekeyed for Counting {
+        fn keys_in_use(&self) -> [u8; 32] {
+            [self.keys.load(Ordering::SeqCst); 32]
         }
     }
 
@@ -97,6 +125,7 @@ mod tests {
             account: AccountId::from_uuid(Uuid::from_u128(account)),
             session: SessionId::from_uuid(Uuid::from_u128(2)),
             role: Role::Patient,
+            assurance: Assurance::Password,
             issued_at: issued(),
             expires_at: after(900),
         }
@@ -112,8 +141,8 @@ mod tests {
     fn a_token_is_checked_once_and_is_its_own_callers() {
         let (cached, counting) = with(&[("a", 1), ("b", 2)]);
         for _ in 0..3 {
-            assert_eq!(cached.verify("a", after(1)), Ok(claims(1)));
-            assert_eq!(cached.verify("b", after(1)), Ok(claims(2)));
+            assert_eq!(cached.verify_access("a", after(1)), Ok(claims(1)));
+            assert_eq!(cached.verify_access("b", after(1)), Ok(claims(2)));
         }
         assert_eq!(counting.asked.load(Ordering::SeqCst), 2);
     }
@@ -122,31 +151,33 @@ mod tests {
     fn what_is_remembered_ends_with_its_lifetime() {
         let (cached, counting) = with(&[("a", 1)]);
         let asked = || counting.asked.swap(0, Ordering::SeqCst);
-        assert!(cached.verify("a", after(1)).is_ok());
-        assert!(cached.verify("a", after(899)).is_ok());
+        assert!(cached.verify_access("a", after(1)).is_ok());
+        assert!(cached.verify_access("a", after(899)).is_ok());
         assert_eq!(asked(), 1);
         // In the leeway, after it, and before the instant at which it was accepted: the verifier's to say.
-        assert!(cached.verify("a", after(900)).is_ok());
-        assert!(cached.verify("a", after(960)).is_err());
-        assert!(cached.verify("a", after(-61)).is_err());
+        assert!(cached.verify_access("a", after(900)).is_ok());
+        assert!(cached.verify_access("a", after(960)).is_err());
+        assert!(cached.verify_access("a", after(-61)).is_err());
         assert_eq!(asked(), 3);
     }
 
     #[test]
     fn a_refusal_is_not_remembered() {
         let (cached, counting) = with(&[]);
-        assert!(cached.verify("a", after(1)).is_err());
+        assert!(cached.verify_access("a", after(1)).is_err());
         counting.good.lock().unwrap().push(("a".to_owned(), claims(1)));
-        assert!(cached.verify("a", after(1)).is_ok());
+        assert!(cached.verify_access("a", after(1)).is_ok());
         assert_eq!(counting.asked.load(Ordering::SeqCst), 2);
     }
 
     #[test]
     fn another_set_of_keys_remembers_nothing() {
-        let (cached, _) = with(&[("a", 1)]);
-        assert!(cached.verify("a", after(1)).is_ok());
-        let (without_its_key, _) = with(&[]);
-        assert!(without_its_key.verify("a", after(1)).is_err());
+        let (cached, counting) = with(&[("a", 1)]);
+        assert!(cached.verify_access("a", after(1)).is_ok());
+        counting.good.lock().unwrap().clear();
+        assert!(cached.verify_access("a", after(1)).is_ok());
+        counting.keys.store(1, Ordering::SeqCst);
+        assert!(cached.verify_access("a", after(1)).is_err());
     }
 
     #[test]
@@ -154,7 +185,9 @@ mod tests {
         let count = usize::try_from(CAPACITY).unwrap() + 2_000;
         let (cached, _) = with(&[]);
         for n in 0..count {
-            cached.accepted.insert(sha256(&n.to_be_bytes()), Accepted { at: issued(), claims: claims(1) });
+            cached
+                .accepted
+                .insert(openssl::sha::sha256(&n.to_be_bytes()), Accepted { at: issued(), claims: claims(1) });
         }
         cached.accepted.run_pending_tasks();
         assert!(cached.accepted.entry_count() <= CAPACITY, "{}", cached.accepted.entry_count());

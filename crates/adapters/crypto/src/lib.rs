@@ -19,11 +19,11 @@ mod system;
 mod tokens;
 mod totp;
 
-pub use cached::CachedTokens;
+pub use cached::{CachedTokens, Rekeyed};
 pub use hasher::{Argon2Hasher, HasherSettings};
 pub use keys::{
-    KEY_PUBLISHED_AHEAD, KeyBundle, KeyDir, KeyError, KeyKind, KeyName, KeyProvider, Keys, ManageError, ProvidedKey,
-    RELOAD_INTERVAL, Rotatable, Rotated, TOKENS_OUTLIVE_KEY, generate_missing, retire, rotate,
+    KEY_PUBLISHED_AHEAD, KeyBundle, KeyDir, KeyError, KeyKind, KeyName, KeyProvider, KeySource, Keys, ManageError,
+    ProvidedKey, RELOAD_INTERVAL, Rotatable, Rotated, TOKENS_OUTLIVE_KEY, generate_missing, retire, rotate,
 };
 pub use mac::{HmacBlindIndex, HmacLinkTokens};
 pub use sealer::AesGcmSealer;

@@ -3,7 +3,7 @@
 //! josekit signs and checks signatures; header and claims are read here, strictly, because its validator checks `exp`,
 //! `nbf` and `aud` only when they are present. Every refusal is one word, [`InvalidToken`].
 
-use crate::{KeyError, KeyKind, Keys, keys::ALGORITHM};
+use crate::{KeyError, KeyKind, Keys, Rekeyed, keys::ALGORITHM};
 use amrutam_identity::{
     model::Assurance,
     ports::{AccessClaims, InvalidToken, MfaClaims, TokenIssuer, TokenVerifier},
@@ -105,6 +105,12 @@ struct InForce {
     account: AccountId,
     issued_at: Timestamp,
     expires_at: Timestamp,
+}
+
+impl Rekeyed for JwtTokens {
+    fn keys_in_use(&self) -> [u8; 32] {
+        self.keys.ring().fingerprint
+    }
 }
 
 impl JwtTokens {

@@ -1,4 +1,6 @@
-//! The slot lock: Redlock over independent Redis nodes.
+//! Redis: the slot lock over independent nodes, and on one of them what is shared for a while: limits and sessions.
+//!
+//! # The lock
 //!
 //! [`RedlockSlots`] implements [`SlotLocks`](amrutam_booking::ports::SlotLocks). Each node has a lock manager of its
 //! own (`rslock` over one node) and the majority is counted here, because `rslock` over several waits for the slowest
@@ -12,13 +14,30 @@
 //!
 //! Metrics: `amrutam_lock_attempts_total{outcome="held|taken|unavailable"}`, `amrutam_lock_seconds`,
 //! `amrutam_lock_release_failures_total`, `amrutam_lock_node_up{node="0"}`.
+//!
+//! # Limits and sessions
+//!
+//! [`Cache`] is one Redis behind a pool, a deadline and a breaker. Over it [`Limits`] implements
+//! [`RateLimiter`](amrutam_kernel::RateLimiter), with [`LocalLimits`] for when it is away, and [`SessionCache`] keeps for
+//! seconds how sessions stand. Neither is ever a reason for a request to fail or to wait longer than the deadline.
+//!
+//! Metrics: `amrutam_cache_up`, `amrutam_limit_checks_total{outcome="allowed|refused",by="redis|process"}`,
+//! `amrutam_session_notices_lost_total`.
 #![deny(missing_docs)]
 
+mod cache;
 mod hold;
+mod limits;
+mod local_limits;
 mod node;
+mod sessions;
 mod settings;
 mod slots;
 mod tally;
 
+pub use cache::Cache;
+pub use limits::Limits;
+pub use local_limits::LocalLimits;
+pub use sessions::{CachedSession, SessionCache};
 pub use settings::{InvalidSettings, Settings};
 pub use slots::{NodeHealth, RedlockSlots};

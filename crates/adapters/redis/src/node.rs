@@ -103,7 +103,7 @@ impl Node {
             .max_size(PING_CONNECTIONS)
             .connection_timeout(PING_CONNECTION_TIMEOUT)
             .test_on_check_out(true)
-            .build_unchecked(endpoint.pings);
+            .build_unchecked(endpoint.pooled);
         let node = Self {
             index,
             client: endpoint.client,
@@ -263,6 +263,7 @@ impl Node {
     }
 }
 
-fn jittered(longest: Duration) -> Duration {
+/// A random part of it, at least half: those who failed together don't come back together.
+pub(crate) fn jittered(longest: Duration) -> Duration {
     longest.mul_f64(rand::random_range(0.5..=1.0))
 }

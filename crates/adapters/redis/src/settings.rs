@@ -23,14 +23,33 @@ pub struct Settings {
     pub ttl_ms: u64,
     /// How long an attempt may take before the booking goes on without a lock; also a node's time to answer.
     pub deadline_ms: u64,
-    /// What every key begins with.
+    /// What every key of a lock begins with.
     pub prefix: String,
+    /// The Redis that limits and sessions share, in the form of [`Settings::urls`]; the first of those unless set. Without any,
+    /// each process counts for itself.
+    #[serde(serialize_with = "shown_url")]
+    pub cache_url: Option<String>,
+    /// What every key there begins with.
+    pub cache_prefix: String,
+    /// How many connections to it.
+    pub cache_connections: u32,
+    /// How long it may take before the process goes on without it.
+    pub cache_deadline_ms: u64,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        let prefix = "amrutam:lock:slot:".to_owned();
-        Self { urls: Vec::new(), ca_file: None, ttl_ms: 5_000, deadline_ms: 120, prefix }
+        Self {
+            urls: Vec::new(),
+            ca_file: None,
+            ttl_ms: 5_000,
+            deadline_ms: 120,
+            prefix: "amrutam:lock:slot:".to_owned(),
+            cache_url: None,
+            cache_prefix: "amrutam:".to_owned(),
+            cache_connections: 8,
+            cache_deadline_ms: 100,
+        }
     }
 }
 
@@ -43,13 +62,17 @@ impl fmt::Debug for Settings {
             .field("ttl_ms", &self.ttl_ms)
             .field("deadline_ms", &self.deadline_ms)
             .field("prefix", &self.prefix)
+            .field("cache_url", &self.cache_url.as_deref().map(shown))
+            .field("cache_prefix", &self.cache_prefix)
+            .field("cache_connections", &self.cache_connections)
+            .field("cache_deadline_ms", &self.cache_deadline_ms)
             .finish()
     }
 }
 
 /// The settings can't be used; every problem, by field and without values.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the lock's settings can't be used: {}", .0.join("; "))]
+#[error("the settings of Redis can't be used: {}", .0.join("; "))]
 pub struct InvalidSettings(Vec<String>);
 
 impl InvalidSettings {
@@ -65,19 +88,55 @@ impl Settings {
     /// # Errors
     /// When there is a problem.
     pub fn validate(&self) -> Result<(), InvalidSettings> {
-        self.endpoints().map(drop)
+        let locks = self.endpoints().map(drop);
+        let cache = self.cache().map(drop);
+        let problems: Vec<_> = [locks, cache].into_iter().filter_map(Result::err).flat_map(|error| error.0).collect();
+        if problems.is_empty() { Ok(()) } else { Err(InvalidSettings(problems)) }
+    }
+
+    /// The way to the cache, if there is one.
+    pub(crate) fn cache(&self) -> Result<Option<RedisConnectionManager>, InvalidSettings> {
+        let mut problems = Vec::new();
+        if !(1..=256).contains(&self.cache_connections) {
+            problems.push("cache_connections: must be from 1 to 256".to_owned());
+        }
+        if !(1..=1_000).contains(&self.cache_deadline_ms) {
+            problems.push("cache_deadline_ms: must be from 1 to 1000".to_owned());
+        }
+        if !is_prefix(&self.cache_prefix) {
+            problems.push("cache_prefix: must be visible ASCII, and some of it".to_owned());
+        }
+        // What is wrong with the file is said of the lock nodes.
+        let certificates = self.certificates().unwrap_or_else(|_| certificates(None));
+        let manager = match (&self.cache_url, self.urls.first()) {
+            (Some(url), _) => match endpoint(url, &certificates) {
+                Ok((_, endpoint)) => Some(endpoint.pooled),
+                Err(problem) => {
+                    problems.push(format!("cache_url: {problem}"));
+                    None
+                }
+            },
+            // What is wrong with it is said of the lock nodes.
+            (None, first) => {
+                first.and_then(|url| endpoint(url, &certificates).ok()).map(|(_, endpoint)| endpoint.pooled)
+            }
+        };
+        if problems.is_empty() { Ok(manager) } else { Err(InvalidSettings(problems)) }
+    }
+
+    fn certificates(&self) -> Result<TlsCertificates, String> {
+        let trust = Trust::load(self.ca_file.as_deref()).map_err(|problem| problem.to_string())?;
+        Ok(certificates(trust.pem().map(<[u8]>::to_vec)))
     }
 
     pub(crate) fn endpoints(&self) -> Result<Vec<Endpoint>, InvalidSettings> {
         let mut problems = Vec::new();
         let mut endpoints = Vec::new();
         let mut seen = HashMap::new();
-        let root_cert = Trust::load(self.ca_file.as_deref()).map(|trust| trust.pem().map(<[u8]>::to_vec));
-        let root_cert = root_cert.unwrap_or_else(|problem| {
+        let certificates = self.certificates().unwrap_or_else(|problem| {
             problems.push(format!("ca_file: {problem}"));
-            None
+            certificates(None)
         });
-        let certificates = TlsCertificates { client_tls: None, root_cert };
         for (index, text) in self.urls.iter().enumerate() {
             match endpoint(text, &certificates) {
                 Ok((address, endpoint)) => {
@@ -97,17 +156,25 @@ impl Settings {
         } else if self.ttl_ms < self.deadline_ms.saturating_mul(2) {
             problems.push("ttl_ms: must be at least twice deadline_ms".to_owned());
         }
-        if self.prefix.is_empty() || !self.prefix.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if !is_prefix(&self.prefix) {
             problems.push("prefix: must be visible ASCII, and some of it".to_owned());
         }
         if problems.is_empty() { Ok(endpoints) } else { Err(InvalidSettings(problems)) }
     }
 }
 
-/// Two ways to one node: the lock's and the ping's.
+fn certificates(root_cert: Option<Vec<u8>>) -> TlsCertificates {
+    TlsCertificates { client_tls: None, root_cert }
+}
+
+fn is_prefix(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// Two ways to one node: the lock's, and that of a pool.
 pub(crate) struct Endpoint {
     pub(crate) client: Client,
-    pub(crate) pings: RedisConnectionManager,
+    pub(crate) pooled: RedisConnectionManager,
 }
 
 /// Errors of the parsers are replaced: they may quote what they were given.
@@ -126,8 +193,8 @@ fn endpoint(text: &str, certificates: &TlsCertificates) -> Result<((String, u16)
         _ => Client::open(text),
     };
     let client = client.map_err(|_| "is not a Redis URL")?;
-    let pings = RedisConnectionManager::new(client.get_connection_info().clone()).map_err(|_| "is not a Redis URL")?;
-    Ok(((host, url.port().unwrap_or(DEFAULT_PORT)), Endpoint { client, pings }))
+    let pooled = RedisConnectionManager::new(client.get_connection_info().clone()).map_err(|_| "is not a Redis URL")?;
+    Ok(((host, url.port().unwrap_or(DEFAULT_PORT)), Endpoint { client, pooled }))
 }
 
 fn shown(text: &str) -> String {
@@ -138,6 +205,10 @@ fn shown(text: &str) -> String {
         }
         _ => "(not a URL)".to_owned(),
     }
+}
+
+fn shown_url<S: Serializer>(url: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    url.as_deref().map(shown).serialize(serializer)
 }
 
 fn shown_urls<S: Serializer>(urls: &[String], serializer: S) -> Result<S::Ok, S::Error> {
@@ -167,9 +238,15 @@ mod tests {
         settings.deadline_ms = 0;
         settings.ttl_ms = 10;
         settings.prefix = "a b".to_owned();
+        settings.cache_url = Some("canary://x".to_owned());
+        settings.cache_connections = 0;
+        settings.cache_deadline_ms = 1_001;
+        settings.cache_prefix = String::new();
         let error = settings.validate().unwrap_err();
         let fields: Vec<_> = error.problems().iter().map(|p| p.split(':').next().unwrap()).collect();
-        assert_eq!(fields, ["urls[1]", "urls[2]", "urls[3]", "urls[4]", "deadline_ms", "ttl_ms", "prefix"]);
+        let locks = ["urls[1]", "urls[2]", "urls[3]", "urls[4]", "deadline_ms", "ttl_ms", "prefix"];
+        let cache = ["cache_connections", "cache_deadline_ms", "cache_prefix", "cache_url"];
+        assert_eq!(fields, [&locks[..], &cache[..]].concat());
         assert!(!error.to_string().contains("canary"), "{error}");
         assert!(error.to_string().contains("urls[1]: is the same node as urls[0]"), "{error}");
     }
@@ -189,11 +266,23 @@ mod tests {
     }
 
     #[test]
+    fn the_cache_is_the_first_node_unless_it_is_named() {
+        assert!(Settings::default().cache().unwrap().is_none());
+        assert!(with(&["redis://r1", "redis://r2"]).cache().unwrap().is_some());
+        assert!(
+            Settings { cache_url: Some("redis://r3".to_owned()), ..Settings::default() }.cache().unwrap().is_some()
+        );
+    }
+
+    #[test]
     fn no_credential_is_shown() {
-        let settings = with(&["redis://canary-user:canary-word@r1:7000/0?x=canary", "rediss://:canary@r2", "canary"]);
+        let mut settings =
+            with(&["redis://canary-user:canary-word@r1:7000/0?x=canary", "rediss://:canary@r2", "canary"]);
+        settings.cache_url = Some("redis://:canary@r3".to_owned());
         for text in [format!("{settings:?}"), serde_json::to_string(&settings).unwrap()] {
             assert!(!text.contains("canary"), "{text}");
             assert!(text.contains(r#"["redis://r1:7000","#) || text.contains(r#"["redis://r1:7000", "#), "{text}");
+            assert!(text.contains("redis://r3:6379"), "{text}");
         }
     }
 }

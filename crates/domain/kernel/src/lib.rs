@@ -22,6 +22,7 @@ mod effects;
 mod event;
 mod idempotency;
 mod ids;
+mod limits;
 mod links;
 mod messaging;
 mod money;
@@ -46,6 +47,7 @@ pub use ids::{
     AccountId, AuditEntryId, ConsultationId, DoctorId, EventId, InvalidId, LinkId, MessageId, SessionId, SlotId,
     TimeOffId,
 };
+pub use limits::{LimitDecision, LimitKey, LimitPolicy, LimitState, RateLimit, RateLimiter};
 pub use links::{LinkPurpose, LinkTokens, UnknownPurpose};
 pub use messaging::{EventHandler, EventPublisher, Handled, HandlerError, RedeliveryLedger};
 pub use money::{Currency, InvalidMoney, Money, UnknownCurrency};

@@ -6,6 +6,7 @@ mod material;
 mod name;
 mod provider;
 mod ring;
+mod source;
 
 pub use error::KeyError;
 pub use manage::{
@@ -14,5 +15,6 @@ pub use manage::{
 pub use name::{KeyKind, KeyName};
 pub use provider::{KeyBundle, KeyDir, KeyProvider, ProvidedKey};
 pub use ring::{Keys, RELOAD_INTERVAL};
+pub use source::KeySource;
 
 pub(crate) use material::{ALGORITHM, SECRET_BYTES};

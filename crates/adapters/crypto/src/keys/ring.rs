@@ -126,7 +126,7 @@ fn fingerprint(keys: &[ProvidedKey]) -> [u8; 32] {
 
 /// One state of the keys.
 pub(crate) struct KeyRing {
-    fingerprint: [u8; 32],
+    pub(crate) fingerprint: [u8; 32],
     pub(crate) tokens: Option<TokenKeys>,
     pub(crate) sealing: Option<Dated<Aes256Gcm>>,
     pub(crate) blind_index: Option<Zeroizing<[u8; SECRET_BYTES]>>,
