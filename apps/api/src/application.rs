@@ -17,12 +17,14 @@ use actix_web::{
     middleware::from_fn,
     web::{self, Data},
 };
+use amrutam_crypto::{Keys, TokioPause};
 use amrutam_postgres::Postgres;
 use amrutam_redis::RedlockSlots;
 use amrutam_telemetry::{Telemetry, TelemetryError};
 use std::{
     io,
     net::{SocketAddr, TcpListener},
+    sync::Arc,
     time::Duration,
 };
 use tokio::net::TcpSocket;
@@ -97,6 +99,7 @@ pub struct Application {
     services: Data<Services>,
     postgres: Postgres,
     locks: RedlockSlots,
+    keys: Keys,
     telemetry: Telemetry,
 }
 
@@ -121,6 +124,7 @@ impl Application {
             services: Data::new(wired.services),
             postgres: wired.postgres,
             locks: wired.locks,
+            keys: wired.keys,
             telemetry,
         })
     }
@@ -145,6 +149,7 @@ impl Application {
         let (http_handle, metrics_handle) = (http.handle(), metrics.handle());
         let (mut http, mut metrics) = (tokio::spawn(http), tokio::spawn(metrics));
         let renewal = renewal.map(|renewal| tokio::spawn(renewal.run()));
+        let keys = tokio::spawn(self.keys.watch(Arc::new(TokioPause)));
         tracing::info!(http = %self.addresses.http, tls = renewal.is_some(), metrics = %self.addresses.metrics, "listening");
 
         let outcome = tokio::select! {
@@ -167,6 +172,7 @@ impl Application {
         if let Some(renewal) = renewal {
             renewal.abort();
         }
+        keys.abort();
         metrics_handle.stop(false).await;
         self.postgres.close();
         tracing::info!("stopped");

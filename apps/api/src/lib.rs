@@ -22,7 +22,8 @@ pub use amrutam_settings::{Business, Environment};
 pub use application::{Addresses, Application, BuildError, RunError};
 pub use http::Cors;
 pub use settings::{
-    ClassLimit, ForwardedField, Hasher, Http, Payments, PaymentsMode, Proxies, RateLimits, RouteClass, Settings, Tokens,
+    ClassLimit, ForwardedField, Hasher, Http, Mfa, Payments, PaymentsMode, Proxies, RateLimits, RouteClass, Settings,
+    Tokens,
 };
 pub use tls::{CertificateError, Tls, TlsError};
 pub use wiring::WiringError;

@@ -206,11 +206,10 @@ fn complete_operation(path: &str, method: &str, operation: &mut serde_json::Map<
 fn complete_response(path: &str, status: &str, response: &mut Value) {
     let Some(response) = response.as_object_mut() else { return };
     let headers = response.entry("headers").or_insert_with(|| json!({}));
-    refer_to(headers, "X-Correlation-Id");
+    for name in ["X-Correlation-Id", "RateLimit-Policy", "RateLimit"] {
+        refer_to(headers, name);
+    }
     if let Some(headers) = headers.as_object_mut() {
-        for name in ["RateLimit-Policy", "RateLimit"] {
-            refer_to(headers, name);
-        }
         if status == "503" || status == "429" {
             headers
                 .insert("Retry-After".to_owned(), json!({ "schema": { "type": "integer" }, "description": "Seconds" }));

@@ -11,10 +11,14 @@ use amrutam_booking::{
 };
 use amrutam_identity::{
     PolicyTable,
-    ports::{AccountStore, PasswordHasher, TokenIssuer, TokenVerifier},
+    model::IdentityRules,
+    ports::{
+        AccountStore, FactorStore, LinkStore, PasswordHasher, SecretSource, SessionGate, SessionNotices, SessionStore,
+        TokenIssuer, TokenVerifier, Totp,
+    },
     use_cases as identity,
 };
-use amrutam_kernel::{Clock, IdSource, Pause, Sealer};
+use amrutam_kernel::{Clock, IdSource, LinkTokens, Pause, Sealer};
 use std::{sync::Arc, time::Duration};
 
 /// Bounds of one request.
@@ -50,12 +54,30 @@ pub(crate) struct Services {
     pub(crate) accounts: Arc<dyn AccountStore>,
     /// Passwords.
     pub(crate) hasher: Arc<dyn PasswordHasher>,
+    /// One-time links.
+    pub(crate) links: Arc<dyn LinkStore>,
+    /// Their tokens.
+    pub(crate) link_tokens: Arc<dyn LinkTokens>,
+    /// Sessions and refresh tokens.
+    pub(crate) sessions: Arc<dyn SessionStore>,
+    /// How a session stands, asked by every request.
+    pub(crate) gate: Arc<dyn SessionGate>,
+    /// Told of sessions that end or change.
+    pub(crate) notices: Arc<dyn SessionNotices>,
+    /// Second factors.
+    pub(crate) factors: Arc<dyn FactorStore>,
+    /// One-time codes.
+    pub(crate) totp: Arc<dyn Totp>,
+    /// Randomness for secrets.
+    pub(crate) secrets: Arc<dyn SecretSource>,
+    /// Who needs a second factor.
+    pub(crate) identity_rules: IdentityRules,
     /// Makes access tokens.
     pub(crate) issuer: Arc<dyn TokenIssuer>,
     /// Checks access tokens.
     pub(crate) verifier: Arc<dyn TokenVerifier>,
-    /// The public keys, as they are published.
-    pub(crate) jwks: serde_json::Value,
+    /// The public keys, as they are published now.
+    pub(crate) jwks: Box<dyn Fn() -> serde_json::Value + Send + Sync>,
     /// Consultations.
     pub(crate) consultations: Arc<dyn ConsultationStore>,
     /// Profiles.
@@ -92,6 +114,30 @@ impl Services {
     /// For accounts.
     pub(crate) fn identity(&self) -> identity::Deps<'_> {
         identity::Deps { accounts: &*self.accounts, hasher: &*self.hasher, clock: &*self.clock, ids: &*self.ids }
+    }
+
+    /// For accounts and links in mails.
+    pub(crate) fn links(&self) -> identity::LinkDeps<'_> {
+        identity::LinkDeps {
+            core: self.identity(),
+            links: &*self.links,
+            link_tokens: &*self.link_tokens,
+            notices: &*self.notices,
+        }
+    }
+
+    /// For sessions and second factors.
+    pub(crate) fn sessions(&self) -> identity::SessionDeps<'_> {
+        identity::SessionDeps {
+            core: self.identity(),
+            sessions: &*self.sessions,
+            factors: &*self.factors,
+            issuer: &*self.issuer,
+            verifier: &*self.verifier,
+            secrets: &*self.secrets,
+            totp: &*self.totp,
+            notices: &*self.notices,
+        }
     }
 
     /// For consultations.

@@ -11,8 +11,10 @@ use crate::{
     tls::{ProductionTls, Tls},
 };
 use amrutam_booking::model;
-use amrutam_crypto::{HasherSettings, TokenSettings};
-use amrutam_settings::{Business, Environment, Problems, Validate};
+use amrutam_crypto::{HasherSettings, KeySource, TokenSettings};
+use amrutam_identity::model::IdentityRules;
+use amrutam_kernel::Role;
+use amrutam_settings::{Business, Environment, Problems, Secret, Validate};
 use amrutam_telemetry::TelemetrySettings;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -101,6 +103,8 @@ impl Validate for Http {
 pub struct Tokens {
     /// Where the keys are, both those of tokens and those that seal.
     pub key_dir: PathBuf,
+    /// The same files in one JSON text, in place of `key_dir`.
+    pub keys: Option<Secret>,
     /// `iss` of access tokens.
     pub issuer: String,
     /// `aud` of access tokens.
@@ -109,13 +113,25 @@ pub struct Tokens {
 
 impl Default for Tokens {
     fn default() -> Self {
-        Self { key_dir: EXAMPLE_KEY_DIR.into(), issuer: EXAMPLE_ISSUER.to_owned(), audience: "amrutam-api".to_owned() }
+        Self {
+            key_dir: EXAMPLE_KEY_DIR.into(),
+            keys: None,
+            issuer: EXAMPLE_ISSUER.to_owned(),
+            audience: "amrutam-api".to_owned(),
+        }
     }
 }
 
 impl Tokens {
     pub(crate) fn to_adapter(&self) -> TokenSettings {
-        TokenSettings { issuer: self.issuer.clone(), audience: self.audience.clone(), key_dir: self.key_dir.clone() }
+        TokenSettings { issuer: self.issuer.clone(), audience: self.audience.clone() }
+    }
+
+    pub(crate) fn source(&self) -> KeySource {
+        match &self.keys {
+            Some(keys) => KeySource { key_dir: None, keys: Some(keys.clone()) },
+            None => KeySource::dir(&self.key_dir),
+        }
     }
 }
 
@@ -123,6 +139,35 @@ impl Validate for Tokens {
     fn validate(&self, problems: &mut Problems) {
         problems.check(!self.issuer.is_empty(), "issuer", "must not be empty");
         problems.check(!self.audience.is_empty(), "audience", "must not be empty");
+    }
+}
+
+/// Section `mfa`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Mfa {
+    /// Accounts in these roles can do nothing but set up a second factor until they have one.
+    pub required_roles: Vec<Role>,
+}
+
+impl Default for Mfa {
+    fn default() -> Self {
+        Self { required_roles: IdentityRules::default().mfa_required_roles }
+    }
+}
+
+impl Mfa {
+    pub(crate) fn to_domain(&self) -> IdentityRules {
+        IdentityRules { mfa_required_roles: self.required_roles.clone() }
+    }
+}
+
+struct ProductionMfa<'a>(&'a Mfa);
+
+impl Validate for ProductionMfa<'_> {
+    fn validate(&self, problems: &mut Problems) {
+        let missing = Mfa::default().required_roles.into_iter().find(|role| !self.0.required_roles.contains(role));
+        problems.check(missing.is_none(), "required_roles", "production needs doctor, admin and auditor among them");
     }
 }
 
@@ -214,6 +259,9 @@ pub struct Settings {
     /// Access tokens and keys.
     #[serde(default)]
     pub tokens: Tokens,
+    /// Who needs a second factor.
+    #[serde(default)]
+    pub mfa: Mfa,
     /// Passwords.
     #[serde(default)]
     pub hasher: Hasher,
@@ -245,6 +293,7 @@ impl Validate for Settings {
             problems.within("tls", &ProductionTls(&self.tls));
             problems.within("cors", &ProductionCors(&self.cors));
             problems.within("tokens", &ProductionTokens(&self.tokens));
+            problems.within("mfa", &ProductionMfa(&self.mfa));
             problems.check(!self.redis.urls.is_empty(), "redis.urls", "production needs lock nodes");
         }
     }
@@ -271,7 +320,11 @@ impl Validate for ProductionTokens<'_> {
         let own = tokens.issuer != EXAMPLE_ISSUER && tokens.issuer.starts_with("https://");
         problems.check(own, "issuer", "production needs an https:// URL of its own, not the example");
         let own = *tokens.key_dir != *EXAMPLE_KEY_DIR && tokens.key_dir.is_absolute();
-        problems.check(own, "key_dir", "production needs an absolute path of its own, not the default");
+        problems.check(
+            own || tokens.keys.is_some(),
+            "key_dir",
+            "production needs an absolute path of its own, not the default",
+        );
     }
 }
 
@@ -305,6 +358,7 @@ mod tests {
             ("AMRUTAM__PAYMENTS__MODE", "required"),
             ("AMRUTAM__TOKENS__KEY_DIR", "/keys"),
             ("AMRUTAM__HASHER__PARALLEL", "3"),
+            ("AMRUTAM__MFA__REQUIRED_ROLES", ""),
             ("AMRUTAM__TELEMETRY__LOG", "warn"),
             ("AMRUTAM__REDIS__CACHE_URL", "redis://:canary@127.0.0.1:7003"),
             ("AMRUTAM__LIMITS__CLASSES__LOGIN__REQUESTS", "7"),
@@ -313,6 +367,7 @@ mod tests {
         .unwrap();
         assert_eq!((settings.redis.urls.len(), settings.hasher.parallel, settings.http.listen.port()), (2, 3, 0));
         assert_eq!(settings.payments.mode, PaymentsMode::Required);
+        assert_eq!(settings.mfa.required_roles, []);
         assert_eq!((settings.limits.of(RouteClass::Login).requests, settings.proxies.trusted.len()), (7, 1));
         let shown = amrutam_settings::printable(&settings);
         assert!(shown.contains("redis://127.0.0.1:7003") && !shown.contains("canary"), "{shown}");

@@ -8,29 +8,29 @@ use crate::{
 };
 use amrutam_booking::model::BookingRules;
 use amrutam_crypto::{
-    AccessTokens, AesGcmSealer, Argon2Hasher, CachedTokens, KeyDirError, SystemClock, SystemIds, TokioPause,
+    AesGcmSealer, Argon2Hasher, CachedTokens, HmacBlindIndex, HmacLinkTokens, JwtTokens, KeyError, Keys, Rfc6238,
+    SystemClock, SystemIds, SystemSecrets, TokioPause,
 };
-use amrutam_kernel::{BlindIndex, Dependency, PortError};
-use amrutam_postgres::Postgres;
-use amrutam_redis::{Cache, InvalidSettings, RedlockSlots};
+use amrutam_kernel::{Dependency, PortError};
+use amrutam_postgres::{Accounts, Postgres, Vault};
+use amrutam_redis::{Cache, CachedGate, InvalidSettings, RedlockSlots, SessionCache};
 use async_trait::async_trait;
 use jiff::tz::TimeZone;
-use std::{
-    hash::{BuildHasher, RandomState},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 /// Longer than a healthy server ever takes, shorter than an orchestrator's patience.
 const DATABASE_PING: Duration = Duration::from_millis(500);
 const LOCK_PING: Duration = Duration::from_millis(250);
+
+/// What an authenticator shows a code for.
+const ISSUER: &str = "Amrutam";
 
 /// Why the process can't begin.
 #[derive(Debug, thiserror::Error)]
 pub enum WiringError {
     /// Keys are missing or unusable.
     #[error("the keys can't be used")]
-    Keys(#[from] KeyDirError),
+    Keys(#[from] KeyError),
     /// An adapter can't be made.
     #[error("an adapter can't be made")]
     Adapter(#[from] PortError),
@@ -47,34 +47,51 @@ pub(crate) struct Wired {
     pub(crate) services: Services,
     pub(crate) postgres: Postgres,
     pub(crate) locks: RedlockSlots,
+    pub(crate) keys: Keys,
 }
 
 /// Connects nothing that may be away: the process begins, and says what is missing.
 pub(crate) async fn wire(settings: &Settings) -> Result<Wired, WiringError> {
-    let tokens = Arc::new(AccessTokens::load(&settings.tokens.to_adapter())?);
-    let sealer = AesGcmSealer::load(&settings.tokens.key_dir)?;
+    let keys = settings.tokens.source().load()?;
+    let tokens = Arc::new(JwtTokens::new(settings.tokens.to_adapter(), &keys)?);
+    let sealer = Arc::new(AesGcmSealer::new(&keys, Arc::new(SystemClock))?);
+    let index = Arc::new(HmacBlindIndex::new(&keys)?);
     let hasher = Argon2Hasher::new(settings.hasher.to_adapter())?;
     let rules = BookingRules::v1(TimeZone::get(&settings.business.time_zone)?);
     let postgres = Postgres::connect(&settings.database)?;
     let locks = RedlockSlots::connect(settings.redis.clone()).await?;
     let cache = Cache::connect(&settings.redis).await?;
     let store = Arc::new(postgres.clone());
+    let accounts = Arc::new(Accounts::new(postgres.clone(), Vault::new(sealer.clone(), index.clone())));
+    let gate = Arc::new(CachedGate::new(SessionCache::new(cache.clone()), store.clone()));
     let mut probes: Vec<Arc<dyn Probe>> =
         vec![Arc::new(Database(postgres.clone())), Arc::new(LockNodes(locks.clone()))];
     if let Some(cache) = &cache {
         probes.push(Arc::new(SharedCache(cache.clone())));
     }
     let services = Services {
-        accounts: store.clone(),
+        accounts: accounts.clone(),
+        links: store.clone(),
+        link_tokens: Arc::new(HmacLinkTokens::new(&keys)?),
+        sessions: store.clone(),
+        gate: gate.clone(),
+        notices: gate,
+        factors: accounts,
+        totp: Arc::new(Rfc6238::new(ISSUER)),
+        secrets: Arc::new(SystemSecrets),
+        identity_rules: settings.mfa.to_domain(),
         hasher: Arc::new(hasher),
-        jwks: tokens.jwks(),
+        jwks: {
+            let tokens = tokens.clone();
+            Box::new(move || tokens.jwks())
+        },
         issuer: tokens.clone(),
         verifier: Arc::new(CachedTokens::new(tokens)),
         consultations: store.clone(),
         directory: store.clone(),
         availability: store,
         locks: Arc::new(locks.clone()),
-        sealer: Arc::new(sealer),
+        sealer,
         clock: Arc::new(SystemClock),
         ids: Arc::new(SystemIds),
         pause: Arc::new(TokioPause),
@@ -86,12 +103,12 @@ pub(crate) async fn wire(settings: &Settings) -> Result<Wired, WiringError> {
             limits: settings.limits.clone(),
             proxies: settings.proxies.clone(),
             limiter: Arc::new(amrutam_redis::Limits::new(cache)),
-            digests: Arc::new(OwnDigests::default()),
+            digests: index,
         },
         in_flight: InFlight::default(),
         readiness: Readiness::new(probes),
     };
-    Ok(Wired { services, postgres, locks })
+    Ok(Wired { services, postgres, locks, keys })
 }
 
 fn limits(http: &Http) -> Limits {
@@ -115,17 +132,6 @@ impl Probe for Database {
     async fn probe(&self) -> Vec<DependencyReport> {
         let up = self.0.ping(DATABASE_PING).await.is_ok();
         vec![DependencyReport { name: Dependency::Database.as_str().to_owned(), state: state(up), required: true }]
-    }
-}
-
-/// With a key that each process draws at its start: what is counted about a subject is counted in each process by itself.
-#[derive(Default)]
-pub(crate) struct OwnDigests([RandomState; 2]);
-
-impl BlindIndex for OwnDigests {
-    fn digest(&self, column: &str, normalized: &str) -> [u8; 16] {
-        let [high, low] = self.0.each_ref().map(|half| u128::from(half.hash_one((column, normalized))));
-        (high << 64 | low).to_be_bytes()
     }
 }
 

@@ -125,6 +125,8 @@ impl Stack {
             ("AMRUTAM__AMQP__PREFIX", &name),
             ("AMRUTAM__MAIL__SMTP_URL", &format!("smtp://{}", listen(smtp))),
             ("AMRUTAM__TOKENS__KEY_DIR", keys),
+            // Those who test it ask for it.
+            ("AMRUTAM__MFA__REQUIRED_ROLES", ""),
         ]
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .into_iter()
@@ -236,7 +238,8 @@ impl Stack {
     pub async fn admin(&self) -> &Person {
         let made = self.admin.get_or_init(async || {
             let (email, password) = (format!("{}@amrutam.example", unique("admin")), unique("a password"));
-            let variables = [("AMRUTAM__DATABASE__URL", &*self.database.url)];
+            let variables =
+                [("AMRUTAM__DATABASE__URL", &*self.database.url), ("AMRUTAM__TOKENS__KEY_DIR", keys().await)];
             let arguments = ["admin", "create", "--email", &email, "--name", "Administrator"];
             Process::output("amrutamctl", &arguments, &variables, &password).await;
             Person::log_in(&self.anonymous(), &email, &password).await
@@ -295,13 +298,15 @@ async fn answers(process: &Process, url: &str) {
     .await;
 }
 
-/// Made once and kept: drawing an RSA key takes seconds.
+/// Made once and kept: drawing an RSA key takes seconds. Kinds of keys that have come since are added.
 async fn keys() -> &'static str {
     static KEYS: OnceCell<Arc<str>> = OnceCell::const_new();
     let made = KEYS.get_or_init(async || {
         let environment = environment();
         let directory = environment.cache.join("keys");
-        if !directory.is_dir() {
+        if directory.is_dir() {
+            Process::output("amrutamctl", &["keys", "generate", "--dir", &directory.to_string_lossy()], &[], "").await;
+        } else {
             let new = environment.cache.join(unique("keys"));
             Process::output("amrutamctl", &["keys", "generate", "--dir", &new.to_string_lossy()], &[], "").await;
             // Whoever comes second uses the first's.

@@ -123,12 +123,6 @@ pub(crate) fn if_match(request: &HttpRequest) -> Option<Vec<i64>> {
     Some(lists.flat_map(|list| list.split(',')).filter_map(version).collect())
 }
 
-/// A single resource that has no version: its body tells it apart from what it was before.
-pub(crate) fn entity_by_content<T: Serialize>(body: &T) -> HttpResponse {
-    let body = json(body);
-    HttpResponse::Ok().insert_header((ETAG, content_tag(body.as_bytes()))).content_type(JSON).body(body)
-}
-
 /// A strong tag.
 fn content_tag(body: &[u8]) -> String {
     let digest = Sha256::digest(body);

@@ -11,9 +11,9 @@ use actix_web::{
     http::header::{AUTHORIZATION, HeaderMap},
     web::Data,
 };
-use amrutam_identity::ports::AccessClaims;
+use amrutam_identity::{model::SessionState, ports::AccessClaims};
 use amrutam_kernel::{AccountId, Actor, Context};
-use std::future::{Ready, ready};
+use futures::future::LocalBoxFuture;
 
 /// Longer tokens are none of ours.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
@@ -51,7 +51,7 @@ impl Bearer {
             // Two parties that read different ones of two headers can be played against each other.
             (Some(_), Some(_)) => None,
         };
-        let claims = token.and_then(|token| services.verifier.verify(token, services.clock.now()).ok());
+        let claims = token.and_then(|token| services.verifier.verify_access(token, services.clock.now()).ok());
         claims.map_or(Self::Invalid, Self::Valid)
     }
 
@@ -71,36 +71,58 @@ impl Visitor {
     }
 }
 
+impl Caller {
+    /// Whose account.
+    pub(crate) fn account(&self) -> Result<AccountId, Problem> {
+        self.0.actor.account().ok_or_else(|| Code::Unauthenticated.into())
+    }
+
+    /// Whom limits count.
+    pub(crate) fn subject(&self) -> Option<String> {
+        self.0.actor.account().map(|account| account.to_string())
+    }
+}
+
 impl FromRequest for Caller {
     type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(context(request).and_then(|context| match context.actor {
-            Actor::Account { .. } => Ok(Self(context)),
-            Actor::Anonymous | Actor::System(_) => Err(Code::Unauthenticated.into()),
-        }))
+        let request = request.clone();
+        Box::pin(async move {
+            let context = context(&request).await?;
+            match context.actor {
+                Actor::Account { .. } => Ok(Self(context)),
+                Actor::Anonymous | Actor::System(_) => Err(Code::Unauthenticated.into()),
+            }
+        })
     }
 }
 
 impl FromRequest for Visitor {
     type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(context(request).map(Self))
+        let request = request.clone();
+        Box::pin(async move { context(&request).await.map(Self) })
     }
 }
 
-fn context(request: &HttpRequest) -> Result<Context, Problem> {
+/// The token says who it was issued to; the session says what holds now.
+async fn context(request: &HttpRequest) -> Result<Context, Problem> {
     let services = request.app_data::<Data<Services>>().ok_or_else(|| Problem::internal("no services"))?;
     let info = RequestInfo::of(request).ok_or_else(|| Problem::internal("the edge was not passed"))?;
-    let actor = match Bearer::of(&info, request.headers(), services) {
-        Bearer::Absent => Actor::Anonymous,
+    let claims = match Bearer::of(&info, request.headers(), services) {
+        Bearer::Absent => return Ok(info.anonymous()),
         Bearer::Invalid => return Err(Code::Unauthenticated.into()),
-        Bearer::Valid(claims) => Actor::Account { id: claims.account, role: claims.role },
+        Bearer::Valid(claims) => claims,
     };
-    Ok(info.context(actor))
+    let state = services.gate.state(claims.session, services.clock.now()).await?;
+    let in_force = |state: &SessionState| !state.ended && state.account == claims.account && state.role == claims.role;
+    let state = state.filter(in_force).ok_or(Code::Unauthenticated)?;
+    let actor = Actor::Account { id: state.account, role: state.role };
+    Ok(info.context(actor, Some(state.sign_in(claims.session, &services.identity_rules))))
 }
 
 fn bearer(header: &str) -> Option<&str> {

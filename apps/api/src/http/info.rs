@@ -2,7 +2,7 @@
 
 use super::{Bearer, LimitFields};
 use actix_web::{HttpMessage, HttpRequest};
-use amrutam_kernel::{Actor, Context, CorrelationId, TraceParent};
+use amrutam_kernel::{Actor, Context, CorrelationId, SignIn, TraceParent};
 use std::{
     cell::{Cell, OnceCell},
     rc::Rc,
@@ -37,9 +37,14 @@ impl RequestInfo {
         request.extensions().get::<Rc<Self>>().cloned()
     }
 
+    /// For a use case of nobody in particular.
+    pub(crate) fn anonymous(&self) -> Context {
+        self.context(Actor::Anonymous, None)
+    }
+
     /// For a use case; from here on the request is this actor's.
-    pub(crate) fn context(&self, actor: Actor) -> Context {
+    pub(crate) fn context(&self, actor: Actor, sign_in: Option<SignIn>) -> Context {
         self.actor.set(Some(actor));
-        Context { actor, correlation_id: self.correlation_id.clone(), trace_parent: self.trace_parent.clone() }
+        Context { actor, sign_in, correlation_id: self.correlation_id.clone(), trace_parent: self.trace_parent.clone() }
     }
 }

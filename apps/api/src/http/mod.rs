@@ -16,7 +16,7 @@ mod routes;
 mod unread;
 mod validate;
 
-pub(crate) use answer::{JSON, Listing, cacheable, entity, entity_by_content, if_match, json, rfc3339};
+pub(crate) use answer::{JSON, Listing, cacheable, entity, if_match, json, rfc3339};
 pub(crate) use auth::{Bearer, Caller, Visitor};
 pub(crate) use body::{Body, Integer, MaybeBody, NoBody, Object};
 pub use cors::Cors;

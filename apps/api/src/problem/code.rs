@@ -55,6 +55,16 @@ codes! {
     Unauthenticated = "unauthenticated", 401, "Authentication is required";
     /// Unknown address or wrong password.
     InvalidCredentials = "invalid_credentials", 401, "The credentials are wrong";
+    /// The session was ended because one of its refresh tokens came twice: log in.
+    SessionRevoked = "session_revoked", 401, "The session was ended";
+    /// Not a refresh token in force: log in.
+    InvalidRefreshToken = "invalid_refresh_token", 401, "The refresh token is not in force";
+    /// The first step of the log-in is over: log in again.
+    InvalidMfaToken = "invalid_mfa_token", 401, "The first step of the log-in is over";
+    /// Only setting up a second factor is open until the account has one.
+    SecondFactorRequired = "second_factor_required", 403, "A second factor must be set up first";
+    /// The second factor must be shown again: `POST /v1/me/mfa/step-up`.
+    StepUpRequired = "step_up_required", 403, "The second factor must be shown again first";
     /// Signed in, yet not allowed to do this.
     Forbidden = "forbidden", 403, "Not allowed";
     /// Absent, or not visible to this caller.
@@ -79,6 +89,10 @@ codes! {
     TooLate = "too_late", 409, "Too late";
     /// An account with this address exists.
     EmailTaken = "email_taken", 409, "The e-mail address is taken";
+    /// The account has no second factor.
+    SecondFactorNotEnrolled = "second_factor_not_enrolled", 409, "No second factor is set up";
+    /// Nothing is being set up (any more): begin again.
+    SecondFactorNotBegun = "second_factor_not_begun", 409, "No second factor is being set up";
     /// The account has a profile already.
     ProfileExists = "profile_exists", 409, "The account has a profile already";
     /// The registration number is in the directory already.
@@ -95,6 +109,12 @@ codes! {
     UnsupportedMediaType = "unsupported_media_type", 415, "The media type is not supported";
     /// Well-formed, but at least one value is invalid; each is named in `errors`.
     ValidationFailed = "validation_failed", 422, "A value is invalid";
+    /// The one-time link is unknown, used or too old: ask for a new one.
+    InvalidLink = "invalid_link", 422, "The link does not work any more";
+    /// The present password is another one.
+    WrongPassword = "wrong_password", 422, "The password is wrong";
+    /// The code is wrong, was used before, or is too old: try the next one.
+    InvalidCode = "invalid_code", 422, "The code is wrong or was used";
     /// The slot has begun or is over.
     SlotInPast = "slot_in_past", 422, "The slot has begun or is over";
     /// There is no such slot.

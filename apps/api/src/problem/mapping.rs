@@ -7,7 +7,6 @@ use amrutam_booking::{
     AvailabilityError, BookError, ConsultationError, DirectoryError, RescheduleError,
     model::{BookingRefusal, InvalidPractitioner, InvalidRules, InvalidTransition, TimingRefusal},
 };
-use amrutam_identity::{CreateStaffError, LogInError, RegisterError, WhoAmIError};
 use amrutam_kernel::PortError;
 
 /// Long enough for a breaker's probe or a reconnection, short enough for a person who waits.
@@ -29,7 +28,7 @@ fn contended() -> Problem {
     Problem::new(Code::Contended).detail("too many changes at once; try again shortly").retry_after(RETRY_SECONDS)
 }
 
-fn replay_lost() -> Problem {
+pub(super) fn replay_lost() -> Problem {
     Problem::internal("an answer to be replayed was treated as an error")
 }
 
@@ -187,44 +186,6 @@ impl From<AvailabilityError> for Problem {
     }
 }
 
-impl From<RegisterError> for Problem {
-    fn from(error: RegisterError) -> Self {
-        match error {
-            RegisterError::Port(error) => error.into(),
-        }
-    }
-}
-
-impl From<LogInError> for Problem {
-    fn from(error: LogInError) -> Self {
-        match error {
-            LogInError::InvalidCredentials => Code::InvalidCredentials.into(),
-            LogInError::Port(error) => error.into(),
-        }
-    }
-}
-
-impl From<CreateStaffError> for Problem {
-    fn from(error: CreateStaffError) -> Self {
-        match error {
-            CreateStaffError::NotAllowed => Code::Forbidden.into(),
-            CreateStaffError::EmailTaken => Code::EmailTaken.into(),
-            CreateStaffError::AlreadyAnswered => replay_lost(),
-            CreateStaffError::Port(error) => error.into(),
-        }
-    }
-}
-
-impl From<WhoAmIError> for Problem {
-    fn from(error: WhoAmIError) -> Self {
-        match error {
-            // The token outlived its account: it says nothing any more.
-            WhoAmIError::NotFound => Code::Unauthenticated.into(),
-            WhoAmIError::Port(error) => error.into(),
-        }
-    }
-}
-
 impl From<BookError> for Attempt {
     fn from(error: BookError) -> Self {
         match error {
@@ -265,15 +226,6 @@ impl From<AvailabilityError> for Attempt {
     fn from(error: AvailabilityError) -> Self {
         match error {
             AvailabilityError::AlreadyAnswered => Self::Answered,
-            other => Self::Refused(other.into()),
-        }
-    }
-}
-
-impl From<CreateStaffError> for Attempt {
-    fn from(error: CreateStaffError) -> Self {
-        match error {
-            CreateStaffError::AlreadyAnswered => Self::Answered,
             other => Self::Refused(other.into()),
         }
     }

@@ -1,6 +1,7 @@
 //! RFC 9457 problems: the one shape of every error.
 
 mod code;
+mod identity;
 mod mapping;
 
 pub(crate) use code::Code;

@@ -1,28 +1,27 @@
-//! Accounts: one's own, and those an admin makes.
+//! The caller's own account.
 
-use super::{
-    auth::parse_password,
-    shared::{RoleWord, SexWord, StaffRoleWord, Time},
-};
+use super::shared::{RoleWord, SexWord, Time, kept, present};
 use crate::{
-    http::{Attempt, Body, Caller, Fields, JSON, entity_by_content, json, once},
+    http::{Body, Caller, Fields, Throttle, entity, if_match},
     problem::Problem,
     services::Services,
+    settings::RouteClass,
 };
-use actix_web::{HttpRequest, HttpResponse, get, post, web::Data};
+use actix_web::{HttpRequest, HttpResponse, get, http::StatusCode, patch, post, web::Data};
 use amrutam_identity::{
-    Account, EmailAddress, PersonName, Profile,
+    Account, PersonName, Profile,
     model::Sex,
-    use_cases::{self, NewStaff},
+    use_cases::{self, Deactivate},
 };
-use amrutam_kernel::{AccountId, Idempotent, Role, Sensitive, StoredAnswer};
+use amrutam_kernel::{AccountId, Role, Sensitive};
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 /// Routes.
 pub(crate) fn configure(config: &mut ServiceConfig<'_>) {
-    config.service(me).service(create_account);
+    config.service(me).service(update).service(deactivate);
 }
 
 /// The caller's own account.
@@ -30,7 +29,7 @@ pub(crate) fn configure(config: &mut ServiceConfig<'_>) {
 #[schema(as = Account, example = json!({
     "id": "019aaf00-0000-7000-8000-000000000002", "role": "patient", "email": "asha.nair@example.in",
     "full_name": "Asha Nair", "phone": "+919812345678", "date_of_birth": "1990-04-12", "sex": "female",
-    "time_zone": "Asia/Kolkata", "created_at": "2026-11-20T10:00:00.123456Z"
+    "time_zone": "Asia/Kolkata", "email_verified": true, "created_at": "2026-11-20T10:00:00.123456Z"
 }))]
 pub(crate) struct AccountView {
     #[schema(value_type = uuid::Uuid)]
@@ -45,6 +44,8 @@ pub(crate) struct AccountView {
     #[schema(value_type = Option<SexWord>)]
     sex: Option<Sex>,
     time_zone: String,
+    /// Whether the owner has followed the link that was mailed there.
+    email_verified: bool,
     created_at: Time,
 }
 
@@ -60,53 +61,46 @@ impl From<Account> for AccountView {
             date_of_birth: profile.date_of_birth.map(|date| date.expose().to_string()),
             sex: profile.sex.map(Sensitive::into_exposed),
             time_zone: profile.time_zone,
+            email_verified: account.email_verified_at.is_some(),
             created_at: Time(account.created_at),
         }
     }
 }
 
-/// An account for a doctor or an admin.
+/// What changes of one's own profile: a field that is left out stays.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(example = json!({
-    "email": "vaidya.rao@example.in", "password": "a first password", "full_name": "Dr. Meera Rao", "role": "doctor"
-}))]
-pub(crate) struct CreateAccountRequest {
-    #[schema(value_type = String, format = Email)]
-    email: Sensitive<String>,
-    /// 8 to 128 characters.
-    #[schema(value_type = String, format = Password, min_length = 8, max_length = 128)]
-    password: Sensitive<String>,
-    #[schema(value_type = String)]
-    full_name: Sensitive<String>,
-    /// Patients register themselves.
-    #[schema(value_type = StaffRoleWord)]
-    role: String,
-    /// E.164.
+#[schema(example = json!({"phone": "+919812345678", "time_zone": "Asia/Dubai"}))]
+pub(crate) struct UpdateAccountRequest {
+    /// 1 to 200 characters of any script.
+    #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
-    phone: Option<Sensitive<String>>,
+    full_name: Option<Option<Sensitive<String>>>,
+    /// E.164; `null` clears it.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    phone: Option<Option<Sensitive<String>>>,
+    /// `null` clears it.
+    #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>, format = Date)]
-    date_of_birth: Option<Sensitive<String>>,
+    date_of_birth: Option<Option<Sensitive<String>>>,
+    /// `null` clears it.
+    #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<SexWord>)]
-    sex: Option<Sensitive<String>>,
-    /// An IANA zone; that of the business unless said.
-    time_zone: Option<String>,
+    sex: Option<Option<Sensitive<String>>>,
+    /// An IANA zone.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    time_zone: Option<Option<String>>,
 }
 
-/// An account that was made.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = CreatedAccount, example = json!({
-    "id": "019aaf00-0000-7000-8000-000000000005", "role": "doctor", "email": "vaidya.rao@example.in",
-    "full_name": "Dr. Meera Rao", "time_zone": "Asia/Kolkata"
-}))]
-pub(crate) struct CreatedAccountView {
-    #[schema(value_type = uuid::Uuid)]
-    id: AccountId,
-    #[schema(value_type = RoleWord)]
-    role: Role,
-    email: String,
-    full_name: String,
-    time_zone: String,
+/// One's own password, to be sure.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"password": "a long enough password"}))]
+pub(crate) struct DeactivateRequest {
+    #[schema(value_type = String, format = Password)]
+    password: Sensitive<String>,
 }
 
 /// The caller's own account.
@@ -116,69 +110,74 @@ pub(crate) struct CreatedAccountView {
 #[get("/v1/me")]
 async fn me(caller: Caller, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let account = use_cases::who_am_i(services.identity(), &caller.0).await?;
-    Ok(entity_by_content(&AccountView::from(account)))
+    Ok(shown(account))
 }
 
-/// An admin makes an account for a doctor or another admin.
-#[utoipa::path(tag = "Administration", operation_id = "create_account", request_body = CreateAccountRequest,
-    security(("bearer" = [])), params(("Idempotency-Key" = Option<String>, Header, description = "The caller's name for this request")),
-    responses(
-    (status = 201, description = "Made", body = CreatedAccountView),
-    (status = 403, description = "`forbidden`: only an admin makes accounts"),
-    (status = 409, description = "`email_taken`, `idempotency_in_progress`"),
-    (status = 422, description = "`validation_failed`, `idempotency_key_reused`"),
+/// Changes one's own profile.
+#[utoipa::path(tag = "Accounts", operation_id = "update_me", request_body = UpdateAccountRequest, security(("bearer" = [])),
+    params(("If-Match" = Option<String>, Header, description = "The `ETag` of what was read")), responses(
+    (status = 200, description = "The account as it is now", body = AccountView),
+    (status = 412, description = "`precondition_failed`: read it again"),
+    (status = 422, description = "`validation_failed`"),
 ))]
-#[post("/v1/admin/accounts")]
-async fn create_account(
-    caller: Caller,
+#[patch("/v1/me")]
+async fn update(
     request: HttpRequest,
-    body: Body<CreateAccountRequest>,
+    caller: Caller,
+    body: Body<UpdateAccountRequest>,
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
-    let command = body.value.parse(&services)?;
-    let (role, email, profile) = (command.role, command.email.clone(), command.profile.clone());
-    let render = |id: &AccountId| {
-        let view = CreatedAccountView {
-            id: *id,
-            role,
-            email: email.expose().as_str().to_owned(),
-            full_name: profile.full_name.expose().as_str().to_owned(),
-            time_zone: profile.time_zone.clone(),
-        };
-        StoredAnswer { status: 201, location: None, content_type: JSON.to_owned(), etag: None, body: json(&view) }
-    };
-    once(&services, &request, &caller.0, &body.raw, async |claim| {
-        let idempotency = claim.map(|claim| Idempotent { claim, render: &render });
-        match use_cases::create_staff(services.identity(), &caller.0, command, idempotency).await {
-            Ok(id) => Attempt::Done(render(&id)),
-            Err(error) => error.into(),
-        }
-    })
-    .await
+    let change = body.value.parse(&services)?;
+    let versions = if_match(&request);
+    let account = use_cases::update_profile(services.identity(), &caller.0, versions.as_deref(), change).await?;
+    Ok(shown(account))
 }
 
-impl CreateAccountRequest {
-    fn parse(self, services: &Services) -> Result<NewStaff, Problem> {
+/// Closes one's own account: every session ends, and nobody logs in any more. What the law asks us to keep is kept.
+#[utoipa::path(tag = "Accounts", operation_id = "deactivate_me", request_body = DeactivateRequest, security(("bearer" = [])),
+    extensions(("x-rate-limit" = json!(RouteClass::Reset))), responses(
+    (status = 204, description = "Closed"),
+    (status = 422, description = "`wrong_password`"),
+))]
+#[post("/v1/me/deactivate")]
+async fn deactivate(
+    caller: Caller,
+    body: Body<DeactivateRequest>,
+    throttle: Throttle,
+    services: Data<Services>,
+) -> Result<HttpResponse, Problem> {
+    throttle.count(caller.subject().as_deref()).await?;
+    let account = caller.account()?;
+    let command = Deactivate { account, password: Some(body.value.password) };
+    use_cases::deactivate(services.sessions(), &caller.0, command).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+fn shown(account: Account) -> HttpResponse {
+    entity(StatusCode::OK, account.version, None, &AccountView::from(account))
+}
+
+impl UpdateAccountRequest {
+    /// The change, or every value that has no sense by itself.
+    fn parse(self, services: &Services) -> Result<impl FnOnce(Profile) -> Profile + Send, Problem> {
         let mut fields = Fields::default();
-        let email = fields.parse::<EmailAddress>("/email", "invalid_email", self.email.expose());
-        let password = parse_password(&mut fields, self.password);
-        let role = fields.word::<Role>("/role", "doctor, admin", &self.role);
-        fields.check(role != Some(Role::Patient), "/role", "unknown_value", "one of doctor, admin");
-        let input = ProfileInput {
-            full_name: self.full_name,
-            phone: self.phone,
-            date_of_birth: self.date_of_birth,
-            sex: self.sex,
-            time_zone: self.time_zone,
-        };
-        let profile = input.parse(&mut fields, services);
-        match (email, password, role, profile) {
-            (Some(email), Some(password), Some(role), Some(profile)) => {
-                fields.finish()?;
-                Ok(NewStaff { role, email: Sensitive::new(email), password, profile })
-            }
-            _ => Err(fields.into_problem()),
-        }
+        let full_name = kept(&mut fields, "/full_name", self.full_name);
+        let full_name =
+            full_name.and_then(|name| fields.parse::<PersonName>("/full_name", "invalid_name", name.expose()));
+        let phone = self.phone.map(|phone| phone.and_then(|phone| parse_phone(&mut fields, phone)));
+        let date_of_birth =
+            self.date_of_birth.map(|date| date.and_then(|date| parse_birth(&mut fields, date.expose(), services)));
+        let sex = self.sex.map(|sex| sex.and_then(|sex| parse_sex(&mut fields, sex.expose())));
+        let time_zone = kept(&mut fields, "/time_zone", self.time_zone);
+        let time_zone = time_zone.and_then(|zone| fields.time_zone("/time_zone", &zone));
+        fields.finish()?;
+        Ok(move |stored: Profile| Profile {
+            full_name: full_name.map_or(stored.full_name, Sensitive::new),
+            phone: phone.unwrap_or(stored.phone),
+            date_of_birth: date_of_birth.map_or(stored.date_of_birth, |date| date.map(Sensitive::new)),
+            sex: sex.map_or(stored.sex, |sex| sex.map(Sensitive::new)),
+            time_zone: time_zone.unwrap_or(stored.time_zone),
+        })
     }
 }
 
@@ -194,13 +193,8 @@ pub(super) struct ProfileInput {
 impl ProfileInput {
     pub(super) fn parse(self, fields: &mut Fields, services: &Services) -> Option<Profile> {
         let full_name = fields.parse::<PersonName>("/full_name", "invalid_name", self.full_name.expose());
-        if let Some(phone) = &self.phone {
-            fields.check(is_e164(phone.expose()), "/phone", "invalid_phone", "E.164, such as +919812345678");
-        }
-        let today = services.rules.business_day(services.clock.now());
-        let date_of_birth = self.date_of_birth.and_then(|text| fields.date("/date_of_birth", text.expose()));
-        let born = date_of_birth.is_none_or(|date| date <= today);
-        fields.check(born, "/date_of_birth", "in_the_future", "not after today");
+        let phone = self.phone.and_then(|phone| parse_phone(fields, phone));
+        let date_of_birth = self.date_of_birth.and_then(|text| parse_birth(fields, text.expose(), services));
         let sex = self.sex.and_then(|text| parse_sex(fields, text.expose()));
         let time_zone = match &self.time_zone {
             Some(text) => fields.time_zone("/time_zone", text),
@@ -208,12 +202,25 @@ impl ProfileInput {
         };
         Some(Profile {
             full_name: Sensitive::new(full_name?),
-            phone: self.phone,
+            phone,
             date_of_birth: date_of_birth.map(Sensitive::new),
             sex: sex.map(Sensitive::new),
             time_zone: time_zone?,
         })
     }
+}
+
+fn parse_phone(fields: &mut Fields, phone: Sensitive<String>) -> Option<Sensitive<String>> {
+    let fits = is_e164(phone.expose());
+    fields.check(fits, "/phone", "invalid_phone", "E.164, such as +919812345678");
+    fits.then_some(phone)
+}
+
+fn parse_birth(fields: &mut Fields, text: &str, services: &Services) -> Option<Date> {
+    let date = fields.date("/date_of_birth", text)?;
+    let born = date <= services.rules.business_day(services.clock.now());
+    fields.check(born, "/date_of_birth", "in_the_future", "not after today");
+    born.then_some(date)
 }
 
 fn is_e164(phone: &str) -> bool {

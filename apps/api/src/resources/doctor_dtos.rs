@@ -1,7 +1,9 @@
 //! A doctor's profile, as sent and as shown.
 
 use super::availability::{OutsideRulesView, SlotChangesView, outside, slot_changes};
-use super::shared::{CurrencyWord, DoctorStatusWord, Fee, ModeWord, SystemWord, Time, mode_words, parse_modes};
+use super::shared::{
+    CurrencyWord, DoctorStatusWord, Fee, ModeWord, SystemWord, Time, kept, mode_words, parse_modes, present,
+};
 use crate::{
     http::{Fields, Object},
     problem::Problem,
@@ -12,7 +14,7 @@ use amrutam_booking::{
 };
 use amrutam_kernel::{AccountId, DoctorId};
 use jiff::civil::Date;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 const SYSTEMS: &str = "ayurveda, siddha, unani, homoeopathy, allopathy";
@@ -248,17 +250,6 @@ pub(crate) struct UpdateDoctorRequest {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
     time_zone: Option<Option<String>>,
-}
-
-/// Tells `null` from absent.
-fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
-}
-
-/// The new value of what can't be cleared, if there is one.
-fn kept<T>(fields: &mut Fields, pointer: &str, sent: Option<Option<T>>) -> Option<T> {
-    fields.check(!matches!(sent, Some(None)), pointer, "required", "can't be cleared");
-    sent.flatten()
 }
 
 impl UpdateDoctorRequest {

@@ -7,9 +7,13 @@ mod consultation_views;
 mod consultations;
 mod doctor_dtos;
 mod doctors;
+mod factors;
 mod ops;
+mod passwords;
+mod sessions;
 mod shared;
 mod slots;
+mod staff;
 mod time_off;
 
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -19,7 +23,11 @@ pub(crate) fn configure(config: &mut ServiceConfig<'_>) {
     config
         .configure(ops::configure)
         .configure(auth::configure)
+        .configure(passwords::configure)
         .configure(accounts::configure)
+        .configure(sessions::configure)
+        .configure(factors::configure)
+        .configure(staff::configure)
         .configure(doctors::configure)
         .configure(availability::configure)
         .configure(time_off::configure)

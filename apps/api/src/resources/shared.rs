@@ -2,9 +2,10 @@
 
 use crate::http::{Fields, Integer};
 use amrutam_booking::model::{Mode, Modes, Slot};
-use amrutam_kernel::{Currency, DoctorId, Money, SlotId};
+use amrutam_identity::NewPassword;
+use amrutam_kernel::{Currency, DoctorId, Money, Sensitive, SlotId};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
 /// A point in time: UTC with microseconds.
@@ -51,9 +52,9 @@ words! {
     /// Where a doctor stands with us.
     DoctorStatusWord { Applied, Verified, Listed, Suspended, Expired }
     /// What an account may be.
-    RoleWord { Patient, Doctor, Admin }
+    RoleWord { Patient, Doctor, Admin, Auditor, Support }
     /// What an account may be that an admin makes.
-    StaffRoleWord { Doctor, Admin }
+    StaffRoleWord { Doctor, Admin, Auditor, Support }
     /// As recorded in identity documents.
     SexWord { Female, Male, Other }
     /// A day of the week.
@@ -165,6 +166,24 @@ pub(crate) fn parse_modes(fields: &mut Fields, pointer: &str, words: &[String]) 
 /// The modes in a sentence.
 pub(crate) const MODES: &str = "video, audio, chat";
 
+/// Tells `null` from absent.
+pub(super) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+/// The new value of what can't be cleared, if there is one.
+pub(super) fn kept<T>(fields: &mut Fields, pointer: &str, sent: Option<Option<T>>) -> Option<T> {
+    fields.check(!matches!(sent, Some(None)), pointer, "required", "can't be cleared");
+    sent.flatten()
+}
+
+/// A password somebody wants to use from now on.
+pub(super) fn parse_password(fields: &mut Fields, pointer: &str, password: Sensitive<String>) -> Option<NewPassword> {
+    NewPassword::parse(password).map_err(|error| fields.refuse(pointer, "invalid_password", error.to_string())).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -208,11 +227,9 @@ mod tests {
         };
         use Currency::{Aed, Eur, Gbp, Inr, Usd};
         assert_eq!(documented::<CurrencyWord>(), [Inr, Usd, Eur, Gbp, Aed].map(word));
-        let word = |role: Role| match role {
-            Role::Patient | Role::Doctor | Role::Admin => role.as_str(),
-        };
-        assert_eq!(documented::<RoleWord>(), [Role::Patient, Role::Doctor, Role::Admin].map(word));
-        assert_eq!(documented::<StaffRoleWord>(), [Role::Doctor, Role::Admin].map(word));
+        assert_eq!(documented::<RoleWord>(), Role::ALL.map(Role::as_str));
+        let staff: Vec<_> = Role::ALL.into_iter().filter(|role| *role != Role::Patient).map(Role::as_str).collect();
+        assert_eq!(documented::<StaffRoleWord>(), staff);
         let word = |status: SlotStatus| match status {
             SlotStatus::Open | SlotStatus::Booked | SlotStatus::Blocked | SlotStatus::Withdrawn => status.as_str(),
         };

@@ -1,6 +1,6 @@
 use super::{Answer, Api, CountingVerifier, PASSWORD, quotas, with_token};
 use crate::{
-    http::Quotas,
+    http::{Headers, Quotas},
     openapi,
     services::Limits,
     settings::{ClassLimit, RouteClass},
@@ -28,7 +28,7 @@ fn tight() -> Quotas {
 }
 
 async fn limited(quotas: Quotas) -> Api {
-    Api::made(PaymentsMode::None, Limits::default(), quotas).await
+    Api::made(PaymentsMode::None, Limits::default(), Headers::default(), quotas).await
 }
 
 fn from(peer: &str, request: TestRequest) -> TestRequest {

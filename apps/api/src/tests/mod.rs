@@ -16,7 +16,6 @@ use crate::{
     readiness::Readiness,
     services::{Limits, Services},
     settings::{ClassLimit, Proxies, RateLimits, RouteClass},
-    wiring::OwnDigests,
 };
 use actix_web::{
     body::{BodySize, BoxBody, MessageBody, to_bytes},
@@ -28,12 +27,14 @@ use actix_web::{
 use amrutam_booking::model::{BookingRules, PaymentsMode};
 use amrutam_identity::{
     EmailAddress, NewPassword, PersonName, Profile,
-    ports::{AccessClaims, InvalidToken, TokenVerifier},
+    model::IdentityRules,
+    ports::{AccessClaims, InvalidToken, MfaClaims, TokenVerifier},
     use_cases::{NewStaff, create_staff},
 };
 use amrutam_kernel::{Actor, Context, Role, Sensitive};
 use amrutam_memory::{
-    FakeHasher, FakeSealer, FakeTokens, ManualClock, MemorySlotLocks, MemoryWorld, SeededIds, VirtualPause,
+    FakeHasher, FakeIndex, FakeLinks, FakeSealer, FakeSecrets, FakeTokens, ManualClock, MemoryGate, MemorySlotLocks,
+    MemoryTotp, MemoryWorld, SeededIds, VirtualPause,
 };
 use amrutam_redis::LocalLimits;
 use jiff::{Timestamp, tz::TimeZone};
@@ -67,9 +68,13 @@ struct CountingVerifier {
 }
 
 impl TokenVerifier for CountingVerifier {
-    fn verify(&self, token: &str, now: Timestamp) -> Result<AccessClaims, InvalidToken> {
+    fn verify_access(&self, token: &str, now: Timestamp) -> Result<AccessClaims, InvalidToken> {
         self.asked.fetch_add(1, Ordering::SeqCst);
-        self.tokens.verify(token, now)
+        self.tokens.verify_access(token, now)
+    }
+
+    fn verify_mfa(&self, token: &str, now: Timestamp) -> Result<MfaClaims, InvalidToken> {
+        self.tokens.verify_mfa(token, now)
     }
 }
 
@@ -136,14 +141,24 @@ impl Api {
     async fn made(payments: PaymentsMode, limits: Limits, headers: Headers, quotas: Quotas) -> Self {
         let clock = Arc::new(ManualClock::at(NOW.parse().unwrap()));
         let world = Arc::new(MemoryWorld::new(clock.clone()));
+        let gate = Arc::new(MemoryGate::new(world.clone()));
         let tokens = || FakeTokens::new("tests");
         let verifier = Arc::new(CountingVerifier { tokens: tokens(), asked: AtomicUsize::new(0) });
         let services = Data::new(Services {
             accounts: world.clone(),
+            links: world.clone(),
+            link_tokens: Arc::new(FakeLinks::new("tests")),
+            sessions: world.clone(),
+            gate: gate.clone(),
+            notices: gate,
+            factors: world.clone(),
+            totp: Arc::new(MemoryTotp),
+            secrets: Arc::new(FakeSecrets::new(7)),
+            identity_rules: IdentityRules { mfa_required_roles: Vec::new() },
             hasher: Arc::new(FakeHasher::new()),
             issuer: Arc::new(tokens()),
             verifier: verifier.clone(),
-            jwks: json!({ "keys": [] }),
+            jwks: Box::new(|| json!({ "keys": [] })),
             consultations: world.clone(),
             directory: world.clone(),
             availability: world.clone(),
@@ -214,8 +229,12 @@ impl Api {
     }
 
     async fn admin(&self) -> String {
-        let context =
-            Context { actor: Actor::System("tests"), correlation_id: "tests".parse().unwrap(), trace_parent: None };
+        let context = Context {
+            actor: Actor::System("tests"),
+            sign_in: None,
+            correlation_id: "tests".parse().unwrap(),
+            trace_parent: None,
+        };
         let command = NewStaff {
             role: Role::Admin,
             email: Sensitive::new("admin@example.in".parse::<EmailAddress>().unwrap()),
@@ -275,7 +294,7 @@ fn quotas(of: impl Fn(RouteClass) -> ClassLimit) -> Quotas {
         limits: RateLimits { enabled: true, classes },
         proxies: Proxies::default(),
         limiter: Arc::new(LocalLimits::new()),
-        digests: Arc::new(OwnDigests::default()),
+        digests: Arc::new(FakeIndex::new("tests")),
     }
 }
 

@@ -19,13 +19,14 @@
 //!
 //! [`Cache`] is one Redis behind a pool, a deadline and a breaker. Over it [`Limits`] implements
 //! [`RateLimiter`](amrutam_kernel::RateLimiter), with [`LocalLimits`] for when it is away, and [`SessionCache`] keeps for
-//! seconds how sessions stand. Neither is ever a reason for a request to fail or to wait longer than the deadline.
+//! seconds how sessions stand, which [`CachedGate`] asks before the store. Neither is ever a reason for a request to fail or to wait longer than the deadline.
 //!
 //! Metrics: `amrutam_cache_up`, `amrutam_limit_checks_total{outcome="allowed|refused",by="redis|process"}`,
 //! `amrutam_session_notices_lost_total`.
 #![deny(missing_docs)]
 
 mod cache;
+mod gate;
 mod hold;
 mod limits;
 mod local_limits;
@@ -36,6 +37,7 @@ mod slots;
 mod tally;
 
 pub use cache::Cache;
+pub use gate::CachedGate;
 pub use limits::Limits;
 pub use local_limits::LocalLimits;
 pub use sessions::{CachedSession, SessionCache};

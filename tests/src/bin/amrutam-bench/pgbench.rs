@@ -128,8 +128,8 @@ impl<'a> Scratch<'a> {
         let accounts = slots.max(PATIENTS).max(DOCTORS);
         self.db.batch_execute(&format!(
             "TRUNCATE {tables};
-             INSERT INTO {SCHEMA}.accounts (id, role, email, password_hash, full_name, time_zone, created_at)
-               SELECT {SCHEMA}.number_id(n), 'patient', n || '@bench.invalid', '!', 'Benchmark account', 'Asia/Kolkata', now()
+             INSERT INTO {SCHEMA}.accounts (id, role, status, email_index, time_zone, version, created_at)
+               SELECT {SCHEMA}.number_id(n), 'patient', 'active', uuid_send({SCHEMA}.number_id(n)), 'Asia/Kolkata', 1, now()
                FROM generate_series(0, {accounts} - 1) AS n;
              INSERT INTO {SCHEMA}.doctors
                SELECT {SCHEMA}.number_id(n), {SCHEMA}.number_id(n), 'Benchmark practitioner', d.system, d.council, n::text, d.registered_on, NULL,

@@ -1,17 +1,24 @@
 //! Practitioners, patients and slots of the benchmark's own, and what became of them.
 //!
-//! Two patients register and log in over HTTP. The others are written by SQL, with a password hash that no password has,
-//! and their tokens are signed here with the stack's key: a log-in costs an argon2 hash, thousands of them minutes. The
-//! api cannot tell the difference; it verifies these tokens like any other.
+//! Two patients register and log in over HTTP. The others are stored through the adapter, with contact details sealed like
+//! everybody's and a password hash that no password has; their sessions are written by SQL and their tokens signed here with
+//! the stack's key: a log-in costs an argon2 hash, thousands of them minutes. The api cannot tell the difference; it verifies
+//! these tokens and looks up these sessions like any other.
 
 use crate::{Fallible, http, stack::Stack};
-use amrutam_crypto::{AccessTokens, SystemClock, SystemIds, TokenSettings};
-use amrutam_identity::ports::{AccessClaims, TokenIssuer};
-use amrutam_kernel::{AccountId, Clock, IdSource, Role, SessionId};
+use amrutam_crypto::{AesGcmSealer, HmacBlindIndex, JwtTokens, KeySource, Keys, SystemClock, SystemIds, TokenSettings};
+use amrutam_identity::{
+    Account, Profile,
+    model::{Assurance, PasswordHash},
+    ports::{AccessClaims, AccountStore, TokenIssuer},
+};
+use amrutam_kernel::{AccountId, Clock, Effects, IdSource, Role, Sensitive, SessionId};
+use amrutam_postgres::{Accounts, Postgres, Vault};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use futures::{StreamExt, TryStreamExt, future::ready, stream};
 use jiff::{SignedDuration, Timestamp, Unit};
 use serde_json::{Value, json};
-use std::{cell::Cell, io::Write, thread};
+use std::{cell::Cell, io::Write, sync::Arc, thread};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
@@ -83,8 +90,10 @@ impl World {
         let run = format!("bench-{}", ids.uuid_v7(now).simple());
         let (accounts, doctors, patients) = (draw(doctors), draw(doctors), draw(patients));
 
-        insert_accounts(db, &run, "doctor", &accounts).await?;
-        insert_accounts(db, &run, "patient", &patients).await?;
+        let keys = KeySource::dir(stack.dir.join("keys")).load()?;
+        let store = account_store(stack, &keys)?;
+        insert_accounts(&store, &run, Role::Doctor, &accounts).await?;
+        insert_accounts(&store, &run, Role::Patient, &patients).await?;
         let made = db
             .execute(
                 "INSERT INTO doctors
@@ -106,7 +115,10 @@ impl World {
         }
         db.batch_execute("ANALYZE slots; ANALYZE accounts; ANALYZE doctors").await?;
 
-        let tokens = sign(&issuer(stack, &run).await?, &patients)?;
+        let sessions = draw(patients.len());
+        insert_sessions(db, &sessions, &patients).await?;
+        let signed_in: Vec<_> = patients.iter().copied().zip(sessions).collect();
+        let tokens = sign(&issuer(stack, &keys, &run).await?, &signed_in)?;
         // Last, so that nobody sees them in the directory when something before has failed.
         db.execute("UPDATE doctors SET status = 'listed' WHERE id = ANY ($1::text[]::uuid[])", &[&text(&doctors)])
             .await?;
@@ -254,12 +266,41 @@ fn text(ids: &[Uuid]) -> Vec<String> {
     ids.iter().map(Uuid::to_string).collect()
 }
 
-async fn insert_accounts(db: &Client, run: &str, role: &str, ids: &[Uuid]) -> Fallible<()> {
+fn account_store(stack: &Stack, keys: &Keys) -> Fallible<Accounts> {
+    let mut settings = amrutam_postgres::Settings::for_url(stack.value("ADMIN_DATABASE_URL")?.parse()?);
+    settings.role = Some("amrutam_app".to_owned());
+    let sealer = Arc::new(AesGcmSealer::new(keys, Arc::new(SystemClock))?);
+    let vault = Vault::new(sealer, Arc::new(HmacBlindIndex::new(keys)?));
+    Ok(Accounts::new(Postgres::connect(&settings)?, vault))
+}
+
+async fn insert_accounts(store: &Accounts, run: &str, role: Role, ids: &[Uuid]) -> Fallible<()> {
+    let now = SystemClock.now();
+    let account = |(position, id): (usize, &Uuid)| -> Fallible<Account> {
+        let profile = Profile {
+            full_name: Sensitive::new(format!("Benchmark {role}").parse()?),
+            phone: None,
+            date_of_birth: None,
+            sex: None,
+            time_zone: "Asia/Kolkata".to_owned(),
+        };
+        let email = Sensitive::new(format!("{run}-{role}-{position}@bench.invalid").parse()?);
+        let hash = Some(PasswordHash::from_phc("!".to_owned()));
+        Ok(Account::new(AccountId::from_uuid(*id), role, email, hash, profile, now))
+    };
+    let all = ids.iter().enumerate().map(account).collect::<Fallible<Vec<_>>>()?;
+    let nothing = Effects::default();
+    let inserts = all.iter().map(|account| store.insert(account, None, &nothing));
+    stream::iter(inserts).buffer_unordered(8).try_for_each(|_| ready(Ok(()))).await?;
+    Ok(())
+}
+
+async fn insert_sessions(db: &Client, sessions: &[Uuid], accounts: &[Uuid]) -> Fallible<()> {
     db.execute(
-        "INSERT INTO accounts (id, role, email, password_hash, full_name, time_zone, created_at)
-           SELECT id::uuid, $2, $3 || '-' || $2 || '-' || position || '@bench.invalid', '!', 'Benchmark ' || $2, 'Asia/Kolkata', now()
-           FROM unnest($1::text[]) WITH ORDINALITY AS n (id, position)",
-        &[&text(ids), &role, &run],
+        "INSERT INTO sessions (id, account_id, created_at, last_used_at, idle_expires_at, expires_at, label)
+           SELECT id::uuid, account::uuid, now(), now(), now() + interval '1 day', now() + interval '1 day', 'benchmark'
+           FROM unnest($1::text[], $2::text[]) AS n (id, account)",
+        &[&text(sessions), &text(accounts)],
     )
     .await?;
     Ok(())
@@ -299,27 +340,27 @@ async fn register(stack: &Stack, name: &str) -> Fallible<String> {
 }
 
 /// Signs as the api does: issuer and audience are those of a token it has given.
-async fn issuer(stack: &Stack, run: &str) -> Fallible<AccessTokens> {
+async fn issuer(stack: &Stack, keys: &Keys, run: &str) -> Fallible<JwtTokens> {
     let token = register(stack, run).await?;
     let claims = token.split('.').nth(1).ok_or("not a token")?;
     let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims)?)?;
     let claim =
         |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned).ok_or_else(|| format!("no {name}"));
-    let settings = TokenSettings { issuer: claim("iss")?, audience: claim("aud")?, key_dir: stack.dir.join("keys") };
-    Ok(AccessTokens::load(&settings)?)
+    Ok(JwtTokens::new(TokenSettings { issuer: claim("iss")?, audience: claim("aud")? }, keys)?)
 }
 
-fn sign(tokens: &AccessTokens, patients: &[Uuid]) -> Fallible<Vec<String>> {
+fn sign(tokens: &JwtTokens, patients: &[(Uuid, Uuid)]) -> Fallible<Vec<String>> {
     let now = SystemClock.now();
-    let one = |id: &Uuid| {
+    let one = |(account, session): &(Uuid, Uuid)| {
         let claims = AccessClaims {
-            account: AccountId::from_uuid(*id),
-            session: SessionId::from_uuid(SystemIds.uuid_v7(now)),
+            account: AccountId::from_uuid(*account),
+            session: SessionId::from_uuid(*session),
             role: Role::Patient,
+            assurance: Assurance::Password,
             issued_at: now,
             expires_at: now + SignedDuration::from_hours(1),
         };
-        tokens.issue(&claims, SystemIds.uuid_v7(now)).map(amrutam_kernel::Sensitive::into_exposed)
+        tokens.issue_access(&claims, SystemIds.uuid_v7(now)).map(amrutam_kernel::Sensitive::into_exposed)
     };
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let parts = thread::scope(|scope| {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod contract;
+mod gate;
 mod limits;
 mod sessions;
 #[path = "../support/mod.rs"]

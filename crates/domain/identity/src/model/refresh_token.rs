@@ -3,6 +3,7 @@
 use super::SecretDigest;
 use amrutam_kernel::{Sensitive, SessionId};
 use data_encoding::BASE64URL_NOPAD;
+use uuid::Uuid;
 
 /// 16 bytes session, 4 bytes generation, 32 random bytes.
 const BYTES: usize = 52;
@@ -26,6 +27,12 @@ impl RefreshToken {
     pub fn parse(text: &Sensitive<String>) -> Option<Self> {
         let bytes = BASE64URL_NOPAD.decode(text.expose().as_bytes()).ok()?;
         (bytes.len() == BYTES).then(|| Self(text.clone()))
+    }
+
+    /// The session it says it is of, which anybody can claim.
+    pub fn claimed_session(&self) -> Option<SessionId> {
+        let bytes = BASE64URL_NOPAD.decode(self.0.expose().as_bytes()).ok()?;
+        Some(SessionId::from_uuid(Uuid::from_slice(bytes.get(..16)?).ok()?))
     }
 
     /// What is stored of it.

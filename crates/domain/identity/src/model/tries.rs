@@ -26,6 +26,17 @@ pub struct Tries {
 pub struct Delayed {
     /// When the next try is looked at.
     pub until: Timestamp,
+    /// When this one came.
+    pub asked_at: Timestamp,
+}
+
+impl Delayed {
+    /// How long to wait, in whole seconds and at least one.
+    pub fn wait_seconds(&self) -> u32 {
+        let wait = self.until.duration_since(self.asked_at);
+        let seconds = wait.as_secs() + i64::from(wait.subsec_nanos() > 0);
+        u32::try_from(seconds.max(1)).unwrap_or(u32::MAX)
+    }
 }
 
 impl Tries {
@@ -33,7 +44,7 @@ impl Tries {
     pub fn claim(&self, now: Timestamp) -> Result<Self, Delayed> {
         let at: Vec<_> = self.at.iter().copied().filter(|at| now.duration_since(*at) < WINDOW).collect();
         if let Some(until) = open_again(&at).filter(|until| now < *until) {
-            return Err(Delayed { until });
+            return Err(Delayed { until, asked_at: now });
         }
         Ok(Self { at: at.into_iter().chain([now]).collect(), version: self.version + 1 })
     }

@@ -33,7 +33,7 @@ impl SessionDeps<'_> {
         if !self.factors.claim_try(account, &tries).await? {
             // Another try at the same moment was first: this one waits as if it came after.
             let until = now.checked_add(SignedDuration::from_secs(1)).unwrap_or(Timestamp::MAX);
-            return Err(Delayed { until }.into());
+            return Err(Delayed { until, asked_at: now }.into());
         }
         let proof = match typed {
             TypedFactor::Code(code) => {

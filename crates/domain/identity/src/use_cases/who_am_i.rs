@@ -14,17 +14,17 @@ pub async fn who_am_i(deps: Deps<'_>, context: &Context) -> Result<Account, Acco
     Ok(account)
 }
 
-/// Changes the caller's own profile, when it still is at the version they saw. `change` gets the stored profile and returns
+/// Changes the caller's own profile, when it still is at a version they saw. `change` gets the stored profile and returns
 /// the new one.
 pub async fn update_profile(
     deps: Deps<'_>,
     context: &Context,
-    if_version: Option<i64>,
+    if_version: Option<&[i64]>,
     change: impl FnOnce(Profile) -> Profile + Send,
 ) -> Result<Account, AccountError> {
     let caller = deps.permit_own(context, Action::ProfileUpdate).await?;
     let stored = deps.accounts.by_id(caller.account).await?.filter(Account::is_active).ok_or(Denial::Hidden)?;
-    if if_version.is_some_and(|seen| seen != stored.version) {
+    if if_version.is_some_and(|seen| !seen.contains(&stored.version)) {
         return Err(AccountError::Precondition);
     }
     let account =

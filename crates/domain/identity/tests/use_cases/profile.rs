@@ -18,11 +18,11 @@ async fn a_profile_is_changed_at_the_version_that_was_seen() {
     assert_eq!((seen.id, seen.version), (id, 1));
 
     let edit = |profile: Profile| Profile { sex: Some(Sensitive::new(Sex::Female)), ..profile };
-    let changed = update_profile(stage.core(), &context, Some(1), edit).await.unwrap();
+    let changed = update_profile(stage.core(), &context, Some(&[1]), edit).await.unwrap();
     stage.assert_last_entry("account.update", Some(id), Outcome::Allowed);
     assert_eq!(changed.version, 2);
     assert_eq!(who_am_i(stage.core(), &context).await.unwrap(), changed);
-    let stale = update_profile(stage.core(), &context, Some(1), edit).await;
+    let stale = update_profile(stage.core(), &context, Some(&[1]), edit).await;
     assert!(matches!(stale, Err(AccountError::Precondition)), "{stale:?}");
     assert_eq!(update_profile(stage.core(), &context, None, edit).await.unwrap().version, 3);
 

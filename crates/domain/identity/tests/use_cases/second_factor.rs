@@ -160,7 +160,7 @@ async fn guessing_lets_nobody_in_and_locks_nobody_out() {
         let mfa_token = stage.first_step("vaidya").await;
         match stage.second_step(&mfa_token, wrong()).await {
             Err(SecondFactorError::InvalidCode) => looked_at.push(stage.now()),
-            Err(SecondFactorError::Delayed(Delayed { until })) => {
+            Err(SecondFactorError::Delayed(Delayed { until, .. })) => {
                 assert!(until > stage.now() && until <= stage.now() + SignedDuration::from_hours(24));
             }
             other => panic!("{other:?}"),
@@ -176,7 +176,8 @@ async fn guessing_lets_nobody_in_and_locks_nobody_out() {
     assert!(looked_at.len() > 100, "{} were looked at in six days", looked_at.len());
 
     let mfa_token = stage.first_step("vaidya").await;
-    let Err(SecondFactorError::Delayed(Delayed { until })) = stage.second_step(&mfa_token, stage.code(&factor)).await
+    let Err(SecondFactorError::Delayed(Delayed { until, .. })) =
+        stage.second_step(&mfa_token, stage.code(&factor)).await
     else {
         panic!("even the right one waits");
     };

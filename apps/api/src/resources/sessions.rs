@@ -1,0 +1,83 @@
+//! Where an account is signed in.
+
+use super::shared::Time;
+use crate::{
+    http::{Caller, Listing, path_id},
+    problem::Problem,
+    services::Services,
+};
+use actix_web::{
+    HttpRequest, HttpResponse, delete, get,
+    web::{Data, Path},
+};
+use amrutam_identity::{model::Session, use_cases};
+use amrutam_kernel::SessionId;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+/// Routes.
+pub(crate) fn configure(config: &mut ServiceConfig<'_>) {
+    config.service(list).service(end);
+}
+
+/// One log-in of the caller's account.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Session, example = json!({
+    "id": "019aaf00-0000-7000-8000-00000000000a", "current": true, "label": "Mozilla/5.0 (Android 16; Mobile)",
+    "created_at": "2026-11-20T10:00:00.123456Z", "last_used_at": "2026-11-22T08:15:00.000000Z",
+    "expires_at": "2026-12-22T08:15:00.000000Z", "second_factor_at": null
+}))]
+pub(crate) struct SessionView {
+    #[schema(value_type = uuid::Uuid)]
+    id: SessionId,
+    /// Whether it is the one that asks.
+    current: bool,
+    /// The program's own word for itself.
+    label: String,
+    created_at: Time,
+    /// When tokens were last issued for it.
+    last_used_at: Time,
+    /// When it ends unless it is used before.
+    expires_at: Time,
+    /// When a second factor was last shown in it.
+    second_factor_at: Option<Time>,
+}
+
+impl SessionView {
+    fn of(session: &Session, current: Option<SessionId>) -> Self {
+        Self {
+            id: session.id,
+            current: current == Some(session.id),
+            label: session.label.as_str().to_owned(),
+            created_at: Time(session.created_at),
+            last_used_at: Time(session.last_used_at),
+            expires_at: Time(session.idle_expires_at.min(session.expires_at)),
+            second_factor_at: session.second_factor_at.map(Time),
+        }
+    }
+}
+
+/// Where the caller is signed in, the one used last first.
+#[utoipa::path(tag = "Accounts", operation_id = "list_sessions", security(("bearer" = [])), responses(
+    (status = 200, description = "All of them", body = Listing<SessionView>),
+))]
+#[get("/v1/me/sessions")]
+async fn list(request: HttpRequest, caller: Caller, services: Data<Services>) -> Result<HttpResponse, Problem> {
+    let sessions = use_cases::list_sessions(services.sessions(), &caller.0).await?;
+    let current = caller.0.sign_in.map(|sign_in| sign_in.session);
+    let items = sessions.iter().map(|session| SessionView::of(session, current)).collect();
+    Ok(Listing { items, next_cursor: None }.respond(&request, ""))
+}
+
+/// Ends one of them.
+#[utoipa::path(tag = "Accounts", operation_id = "end_session", security(("bearer" = [])),
+    params(("session_id" = Uuid, Path, description = "Which one")), responses(
+    (status = 204, description = "Ended"),
+    (status = 404, description = "`not_found`: not one of the caller's, or over already"),
+))]
+#[delete("/v1/me/sessions/{session_id}")]
+async fn end(caller: Caller, path: Path<String>, services: Data<Services>) -> Result<HttpResponse, Problem> {
+    use_cases::end_session(services.sessions(), &caller.0, path_id(&path)?).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
