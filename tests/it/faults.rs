@@ -182,7 +182,7 @@ fn a_worker_told_to_end_finishes_what_runs() {
         for (patient, slot) in patients.iter().zip(&slots) {
             patient.booked(slot).await;
         }
-        until("mails are under way", SOON, async || !stack.mail.all().await.is_empty()).await;
+        until("mails are under way", SOON, async || !stack.mail.about("appointment").await.is_empty()).await;
         stack.worker.signal("TERM");
         let status = stack.worker.ended(Duration::from_secs(25)).await;
         assert!(status.success(), "{status}");
@@ -196,7 +196,7 @@ fn a_worker_told_to_end_finishes_what_runs() {
         for patient in &patients {
             stack.mail.mail(&patient.email, "confirmed").await;
         }
-        assert_eq!(stack.mail.all().await.len(), patients.len(), "each once");
+        assert_eq!(stack.mail.about("appointment").await.len(), patients.len(), "each once");
     });
 }
 
@@ -231,7 +231,7 @@ fn bookings_go_on_without_the_broker_and_mails_come_after() {
             stack.mail.mail(&patient.email, "confirmed").await;
         }
         stack.worker_ready().await;
-        assert_eq!(stack.mail.all().await.len(), patients.len(), "each once");
+        assert_eq!(stack.mail.about("appointment").await.len(), patients.len(), "each once");
     });
 }
 

@@ -8,6 +8,7 @@
     reason = "these are tests, and live in real time"
 )]
 
+mod accounts;
 mod bad_input;
 mod checker;
 mod dependency_rule;
@@ -22,4 +23,5 @@ mod path;
 mod races;
 mod routes;
 mod seed;
+mod sessions;
 mod tls;

@@ -1,79 +1,152 @@
 //! Who may do what: one table of all routes and all kinds of callers, held against the OpenAPI document.
 
 use crate::path::unknown_id;
-use amrutam_tests::support::{Client, Doctor, Person, Slot, Stack, booking, daily, on_shared, profile, unique};
+use amrutam_tests::support::{Doctor, Person, Reply, Slot, Stack, booking, daily, on_shared, profile, unique};
 use serde_json::{Value, json};
 use std::{cell::RefCell, collections::BTreeSet};
 
 /// The callers, in the order of a row.
-const CALLERS: [&str; 6] = ["anonymous", "patient", "other patient", "doctor", "other doctor", "admin"];
+const CALLERS: [&str; 8] =
+    ["anonymous", "patient", "other patient", "doctor", "other doctor", "support", "admin", "auditor"];
 
 type Answer = (u16, &'static str);
-type Row = (&'static str, &'static str, [Answer; 6]);
+type Answers = [Answer; 8];
+type Row = (&'static str, &'static str, Answers);
 
 const OK: Answer = (200, "");
 const CREATED: Answer = (201, "");
+const NOTED: Answer = (202, "");
+const DONE: Answer = (204, "");
 const NOBODY: Answer = (401, "unauthenticated");
 const FORBIDDEN: Answer = (403, "forbidden");
 const ABSENT: Answer = (404, "not_found");
 const EARLY: Answer = (409, "too_early");
+const NO_FACTOR: Answer = (409, "second_factor_not_enrolled");
+const PROFILE: Answer = (409, "profile_exists");
 const TRANSITION: Answer = (409, "invalid_transition");
-const PUBLIC: [Answer; 6] = [OK; 6];
-const SIGNED_IN: [Answer; 6] = [NOBODY, OK, OK, OK, OK, OK];
-const OWN_DOCTOR: [Answer; 6] = [NOBODY, FORBIDDEN, FORBIDDEN, OK, FORBIDDEN, OK];
-const SIDES: [Answer; 6] = [NOBODY, OK, ABSENT, OK, ABSENT, OK];
+const NO_LINK: Answer = (422, "invalid_link");
+const NOT_A_DOCTOR: Answer = (422, "not_a_doctors_account");
+const NO_CODE: Answer = (422, "invalid_code");
+const WRONG_PASSWORD: Answer = (422, "wrong_password");
 
-/// The patient has a visit with the doctor; the other two have nothing to do with it.
+const PUBLIC: Answers = [OK; 8];
+const OWN_DOCTOR: Answers = [NOBODY, FORBIDDEN, FORBIDDEN, OK, FORBIDDEN, FORBIDDEN, OK, FORBIDDEN];
+const SIDES: Answers = [NOBODY, OK, ABSENT, OK, ABSENT, OK, OK, FORBIDDEN];
+
+const fn signed_in(answer: Answer) -> Answers {
+    [NOBODY, answer, answer, answer, answer, answer, answer, answer]
+}
+
+const fn admin(answer: Answer) -> Answers {
+    [NOBODY, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN, answer, FORBIDDEN]
+}
+
+/// The patient has a visit with the doctor, and it is their ids that are asked for; the other two have nothing to do with it.
+/// Where an id is of either, `of_patient` or `of_doctor` says whose it is.
 const TABLE: &[Row] = &[
     ("GET", "/.well-known/jwks.json", PUBLIC),
     ("GET", "/healthz", PUBLIC),
     ("GET", "/openapi.json", PUBLIC),
     ("GET", "/readyz", PUBLIC),
-    ("POST", "/v1/auth/register", [CREATED; 6]),
-    ("POST", "/v1/auth/login", [(401, "invalid_credentials"); 6]),
-    ("GET", "/v1/me", SIGNED_IN),
+    ("POST", "/v1/auth/register", [CREATED; 8]),
+    ("POST", "/v1/auth/login", [(401, "invalid_credentials"); 8]),
+    ("POST", "/v1/auth/mfa", [(401, "invalid_mfa_token"); 8]),
+    ("POST", "/v1/auth/refresh", [(401, "invalid_refresh_token"); 8]),
+    ("POST", "/v1/auth/logout", signed_in(DONE)),
+    ("POST", "/v1/auth/logout-all", signed_in(DONE)),
+    ("POST", "/v1/auth/password/forgot", [NOTED; 8]),
+    ("POST", "/v1/auth/password/reset", [NO_LINK; 8]),
+    ("POST", "/v1/auth/invitation/accept", [NO_LINK; 8]),
+    ("POST", "/v1/auth/email/verify", [NO_LINK; 8]),
+    ("GET", "/v1/me", signed_in(OK)),
+    ("PATCH", "/v1/me", signed_in(OK)),
+    ("POST", "/v1/me/password", signed_in(WRONG_PASSWORD)),
+    ("POST", "/v1/me/deactivate", signed_in(WRONG_PASSWORD)),
+    ("POST", "/v1/me/email/verification", signed_in(NOTED)),
+    ("GET", "/v1/me/sessions", signed_in(OK)),
+    ("DELETE", "/v1/me/sessions/{session_id:of_patient}", [NOBODY, DONE, ABSENT, ABSENT, ABSENT, DONE, DONE, ABSENT]),
+    ("DELETE", "/v1/me/sessions/{session_id:of_doctor}", [NOBODY, ABSENT, ABSENT, DONE, ABSENT, DONE, DONE, ABSENT]),
+    ("POST", "/v1/me/mfa/totp", signed_in(OK)),
+    ("POST", "/v1/me/mfa/totp/confirm", signed_in(NO_CODE)),
+    ("DELETE", "/v1/me/mfa/totp", signed_in(NO_FACTOR)),
+    ("POST", "/v1/me/mfa/recovery-codes", signed_in(NO_FACTOR)),
+    ("POST", "/v1/me/mfa/step-up", signed_in(NO_FACTOR)),
     ("GET", "/v1/specializations", PUBLIC),
     ("GET", "/v1/doctors", PUBLIC),
-    (
-        "POST",
-        "/v1/doctors",
-        [
-            NOBODY,
-            FORBIDDEN,
-            FORBIDDEN,
-            (409, "profile_exists"),
-            (409, "profile_exists"),
-            (422, "not_a_doctors_account"),
-        ],
-    ),
+    ("POST", "/v1/doctors", [NOBODY, FORBIDDEN, FORBIDDEN, PROFILE, PROFILE, FORBIDDEN, NOT_A_DOCTOR, FORBIDDEN]),
     ("GET", "/v1/doctors/{doctor_id}", PUBLIC),
     ("PATCH", "/v1/doctors/{doctor_id}", OWN_DOCTOR),
     ("GET", "/v1/doctors/{doctor_id}/availability", OWN_DOCTOR),
     ("PUT", "/v1/doctors/{doctor_id}/availability", OWN_DOCTOR),
     ("GET", "/v1/doctors/{doctor_id}/time-off", OWN_DOCTOR),
-    ("POST", "/v1/doctors/{doctor_id}/time-off", [NOBODY, FORBIDDEN, FORBIDDEN, CREATED, FORBIDDEN, CREATED]),
+    (
+        "POST",
+        "/v1/doctors/{doctor_id}/time-off",
+        [NOBODY, FORBIDDEN, FORBIDDEN, CREATED, FORBIDDEN, FORBIDDEN, CREATED, FORBIDDEN],
+    ),
     (
         "DELETE",
         "/v1/doctors/{doctor_id}/time-off/{time_off_id}",
-        [NOBODY, FORBIDDEN, FORBIDDEN, (204, ""), FORBIDDEN, (204, "")],
+        [NOBODY, FORBIDDEN, FORBIDDEN, DONE, FORBIDDEN, FORBIDDEN, DONE, FORBIDDEN],
     ),
     ("GET", "/v1/doctors/{doctor_id}/slots", PUBLIC),
-    ("POST", "/v1/admin/accounts", [NOBODY, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN, CREATED]),
-    ("POST", "/v1/admin/doctors/{doctor_id}/verify", [NOBODY, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN, TRANSITION]),
-    ("POST", "/v1/admin/doctors/{doctor_id}/suspend", [NOBODY, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN, OK]),
-    ("POST", "/v1/consultations", [NOBODY, CREATED, CREATED, FORBIDDEN, FORBIDDEN, FORBIDDEN]),
-    ("GET", "/v1/consultations", SIGNED_IN),
+    ("POST", "/v1/admin/invitations", admin(CREATED)),
+    ("POST", "/v1/admin/accounts", admin(CREATED)),
+    (
+        "POST",
+        "/v1/admin/accounts/{account_id:of_patient}/deactivate",
+        [NOBODY, WRONG_PASSWORD, ABSENT, ABSENT, ABSENT, ABSENT, DONE, ABSENT],
+    ),
+    (
+        "POST",
+        "/v1/admin/accounts/{account_id:of_doctor}/deactivate",
+        [NOBODY, ABSENT, ABSENT, WRONG_PASSWORD, ABSENT, ABSENT, DONE, ABSENT],
+    ),
+    (
+        "POST",
+        "/v1/admin/accounts/{account_id:of_patient}/logout-all",
+        [NOBODY, DONE, ABSENT, ABSENT, ABSENT, DONE, DONE, ABSENT],
+    ),
+    (
+        "POST",
+        "/v1/admin/accounts/{account_id:of_doctor}/logout-all",
+        [NOBODY, ABSENT, ABSENT, DONE, ABSENT, DONE, DONE, ABSENT],
+    ),
+    ("POST", "/v1/admin/doctors/{doctor_id}/verify", admin(TRANSITION)),
+    ("POST", "/v1/admin/doctors/{doctor_id}/suspend", admin(OK)),
+    (
+        "POST",
+        "/v1/consultations",
+        [NOBODY, CREATED, CREATED, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN],
+    ),
+    ("GET", "/v1/consultations", [NOBODY, OK, OK, OK, OK, OK, OK, FORBIDDEN]),
     ("GET", "/v1/consultations/{consultation_id}", SIDES),
     ("GET", "/v1/consultations/{consultation_id}/timeline", SIDES),
-    ("POST", "/v1/consultations/{consultation_id}/cancel", SIDES),
-    ("POST", "/v1/consultations/{consultation_id}/reschedule", [NOBODY, OK, ABSENT, FORBIDDEN, ABSENT, FORBIDDEN]),
-    ("POST", "/v1/consultations/{consultation_id}/start", [NOBODY, FORBIDDEN, ABSENT, EARLY, ABSENT, FORBIDDEN]),
+    (
+        "POST",
+        "/v1/consultations/{consultation_id}/cancel",
+        [NOBODY, OK, ABSENT, OK, ABSENT, FORBIDDEN, OK, FORBIDDEN],
+    ),
+    (
+        "POST",
+        "/v1/consultations/{consultation_id}/reschedule",
+        [NOBODY, OK, ABSENT, FORBIDDEN, ABSENT, FORBIDDEN, FORBIDDEN, FORBIDDEN],
+    ),
+    (
+        "POST",
+        "/v1/consultations/{consultation_id}/start",
+        [NOBODY, FORBIDDEN, ABSENT, EARLY, ABSENT, FORBIDDEN, FORBIDDEN, FORBIDDEN],
+    ),
     (
         "POST",
         "/v1/consultations/{consultation_id}/complete",
-        [NOBODY, FORBIDDEN, ABSENT, TRANSITION, ABSENT, FORBIDDEN],
+        [NOBODY, FORBIDDEN, ABSENT, TRANSITION, ABSENT, FORBIDDEN, FORBIDDEN, FORBIDDEN],
     ),
-    ("POST", "/v1/consultations/{consultation_id}/no-show", [NOBODY, EARLY, ABSENT, EARLY, ABSENT, FORBIDDEN]),
+    (
+        "POST",
+        "/v1/consultations/{consultation_id}/no-show",
+        [NOBODY, EARLY, ABSENT, EARLY, ABSENT, FORBIDDEN, FORBIDDEN, FORBIDDEN],
+    ),
 ];
 
 struct Cast {
@@ -81,6 +154,8 @@ struct Cast {
     other_patient: Person,
     doctor: Doctor,
     other_doctor: Doctor,
+    support: Person,
+    auditor: Person,
     /// Whoever is suspended is of no more use.
     spare: Doctor,
     slots: RefCell<Vec<Slot>>,
@@ -90,17 +165,45 @@ impl Cast {
     fn slot(&self) -> Slot {
         self.slots.borrow_mut().pop().expect("slots enough")
     }
+
+    /// Whose act it is; `None` is nobody's.
+    async fn caller<'a>(&'a self, stack: &'a Stack, name: &str) -> Option<&'a Person> {
+        Some(match name {
+            "anonymous" => return None,
+            "patient" => &self.patient,
+            "other patient" => &self.other_patient,
+            "doctor" => &self.doctor.person,
+            "other doctor" => &self.other_doctor.person,
+            "support" => &self.support,
+            "admin" => stack.admin().await,
+            "auditor" => &self.auditor,
+            _ => panic!("nobody plays the {name}"),
+        })
+    }
+}
+
+/// An account that has done nothing, for what ends its sessions.
+async fn newcomer(stack: &Stack, caller: &str) -> Person {
+    match caller.rsplit(' ').next().unwrap() {
+        "patient" => stack.patient("newcomer").await,
+        role => stack.staff("newcomer", role).await,
+    }
+}
+
+/// As the document names it: without whose ids these are.
+fn documented(template: &str) -> String {
+    template.replace(":of_patient}", "}").replace(":of_doctor}", "}")
 }
 
 #[test]
 fn every_route_answers_every_caller_as_the_table_says() {
     on_shared(async |stack| {
         let document = stack.anonymous().get("/openapi.json").send().await.expect(200);
-        let documented: BTreeSet<(String, String)> =
+        let described: BTreeSet<(String, String)> =
             operations(&document).map(|(method, path, _)| (method, path)).collect();
         let listed: BTreeSet<_> =
-            TABLE.iter().map(|(method, path, _)| ((*method).to_owned(), (*path).to_owned())).collect();
-        assert_eq!(documented, listed, "each route stands in the table");
+            TABLE.iter().map(|(method, path, _)| ((*method).to_owned(), documented(path))).collect();
+        assert_eq!(described, listed, "each route stands in the table");
 
         let doctor = stack.doctor(5).await;
         let cast = Cast {
@@ -109,22 +212,24 @@ fn every_route_answers_every_caller_as_the_table_says() {
             slots: RefCell::new(doctor.slots().await),
             other_doctor: stack.doctor(1).await,
             spare: stack.doctor(1).await,
+            support: stack.staff("support", "support").await,
+            auditor: stack.staff("auditor", "auditor").await,
             doctor,
         };
         let mut wrong = Vec::new();
-        for (method, path, answers) in TABLE {
+        for (method, template, answers) in TABLE {
             for (caller, expected) in CALLERS.iter().zip(answers) {
-                let reply = ask(stack, &cast, method, path, caller).await;
+                let reply = ask(stack, &cast, method, template, caller).await;
                 let code = if reply.status < 400 { String::new() } else { reply.code() };
                 if (reply.status, code.as_str()) != *expected {
-                    wrong.push(format!("{method} {path} by {caller}: {} {code}, not {expected:?}", reply.status));
+                    wrong.push(format!("{method} {template} by {caller}: {} {code}, not {expected:?}", reply.status));
                 }
                 if reply.status >= 400 {
                     reply.assert_is_problem();
                 }
-                let described = &document["paths"][path][method.to_lowercase()]["responses"][reply.status.to_string()];
-                if described.is_null() {
-                    wrong.push(format!("{method} {path}: {} is not documented", reply.status));
+                let operation = &document["paths"][documented(template)][method.to_lowercase()];
+                if operation["responses"][reply.status.to_string()].is_null() {
+                    wrong.push(format!("{method} {template}: {} is not documented", reply.status));
                 }
             }
         }
@@ -132,9 +237,12 @@ fn every_route_answers_every_caller_as_the_table_says() {
     });
 }
 
-async fn ask(stack: &Stack, cast: &Cast, method: &str, template: &str, caller: &str) -> amrutam_tests::support::Reply {
-    let doctor = if template.ends_with("/suspend") { &cast.spare } else { &cast.doctor };
+async fn ask(stack: &Stack, cast: &Cast, method: &str, template: &str, caller: &str) -> Reply {
+    let act = template.rsplit('/').next().unwrap();
+    let doctor = if act == "suspend" { &cast.spare } else { &cast.doctor };
     let mut path = template.replace("{doctor_id}", &doctor.id);
+    let person = cast.caller(stack, caller).await;
+    let mut client = person.map_or_else(|| stack.anonymous(), |person| person.client.clone());
     if path.contains("{consultation_id}") {
         let visit = cast.patient.booked(&cast.slot()).await;
         path = path.replace("{consultation_id}", &visit);
@@ -145,25 +253,50 @@ async fn ask(stack: &Stack, cast: &Cast, method: &str, template: &str, caller: &
         let made = doctor.person.client.post(&time_off, &away).send().await.expect(201);
         path = path.replace("{time_off_id}", made["id"].as_str().unwrap());
     }
-    let client: Client = match caller {
-        "anonymous" => stack.anonymous(),
-        "patient" => cast.patient.client.clone(),
-        "other patient" => cast.other_patient.client.clone(),
-        "doctor" => cast.doctor.person.client.clone(),
-        "other doctor" => cast.other_doctor.person.client.clone(),
-        _ => stack.admin().await.client.clone(),
-    };
+    for (whose, owner) in [("of_patient", &cast.patient), ("of_doctor", &cast.doctor.person)] {
+        let session = format!("{{session_id:{whose}}}");
+        if path.contains(&session) {
+            let elsewhere = owner.elsewhere().await.client.get("/v1/me/sessions").send().await.expect(200);
+            let current = elsewhere["items"].as_array().unwrap().iter().find(|session| session["current"] == true);
+            path = path.replace(&session, current.unwrap()["id"].as_str().unwrap());
+        }
+        let account = format!("{{account_id:{whose}}}");
+        if path.contains(&account) {
+            let role = whose.trim_start_matches("of_");
+            let newcomer = newcomer(stack, role).await;
+            path = path.replace(&account, &newcomer.id);
+            if caller == role {
+                client = newcomer.client;
+            }
+        }
+    }
+    if template.starts_with("/v1/auth/logout") && person.is_some() {
+        client = newcomer(stack, caller).await.client;
+    }
     let person =
         || json!({ "email": format!("{}@x.example", unique("new")), "password": "a password", "full_name": "New" });
-    let body = match (method, template.rsplit('/').next().unwrap()) {
+    let body = match (method, act) {
         ("POST", "register") => person(),
         ("POST", "login") => json!({ "email": "nobody@x.example", "password": "a password" }),
+        ("POST", "mfa") => json!({ "mfa_token": "made up", "code": "000000" }),
+        ("POST", "refresh") => json!({ "refresh_token": "made up" }),
+        ("POST", "forgot") => json!({ "email": "nobody@x.example" }),
+        ("POST", "reset" | "accept") => json!({ "token": "made up", "password": "quite another one" }),
+        ("POST", "verify") if template.contains("email") => json!({ "token": "made up" }),
+        ("POST", "password") => json!({ "current_password": "not it", "new_password": "quite another one" }),
+        ("POST", "deactivate") if template.starts_with("/v1/me") => json!({ "password": "not it" }),
+        ("POST", "confirm" | "step-up") => json!({ "code": "000000" }),
+        ("DELETE", "totp") => json!({ "password": "not it", "code": "000000" }),
+        ("POST", "invitations") => {
+            json!({ "email": format!("{}@x.example", unique("new")), "full_name": "New", "role": "doctor" })
+        }
         ("POST", "accounts") => {
             let mut body = person();
             body["role"] = json!("doctor");
             body
         }
         ("POST", "doctors") => profile(),
+        ("PATCH", "me") => json!({ "time_zone": "Asia/Kolkata" }),
         ("PATCH", _) => json!({ "bio": "General medicine." }),
         ("PUT", "availability") => json!({ "rules": daily(1, 5) }),
         ("POST", "time-off") => json!({ "from": "2190-01-01T00:00:00Z", "to": "2190-01-02T00:00:00Z" }),

@@ -1,7 +1,7 @@
 //! The demonstration data, also when making it is cut off.
 
-use amrutam_tests::support::{Options, Process, SOON, environment, on_stack, until};
-use std::time::Duration;
+use amrutam_tests::support::{Options, Person, Process, SOON, assignment, environment, on_stack, until};
+use std::{collections::BTreeMap, time::Duration};
 
 #[test]
 fn a_seed_that_is_cut_off_is_finished_by_the_next() {
@@ -28,6 +28,10 @@ fn a_seed_that_is_cut_off_is_finished_by_the_next() {
             assert!(process.ended(Duration::from_secs(60)).await.success(), "{}", process.log());
             assert!(process.log().lines().last().unwrap_or_default().contains(said), "{}", process.log());
         }
+        let written = std::fs::read_to_string(&env_file).expect("the log-ins");
+        let log_ins: BTreeMap<_, _> = written.lines().filter_map(assignment).collect();
+        let [email, password] = ["DEMO_PATIENT_EMAIL", "DEMO_PATIENT_PASSWORD"].map(|name| &*log_ins[name]);
+        let patient = Person::log_in(&stack.anonymous(), email, password).await;
         for (expected, query) in [
             (0, "SELECT count(*) FROM doctors WHERE status <> 'listed'"),
             (
@@ -45,9 +49,11 @@ fn a_seed_that_is_cut_off_is_finished_by_the_next() {
             ),
             (
                 1,
-                "SELECT count(*) FROM consultations c JOIN doctors d ON d.id = c.doctor_id
-                 WHERE d.registration_number LIKE 'DEMO-%-1000' AND c.starts_at > now()
-                   AND c.patient_id = (SELECT id FROM accounts WHERE role = 'patient' ORDER BY id LIMIT 1)",
+                &*format!(
+                    "SELECT count(*) FROM consultations c JOIN doctors d ON d.id = c.doctor_id
+                     WHERE d.registration_number LIKE 'DEMO-%-1000' AND c.starts_at > now() AND c.patient_id = '{}'",
+                    patient.id
+                ),
             ),
         ] {
             assert_eq!(sql.value::<u32>(query).await, expected, "{query}");

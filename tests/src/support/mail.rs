@@ -24,6 +24,24 @@ pub struct Mail {
     pub text: String,
 }
 
+/// Subjects of mails with a link.
+pub mod subject {
+    /// Whose address is to be verified.
+    pub const VERIFY: &str = "Confirm your e-mail address";
+    /// Whose password is to be reset.
+    pub const RESET: &str = "Reset your password";
+    /// Who is invited.
+    pub const INVITATION: &str = "You are invited";
+}
+
+impl Mail {
+    /// The token of the link in it.
+    pub fn token(&self) -> &str {
+        let (_, token) = self.text.split_once("#token=").expect("a link with a token");
+        token.split_whitespace().next().expect("a token")
+    }
+}
+
 impl Sandbox {
     pub(crate) fn new(url: &str) -> Self {
         Self { client: Client::new(url) }
@@ -54,9 +72,22 @@ impl Sandbox {
 
     /// Waits for somebody's mail with this in its subject.
     pub async fn mail(&self, to: &str, subject: &str) -> Mail {
-        let what = format!("a mail to {to} about {subject}");
-        let found = async || self.mails(to).await.into_iter().find(|mail| mail.subject.contains(subject));
-        eventually(&what, SOON, found).await
+        self.mails_about(to, subject, 1).await.swap_remove(0)
+    }
+
+    /// Everything that has arrived with this in its subject, oldest first.
+    pub async fn about(&self, subject: &str) -> Vec<Mail> {
+        self.all().await.into_iter().filter(|mail| mail.subject.contains(subject)).collect()
+    }
+
+    /// Somebody's mails with this in their subjects, oldest first; waits until there are so many.
+    pub async fn mails_about(&self, to: &str, subject: &str, count: usize) -> Vec<Mail> {
+        eventually(&format!("{count} mails to {to} about {subject}"), SOON, async || {
+            let mut mails = self.mails(to).await;
+            mails.retain(|mail| mail.subject.contains(subject));
+            (mails.len() >= count).then_some(mails)
+        })
+        .await
     }
 
     /// How it behaves from now on; `{}` is well.

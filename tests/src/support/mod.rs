@@ -30,7 +30,7 @@ pub use broker::queues;
 pub use client::{Call, Client, Reply};
 pub use database::{Database, Sql};
 pub use environment::{Environment, environment, free_port};
-pub use mail::{Mail, Sandbox};
+pub use mail::{Mail, Sandbox, subject};
 pub use people::{Doctor, Person, Slot, booking, daily, profile};
 pub use process::Process;
 pub use raw::{raw_connection, raw_exchange, raw_request};

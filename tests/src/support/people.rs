@@ -16,6 +16,8 @@ pub struct Person {
     pub email: String,
     /// Their password.
     pub password: String,
+    /// For the next pair of tokens.
+    pub refresh_token: String,
 }
 
 /// A doctor who is listed.
@@ -45,7 +47,8 @@ pub fn booking(slot: &Slot) -> Value {
 }
 
 impl Person {
-    pub(crate) async fn log_in(client: &Client, email: &str, password: &str) -> Self {
+    /// Logs in.
+    pub async fn log_in(client: &Client, email: &str, password: &str) -> Self {
         let tokens = client
             .post("/v1/auth/login", &json!({ "email": email, "password": password }))
             .patiently()
@@ -54,7 +57,13 @@ impl Person {
         let client = client.with_token(tokens["access_token"].as_str().unwrap());
         let me = client.get("/v1/me").patiently().await.expect(200);
         let id = me["id"].as_str().unwrap().to_owned();
-        Self { client, id, email: email.to_owned(), password: password.to_owned() }
+        let refresh_token = tokens["refresh_token"].as_str().unwrap().to_owned();
+        Self { client, id, email: email.to_owned(), password: password.to_owned(), refresh_token }
+    }
+
+    /// The same person in another session.
+    pub async fn elsewhere(&self) -> Self {
+        Self::log_in(&self.client.without_token(), &self.email, &self.password).await
     }
 
     /// Books with a key of its own.
@@ -96,8 +105,13 @@ impl Stack {
 
     /// An account for a doctor, made by the administrator, signed in.
     pub async fn doctor_account(&self, name: &str) -> Person {
-        let (email, password) = (format!("{}@doctors.example", unique(name)), unique("a password"));
-        let body = json!({ "email": email, "password": password, "full_name": name, "role": "doctor" });
+        self.staff(name, "doctor").await
+    }
+
+    /// An account of any role but patient, made by the administrator, signed in.
+    pub async fn staff(&self, name: &str, role: &str) -> Person {
+        let (email, password) = (format!("{}@{role}.example", unique(name)), unique("a password"));
+        let body = json!({ "email": email, "password": password, "full_name": name, "role": role });
         self.admin().await.client.post("/v1/admin/accounts", &body).patiently().await.expect(201);
         Person::log_in(&self.anonymous(), &email, &password).await
     }

@@ -253,6 +253,15 @@ impl Stack {
         (self.redis_urls.split(',').map(client).collect(), &self.lock_prefix)
     }
 
+    /// Everything that its Redis servers know is gone. For servers of its own.
+    pub async fn forget_redis(&self) {
+        self.servers();
+        for node in self.locks().0 {
+            let mut connection = node.get_multiplexed_async_connection().await.expect("a Redis node");
+            redis::cmd("FLUSHALL").query_async::<()>(&mut connection).await.expect("flushed");
+        }
+    }
+
     /// How many events lie in the dead letters.
     pub async fn dead_letters(&self) -> u32 {
         super::broker::dead_letters(&self.amqp_url, &self.prefix).await
