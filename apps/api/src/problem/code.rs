@@ -114,7 +114,7 @@ codes! {
     /// The present password is another one.
     WrongPassword = "wrong_password", 422, "The password is wrong";
     /// The code is wrong, was used before, or is too old: try the next one.
-    InvalidCode = "invalid_code", 422, "The code is wrong or was used";
+    InvalidProof = "invalid_code", 422, "The code is wrong or was used";
     /// The slot has begun or is over.
     SlotInPast = "slot_in_past", 422, "The slot has begun or is over";
     /// There is no such slot.

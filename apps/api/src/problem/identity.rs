@@ -170,7 +170,7 @@ impl From<StepUpError> for Problem {
         match error {
             StepUpError::Denied(denial) => denial.into(),
             StepUpError::NotEnrolled => Code::SecondFactorNotEnrolled.into(),
-            StepUpError::InvalidCode => Code::InvalidCode.into(),
+            StepUpError::InvalidCode => Code::InvalidProof.into(),
             StepUpError::Delayed(until) => delayed(until),
             StepUpError::Port(error) => error.into(),
         }
@@ -184,7 +184,7 @@ impl From<FactorError> for Problem {
             FactorError::NotEnrolled => Code::SecondFactorNotEnrolled.into(),
             FactorError::NotBegun => Code::SecondFactorNotBegun.into(),
             FactorError::WrongPassword => Self::new(Code::WrongPassword).at("/password"),
-            FactorError::InvalidCode => Code::InvalidCode.into(),
+            FactorError::InvalidCode => Code::InvalidProof.into(),
             FactorError::Delayed(until) => delayed(until),
             FactorError::Port(error) => error.into(),
         }

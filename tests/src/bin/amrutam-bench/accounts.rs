@@ -9,6 +9,8 @@ use crate::{
     stack::Stack,
     world::World,
 };
+use amrutam_crypto::{SystemClock, SystemIds};
+use amrutam_kernel::{Clock, IdSource};
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
@@ -17,7 +19,6 @@ use std::{
     time::Duration,
 };
 use tokio::{task::LocalSet, time::Instant};
-use uuid::Uuid;
 
 const SIGNED_IN_CPU_MICROS: f64 = 300.0;
 const STORM_FACTOR: f64 = 2.0;
@@ -104,7 +105,8 @@ struct Storm {
 
 /// Wrong passwords of unknown addresses, which cost what those of known ones do.
 async fn attempts(api: SocketAddr, storm: Rc<Storm>) {
-    let body = format!(r#"{{"email":"{}@bench.invalid","password":"not a password"}}"#, Uuid::new_v4());
+    let body =
+        format!(r#"{{"email":"{}@bench.invalid","password":"not a password"}}"#, SystemIds.uuid_v7(SystemClock.now()));
     let request = format!(
         "POST /v1/auth/login HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
