@@ -400,8 +400,8 @@ fn profiles(cast: &Cast) -> Vec<Case> {
             "",
         ),
         Case::new(Who::Doctor, "PATCH", others.clone(), "another's profile").json(&json!({ "bio": "x" })).is(
-            403,
-            "forbidden",
+            404,
+            "not_found",
             "",
         ),
         Case::new(Who::Anonymous, "PATCH", others, "nobody's change").json(&json!({ "bio": "x" })).is(

@@ -1,8 +1,6 @@
 //! The path of one booking, and what may become of it.
 
-use amrutam_tests::support::{
-    Doctor, Person, SOON, Stack, booking, eventually, on_shared, profile, unique, until,
-};
+use amrutam_tests::support::{Doctor, Person, SOON, Stack, booking, eventually, on_shared, profile, unique, until};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 

@@ -30,7 +30,7 @@ const NO_CODE: Answer = (422, "invalid_code");
 const WRONG_PASSWORD: Answer = (422, "wrong_password");
 
 const PUBLIC: Answers = [OK; 8];
-const OWN_DOCTOR: Answers = [NOBODY, FORBIDDEN, FORBIDDEN, OK, FORBIDDEN, FORBIDDEN, OK, FORBIDDEN];
+const OWN_DOCTOR: Answers = [NOBODY, FORBIDDEN, FORBIDDEN, OK, ABSENT, FORBIDDEN, OK, FORBIDDEN];
 const SIDES: Answers = [NOBODY, OK, ABSENT, OK, ABSENT, OK, OK, FORBIDDEN];
 
 const fn signed_in(answer: Answer) -> Answers {
@@ -68,7 +68,7 @@ const TABLE: &[Row] = &[
     ("DELETE", "/v1/me/sessions/{session_id:of_doctor}", [NOBODY, ABSENT, ABSENT, DONE, ABSENT, DONE, DONE, ABSENT]),
     ("POST", "/v1/me/mfa/totp", signed_in(OK)),
     ("POST", "/v1/me/mfa/totp/confirm", signed_in(NO_CODE)),
-    ("DELETE", "/v1/me/mfa/totp", signed_in(NO_FACTOR)),
+    ("DELETE", "/v1/me/mfa/totp", signed_in(WRONG_PASSWORD)),
     ("POST", "/v1/me/mfa/recovery-codes", signed_in(NO_FACTOR)),
     ("POST", "/v1/me/mfa/step-up", signed_in(NO_FACTOR)),
     ("GET", "/v1/specializations", PUBLIC),
@@ -82,12 +82,12 @@ const TABLE: &[Row] = &[
     (
         "POST",
         "/v1/doctors/{doctor_id}/time-off",
-        [NOBODY, FORBIDDEN, FORBIDDEN, CREATED, FORBIDDEN, FORBIDDEN, CREATED, FORBIDDEN],
+        [NOBODY, FORBIDDEN, FORBIDDEN, CREATED, ABSENT, FORBIDDEN, CREATED, FORBIDDEN],
     ),
     (
         "DELETE",
         "/v1/doctors/{doctor_id}/time-off/{time_off_id}",
-        [NOBODY, FORBIDDEN, FORBIDDEN, DONE, FORBIDDEN, FORBIDDEN, DONE, FORBIDDEN],
+        [NOBODY, FORBIDDEN, FORBIDDEN, DONE, ABSENT, FORBIDDEN, DONE, FORBIDDEN],
     ),
     ("GET", "/v1/doctors/{doctor_id}/slots", PUBLIC),
     ("POST", "/v1/admin/invitations", admin(CREATED)),
@@ -114,19 +114,11 @@ const TABLE: &[Row] = &[
     ),
     ("POST", "/v1/admin/doctors/{doctor_id}/verify", admin(TRANSITION)),
     ("POST", "/v1/admin/doctors/{doctor_id}/suspend", admin(OK)),
-    (
-        "POST",
-        "/v1/consultations",
-        [NOBODY, CREATED, CREATED, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN],
-    ),
+    ("POST", "/v1/consultations", [NOBODY, CREATED, CREATED, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN]),
     ("GET", "/v1/consultations", [NOBODY, OK, OK, OK, OK, OK, OK, FORBIDDEN]),
     ("GET", "/v1/consultations/{consultation_id}", SIDES),
     ("GET", "/v1/consultations/{consultation_id}/timeline", SIDES),
-    (
-        "POST",
-        "/v1/consultations/{consultation_id}/cancel",
-        [NOBODY, OK, ABSENT, OK, ABSENT, FORBIDDEN, OK, FORBIDDEN],
-    ),
+    ("POST", "/v1/consultations/{consultation_id}/cancel", [NOBODY, OK, ABSENT, OK, ABSENT, FORBIDDEN, OK, FORBIDDEN]),
     (
         "POST",
         "/v1/consultations/{consultation_id}/reschedule",
@@ -273,8 +265,7 @@ async fn ask(stack: &Stack, cast: &Cast, method: &str, template: &str, caller: &
     if template.starts_with("/v1/auth/logout") && person.is_some() {
         client = newcomer(stack, caller).await.client;
     }
-    let person =
-        || json!({ "email": format!("{}@x.example", unique("new")), "password": "a password", "full_name": "New" });
+    let person = || json!({ "email": format!("{}@x.example", unique("new")), "password": unique("a password"), "full_name": "New" });
     let body = match (method, act) {
         ("POST", "register") => person(),
         ("POST", "login") => json!({ "email": "nobody@x.example", "password": "a password" }),

@@ -78,8 +78,7 @@ fn a_refresh_token_is_good_once_and_a_second_time_ends_its_session() {
 fn of_many_refreshes_at_once_one_wins_and_the_session_ends() {
     on_shared(async |stack| {
         let patient = stack.patient("asha").await;
-        let replies =
-            futures::future::join_all((0..8).map(|_| refresh(&patient.client, &patient.refresh_token))).await;
+        let replies = futures::future::join_all((0..8).map(|_| refresh(&patient.client, &patient.refresh_token))).await;
         let won: Vec<_> = replies.iter().filter(|reply| reply.status == 200).collect();
         assert_eq!(won.len(), 1, "{replies:?}");
         assert!(replies.iter().all(|reply| reply.status == 200 || reply.status == 401), "{replies:?}");
@@ -104,12 +103,14 @@ fn who_is_signed_in_where_is_listed_and_can_be_ended() {
         let current: Vec<_> = listed.iter().map(|session| session["current"] == true).collect();
         assert_eq!(current, [false, true, false]);
         for session in &listed {
-            assert!(session["second_factor_at"].is_null() && session["expires_at"].as_str() > session["created_at"].as_str());
+            assert!(
+                session["second_factor_at"].is_null()
+                    && session["expires_at"].as_str() > session["created_at"].as_str()
+            );
         }
 
-        let end = async |client: &Client, id: &str| {
-            client.call("DELETE", &format!("/v1/me/sessions/{id}")).send().await
-        };
+        let end =
+            async |client: &Client, id: &str| client.call("DELETE", &format!("/v1/me/sessions/{id}")).send().await;
         let of_tablet = listed[0]["id"].as_str().unwrap();
         let (other, doctor) = (stack.patient("ravi").await, stack.doctor_account("doctor").await);
         for (who, id) in
@@ -175,8 +176,7 @@ fn a_log_out_holds_at_the_next_request_of_every_process() {
 fn without_redis_a_log_out_holds_as_well_and_its_return_revives_nobody() {
     on_stack(Options::named("sessions-no-redis").apis(2).own(&["redis"]), async |stack| {
         let patient = stack.patient("asha").await;
-        let (before, during, after) =
-            (patient.elsewhere().await, patient.elsewhere().await, patient.elsewhere().await);
+        let (before, during, after) = (patient.elsewhere().await, patient.elsewhere().await, patient.elsewhere().await);
         let [before, during, after] =
             [known(stack, &before).await, known(stack, &during).await, known(stack, &after).await];
         log_out(&before[0]).await;

@@ -149,11 +149,16 @@ fn complete_success(takes_key: bool, is_cacheable: bool, response: &mut Value) {
 }
 
 /// The answers that many operations share: status, name, description.
-const SHARED: [(&str, &str, &str); 11] = [
+const SHARED: [(&str, &str, &str); 12] = [
     ("400", "BadBody", "`malformed_body`, `invalid_type`, `unknown_field`"),
     ("400", "BadInput", "`unknown_field`, `malformed_query`, `invalid_cursor` or `malformed_body`, where there is one"),
     ("401", "Unauthenticated", "`unauthenticated`: no valid access token"),
     ("401", "InvalidToken", "`unauthenticated`: a token was sent, and it is not valid"),
+    (
+        "403",
+        "Forbidden",
+        "`forbidden`: not for this role; `second_factor_required`: set one up first, the role needs it",
+    ),
     ("408", "RequestTimeout", "`request_timeout`: the body did not arrive in time"),
     ("413", "PayloadTooLarge", "`payload_too_large`"),
     ("415", "UnsupportedMediaType", "`unsupported_media_type`: send `application/json`"),
@@ -183,7 +188,7 @@ fn complete_operation(path: &str, method: &str, operation: &mut serde_json::Map<
     let applies = |name: &str| match name {
         "BadBody" => has_body,
         "BadInput" => !has_body && (has_input || reads_body),
-        "Unauthenticated" => is_signed_in,
+        "Unauthenticated" | "Forbidden" => is_signed_in,
         "InvalidToken" => !is_signed_in && is_resource && method == "get",
         "RequestTimeout" | "PayloadTooLarge" | "UnsupportedMediaType" => reads_body,
         "Unavailable" => is_resource,
