@@ -23,3 +23,4 @@ mod races;
 mod routes;
 mod seed;
 mod tls;
+mod tokens;
