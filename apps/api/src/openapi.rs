@@ -176,7 +176,7 @@ fn complete_operation(path: &str, method: &str, operation: &mut serde_json::Map<
     let has_body = operation.contains_key("requestBody");
     let is_signed_in = operation.contains_key("security");
     let has_input = has_body || operation.contains_key("parameters");
-    let reads_body = method == "post" || method == "put" || method == "patch";
+    let reads_body = has_body || method == "post" || method == "put" || method == "patch";
     let is_resource = path.starts_with("/v1/");
     let parameters = operation.get("parameters").and_then(Value::as_array);
     let takes_key = parameters.into_iter().flatten().any(|parameter| parameter["name"] == "Idempotency-Key");

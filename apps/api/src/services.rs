@@ -10,6 +10,7 @@ use amrutam_booking::{
     use_cases as booking,
 };
 use amrutam_identity::{
+    PolicyTable,
     model::IdentityRules,
     ports::{
         AccountStore, FactorStore, LinkStore, PasswordHasher, SecretSource, SessionGate, SessionNotices, SessionStore,
@@ -143,6 +144,7 @@ impl Services {
     pub(crate) fn booking(&self) -> booking::Deps<'_> {
         booking::Deps {
             store: &*self.consultations,
+            policy: &PolicyTable,
             locks: &*self.locks,
             sealer: &*self.sealer,
             clock: &*self.clock,
@@ -155,13 +157,20 @@ impl Services {
 
     /// For profiles.
     pub(crate) fn directory(&self) -> booking::DirectoryDeps<'_> {
-        booking::DirectoryDeps { store: &*self.directory, clock: &*self.clock, ids: &*self.ids, rules: &self.rules }
+        booking::DirectoryDeps {
+            store: &*self.directory,
+            policy: &PolicyTable,
+            clock: &*self.clock,
+            ids: &*self.ids,
+            rules: &self.rules,
+        }
     }
 
     /// For rules and slots.
     pub(crate) fn availability(&self) -> booking::AvailabilityDeps<'_> {
         booking::AvailabilityDeps {
             store: &*self.availability,
+            policy: &PolicyTable,
             clock: &*self.clock,
             ids: &*self.ids,
             pause: &*self.pause,

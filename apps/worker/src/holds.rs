@@ -7,6 +7,7 @@ use amrutam_booking::{
     use_cases::{Deps, expire_holds},
 };
 use amrutam_crypto::TokioPause;
+use amrutam_identity::PolicyTable;
 use amrutam_kernel::{
     Actor, Clock, Context, CorrelationId, Dependency, IdSource, PortError, SealError, SealPlace, Sealer, SlotId,
 };
@@ -19,6 +20,7 @@ pub(crate) async fn run(world: World, stop: CancellationToken) {
     while rest(&stop, world.sweep).await {
         let deps = Deps {
             store: &world.postgres,
+            policy: &PolicyTable,
             locks: &NoLocks,
             sealer: &NoSealer,
             clock: &world.clock,

@@ -10,6 +10,7 @@ use amrutam_booking::{
     use_cases::{AvailabilityDeps, extend_horizon},
 };
 use amrutam_crypto::TokioPause;
+use amrutam_identity::PolicyTable;
 use amrutam_kernel::{Clock, Dependency, PortError};
 use jiff::{ToSpan, civil::Date};
 use std::time::Duration;
@@ -78,6 +79,7 @@ async fn extend_all(world: &World, today: Date, stop: &CancellationToken) -> Res
     let until = today.checked_add((world.rules.horizon_days - 1).days()).map_err(far)?;
     let deps = AvailabilityDeps {
         store: &world.postgres,
+        policy: &PolicyTable,
         clock: &world.clock,
         ids: &world.ids,
         pause: &TokioPause,

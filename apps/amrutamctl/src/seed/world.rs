@@ -7,7 +7,7 @@ use amrutam_booking::{
     use_cases::{AvailabilityDeps, Deps, DirectoryDeps},
 };
 use amrutam_crypto::{AesGcmSealer, Argon2Hasher, HasherSettings, SystemClock, SystemIds, TokioPause};
-use amrutam_identity::{model::EmailAddress, ports::AccountStore};
+use amrutam_identity::{PolicyTable, model::EmailAddress, ports::AccountStore};
 use amrutam_kernel::{
     AccountId, Actor, Clock, Context, CorrelationId, IdSource, Role, SecondFactor, SessionId, SignIn, SlotId,
 };
@@ -91,12 +91,19 @@ impl World {
     }
 
     pub(crate) fn directory(&self) -> DirectoryDeps<'_> {
-        DirectoryDeps { store: &self.postgres, clock: &self.clock, ids: &self.ids, rules: &self.rules }
+        DirectoryDeps {
+            store: &self.postgres,
+            policy: &PolicyTable,
+            clock: &self.clock,
+            ids: &self.ids,
+            rules: &self.rules,
+        }
     }
 
     pub(crate) fn availability(&self) -> AvailabilityDeps<'_> {
         AvailabilityDeps {
             store: &self.postgres,
+            policy: &PolicyTable,
             clock: &self.clock,
             ids: &self.ids,
             pause: &TokioPause,
@@ -107,6 +114,7 @@ impl World {
     pub(crate) fn booking(&self) -> Deps<'_> {
         Deps {
             store: &self.postgres,
+            policy: &PolicyTable,
             locks: &AloneHere,
             sealer: &self.sealer,
             clock: &self.clock,

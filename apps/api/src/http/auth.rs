@@ -13,7 +13,7 @@ use actix_web::{
 };
 use amrutam_identity::{model::SessionState, ports::AccessClaims};
 use amrutam_kernel::{AccountId, Actor, Context};
-use futures::future::LocalBoxFuture;
+use std::future::{Ready, ready};
 
 /// Longer tokens are none of ours.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
@@ -85,32 +85,36 @@ impl Caller {
 
 impl FromRequest for Caller {
     type Error = Problem;
-    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+    type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let request = request.clone();
-        Box::pin(async move {
-            let context = context(&request).await?;
-            match context.actor {
-                Actor::Account { .. } => Ok(Self(context)),
-                Actor::Anonymous | Actor::System(_) => Err(Code::Unauthenticated.into()),
-            }
-        })
+        ready(context(request).and_then(|context| match context.actor {
+            Actor::Account { .. } => Ok(Self(context)),
+            Actor::Anonymous | Actor::System(_) => Err(Code::Unauthenticated.into()),
+        }))
     }
 }
 
 impl FromRequest for Visitor {
     type Error = Problem;
-    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+    type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let request = request.clone();
-        Box::pin(async move { context(&request).await.map(Self) })
+        ready(context(request).map(Self))
+    }
+}
+
+/// How the session of a valid token stands, looked up before the handler: its other arguments must not answer first.
+pub(super) async fn look_up(info: &RequestInfo, headers: &HeaderMap, services: &Services) {
+    if let Bearer::Valid(claims) = Bearer::of(info, headers, services) {
+        let state = services.gate.state(claims.session, services.clock.now()).await;
+        // It is looked up once.
+        drop(info.session.set(state.map_err(Problem::from)));
     }
 }
 
 /// The token says who it was issued to; the session says what holds now.
-async fn context(request: &HttpRequest) -> Result<Context, Problem> {
+fn context(request: &HttpRequest) -> Result<Context, Problem> {
     let services = request.app_data::<Data<Services>>().ok_or_else(|| Problem::internal("no services"))?;
     let info = RequestInfo::of(request).ok_or_else(|| Problem::internal("the edge was not passed"))?;
     let claims = match Bearer::of(&info, request.headers(), services) {
@@ -118,7 +122,7 @@ async fn context(request: &HttpRequest) -> Result<Context, Problem> {
         Bearer::Invalid => return Err(Code::Unauthenticated.into()),
         Bearer::Valid(claims) => claims,
     };
-    let state = services.gate.state(claims.session, services.clock.now()).await?;
+    let state = info.session.get().ok_or_else(|| Problem::internal("the session was not looked up"))?.clone()?;
     let in_force = |state: &SessionState| !state.ended && state.account == claims.account && state.role == claims.role;
     let state = state.filter(in_force).ok_or(Code::Unauthenticated)?;
     let actor = Actor::Account { id: state.account, role: state.role };

@@ -1,7 +1,9 @@
 //! What is known of a request before anything is decided.
 
 use super::{Bearer, LimitFields};
+use crate::problem::Problem;
 use actix_web::{HttpMessage, HttpRequest};
+use amrutam_identity::model::SessionState;
 use amrutam_kernel::{Actor, Context, CorrelationId, SignIn, TraceParent};
 use std::{
     cell::{Cell, OnceCell},
@@ -21,6 +23,8 @@ pub(crate) struct RequestInfo {
     pub(crate) actor: Cell<Option<Actor>>,
     /// What its token says, once somebody has asked.
     pub(super) bearer: OnceCell<Bearer>,
+    /// How the token's session stands, once it was looked up.
+    pub(super) session: OnceCell<Result<Option<SessionState>, Problem>>,
     /// How its limits stand, once it has been counted.
     pub(super) limits: OnceCell<LimitFields>,
 }
@@ -28,8 +32,8 @@ pub(crate) struct RequestInfo {
 impl RequestInfo {
     /// At its beginning.
     pub(crate) fn new(correlation_id: CorrelationId, trace_parent: Option<TraceParent>, path: String) -> Self {
-        let (actor, bearer, limits) = Default::default();
-        Self { correlation_id, trace_parent, path, actor, bearer, limits }
+        let (actor, bearer, session, limits) = Default::default();
+        Self { correlation_id, trace_parent, path, actor, bearer, session, limits }
     }
 
     /// Of this request.

@@ -60,7 +60,7 @@ fn refusal(refusal: BookingRefusal, pointers: &Pointers) -> Problem {
 impl From<BookError> for Problem {
     fn from(error: BookError) -> Self {
         match error {
-            BookError::NotAllowed => Self::new(Code::Forbidden).detail("only a patient books a consultation"),
+            BookError::Denied(denial) => denial.into(),
             BookError::Refused(refused) => refusal(refused, &Pointers { doctor: "/doctor_id", mode: "/mode" }),
             BookError::Replay(_) => replay_lost(),
             BookError::KeyReused => Code::IdempotencyKeyReused.into(),
@@ -83,7 +83,7 @@ impl From<ConsultationError> for Problem {
     fn from(error: ConsultationError) -> Self {
         match error {
             ConsultationError::NotFound => Code::NotFound.into(),
-            ConsultationError::NotAllowed => Code::Forbidden.into(),
+            ConsultationError::Denied(denial) => denial.into(),
             ConsultationError::InvalidTransition(transition) => transition.into(),
             ConsultationError::Timing(refusal) => refusal.into(),
             ConsultationError::ReasonNotYours => Self::new(Code::ReasonNotAllowed).at("/reason"),
@@ -154,7 +154,7 @@ impl From<DirectoryError> for Problem {
     fn from(error: DirectoryError) -> Self {
         match error {
             DirectoryError::NotFound => Code::NotFound.into(),
-            DirectoryError::NotAllowed => Code::Forbidden.into(),
+            DirectoryError::Denied(denial) => denial.into(),
             DirectoryError::Invalid(invalid) => invalid.into(),
             DirectoryError::NotADoctorsAccount => Self::new(Code::NotADoctorsAccount).at("/account_id"),
             DirectoryError::ProfileExists => Code::ProfileExists.into(),
@@ -176,7 +176,7 @@ impl From<AvailabilityError> for Problem {
     fn from(error: AvailabilityError) -> Self {
         match error {
             AvailabilityError::NotFound => Code::NotFound.into(),
-            AvailabilityError::NotAllowed => Code::Forbidden.into(),
+            AvailabilityError::Denied(denial) => denial.into(),
             AvailabilityError::Invalid(invalid) => invalid.into(),
             AvailabilityError::Precondition => Code::PreconditionFailed.into(),
             AvailabilityError::AlreadyAnswered => replay_lost(),

@@ -252,6 +252,7 @@ async fn second_step(
     extensions(("x-rate-limit" = json!(RouteClass::Refresh))), responses(
     (status = 200, description = "A new pair", body = TokensView),
     (status = 401, description = "`session_revoked`: it came twice; `invalid_refresh_token`"),
+    (status = 422, description = "`validation_failed`: the field is missing"),
 ))]
 #[post("/v1/auth/refresh")]
 async fn refresh(

@@ -67,6 +67,7 @@ pub(crate) struct ChangePasswordRequest {
 #[utoipa::path(tag = "Accounts", operation_id = "forget_password", request_body = ForgetPasswordRequest,
     extensions(("x-rate-limit" = json!(RouteClass::Reset))), responses(
     (status = 202, description = "Taken note of"),
+    (status = 422, description = "`validation_failed`: the field is missing"),
 ))]
 #[post("/v1/auth/password/forgot")]
 async fn forget(

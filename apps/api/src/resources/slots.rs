@@ -70,7 +70,7 @@ async fn list(
     let doctor: DoctorId = path_id(&path)?;
     let cursors = query.value.cursors(&path);
     let (range, mode, page) = query.value.parse(services.clock.now(), &cursors)?;
-    let page = use_cases::list_open_slots(services.availability(), doctor, range, mode, page).await?;
+    let page = use_cases::list_open_slots(services.availability(), &visitor.0, doctor, range, mode, page).await?;
     let next_cursor = page.next.map(|key| cursors.text(key));
     // A hold that ran out is open to whoever asks, whether or not the sweeper has come by.
     let view = |slot| SlotView { status: SlotStatus::Open.as_str(), ..SlotView::from(slot) };

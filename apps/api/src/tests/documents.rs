@@ -31,13 +31,35 @@ fn the_committed_document_is_the_generated_one() {
 }
 
 #[test]
-fn every_route_of_the_issue_is_there() {
+fn every_route_of_the_issues_is_there() {
     let document = document();
     let mut found: Vec<_> =
         operations(&document).iter().map(|(path, method, _)| format!("{} {path}", method.to_uppercase())).collect();
     found.sort();
     let mut expected = [
         "DELETE /v1/doctors/{doctor_id}/time-off/{time_off_id}",
+        "DELETE /v1/me/mfa/totp",
+        "DELETE /v1/me/sessions/{session_id}",
+        "GET /v1/me/sessions",
+        "PATCH /v1/me",
+        "POST /v1/admin/accounts/{account_id}/deactivate",
+        "POST /v1/admin/accounts/{account_id}/logout-all",
+        "POST /v1/admin/invitations",
+        "POST /v1/auth/email/verify",
+        "POST /v1/auth/invitation/accept",
+        "POST /v1/auth/logout",
+        "POST /v1/auth/logout-all",
+        "POST /v1/auth/mfa",
+        "POST /v1/auth/password/forgot",
+        "POST /v1/auth/password/reset",
+        "POST /v1/auth/refresh",
+        "POST /v1/me/deactivate",
+        "POST /v1/me/email/verification",
+        "POST /v1/me/mfa/recovery-codes",
+        "POST /v1/me/mfa/step-up",
+        "POST /v1/me/mfa/totp",
+        "POST /v1/me/mfa/totp/confirm",
+        "POST /v1/me/password",
         "GET /.well-known/jwks.json",
         "GET /healthz",
         "GET /openapi.json",
@@ -139,7 +161,7 @@ async fn the_document_and_its_page_are_served_without_the_internet() {
 }
 
 /// What strangers may call. Everything else is for those who have signed in, whatever its annotation says.
-const PUBLIC: [&str; 10] = [
+const PUBLIC: [&str; 16] = [
     "get /.well-known/jwks.json",
     "get /healthz",
     "get /openapi.json",
@@ -148,7 +170,13 @@ const PUBLIC: [&str; 10] = [
     "get /v1/doctors/{doctor_id}",
     "get /v1/doctors/{doctor_id}/slots",
     "get /v1/specializations",
+    "post /v1/auth/email/verify",
+    "post /v1/auth/invitation/accept",
     "post /v1/auth/login",
+    "post /v1/auth/mfa",
+    "post /v1/auth/password/forgot",
+    "post /v1/auth/password/reset",
+    "post /v1/auth/refresh",
     "post /v1/auth/register",
 ];
 
@@ -170,7 +198,7 @@ fn every_success_has_an_example_with_the_fields_there_are() {
         let responses = operation["responses"].as_object().unwrap().iter();
         for (status, response) in responses.filter(|(status, _)| status.starts_with('2')) {
             let Some(content) = response["content"].as_object().and_then(|content| content.values().next()) else {
-                assert_eq!(status, "204", "{method} {path}");
+                assert!(status == "202" || status == "204", "{method} {path} {status}");
                 continue;
             };
             let name = format!("{method} {path} {status}");
@@ -257,7 +285,8 @@ async fn every_protected_route_refuses_strangers() {
     let document = document();
     for (path, method, _) in operations(&document) {
         if !PUBLIC.contains(&format!("{method} {path}").as_str()) {
-            let path = path.replace("{doctor_id}", "x").replace("{consultation_id}", "x").replace("{time_off_id}", "x");
+            let path = path.split('/').map(|part| if part.starts_with('{') { "x" } else { part });
+            let path = path.collect::<Vec<_>>().join("/");
             let method = method.to_uppercase().parse::<actix_web::http::Method>().unwrap();
             let answer = api.send(actix_web::test::TestRequest::with_uri(&path).method(method)).await;
             answer.is_problem(401, "unauthenticated");

@@ -31,7 +31,7 @@ async fn every_answer_names_its_flow() {
 async fn a_path_that_is_there_says_which_methods_it_has() {
     let api = Api::new().await;
     for (method, path, allow) in [
-        (Method::DELETE, "/v1/me", "GET, HEAD"),
+        (Method::DELETE, "/v1/me", "GET, HEAD, PATCH"),
         (Method::PUT, "/v1/consultations", "GET, HEAD, POST"),
         (Method::POST, "/v1/doctors/x/availability", "GET, HEAD, PUT"),
         (Method::TRACE, "/healthz", "GET, HEAD"),

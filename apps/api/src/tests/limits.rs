@@ -295,6 +295,19 @@ fn each_route_has_its_class_and_a_new_one_the_default() {
             let expected = match (method.as_str(), path.as_str()) {
                 ("POST", "/v1/auth/login") => Some(RouteClass::Login),
                 ("POST", "/v1/auth/register") => Some(RouteClass::Register),
+                ("POST", "/v1/auth/refresh") => Some(RouteClass::Refresh),
+                ("POST", "/v1/auth/mfa" | "/v1/me/mfa/totp/confirm" | "/v1/me/mfa/step-up")
+                | ("DELETE", "/v1/me/mfa/totp") => Some(RouteClass::Mfa),
+                (
+                    "POST",
+                    "/v1/auth/password/forgot"
+                    | "/v1/auth/password/reset"
+                    | "/v1/auth/invitation/accept"
+                    | "/v1/auth/email/verify"
+                    | "/v1/me/password"
+                    | "/v1/me/email/verification"
+                    | "/v1/me/deactivate",
+                ) => Some(RouteClass::Reset),
                 ("GET", "/healthz" | "/readyz") => Some(RouteClass::Health),
                 _ => None,
             };

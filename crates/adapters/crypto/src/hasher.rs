@@ -7,10 +7,12 @@ use argon2::{
     password_hash::{self, PasswordHasher as _, PasswordVerifier as _, phc},
 };
 use async_trait::async_trait;
+use rayon_core::{ThreadPool, ThreadPoolBuilder};
+use rustix::process::setpriority_process;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use std::{sync::Arc, thread};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 // OWASP's first choice: 19 MiB, two passes, one lane.
 const MEMORY_KIB: u32 = 19 * 1024;
@@ -33,12 +35,16 @@ impl Default for HasherSettings {
     }
 }
 
-/// Hashes and compares passwords on blocking threads.
+/// Less than everybody else on a full machine: a storm of log-ins must not slow down those who are in.
+const NICE: i32 = 10;
+
+/// Hashes and compares passwords on threads of its own, which step back behind all others.
 ///
 /// A caller that goes away gives up its place in the queue; a hash that has begun keeps its place until it ends, so that
 /// callers who give up cannot pile up work.
 #[derive(Debug)]
 pub struct Argon2Hasher {
+    threads: ThreadPool,
     admitted: Arc<Semaphore>,
     running: Arc<Semaphore>,
     dummy: PasswordHash,
@@ -50,6 +56,7 @@ impl Argon2Hasher {
         let parallel = settings.parallel.clamp(1, Semaphore::MAX_PERMITS);
         let admitted = parallel.saturating_add(settings.queue).min(Semaphore::MAX_PERMITS);
         Ok(Self {
+            threads: threads(parallel)?,
             admitted: Arc::new(Semaphore::new(admitted)),
             running: Arc::new(Semaphore::new(parallel)),
             dummy: hash_now("nobody's password")?,
@@ -64,11 +71,13 @@ impl Argon2Hasher {
             .try_acquire_owned()
             .map_err(|_| PortError::unavailable(Dependency::Hasher, "the queue is full"))?;
         let running = Arc::clone(&self.running).acquire_owned().await.map_err(defect)?;
-        let result = tokio::task::spawn_blocking(move || {
+        let (tell, told) = oneshot::channel();
+        self.threads.spawn(move || {
             let _places = (admitted, running);
-            work()
+            // The caller may have gone.
+            drop(tell.send(work()));
         });
-        result.await.map_err(defect)?
+        told.await.map_err(defect)?
     }
 }
 
@@ -86,6 +95,15 @@ impl PasswordHasher for Argon2Hasher {
         let matches = self.run(move || verify_now(password.expose_secret(), &hash)).await?;
         Ok(matches && known)
     }
+}
+
+fn threads(count: usize) -> Result<ThreadPool, PortError> {
+    let pool = ThreadPoolBuilder::new().num_threads(count).thread_name(|index| format!("hasher-{index}"));
+    // On Linux a priority is a thread's own. Where it can't be lowered, hashing competes like any other work.
+    let pool = pool.start_handler(|_| {
+        let _ = setpriority_process(None, NICE);
+    });
+    pool.panic_handler(|_| tracing::error!("hashing a password panicked")).build().map_err(defect)
 }
 
 fn argon2() -> Result<Argon2<'static>, PortError> {
@@ -175,6 +193,23 @@ mod tests {
     /// Polls once.
     fn begin<T>(future: std::pin::Pin<&mut (impl Future<Output = T> + ?Sized)>) -> Poll<T> {
         future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop()))
+    }
+
+    #[tokio::test]
+    async fn hashing_steps_back_behind_everybody_else() {
+        let hasher = Argon2Hasher::new(HasherSettings { parallel: 1, queue: 1 }).unwrap();
+        let own = rustix::process::getpriority_process(None).unwrap();
+        let theirs = hasher.run(|| rustix::process::getpriority_process(None).map_err(defect)).await.unwrap();
+        assert_eq!((theirs, rustix::process::getpriority_process(None).unwrap()), (NICE.max(own), own));
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_error_and_the_thread_goes_on() {
+        let hasher = Argon2Hasher::new(HasherSettings { parallel: 1, queue: 1 }).unwrap();
+        let broken: Result<(), _> = hasher.run(|| panic!("a test's own")).await;
+        assert!(matches!(broken, Err(PortError::Defect { .. })), "{broken:?}");
+        hasher.run(|| Ok(())).await.unwrap();
+        assert_eq!(hasher.admitted.available_permits(), 2);
     }
 
     #[tokio::test]

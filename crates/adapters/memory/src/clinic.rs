@@ -8,12 +8,13 @@ use amrutam_booking::{
     },
 };
 use amrutam_identity::{
+    PolicyTable,
     model::{NewPassword, Profile},
     use_cases::{NewStaff, create_staff},
 };
 use amrutam_kernel::{
     AccountId, Actor, Clock, Context, CorrelationId, Currency, DoctorId, IdSource, Limit, Money, PageRequest, Role,
-    Sensitive, TimeRange,
+    SecondFactor, Sensitive, SessionId, SignIn, TimeRange,
 };
 use jiff::{
     SignedDuration, Timestamp,
@@ -91,10 +92,16 @@ impl Clinic {
         Ok(create_staff(deps, &self.context(Actor::System("clinic")), command, None).await?)
     }
 
-    /// A flow of the actor's own.
+    /// A flow of the actor's own; a person has just signed in with a second factor.
     pub fn context(&self, actor: Actor) -> Context {
-        let correlation_id = CorrelationId::from(self.ids.uuid_v7(self.clock.now()));
-        Context { actor, sign_in: None, correlation_id, trace_parent: None }
+        let now = self.clock.now();
+        let sign_in = actor.account().map(|_| SignIn {
+            session: SessionId::from_uuid(self.ids.uuid_v7(now)),
+            second_factor_at: Some(now),
+            second_factor: SecondFactor::Enrolled,
+        });
+        let correlation_id = CorrelationId::from(self.ids.uuid_v7(now));
+        Context { actor, sign_in, correlation_id, trace_parent: None }
     }
 
     /// A patient's flow.
@@ -106,6 +113,7 @@ impl Clinic {
     pub fn deps(&self) -> Deps<'_> {
         Deps {
             store: &self.world,
+            policy: &PolicyTable,
             locks: &self.locks,
             sealer: &self.sealer,
             clock: &*self.clock,
@@ -116,10 +124,22 @@ impl Clinic {
         }
     }
 
+    /// What the use cases on the directory work with.
+    pub fn directory(&self) -> DirectoryDeps<'_> {
+        DirectoryDeps {
+            store: &self.world,
+            policy: &PolicyTable,
+            clock: &*self.clock,
+            ids: &self.ids,
+            rules: &self.rules,
+        }
+    }
+
     /// What the use cases on availability work with.
     pub fn availability(&self) -> AvailabilityDeps<'_> {
         AvailabilityDeps {
             store: &self.world,
+            policy: &PolicyTable,
             clock: &*self.clock,
             ids: &self.ids,
             pause: &self.pause,
@@ -132,12 +152,14 @@ impl Clinic {
         let now = self.clock.now();
         let week = TimeRange::new(now, now + SignedDuration::from_hours(7 * 24)).ok_or("an empty week")?;
         let page = PageRequest { limit: Limit::new(100).ok_or("the largest page")?, after: None };
-        Ok(list_open_slots(self.availability(), self.doctor, week, None, page).await?.items)
+        Ok(list_open_slots(self.availability(), &self.context(Actor::Anonymous), self.doctor, week, None, page)
+            .await?
+            .items)
     }
 
     async fn list_doctor(&self) -> Result<DoctorId, Box<dyn Error>> {
         let operator = self.context(Actor::System("clinic"));
-        let directory = DirectoryDeps { store: &self.world, clock: &*self.clock, ids: &self.ids, rules: &self.rules };
+        let directory = self.directory();
         let all = Modes::new(Mode::ALL).ok_or("no modes")?;
         let details = PractitionerDetails {
             full_name: "Vaidya Demo".to_owned(),

@@ -1,14 +1,14 @@
 //! One error per kind of use case, saying what the caller can do.
 
 use crate::model::{BookingRefusal, InvalidPractitioner, InvalidRules, InvalidTransition, TimingRefusal};
-use amrutam_kernel::{PortError, StoredAnswer};
+use amrutam_kernel::{Denial, PortError, StoredAnswer};
 
 /// Why nothing was booked.
 #[derive(Debug, thiserror::Error)]
 pub enum BookError {
-    /// Only a patient books.
-    #[error("only a patient books a consultation")]
-    NotAllowed,
+    /// The policy says no, which is on the record.
+    #[error(transparent)]
+    Denied(#[from] Denial),
     /// The rules refuse it; another slot may do.
     #[error(transparent)]
     Refused(#[from] BookingRefusal),
@@ -43,9 +43,9 @@ pub enum ConsultationError {
     /// Absent, or not this caller's to see.
     #[error("no such consultation")]
     NotFound,
-    /// Visible, but this act is another role's.
-    #[error("this act is not the caller's")]
-    NotAllowed,
+    /// The policy says no, which is on the record.
+    #[error(transparent)]
+    Denied(Denial),
     /// The state machine has no such arrow.
     #[error(transparent)]
     InvalidTransition(#[from] InvalidTransition),
@@ -75,9 +75,9 @@ pub enum DirectoryError {
     /// Absent, or not this caller's to see.
     #[error("no such practitioner")]
     NotFound,
-    /// This act is another role's.
-    #[error("this act is not the caller's")]
-    NotAllowed,
+    /// The policy says no, which is on the record.
+    #[error(transparent)]
+    Denied(Denial),
     /// A rule of the profile is broken.
     #[error(transparent)]
     Invalid(#[from] InvalidPractitioner),
@@ -121,9 +121,9 @@ pub enum AvailabilityError {
     /// Absent, or not this caller's to see.
     #[error("no such practitioner or time off")]
     NotFound,
-    /// This act is another role's.
-    #[error("this act is not the caller's")]
-    NotAllowed,
+    /// The policy says no, which is on the record.
+    #[error(transparent)]
+    Denied(Denial),
     /// The rules contradict themselves; each problem is named.
     #[error(transparent)]
     Invalid(#[from] InvalidRules),
@@ -140,3 +140,19 @@ pub enum AvailabilityError {
     #[error(transparent)]
     Port(#[from] PortError),
 }
+
+macro_rules! hidden_is_absent {
+    ($($error:ty),+) => {$(
+        impl From<Denial> for $error {
+            /// What is hidden from the caller can't be told from what does not exist.
+            fn from(denial: Denial) -> Self {
+                match denial {
+                    Denial::Hidden => Self::NotFound,
+                    told => Self::Denied(told),
+                }
+            }
+        }
+    )+};
+}
+
+hidden_is_absent!(ConsultationError, DirectoryError, AvailabilityError);

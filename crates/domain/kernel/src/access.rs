@@ -112,6 +112,8 @@ actions! {
     ConsultationComplete = "consultation.complete",
     /// Note that the other side did not come.
     ConsultationNoShow = "consultation.no_show",
+    /// End a hold that ran out.
+    ConsultationExpire = "consultation.expire",
     /// Read notes, prescriptions and records.
     RecordRead = "record.read",
     /// Write notes and prescriptions.

@@ -1,7 +1,7 @@
 //! How many bookings, how fast, next to what pgbench reaches on the same server in the same run.
 
 use crate::{
-    Fallible,
+    Fallible, accounts,
     cpu::{Meter, Usage},
     interrupted,
     load::{Tally, closed_loop, open_loop},
@@ -36,11 +36,14 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 20)]
     seconds: u32,
     /// Closed loop and pgbench: how many clients; several make several measurements.
-    #[arg(long, value_delimiter = ',', default_value = "8,16")]
+    #[arg(long, value_delimiter = ',', default_value = "16,64,128")]
     clients: Vec<u32>,
     /// Closed loop and pgbench: seconds per measurement.
     #[arg(long, default_value_t = 15)]
     closed_seconds: u32,
+    /// Bookings started per second in calm and in a storm of log-ins, each for `closed_seconds`; 0 leaves it out.
+    #[arg(long, default_value_t = 200)]
+    storm_rate: u32,
     /// Leave pgbench out.
     #[arg(long)]
     no_pgbench: bool,
@@ -56,11 +59,12 @@ pub(crate) async fn run(options: &Options) -> Fallible<bool> {
 
     let closed = options.clients.len() * options.closed_seconds as usize;
     let warm_up = usize::try_from(WARM_UP.as_secs())?;
-    let slots = options.rate as usize * options.seconds as usize + (closed + warm_up) * FASTEST;
+    let storm = 2 * options.storm_rate as usize * options.closed_seconds as usize;
+    let slots = options.rate as usize * options.seconds as usize + storm + (closed + warm_up) * FASTEST;
     let begun = Instant::now();
     let world = Rc::new(World::for_bookings(&stack, &db, slots).await?);
     println!(
-        "prepared     {} free slots of 100 practitioners and {} patients in {:.1} s (by SQL, tokens signed with the stack's key;\n             two patients registered and logged in over HTTP, and one of them booked)",
+        "prepared     {} free slots of 100 practitioners and {} patients in {:.1} s (with sealed contacts; sessions by SQL, tokens signed with the stack's key;\n             two patients registered and logged in over HTTP, and one of them booked)",
         world.slot_count(),
         world.patient_count(),
         begun.elapsed().as_secs_f64()
@@ -111,6 +115,15 @@ async fn measure(stack: &Stack, db: &Client, world: &Rc<World>, options: &Option
     );
     left_behind(db).await?;
     keep(&open);
+
+    accounts::signed_in_cost(stack, world).await?;
+    if options.storm_rate > 0 {
+        let seconds = Duration::from_secs(options.closed_seconds.into());
+        for tally in &accounts::storm(stack, world, options.storm_rate, seconds).await? {
+            keep(tally);
+        }
+        settle(db).await?;
+    }
 
     let mut closed = Vec::new();
     for clients in &options.clients {
@@ -206,7 +219,7 @@ fn is_sustained(tally: &Tally, options: &Options) -> bool {
     tally.booked.len() as u64 == all && tally.milliseconds(0.99) < TARGET_P99_MS
 }
 
-fn met(reached: bool) -> &'static str {
+pub(crate) fn met(reached: bool) -> &'static str {
     if reached { "met" } else { "NOT MET" }
 }
 

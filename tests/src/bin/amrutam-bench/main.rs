@@ -3,6 +3,7 @@
 //! It makes its own practitioners, patients and slots, and sends load to loopback only. `docs/performance.md` tells how to
 //! read what it prints.
 
+mod accounts;
 mod booking;
 mod cpu;
 mod http;

@@ -11,7 +11,7 @@ mod throttle;
 pub(crate) use fields::LimitFields;
 pub(crate) use throttle::Throttle;
 
-use super::{Bearer, RequestInfo};
+use super::{Bearer, RequestInfo, auth::look_up};
 use crate::{
     openapi::Document,
     problem::Problem,
@@ -63,6 +63,7 @@ pub(crate) async fn limit(
     {
         return Ok(request.into_response(problem.response(&info)));
     }
+    look_up(&info, request.headers(), services).await;
     request.extensions_mut().insert(throttle.clone());
     let response = next.call(request).await?.map_into_boxed_body();
     match throttle.count(None).await {

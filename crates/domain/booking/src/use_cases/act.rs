@@ -1,7 +1,8 @@
-//! The frame of every act on a consultation: load, establish the caller's side, decide, commit, or begin again.
+//! The frame of every act on a consultation: load, ask the policy, decide, commit, or begin again.
 
 use super::{
     Deps,
+    permit::{Asking, Deed, Target},
     record::{Recorder, audit_entry},
 };
 use crate::{
@@ -10,8 +11,8 @@ use crate::{
     ports::{Changes, ConsultationSnapshot},
 };
 use amrutam_kernel::{
-    AccountId, Actor, AuditEntry, CommitError, ConsultationId, Context, Effects, Idempotent, Outcome, PortError,
-    Recorded, Role, SlotId, StoredAnswer, recorded,
+    AccountId, Action, Actor, AuditEntry, CommitError, ConsultationId, Context, Denial, Effects, Idempotent, Outcome,
+    PortError, Recorded, Role, SlotId, StoredAnswer, recorded,
 };
 use std::time::Duration;
 
@@ -27,13 +28,13 @@ pub struct Changed {
     pub access: Access,
 }
 
-/// The caller's relation to a consultation.
+/// On which side of a consultation the caller stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Side {
     Patient,
     Doctor,
-    Admin,
-    System,
+    /// On neither: whom the policy lets act all the same.
+    Outside,
 }
 
 /// How much the caller sees of what is about a person.
@@ -46,22 +47,37 @@ pub enum Access {
 }
 
 impl Side {
-    pub(super) const fn access(self) -> Access {
-        match self {
-            Self::Patient | Self::Doctor => Access::Full,
-            Self::Admin | Self::System => Access::Masked,
+    pub(super) fn of(actor: &Actor, patient: AccountId, doctor: AccountId) -> Self {
+        if actor.is(patient, Role::Patient) {
+            Self::Patient
+        } else if actor.is(doctor, Role::Doctor) {
+            Self::Doctor
+        } else {
+            Self::Outside
         }
     }
 }
 
-/// Which side the actor stands on; nothing means that the consultation does not exist for them.
-pub(super) fn side_of(actor: &Actor, patient: AccountId, doctor: AccountId) -> Option<Side> {
-    match actor {
-        Actor::System(_) => Some(Side::System),
-        Actor::Account { id, role: Role::Patient } if *id == patient => Some(Side::Patient),
-        Actor::Account { id, role: Role::Doctor } if *id == doctor => Some(Side::Doctor),
-        Actor::Account { role: Role::Admin, .. } => Some(Side::Admin),
-        Actor::Account { .. } | Actor::Anonymous => None,
+impl Deps<'_> {
+    pub(super) fn asking<'a>(&'a self, context: &'a Context) -> Asking<'a> {
+        Asking { policy: self.policy, ids: self.ids, context, now: self.clock.now() }
+    }
+
+    /// Asks the policy; a denial is on the record when this returns.
+    pub(super) async fn permit<E: From<Denial> + From<PortError>>(
+        &self,
+        context: &Context,
+        deed: impl Into<Deed> + Send,
+        target: Target,
+    ) -> Result<Access, E> {
+        let (asking, deed) = (self.asking(context), deed.into());
+        match asking.ask(deed, &target) {
+            Ok(access) => Ok(access),
+            Err(denial) => {
+                record_alone(*self, asking.denied(deed, target)).await?;
+                Err(denial.into())
+            }
+        }
     }
 }
 
@@ -73,7 +89,7 @@ pub(super) trait Refusal: From<ConsultationError> {
 
 impl Refusal for ConsultationError {
     fn is_denial(&self) -> bool {
-        matches!(self, Self::NotAllowed | Self::ReasonNotYours)
+        matches!(self, Self::Denied(_) | Self::ReasonNotYours)
     }
 }
 
@@ -86,8 +102,7 @@ impl Refusal for RescheduleError {
 /// What is acted on, and how.
 pub(super) struct Act<'a> {
     pub(super) id: ConsultationId,
-    /// `consultation.cancel`, for the audit trail.
-    pub(super) action: &'static str,
+    pub(super) action: Action,
     pub(super) target: Option<SlotId>,
     pub(super) idempotency: Option<Idempotent<'a, Changed>>,
 }
@@ -104,6 +119,9 @@ pub(super) async fn act<E: Refusal>(
     for round in 1..=MAX_COMMITS {
         let snapshot =
             deps.store.consultation_snapshot(act.id, act.target, claim).await.map_err(ConsultationError::from)?;
+        let sides = snapshot.as_ref().map(|found| (found.consultation.patient, found.doctor.account));
+        let target = deps.asking(context).visit(act.id, sides);
+        let access = deps.permit::<ConsultationError>(context, act.action, target).await?;
         let Some(snapshot) = snapshot else { return Err(ConsultationError::NotFound.into()) };
         match &snapshot.recorded {
             Some(Recorded::Same(answer)) => return Err(ConsultationError::Replay(answer.clone()).into()),
@@ -111,23 +129,22 @@ pub(super) async fn act<E: Refusal>(
             None => {}
         }
         let before = &snapshot.consultation;
-        let Some(side) = side_of(&context.actor, before.patient, snapshot.doctor.account) else {
-            deny_on_record(deps, context, act.action, before).await.map_err(ConsultationError::from)?;
-            return Err(ConsultationError::NotFound.into());
-        };
+        let side = Side::of(&context.actor, before.patient, snapshot.doctor.account);
         let mut record = Recorder::new(deps.ids, deps.rules, deps.clock.now());
         let after = match decide(&snapshot, side, &mut record) {
             Ok(after) => after,
             Err(refused) => {
                 if refused.is_denial() {
-                    deny_on_record(deps, context, act.action, before).await.map_err(ConsultationError::from)?;
+                    deny_on_record(deps, context, act.action.as_str(), before)
+                        .await
+                        .map_err(ConsultationError::from)?;
                 }
                 return Err(refused);
             }
         };
-        record.audit(context, act.action, &after, Outcome::Allowed);
+        record.audit(context, act.action.as_str(), &after, Outcome::Allowed);
         record.changes.updated.push((after.clone(), before.version));
-        let changed = Changed { consultation: after, access: side.access() };
+        let changed = Changed { consultation: after, access };
         let mut changes = record.changes;
         changes.effects.answer = act.idempotency.as_ref().map(|idempotent| idempotent.answer(&changed));
         match deps.store.commit(&changes).await {
@@ -144,8 +161,8 @@ pub(super) async fn act<E: Refusal>(
     Err(ConsultationError::Contended.into())
 }
 
-/// A refusal by policy is on the record, in a transaction of its own.
-pub(super) async fn deny_on_record(
+/// A refusal that the table can't know of is on the record as well, in a transaction of its own.
+async fn deny_on_record(
     deps: Deps<'_>,
     context: &Context,
     action: &'static str,

@@ -1,14 +1,18 @@
 //! A patient books a slot.
 
-use super::{Deps, act::record_alone, record::Recorder};
+use super::{
+    Deps,
+    permit::{Target, own_if},
+    record::Recorder,
+};
 use crate::{
     BookError, events,
     model::{BookingRefusal, Consultation, ConsultationStatus, Mode, PaymentsMode, Slot, Wanted, refuse_booking},
     ports::{BookingSnapshot, Changes, LockOutcome, SlotLock},
 };
 use amrutam_kernel::{
-    AccountId, Actor, AuditEntry, AuditEntryId, CommitError, Context, DoctorId, Idempotent, Outcome, Recorded, Role,
-    SealPlace, Sensitive, SlotId, StoredAnswer,
+    AccountId, Action, Actor, CommitError, Context, Denial, DoctorId, Idempotent, Outcome, Recorded, Role, SealPlace,
+    Sensitive, SlotId, StoredAnswer,
 };
 use std::time::Duration;
 
@@ -55,10 +59,11 @@ pub async fn book(
     context: &Context,
     command: Book<'_>,
 ) -> Result<(Booked, Option<StoredAnswer>), BookError> {
-    let Actor::Account { id: patient, role: Role::Patient } = context.actor else {
-        refuse_on_record(deps, context, command.slot).await?;
-        return Err(BookError::NotAllowed);
-    };
+    let patient = context.actor.account().filter(|_| context.actor.has_role(Role::Patient));
+    let target = Target::named("slot", command.slot, own_if(patient.is_some()));
+    deps.permit::<BookError>(context, Action::ConsultationBook, target).await?;
+    // Nobody else has a visit of their own to book.
+    let patient = patient.ok_or(Denial::Forbidden)?;
     let claim = command.idempotency.as_ref().map(|idempotent| idempotent.claim);
     let mut lock: Option<Box<dyn SlotLock>> = None;
     let (mut looks, mut commits) = (0, 0);
@@ -149,7 +154,7 @@ fn decide(
         version: 1,
     };
     record.version(context, &pending, None, events::REQUESTED, "booked");
-    record.audit(context, "consultation.book", &pending, Outcome::Allowed);
+    record.audit(context, Action::ConsultationBook.as_str(), &pending, Outcome::Allowed);
     let consultation = match deps.payments {
         PaymentsMode::Required => pending,
         PaymentsMode::None => confirm_unpaid(&mut record, context, pending),
@@ -196,12 +201,4 @@ pub(super) fn reason_place(consultation: &Consultation) -> SealPlace<'static> {
         owner: consultation.patient,
         version: 1,
     }
-}
-
-/// A refusal by policy is on the record, in a transaction of its own.
-async fn refuse_on_record(deps: Deps<'_>, context: &Context, slot: SlotId) -> Result<(), BookError> {
-    let now = deps.clock.now();
-    let id = AuditEntryId::from_uuid(deps.ids.uuid_v7(now));
-    let entry = AuditEntry::new(id, now, context, "consultation.book", "slot", slot.to_string(), Outcome::Denied);
-    Ok(record_alone(deps, vec![entry]).await?)
 }

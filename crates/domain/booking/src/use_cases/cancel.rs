@@ -8,7 +8,7 @@ use crate::{
     ConsultationError, events,
     model::{CancelReason, ConsultationStatus},
 };
-use amrutam_kernel::{ConsultationId, Context, StoredAnswer};
+use amrutam_kernel::{Action, ConsultationId, Context, StoredAnswer};
 
 /// What is asked for.
 #[derive(Debug)]
@@ -28,12 +28,13 @@ pub async fn cancel(
     command: Cancel<'_>,
 ) -> Result<(Changed, Option<StoredAnswer>), ConsultationError> {
     let reason = command.reason;
-    let request = Act { id: command.id, action: "consultation.cancel", target: None, idempotency: command.idempotency };
+    let request =
+        Act { id: command.id, action: Action::ConsultationCancel, target: None, idempotency: command.idempotency };
     act(deps, context, request, |snapshot, side, record| {
         let may_say_so = match side {
             Side::Patient => reason.is_patients(),
             Side::Doctor => reason.is_doctors(),
-            Side::Admin | Side::System => true,
+            Side::Outside => true,
         };
         let before = &snapshot.consultation;
         let mut after = before.become_status(ConsultationStatus::Cancelled, record.now)?;

@@ -2,10 +2,10 @@
 
 use super::{
     Changed, Deps, Idempotent,
-    act::{Act, Side, act},
+    act::{Act, act},
 };
 use crate::{ConsultationError, events, model::ConsultationStatus};
-use amrutam_kernel::{ConsultationId, Context, StoredAnswer};
+use amrutam_kernel::{Action, ConsultationId, Context, StoredAnswer};
 
 /// Completes a visit that is under way.
 pub async fn complete(
@@ -14,11 +14,8 @@ pub async fn complete(
     id: ConsultationId,
     idempotency: Option<Idempotent<'_, Changed>>,
 ) -> Result<(Changed, Option<StoredAnswer>), ConsultationError> {
-    let request = Act { id, action: "consultation.complete", target: None, idempotency };
-    act(deps, context, request, |snapshot, side, record| {
-        if !matches!(side, Side::Doctor | Side::System) {
-            return Err(ConsultationError::NotAllowed);
-        }
+    let request = Act { id, action: Action::ConsultationComplete, target: None, idempotency };
+    act(deps, context, request, |snapshot, _, record| {
         let before = &snapshot.consultation;
         let after = before.become_status(ConsultationStatus::Completed, record.now)?;
         record.version(context, &after, Some(before.status), events::COMPLETED, "completed");

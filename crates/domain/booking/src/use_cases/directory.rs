@@ -1,7 +1,8 @@
 //! Practitioners apply, are checked, listed and suspended.
 
 use super::{
-    AvailabilityDeps, AvailabilityState, Idempotent,
+    Access, AvailabilityDeps, AvailabilityState, Idempotent,
+    permit::{Asking, Target, own_if},
     set_availability::{Edit, Request, change as replan},
 };
 use crate::{
@@ -10,7 +11,8 @@ use crate::{
     ports::{DirectoryStore, ProfileInserted},
 };
 use amrutam_kernel::{
-    AccountId, Actor, AuditEntry, AuditEntryId, Clock, CommitError, Context, DoctorId, Effects, IdSource, Outcome, Role,
+    AccountId, Action, AuditEntry, AuditEntryId, Clock, CommitError, Context, DoctorId, Effects, IdSource, Outcome,
+    Policy, Relation, Role,
 };
 
 /// How often a change that met another is decided anew before the caller is asked to come back. Profiles change seldom.
@@ -21,6 +23,8 @@ const MAX_COMMITS: u32 = 5;
 pub struct DirectoryDeps<'a> {
     /// Profiles.
     pub store: &'a dyn DirectoryStore,
+    /// Who may do what.
+    pub policy: &'a dyn Policy,
     /// Time.
     pub clock: &'a dyn Clock,
     /// Ids.
@@ -30,22 +34,34 @@ pub struct DirectoryDeps<'a> {
 }
 
 impl DirectoryDeps<'_> {
-    fn effects(&self, context: &Context, action: &'static str, id: Option<DoctorId>, outcome: Outcome) -> Effects {
+    fn effects(&self, context: &Context, action: Action, id: DoctorId) -> Effects {
         let now = self.clock.now();
-        let resource_id = id.map(|id| id.to_string()).unwrap_or_default();
         let entry_id = AuditEntryId::from_uuid(self.ids.uuid_v7(now));
-        let entry = AuditEntry::new(entry_id, now, context, action, "doctor", resource_id, outcome);
+        let entry =
+            AuditEntry::new(entry_id, now, context, action.as_str(), "doctor", id.to_string(), Outcome::Allowed);
         Effects { audit: vec![entry], ..Effects::default() }
     }
 
-    async fn deny(
+    pub(super) fn asking<'a>(&'a self, context: &'a Context) -> Asking<'a> {
+        Asking { policy: self.policy, ids: self.ids, context, now: self.clock.now() }
+    }
+
+    /// Asks the policy; a denial is on the record when this returns.
+    pub(super) async fn permit(
         &self,
         context: &Context,
-        action: &'static str,
-        id: Option<DoctorId>,
-    ) -> Result<DirectoryError, DirectoryError> {
-        self.store.record(&self.effects(context, action, id, Outcome::Denied)).await?;
-        Ok(DirectoryError::NotAllowed)
+        action: Action,
+        target: Target,
+    ) -> Result<Access, DirectoryError> {
+        let asking = self.asking(context);
+        match asking.ask(action.into(), &target) {
+            Ok(access) => Ok(access),
+            Err(denial) => {
+                let audit = asking.denied(action.into(), target);
+                self.store.record(&Effects { audit, ..Effects::default() }).await?;
+                Err(denial.into())
+            }
+        }
     }
 }
 
@@ -65,15 +81,11 @@ pub async fn create_profile(
     command: NewProfile,
     idempotency: Option<Idempotent<'_, Practitioner>>,
 ) -> Result<Practitioner, DirectoryError> {
-    let account = match (&context.actor, command.account) {
-        (Actor::Account { id, role: Role::Doctor }, None) => *id,
-        (Actor::Account { id, role: Role::Doctor }, Some(named)) if *id == named => named,
-        (Actor::Account { role: Role::Admin, .. } | Actor::System(_), Some(named)) => named,
-        (Actor::Account { role: Role::Admin, .. } | Actor::System(_), None) => {
-            return Err(DirectoryError::NotADoctorsAccount);
-        }
-        _ => return Err(deps.deny(context, "doctor.create", None).await?),
-    };
+    let own = context.actor.account().filter(|_| context.actor.has_role(Role::Doctor));
+    let account = command.account.or(own);
+    let target = Target::new("doctor", own_if(own.is_some() && account == own));
+    deps.permit(context, Action::DoctorCreate, target).await?;
+    let account = account.ok_or(DirectoryError::NotADoctorsAccount)?;
     command.details.validate()?;
     let now = deps.clock.now();
     let practitioner = Practitioner {
@@ -85,7 +97,7 @@ pub async fn create_profile(
         created_at: now,
         updated_at: now,
     };
-    let mut effects = deps.effects(context, "doctor.create", Some(practitioner.id), Outcome::Allowed);
+    let mut effects = deps.effects(context, Action::DoctorCreate, practitioner.id);
     effects.answer = idempotency.map(|idempotent| idempotent.answer(&practitioner));
     match deps.store.insert(&practitioner, &effects).await? {
         ProfileInserted::Created => Ok(practitioner),
@@ -117,12 +129,10 @@ pub async fn update_profile(
     change: impl Fn(PractitionerDetails) -> PractitionerDetails + Send + Sync,
 ) -> Result<UpdatedProfile, DirectoryError> {
     for _ in 0..MAX_COMMITS {
-        let stored = deps.store.by_id(id).await?.ok_or(DirectoryError::NotFound)?;
-        if !context.actor.is(stored.account, Role::Doctor) && !context.actor.has_role(Role::Admin) {
-            let denied = deps.deny(context, "doctor.update", Some(id)).await?;
-            let public = stored.is_public_on(deps.rules.business_day(deps.clock.now()));
-            return Err(if public { denied } else { DirectoryError::NotFound });
-        }
+        let stored = deps.store.by_id(id).await?;
+        let target = deps.asking(context).doctor(id, stored.as_ref(), deps.rules);
+        deps.permit(context, Action::DoctorUpdate, target).await?;
+        let stored = stored.ok_or(DirectoryError::NotFound)?;
         if if_version.is_some_and(|seen| !seen.contains(&stored.version)) {
             return Err(DirectoryError::Precondition);
         }
@@ -131,18 +141,18 @@ pub async fn update_profile(
         let replans = details.cuts_other_slots_than(&stored.details);
         let changed = next_version(deps, Practitioner { details, ..stored });
         if !replans {
-            if save(deps, context, "doctor.update", &changed, None).await? {
+            if save(deps, context, Action::DoctorUpdate, &changed, None).await? {
                 return Ok(UpdatedProfile { practitioner: changed, schedule: None });
             }
             continue;
         }
         let edit = Edit { profile: Some(changed.clone()), ..Edit::default() };
-        match replan(schedule, context, id, "doctor.update", Request { edit, ..Request::default() }).await {
+        match replan(schedule, context, id, Action::DoctorUpdate.into(), Request { edit, ..Request::default() }).await {
             Ok(state) => return Ok(UpdatedProfile { practitioner: changed, schedule: Some(state) }),
             Err(AvailabilityError::Contended) => {}
             Err(AvailabilityError::Port(error)) => return Err(error.into()),
             Err(AvailabilityError::NotFound) => return Err(DirectoryError::NotFound),
-            Err(AvailabilityError::NotAllowed) => return Err(DirectoryError::NotAllowed),
+            Err(AvailabilityError::Denied(denial)) => return Err(denial.into()),
             // No version was named, no rules were given, and there is no answer to repeat.
             Err(
                 AvailabilityError::Precondition | AvailabilityError::Invalid(_) | AvailabilityError::AlreadyAnswered,
@@ -176,7 +186,7 @@ pub async fn verify(
     id: DoctorId,
     idempotency: Option<Idempotent<'_, Practitioner>>,
 ) -> Result<Practitioner, DirectoryError> {
-    administer(deps, context, id, "doctor.verify", idempotency, |stored| {
+    administer(deps, context, id, Action::DoctorVerify, idempotency, |stored| {
         if !stored.is_registered_on(deps.rules.business_day(deps.clock.now())) {
             return Err(DirectoryError::RegistrationNotValid);
         }
@@ -196,7 +206,7 @@ pub async fn suspend(
     id: DoctorId,
     idempotency: Option<Idempotent<'_, Practitioner>>,
 ) -> Result<Practitioner, DirectoryError> {
-    administer(deps, context, id, "doctor.suspend", idempotency, |stored| {
+    administer(deps, context, id, Action::DoctorSuspend, idempotency, |stored| {
         become_status(stored.status, PractitionerStatus::Suspended)
     })
     .await
@@ -207,13 +217,11 @@ async fn administer(
     deps: DirectoryDeps<'_>,
     context: &Context,
     id: DoctorId,
-    action: &'static str,
+    action: Action,
     idempotency: Option<Idempotent<'_, Practitioner>>,
     decide: impl Fn(&Practitioner) -> Result<PractitionerStatus, DirectoryError> + Send + Sync,
 ) -> Result<Practitioner, DirectoryError> {
-    if !context.actor.has_role(Role::Admin) && !matches!(context.actor, Actor::System(_)) {
-        return Err(deps.deny(context, action, Some(id)).await?);
-    }
+    deps.permit(context, action, Target::named("doctor", id, Relation::None)).await?;
     for _ in 0..MAX_COMMITS {
         let stored = deps.store.by_id(id).await?.ok_or(DirectoryError::NotFound)?;
         let status = decide(&stored)?;
@@ -241,11 +249,11 @@ fn next_version(deps: DirectoryDeps<'_>, changed: Practitioner) -> Practitioner 
 async fn save(
     deps: DirectoryDeps<'_>,
     context: &Context,
-    action: &'static str,
+    action: Action,
     changed: &Practitioner,
     idempotency: Option<&Idempotent<'_, Practitioner>>,
 ) -> Result<bool, DirectoryError> {
-    let mut effects = deps.effects(context, action, Some(changed.id), Outcome::Allowed);
+    let mut effects = deps.effects(context, action, changed.id);
     effects.answer = idempotency.map(|idempotent| idempotent.answer(changed));
     match deps.store.update(changed, &effects).await {
         Ok(()) => Ok(true),

@@ -4,22 +4,19 @@
 
 use super::{
     Deps,
-    act::{Act, Side, act},
+    act::{Act, act},
 };
 use crate::{
     ConsultationError, events,
     model::{ConsultationStatus, InvalidTransition},
 };
-use amrutam_kernel::{ConsultationId, Context, PortError};
+use amrutam_kernel::{Action, ConsultationId, Context, PortError};
 
 /// Expires one pending consultation whose hold has run out.
 pub async fn expire_hold(deps: Deps<'_>, context: &Context, id: ConsultationId) -> Result<(), ConsultationError> {
-    let request = Act { id, action: "consultation.expire", target: None, idempotency: None };
-    act(deps, context, request, |snapshot, side, record| {
+    let request = Act { id, action: Action::ConsultationExpire, target: None, idempotency: None };
+    act(deps, context, request, |snapshot, _, record| {
         let before = &snapshot.consultation;
-        if side != Side::System {
-            return Err(ConsultationError::NotAllowed);
-        }
         // A hold that still runs is no business of the sweeper's.
         if before.status_at(record.now) != ConsultationStatus::Expired {
             return Err(InvalidTransition { from: before.status, to: ConsultationStatus::Expired }.into());
@@ -32,8 +29,8 @@ pub async fn expire_hold(deps: Deps<'_>, context: &Context, id: ConsultationId) 
         record.calendar(&snapshot.calendar, &after);
         Ok(after)
     })
-    .await?;
-    Ok(())
+    .await
+    .map(drop)
 }
 
 /// Expires up to `limit` holds and says how many. One that somebody else has dealt with meanwhile is passed over, and so is

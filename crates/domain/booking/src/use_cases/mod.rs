@@ -7,6 +7,7 @@ mod complete;
 mod directory;
 mod expire_hold;
 mod no_show;
+mod permit;
 mod read;
 mod record;
 mod reschedule;
@@ -36,7 +37,7 @@ use crate::{
     model::{BookingRules, PaymentsMode},
     ports::{ConsultationStore, SlotLocks},
 };
-use amrutam_kernel::{Clock, IdSource, Pause, Sealer};
+use amrutam_kernel::{Clock, IdSource, Pause, Policy, Sealer};
 
 /// What the use cases on consultations work with.
 #[derive(Clone, Copy)]
@@ -47,6 +48,8 @@ pub struct Deps<'a> {
     pub locks: &'a dyn SlotLocks,
     /// Seals what a patient writes.
     pub sealer: &'a dyn Sealer,
+    /// Who may do what.
+    pub policy: &'a dyn Policy,
     /// Time.
     pub clock: &'a dyn Clock,
     /// Ids and jitter.

@@ -5,7 +5,7 @@ use super::{
     act::{Act, Side, act},
 };
 use crate::{ConsultationError, events, model::ConsultationStatus};
-use amrutam_kernel::{ConsultationId, Context, StoredAnswer};
+use amrutam_kernel::{Action, ConsultationId, Context, StoredAnswer};
 
 /// Marks the absence of the side that did not join, said by the side that did, from ten minutes after the slot's start.
 /// The cause in the timeline tells who was absent.
@@ -15,12 +15,11 @@ pub async fn no_show(
     id: ConsultationId,
     idempotency: Option<Idempotent<'_, Changed>>,
 ) -> Result<(Changed, Option<StoredAnswer>), ConsultationError> {
-    let request = Act { id, action: "consultation.no_show", target: None, idempotency };
+    let request = Act { id, action: Action::ConsultationNoShow, target: None, idempotency };
     act(deps, context, request, |snapshot, side, record| {
         let cause = match side {
-            Side::Doctor | Side::System => "patient_absent",
+            Side::Doctor | Side::Outside => "patient_absent",
             Side::Patient => "doctor_absent",
-            Side::Admin => return Err(ConsultationError::NotAllowed),
         };
         let before = &snapshot.consultation;
         let after = before.become_status(ConsultationStatus::NoShow, record.now)?;

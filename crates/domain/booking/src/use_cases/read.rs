@@ -2,8 +2,9 @@
 
 use super::{
     Deps,
-    act::{Access, deny_on_record, record_alone, side_of},
+    act::{Access, record_alone},
     book::reason_place,
+    permit::{Deed, Target},
     record::audit_entry,
 };
 use crate::{
@@ -12,7 +13,8 @@ use crate::{
     ports::{ByStart, ConsultationFilter, ConsultationView, Whose},
 };
 use amrutam_kernel::{
-    Actor, ConsultationId, Context, Dependency, Outcome, Page, PageRequest, PortError, Role, Sensitive,
+    Action, Actor, ConsultationId, Context, Dependency, Outcome, Page, PageRequest, PortError, Relation, Role,
+    Sensitive,
 };
 use jiff::Timestamp;
 
@@ -35,7 +37,7 @@ pub async fn read_consultation(
     context: &Context,
     id: ConsultationId,
 ) -> Result<Seen, ConsultationError> {
-    let (view, access) = open(deps, context, id, "consultation.read").await?;
+    let (view, access) = open(deps, context, id, Action::ConsultationRead.into()).await?;
     let reason = match access {
         Access::Full => open_reason(deps, &view.consultation).await?,
         Access::Masked => None,
@@ -50,7 +52,7 @@ pub async fn read_timeline(
     context: &Context,
     id: ConsultationId,
 ) -> Result<Vec<TimelineEntry>, ConsultationError> {
-    let (_, access) = open(deps, context, id, "consultation.timeline").await?;
+    let (_, access) = open(deps, context, id, Deed::named(Action::ConsultationRead, "consultation.timeline")).await?;
     let entries = deps.store.timeline(id).await?;
     Ok(match access {
         Access::Full => entries,
@@ -77,27 +79,26 @@ pub struct ListFilter {
     pub to: Option<Timestamp>,
 }
 
-/// The caller's consultations by start: a patient's own, a doctor's own, all of them masked for an admin.
+/// The caller's consultations by start: a patient's own, a doctor's own, all of them masked for staff.
 pub async fn list_consultations(
     deps: Deps<'_>,
     context: &Context,
     filter: ListFilter,
     page: PageRequest<ByStart<ConsultationId>>,
 ) -> Result<Page<Seen, ByStart<ConsultationId>>, ConsultationError> {
-    let (whose, access) = match context.actor {
-        Actor::Account { id, role: Role::Patient } => (Whose::Patient(id), Access::Full),
-        Actor::Account { id, role: Role::Doctor } => (Whose::Doctor(id), Access::Full),
-        Actor::Account { role: Role::Admin, .. } | Actor::System(_) => (Whose::Everybody, Access::Masked),
-        Actor::Account { role: Role::Auditor | Role::Support, .. } | Actor::Anonymous => {
-            return Err(ConsultationError::NotAllowed);
-        }
+    let deed = Deed::named(Action::ConsultationRead, "consultation.list");
+    let (whose, relation) = match context.actor {
+        Actor::Account { id, role: Role::Patient } => (Whose::Patient(id), Relation::Own),
+        Actor::Account { id, role: Role::Doctor } => (Whose::Doctor(id), Relation::Own),
+        Actor::Account { .. } | Actor::System(_) | Actor::Anonymous => (Whose::Everybody, Relation::None),
     };
+    let access = deps.permit::<ConsultationError>(context, deed, Target::new("consultation", relation)).await?;
     let now = deps.clock.now();
     let filter = ConsultationFilter { whose, status: filter.status, from: filter.from, to: filter.to, now };
     let found = deps.store.list(&filter, page).await?;
     let entries = found.items.iter();
     let audit = entries
-        .map(|view| audit_entry(deps.ids, context, now, "consultation.list", &view.consultation, Outcome::Allowed))
+        .map(|view| audit_entry(deps.ids, context, now, deed.name, &view.consultation, Outcome::Allowed))
         .collect();
     record_alone(deps, audit).await?;
     let seen = |view: ConsultationView| Seen { status: view.consultation.status_at(now), view, access, reason: None };
@@ -109,16 +110,16 @@ async fn open(
     deps: Deps<'_>,
     context: &Context,
     id: ConsultationId,
-    action: &'static str,
+    deed: Deed,
 ) -> Result<(ConsultationView, Access), ConsultationError> {
-    let view = deps.store.view(id).await?.ok_or(ConsultationError::NotFound)?;
-    let Some(side) = side_of(&context.actor, view.consultation.patient, view.doctor_account) else {
-        deny_on_record(deps, context, action, &view.consultation).await?;
-        return Err(ConsultationError::NotFound);
-    };
-    let entry = audit_entry(deps.ids, context, deps.clock.now(), action, &view.consultation, Outcome::Allowed);
+    let view = deps.store.view(id).await?;
+    let sides = view.as_ref().map(|view| (view.consultation.patient, view.doctor_account));
+    let target = deps.asking(context).visit(id, sides);
+    let access = deps.permit::<ConsultationError>(context, deed, target).await?;
+    let view = view.ok_or(ConsultationError::NotFound)?;
+    let entry = audit_entry(deps.ids, context, deps.clock.now(), deed.name, &view.consultation, Outcome::Allowed);
     record_alone(deps, vec![entry]).await?;
-    Ok((view, side.access()))
+    Ok((view, access))
 }
 
 async fn open_reason(

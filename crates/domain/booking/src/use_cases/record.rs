@@ -9,7 +9,8 @@ use crate::{
     ports::{Changes, NewConsultation, SlotUpdate},
 };
 use amrutam_kernel::{
-    Actor, AuditEntry, AuditEntryId, ConsultationId, Context, CorrelationId, EventId, IdSource, Outcome, TimeRange,
+    Action, Actor, AuditEntry, AuditEntryId, ConsultationId, Context, CorrelationId, EventId, IdSource, Outcome,
+    TimeRange,
 };
 use jiff::Timestamp;
 
@@ -59,7 +60,7 @@ impl<'a> Recorder<'a> {
         let system = Context { actor: Actor::System("hold-expiry"), sign_in: None, correlation_id, trace_parent: None };
         if let Ok(expired) = held.become_status(ConsultationStatus::Expired, self.now) {
             self.version(&system, &expired, Some(held.status), crate::events::EXPIRED, "hold_expired");
-            self.audit(&system, "consultation.expire", &expired, Outcome::Allowed);
+            self.audit(&system, Action::ConsultationExpire.as_str(), &expired, Outcome::Allowed);
             self.changes.updated.push((expired, held.version));
         }
     }

@@ -2,14 +2,14 @@
 
 use super::{
     Changed, Deps, Idempotent,
-    act::{Act, Side, act},
+    act::{Act, act},
 };
 use crate::{
     ConsultationError, RescheduleError, events,
     model::{BookingRefusal, ConsultationStatus, InvalidTransition, refuse_move},
     ports::LockOutcome,
 };
-use amrutam_kernel::{ConsultationId, Context, SlotId, StoredAnswer};
+use amrutam_kernel::{Action, ConsultationId, Context, SlotId, StoredAnswer};
 
 /// Moves a visit that has not begun: the same consultation, both slots in one transaction.
 ///
@@ -25,11 +25,8 @@ pub async fn reschedule(
         LockOutcome::Held(lock) => Some(lock),
         LockOutcome::Taken | LockOutcome::Unavailable => None,
     };
-    let request = Act { id, action: "consultation.reschedule", target: Some(to), idempotency };
-    let result = act(deps, context, request, |snapshot, side, record| {
-        if !matches!(side, Side::Patient | Side::System) {
-            return Err(ConsultationError::NotAllowed.into());
-        }
+    let request = Act { id, action: Action::ConsultationReschedule, target: Some(to), idempotency };
+    let result = act(deps, context, request, |snapshot, _, record| {
         let before = &snapshot.consultation;
         let status = before.status_at(record.now);
         if !matches!(status, ConsultationStatus::Pending | ConsultationStatus::Confirmed) {

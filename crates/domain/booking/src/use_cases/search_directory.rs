@@ -6,7 +6,7 @@ use crate::{
     model::Practitioner,
     ports::{DoctorFilter, DoctorKey},
 };
-use amrutam_kernel::{Actor, Context, DoctorId, Page, Role};
+use amrutam_kernel::{Action, Context, Denial, DoctorId, Page};
 
 /// A practitioner as one caller sees them.
 #[derive(Debug, Clone)]
@@ -17,14 +17,6 @@ pub struct SeenPractitioner {
     pub access: Access,
 }
 
-impl SeenPractitioner {
-    /// As this actor sees them.
-    fn by(actor: &Actor, practitioner: Practitioner) -> Self {
-        let inside = actor.is(practitioner.account, Role::Doctor) || actor.has_role(Role::Admin);
-        Self { access: if inside { Access::Full } else { Access::Masked }, practitioner }
-    }
-}
-
 /// Listed practitioners whose registration is valid today.
 pub async fn search_doctors(
     deps: DirectoryDeps<'_>,
@@ -32,7 +24,11 @@ pub async fn search_doctors(
     filter: &DoctorFilter,
 ) -> Result<Page<SeenPractitioner, DoctorKey>, DirectoryError> {
     let found = deps.store.search(filter).await?;
-    let seen = |practitioner| SeenPractitioner::by(&context.actor, practitioner);
+    let asking = deps.asking(context);
+    let seen = |practitioner| SeenPractitioner {
+        access: asking.reading(&practitioner).unwrap_or(Access::Masked),
+        practitioner,
+    };
     Ok(Page { items: found.items.into_iter().map(seen).collect(), next: found.next })
 }
 
@@ -43,7 +39,16 @@ pub async fn read_doctor(
     id: DoctorId,
 ) -> Result<SeenPractitioner, DirectoryError> {
     let found = deps.store.by_id(id).await?.ok_or(DirectoryError::NotFound)?;
-    let public = found.is_public_on(deps.rules.business_day(deps.clock.now()));
-    let seen = SeenPractitioner::by(&context.actor, found);
-    if public || seen.access == Access::Full { Ok(seen) } else { Err(DirectoryError::NotFound) }
+    let asking = deps.asking(context);
+    if found.is_public_on(deps.rules.business_day(asking.now)) {
+        let access = asking.reading(&found).unwrap_or(Access::Masked);
+        return Ok(SeenPractitioner { access, practitioner: found });
+    }
+    let target = asking.doctor(id, Some(&found), deps.rules);
+    match deps.permit(context, Action::DoctorRead, target).await {
+        Ok(access) => Ok(SeenPractitioner { access, practitioner: found }),
+        // Nobody has to sign in to be told that there is no such practitioner.
+        Err(DirectoryError::Denied(Denial::NotSignedIn)) => Err(DirectoryError::NotFound),
+        Err(error) => Err(error),
+    }
 }

@@ -1,6 +1,9 @@
 //! Working hours change, and the slots with them.
 
-use super::Idempotent;
+use super::{
+    Idempotent,
+    permit::{Asking, Deed},
+};
 use crate::{
     AvailabilityError,
     model::{
@@ -10,8 +13,8 @@ use crate::{
     ports::{AvailabilityChanges, AvailabilitySnapshot, AvailabilityStore},
 };
 use amrutam_kernel::{
-    Actor, AuditEntry, AuditEntryId, Clock, CommitError, Context, Dependency, DoctorId, Effects, IdSource, Outcome,
-    Pause, PortError, Role, SlotId, TimeOffId, TimeRange,
+    Action, AuditEntry, AuditEntryId, Clock, CommitError, Context, Dependency, DoctorId, Effects, IdSource, Outcome,
+    Pause, Policy, PortError, SlotId, TimeOffId, TimeRange,
 };
 use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
 use std::time::Duration;
@@ -24,6 +27,8 @@ const MAX_COMMITS: u32 = 10;
 pub struct AvailabilityDeps<'a> {
     /// Rules, absences, slots.
     pub store: &'a dyn AvailabilityStore,
+    /// Who may do what.
+    pub policy: &'a dyn Policy,
     /// Time.
     pub clock: &'a dyn Clock,
     /// Ids and jitter.
@@ -77,7 +82,7 @@ pub async fn read_availability(
     doctor: DoctorId,
 ) -> Result<AvailabilityState, AvailabilityError> {
     let now = deps.clock.now();
-    let snapshot = load(deps, context, "availability.read", doctor, now).await?;
+    let snapshot = load(deps, context, managing("availability.read"), doctor, now).await?;
     let zone = zone_of(&snapshot.practitioner)?;
     let until = snapshot.generated_until.unwrap_or_else(|| zone.to_datetime(now).date());
     let slots = deps.store.slots(doctor, range_until(now, until, &zone)?).await?;
@@ -101,7 +106,7 @@ pub async fn set_availability(
     if_version: Option<&[i64]>,
 ) -> Result<AvailabilityState, AvailabilityError> {
     let edit = Edit { rules: Some(rules), ..Edit::default() };
-    change(deps, context, doctor, "availability.set", Request { edit, if_version, idempotency: None }).await
+    change(deps, context, doctor, managing("availability.set"), Request { edit, if_version, idempotency: None }).await
 }
 
 /// Makes the slots of the days that have come into the horizon. Run daily by the worker for each practitioner due.
@@ -110,7 +115,7 @@ pub async fn extend_horizon(
     context: &Context,
     doctor: DoctorId,
 ) -> Result<AvailabilityState, AvailabilityError> {
-    change(deps, context, doctor, "availability.extend", Request::default()).await
+    change(deps, context, doctor, managing("availability.extend"), Request::default()).await
 }
 
 /// Loads, edits, plans the slots anew over the whole horizon, commits; again when a booking came between.
@@ -118,13 +123,13 @@ pub(super) async fn change(
     deps: AvailabilityDeps<'_>,
     context: &Context,
     doctor: DoctorId,
-    action: &'static str,
+    deed: Deed,
     request: Request<'_>,
 ) -> Result<AvailabilityState, AvailabilityError> {
     let Request { edit, if_version, idempotency } = request;
     for round in 1..=MAX_COMMITS {
         let now = deps.clock.now();
-        let snapshot = load(deps, context, action, doctor, now).await?;
+        let snapshot = load(deps, context, deed, doctor, now).await?;
         if if_version.is_some_and(|seen| !seen.contains(&snapshot.version)) {
             return Err(AvailabilityError::Precondition);
         }
@@ -168,7 +173,7 @@ pub(super) async fn change(
             plan,
             new_slots,
             generated_until: until,
-            effects: audit(deps, context, now, action, doctor, Outcome::Allowed),
+            effects: audit(deps, context, now, deed.name, doctor),
         };
         state.version += i64::from(changes.change_the_schedule());
         changes.effects.answer = idempotency.as_ref().map(|idempotent| idempotent.answer(&state));
@@ -184,27 +189,28 @@ pub(super) async fn change(
     Err(AvailabilityError::Contended)
 }
 
-/// What the caller may see or change. A refusal is on the record, and does not tell who is not public yet or any more.
+/// What the caller may see or change.
 pub(super) async fn load(
     deps: AvailabilityDeps<'_>,
     context: &Context,
-    action: &'static str,
+    deed: Deed,
     doctor: DoctorId,
     now: Timestamp,
 ) -> Result<AvailabilitySnapshot, AvailabilityError> {
-    let snapshot = deps.store.load(doctor, now).await?.ok_or(AvailabilityError::NotFound)?;
-    let allowed = context.actor.is(snapshot.practitioner.account, Role::Doctor)
-        || context.actor.has_role(Role::Admin)
-        || matches!(context.actor, Actor::System(_));
-    if allowed {
-        return Ok(snapshot);
+    let snapshot = deps.store.load(doctor, now).await?;
+    let asking = Asking { policy: deps.policy, ids: deps.ids, context, now };
+    let target = asking.doctor(doctor, snapshot.as_ref().map(|found| &found.practitioner), deps.rules);
+    if let Err(denial) = asking.ask(deed, &target) {
+        let audit = asking.denied(deed, target);
+        deps.store.record(&Effects { audit, ..Effects::default() }).await?;
+        return Err(denial.into());
     }
-    deps.store.record(&audit(deps, context, now, action, doctor, Outcome::Denied)).await?;
-    if snapshot.practitioner.is_public_on(deps.rules.business_day(now)) {
-        Err(AvailabilityError::NotAllowed)
-    } else {
-        Err(AvailabilityError::NotFound)
-    }
+    snapshot.ok_or(AvailabilityError::NotFound)
+}
+
+/// Hours and absences, read or changed: one question to the policy, and a name for each on the record.
+pub(super) const fn managing(name: &'static str) -> Deed {
+    Deed::named(Action::AvailabilityManage, name)
 }
 
 /// Of the slots that follow from the rules, those of days on which the practitioner is registered, in modes that the profile
@@ -239,10 +245,9 @@ fn audit(
     now: Timestamp,
     action: &'static str,
     doctor: DoctorId,
-    outcome: Outcome,
 ) -> Effects {
     let id = AuditEntryId::from_uuid(deps.ids.uuid_v7(now));
-    let entry = AuditEntry::new(id, now, context, action, "doctor", doctor.to_string(), outcome);
+    let entry = AuditEntry::new(id, now, context, action, "doctor", doctor.to_string(), Outcome::Allowed);
     Effects { audit: vec![entry], ..Effects::default() }
 }
 

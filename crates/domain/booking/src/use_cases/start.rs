@@ -2,10 +2,10 @@
 
 use super::{
     Changed, Deps, Idempotent,
-    act::{Act, Side, act},
+    act::{Act, act},
 };
 use crate::{ConsultationError, events, model::ConsultationStatus};
-use amrutam_kernel::{ConsultationId, Context, StoredAnswer};
+use amrutam_kernel::{Action, ConsultationId, Context, Denial, StoredAnswer};
 
 /// Starts a confirmed visit, from ten minutes before its slot until the slot's end, by a practitioner who is listed and
 /// registered that day.
@@ -15,17 +15,14 @@ pub async fn start(
     id: ConsultationId,
     idempotency: Option<Idempotent<'_, Changed>>,
 ) -> Result<(Changed, Option<StoredAnswer>), ConsultationError> {
-    let request = Act { id, action: "consultation.start", target: None, idempotency };
-    act(deps, context, request, |snapshot, side, record| {
-        if !matches!(side, Side::Doctor | Side::System) {
-            return Err(ConsultationError::NotAllowed);
-        }
+    let request = Act { id, action: Action::ConsultationStart, target: None, idempotency };
+    act(deps, context, request, |snapshot, _, record| {
         let before = &snapshot.consultation;
         let after = before.become_status(ConsultationStatus::InProgress, record.now)?;
         before.check_start(record.rules, record.now)?;
         let today = record.rules.business_day(record.now);
         if !snapshot.doctor.practises_on(today) {
-            return Err(ConsultationError::NotAllowed);
+            return Err(Denial::Forbidden.into());
         }
         record.based_on(&snapshot.doctor);
         record.version(context, &after, Some(before.status), events::STARTED, "started");

@@ -2,7 +2,7 @@
 
 use super::{
     AvailabilityDeps, AvailabilityState, Idempotent,
-    set_availability::{Edit, Request, change, load},
+    set_availability::{Edit, Request, change, load, managing},
 };
 use crate::{AvailabilityError, model::TimeOff};
 use amrutam_kernel::{Context, DoctorId, TimeOffId, TimeRange};
@@ -28,7 +28,7 @@ pub async fn add_time_off(
     });
     let idempotency = render.as_ref().map(|(claim, render)| Idempotent { claim, render });
     let request = Request { edit, if_version: None, idempotency };
-    let state = change(deps, context, doctor, "availability.time_off", request).await?;
+    let state = change(deps, context, doctor, managing("availability.time_off"), request).await?;
     Ok((time_off, state))
 }
 
@@ -40,7 +40,7 @@ pub async fn remove_time_off(
     id: TimeOffId,
 ) -> Result<AvailabilityState, AvailabilityError> {
     let edit = Edit { remove_time_off: Some(id), ..Edit::default() };
-    change(deps, context, doctor, "availability.time_off", Request { edit, ..Request::default() }).await
+    change(deps, context, doctor, managing("availability.time_off"), Request { edit, ..Request::default() }).await
 }
 
 /// Absences that have not ended, by start.
@@ -49,5 +49,5 @@ pub async fn list_time_off(
     context: &Context,
     doctor: DoctorId,
 ) -> Result<Vec<TimeOff>, AvailabilityError> {
-    Ok(load(deps, context, "availability.time_off", doctor, deps.clock.now()).await?.time_off)
+    Ok(load(deps, context, managing("availability.time_off"), doctor, deps.clock.now()).await?.time_off)
 }

@@ -8,7 +8,7 @@ use amrutam_booking::{
         start,
     },
 };
-use amrutam_kernel::{Actor, Context, Limit, Outcome, PageRequest, PortError, Role};
+use amrutam_kernel::{Actor, Context, Denial, Limit, Outcome, PageRequest, PortError, Role};
 use amrutam_memory::Fault;
 use jiff::SignedDuration;
 
@@ -97,7 +97,7 @@ async fn a_visit_starts_and_ends_when_it_may() {
     assert!(matches!(early, Err(ConsultationError::Timing(TimingRefusal::TooEarly { .. }))));
     clinic.clock.set(visit.range.start() - SignedDuration::from_mins(10));
     let patients = start(clinic.deps(), &clinic.patient(asha), id, None).await;
-    assert!(matches!(patients, Err(ConsultationError::NotAllowed)));
+    assert!(matches!(patients, Err(ConsultationError::Denied(Denial::Forbidden))));
     let denied = clinic.world.audit().pop().unwrap();
     assert_eq!((denied.action, denied.outcome, denied.patient), ("consultation.start", Outcome::Denied, Some(asha)));
     start(clinic.deps(), &doctor(&clinic), id, None).await.unwrap();

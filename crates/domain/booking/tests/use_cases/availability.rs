@@ -5,7 +5,7 @@ use amrutam_booking::{
     ports::AvailabilityStore,
     use_cases::{add_time_off, extend_horizon, read_availability, remove_time_off, set_availability},
 };
-use amrutam_kernel::{Actor, Clock, Context, Outcome, Role, TimeRange};
+use amrutam_kernel::{Actor, Clock, Context, Denial, Outcome, Role, TimeRange};
 use amrutam_memory::Fault;
 use jiff::{
     SignedDuration,
@@ -60,7 +60,7 @@ async fn a_stale_copy_is_refused_and_only_the_doctor_and_admins_change_hours() {
     assert!(matches!(stale, Err(AvailabilityError::Precondition)));
     let asha = clinic.patient(patient(&clinic, "asha").await);
     let patients = set_availability(clinic.availability(), &asha, clinic.doctor, tuesdays(), None).await;
-    assert!(matches!(patients, Err(AvailabilityError::NotAllowed)));
+    assert!(matches!(patients, Err(AvailabilityError::Denied(Denial::Forbidden))));
     let denied = clinic.world.audit().pop().unwrap();
     assert_eq!((denied.action, denied.outcome), ("availability.set", Outcome::Denied));
 }

@@ -3,7 +3,7 @@ use amrutam_booking::{
     model::{BookingRefusal, ConsultationStatus, PaymentsMode, SlotStatus},
     ports::ConsultationStore,
 };
-use amrutam_kernel::{Actor, Outcome, PortError, Role};
+use amrutam_kernel::{Actor, Denial, Outcome, PortError, Role};
 use amrutam_memory::{Fault, LockMode};
 use jiff::SignedDuration;
 
@@ -113,7 +113,7 @@ async fn only_a_patient_books_and_the_refusal_is_on_the_record() {
     let clinic = clinic().await;
     let doctor = clinic.context(Actor::Account { id: clinic.doctor_account, role: Role::Doctor });
     let refused = book(clinic.deps(), &doctor, wanted(&clinic, slot(&clinic, 0).await)).await;
-    assert!(matches!(refused, Err(BookError::NotAllowed)));
+    assert!(matches!(refused, Err(BookError::Denied(Denial::Forbidden))));
     let entry = clinic.world.audit().pop().unwrap();
     assert_eq!((entry.action, entry.outcome), ("consultation.book", Outcome::Denied));
 }
