@@ -51,9 +51,9 @@ async fn unuse_codes(sql: &Sql, person: &Person) {
 }
 
 /// Everything a doctor may do, but for enrolling and leaving.
-fn what_waits(doctor_id: &str) -> Vec<(&'static str, String, Option<Value>)> {
+fn what_waits(doctor_id: &str, consultation_id: &str) -> Vec<(&'static str, String, Option<Value>)> {
     let doctor = |rest: &str| format!("/v1/doctors/{doctor_id}{rest}");
-    let consultation = |rest: &str| format!("/v1/consultations/{}{rest}", uuid::Uuid::now_v7());
+    let consultation = |rest: &str| format!("/v1/consultations/{consultation_id}{rest}");
     let password = json!({ "current_password": "a long enough password", "new_password": unique("another") });
     let time_off = json!({ "from": "2027-01-01T00:00:00Z", "to": "2027-01-02T00:00:00Z" });
     vec![
@@ -72,7 +72,9 @@ fn what_waits(doctor_id: &str) -> Vec<(&'static str, String, Option<Value>)> {
         ("POST", doctor("/time-off"), Some(time_off)),
         ("GET", "/v1/consultations".to_owned(), None),
         ("GET", consultation(""), None),
+        ("GET", consultation("/timeline"), None),
         ("POST", consultation("/start"), None),
+        ("POST", consultation("/cancel"), Some(json!({ "reason": "doctor_unavailable" }))),
     ]
 }
 
@@ -80,9 +82,10 @@ fn what_waits(doctor_id: &str) -> Vec<(&'static str, String, Option<Value>)> {
 fn who_needs_a_factor_can_only_set_one_up_or_leave() {
     on_strict("enrolment", async |stack, strict| {
         let doctor = stack.doctor(1).await;
+        let visit = stack.patient("asha").await.booked(&doctor.slots().await[0]).await;
         let person = at(&doctor.person, strict);
         let mut open = Vec::new();
-        for (method, path, body) in what_waits(&doctor.id) {
+        for (method, path, body) in what_waits(&doctor.id, &visit) {
             let call = person.client.call(method, &path);
             let reply = match &body {
                 Some(body) => call.json(body),
