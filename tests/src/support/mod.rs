@@ -12,6 +12,7 @@
 //! });
 //! ```
 
+mod authenticator;
 mod broker;
 mod client;
 mod database;
@@ -26,6 +27,7 @@ mod servers;
 mod stack;
 mod tls;
 
+pub use authenticator::{Authenticator, within_a_step};
 pub use broker::queues;
 pub use client::{Call, Client, Reply};
 pub use database::{Database, Sql};

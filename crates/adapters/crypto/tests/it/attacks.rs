@@ -1,10 +1,11 @@
 //! Attacks on tokens: none is taken, and a naive verifier takes each, or it is said why not.
 
 use crate::{
-    naive::{Naive, spellings},
+    forge::{part, rsa, sealed, spellings, with, without},
+    naive::Naive,
     support::{
-        AUDIENCE, access, good_claims, good_header, mfa, now, pair, part, pem, public_pem, rs256, rsa, sealed, signed,
-        signed_by, tokens, tokens_of, with, without,
+        AUDIENCE, access, good_claims, good_header, mfa, now, pair, pem, public_pem, rs256, signed, signed_by, tokens,
+        tokens_of,
     },
 };
 use amrutam_identity::ports::{InvalidToken, TokenVerifier};

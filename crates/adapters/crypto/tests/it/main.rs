@@ -3,6 +3,7 @@
 
 mod attacks;
 mod contracts;
+mod forge;
 mod keys;
 mod naive;
 mod rotation;

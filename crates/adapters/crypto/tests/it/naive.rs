@@ -1,6 +1,6 @@
 //! A verifier as a hurried reading of RFC 7519 gives one: it believes the header. It shows that the attacks are attacks.
 
-use crate::support::pair;
+use crate::{forge::spellings, support::pair};
 use base64::{
     Engine, alphabet,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
@@ -92,15 +92,6 @@ fn matches(key: &PKey<Public>, algorithm: &str, signed: &str, signature: &[u8]) 
     let padding = if family == "PS" { Padding::PKCS1_PSS } else { Padding::PKCS1 };
     verifier.set_rsa_padding(padding).unwrap();
     verifier.verify_oneshot(signature, signed.as_bytes()).unwrap_or(false)
-}
-
-/// A public key as it may be kept: PEM with and without its last newline, DER, JWK.
-pub(crate) fn spellings(key: &PKey<Public>) -> Vec<Vec<u8>> {
-    let pem = key.public_key_to_pem().unwrap();
-    let rsa = key.rsa().unwrap();
-    let number = |n: Vec<u8>| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(n);
-    let jwk = format!(r#"{{"kty":"RSA","n":"{}","e":"{}"}}"#, number(rsa.n().to_vec()), number(rsa.e().to_vec()));
-    vec![pem.clone(), pem.trim_ascii_end().to_vec(), key.public_key_to_der().unwrap(), jwk.into_bytes()]
 }
 
 fn decrypted(token: &str) -> Option<Value> {

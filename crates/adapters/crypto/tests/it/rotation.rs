@@ -86,7 +86,7 @@ fn no_token_is_refused_during_a_rotation() {
         if second % 40 == 0 {
             for instance in &instances {
                 let token = access_at(&instance.tokens, now);
-                let kid = crate::support::part(&token, 0)["kid"].as_str().unwrap().to_owned();
+                let kid = crate::forge::part(&token, 0)["kid"].as_str().unwrap().to_owned();
                 if kid == "old" {
                     last_old = second;
                 } else if first_new == 0 {
@@ -127,7 +127,7 @@ fn a_retired_key_verifies_nothing_any_more() {
     assert!(instance.keys.reload().unwrap());
     assert!(instance.tokens.verify_access(&token, begin()).is_ok(), "during the rotation it is good");
     let fresh = access_at(&instance.tokens, begin());
-    assert_eq!(crate::support::part(&fresh, 0)["kid"], "new", "at once was asked for");
+    assert_eq!(crate::forge::part(&fresh, 0)["kid"], "new", "at once was asked for");
 
     assert!(matches!(retire(&dir.0, "old", false, begin()), Err(ManageError::StillNeeded { .. })));
     assert!(instance.tokens.verify_access(&token, begin()).is_ok());
@@ -148,7 +148,7 @@ fn the_next_key_comes_after_the_one_before() {
     let rotated = rotate(&dir.0, "new", Rotatable::Signing, true, begin()).unwrap();
     assert!(rotated.use_from > after(3_600));
     let token = access_at(&Instance::new(&dir, 0).tokens, rotated.use_from);
-    assert_eq!(crate::support::part(&token, 0)["kid"], "new");
+    assert_eq!(crate::forge::part(&token, 0)["kid"], "new");
 }
 
 #[test]

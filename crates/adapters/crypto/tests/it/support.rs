@@ -1,18 +1,17 @@
 //! Keys, tokens and what alters them.
 
+use crate::forge::{part, rsa, sealed};
 use amrutam_crypto::{JwtTokens, KeyBundle, Keys, TokenSettings};
 use amrutam_identity::{
     model::Assurance,
     ports::{AccessClaims, MfaClaims, TokenIssuer},
 };
 use amrutam_kernel::{AccountId, Role, SessionId};
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::{SignedDuration, Timestamp};
 use openssl::{
     hash::MessageDigest,
     pkey::{PKey, Private},
     rsa::{Padding, Rsa},
-    sign::Signer,
 };
 use serde_json::{Value, json};
 use std::{
@@ -108,11 +107,6 @@ pub(crate) fn mfa(tokens: &JwtTokens) -> String {
     tokens.issue_mfa(&claims, Uuid::from_u128(3)).unwrap().into_exposed()
 }
 
-pub(crate) fn part(token: &str, number: usize) -> Value {
-    let bytes = URL_SAFE_NO_PAD.decode(token.split('.').nth(number).unwrap()).unwrap();
-    serde_json::from_slice(&bytes).unwrap()
-}
-
 pub(crate) fn good_header() -> Value {
     json!({ "typ": "at+jwt", "alg": "RS256", "kid": "k1" })
 }
@@ -121,31 +115,8 @@ pub(crate) fn good_claims() -> Value {
     part(&access(&tokens()), 1)
 }
 
-pub(crate) fn with(mut object: Value, field: &str, value: impl Into<Value>) -> Value {
-    object[field] = value.into();
-    object
-}
-
-pub(crate) fn without(mut object: Value, field: &str) -> Value {
-    object.as_object_mut().unwrap().remove(field);
-    object
-}
-
-pub(crate) fn rsa(key: &PKey<Private>, digest: MessageDigest, padding: Padding, signed: &str) -> Vec<u8> {
-    let mut signer = Signer::new(digest, key).unwrap();
-    signer.set_rsa_padding(padding).unwrap();
-    signer.sign_oneshot_to_vec(signed.as_bytes()).unwrap()
-}
-
 pub(crate) fn rs256(number: usize, signed: &str) -> Vec<u8> {
     rsa(pair(number), MessageDigest::sha256(), Padding::PKCS1, signed)
-}
-
-/// Encoded, and with the signature `sign` makes.
-pub(crate) fn sealed(header: &str, claims: &str, sign: impl FnOnce(&str) -> Vec<u8>) -> String {
-    let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
-    let signature = sign(&signed);
-    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
 /// Signed with that key, whatever it says.

@@ -1,8 +1,11 @@
 //! What tokens say, and for how long.
 
-use crate::support::{
-    AUDIENCE, ISSUER, access, bundle, claims_at, good_claims, good_header, mfa, now, part, pem, public_pem, settings,
-    signed, tokens, tokens_of, with,
+use crate::{
+    forge::{part, with},
+    support::{
+        AUDIENCE, ISSUER, access, bundle, claims_at, good_claims, good_header, mfa, now, pem, public_pem, settings,
+        signed, tokens, tokens_of,
+    },
 };
 use amrutam_crypto::{JwtTokens, KeyError};
 use amrutam_identity::{
