@@ -294,6 +294,9 @@ impl Validate for Settings {
             problems.within("cors", &ProductionCors(&self.cors));
             problems.within("tokens", &ProductionTokens(&self.tokens));
             problems.within("mfa", &ProductionMfa(&self.mfa));
+            problems.check(self.limits.enabled, "limits.enabled", "production needs limits");
+            let knows_callers = !self.tls.terminated_by_proxy || !self.proxies.trusted.is_empty();
+            problems.check(knows_callers, "proxies.trusted", "behind a proxy, or all callers have its address");
             problems.check(!self.redis.urls.is_empty(), "redis.urls", "production needs lock nodes");
         }
     }

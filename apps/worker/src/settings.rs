@@ -2,7 +2,7 @@
 
 use amrutam_crypto::KeySource;
 use amrutam_gateways::{InvalidSmtpSettings, SmtpMailer, SmtpSettings};
-use amrutam_settings::{Business, Problems, SecretUrl, Validate};
+use amrutam_settings::{Business, Environment, Problems, SecretUrl, Validate};
 use amrutam_telemetry::TelemetrySettings;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -10,6 +10,9 @@ use std::net::SocketAddr;
 /// Everything the worker can be told.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Settings {
+    /// Where it runs.
+    #[serde(default)]
+    pub environment: Environment,
     /// Its own listener and pace.
     pub worker: WorkerSettings,
     /// PostgreSQL.
@@ -117,6 +120,14 @@ impl Validate for Settings {
         problems.within("amqp", &self.amqp);
         problems.within("mail", &self.mail);
         problems.within("tokens", &self.tokens);
+        if self.environment == Environment::Production {
+            let own = self.mail.pages_url.starts_with("https://") && self.mail.pages_url != default_pages_url();
+            problems.check(
+                own,
+                "mail.pages_url",
+                "production needs https:// pages of its own: links in mails lead there",
+            );
+        }
         // Two are held by the jobs that this worker may lead; the rest is for work.
         problems.check(self.database.pool_size >= 4, "database.pool_size", "at least 4 for a worker");
         problems.within("telemetry", &self.telemetry);
@@ -158,6 +169,7 @@ mod tests {
 
     fn problems_of(change: impl FnOnce(&mut Settings)) -> Vec<String> {
         let mut settings = Settings {
+            environment: Environment::Development,
             worker: WorkerSettings { listen: ([127, 0, 0, 1], 0).into(), idle_ms: 100, sweep_ms: 5_000 },
             database: amrutam_postgres::Settings::for_url("postgres://u:p@db/amrutam".parse().unwrap()),
             amqp: amrutam_rabbitmq::Settings::new("amqp://u:p@mq/".parse().unwrap()),
@@ -190,6 +202,7 @@ mod tests {
         named("mail.from", |settings| settings.mail.from = "nobody".to_owned());
         named("mail.message_id_domain", |settings| settings.mail.message_id_domain = String::new());
         named("mail.pages_url", |settings| settings.mail.pages_url = "https://app.example.in/".to_owned());
+        named("mail.pages_url", |settings| settings.environment = Environment::Production);
         named("tokens.key_dir", |settings| settings.tokens = KeySource::default());
         named("mail.timeout_ms", |settings| settings.mail.timeout_ms = 0);
     }

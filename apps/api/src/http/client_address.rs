@@ -59,29 +59,30 @@ impl Proxies {
         for line in headers.get_all(name) {
             // A caller may send what is no text; what our proxy has added to it is.
             let line = String::from_utf8_lossy(line.as_bytes());
-            let elements = split(&line, ',').map(str::trim).filter(|element| !element.is_empty());
+            // A quote that a caller has left open must not hide what our proxy has added; one of the fields has none at all.
+            let quotes = self.field == ForwardedField::Forwarded && line.matches('"').count().is_multiple_of(2);
+            let elements = split(&line, ',', quotes).map(str::trim).filter(|element| !element.is_empty());
             hops.extend(elements.map(|element| read(element).to_owned()));
         }
         hops
     }
 }
 
-/// The `for` of a `Forwarded` element, empty when it has none. A quote that a caller has left open would hide in its string what
-/// our proxy has added.
+/// The `for` of a `Forwarded` element, empty when it has none.
 fn node(element: &str) -> &str {
     if !element.matches('"').count().is_multiple_of(2) {
         return "";
     }
-    let pairs = split(element, ';').filter_map(|pair| pair.split_once('='));
+    let pairs = split(element, ';', true).filter_map(|pair| pair.split_once('='));
     let mut nodes = pairs.filter(|(name, _)| name.trim().eq_ignore_ascii_case("for"));
     nodes.next().map_or("", |(_, value)| value.trim().trim_matches('"'))
 }
 
-/// At each `separator` outside of a quoted string.
-fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
+/// At each `separator`, outside of a quoted string where there are `quotes`.
+fn split(text: &str, separator: char, quotes: bool) -> impl Iterator<Item = &str> {
     let mut quoted = false;
     text.split(move |character| {
-        quoted ^= character == '"';
+        quoted ^= quotes && character == '"';
         character == separator && !quoted
     })
 }
@@ -143,6 +144,8 @@ mod tests {
             (PROXY, &["1.2.3.4, x, 192.0.2.4"], "192.0.2.4"),
             (PROXY, &["1.2.3.4, 999.1.1.1"], PROXY),
             (PROXY, &["1.2.3.4, 203.0.113.9 evil"], PROXY),
+            (PROXY, &["\", 203.0.113.9"], "203.0.113.9"),
+            (PROXY, &["1.2.3.4\", \"5.6.7.8, 203.0.113.9"], "203.0.113.9"),
             (PROXY, &["1.2.3.4, \u{fc}"], PROXY),
             (PROXY, &["1.2.3.4", "\u{fc}"], PROXY),
             (PROXY, &["1.2.3.4, \u{fc}, 203.0.113.9"], "203.0.113.9"),
@@ -177,7 +180,8 @@ mod tests {
             ("for=1.2.3.4, for=_hidden, for=192.0.2.4", "192.0.2.4"),
             ("for=1.2.3.4, proto=https", PROXY),
             ("for=1.2.3.4, \"for=5.6.7.8", PROXY),
-            ("for=1.2.3.4;x=\", for=203.0.113.9", PROXY),
+            ("for=1.2.3.4;x=\", for=203.0.113.9", "203.0.113.9"),
+            ("for=\", for=\"[2001:db8:1:2::17]:4711\"", "2001:db8:1:2::/64"),
             ("for=1.2.3.4;x=\"\\\", for=203.0.113.9", "203.0.113.9"),
         ] {
             assert_eq!(seen(&proxies, PROXY, &[("forwarded", line)]), client, "{line}");

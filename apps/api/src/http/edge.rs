@@ -51,7 +51,7 @@ pub(crate) async fn edge(
         request.head_mut().method = Method::GET;
     }
     let correlation_id = correlation_id(&request, &services);
-    let route = request.match_pattern().unwrap_or_else(|| UNMATCHED.to_owned());
+    let route = pattern(&request).unwrap_or_else(|| UNMATCHED.to_owned());
     let span = tracing::info_span!("request", %correlation_id, %method, route);
     let incoming = trace_parent(request.headers());
     if let Some(parent) = &incoming {
@@ -162,6 +162,11 @@ struct Told {
     origin: Option<HeaderValue>,
     started: Instant,
     ended: bool,
+}
+
+/// The route's template, found as the router finds it: in the decoded path. `%6Cogin` is `login` to both.
+pub(crate) fn pattern(request: &ServiceRequest) -> Option<String> {
+    request.resource_map().match_pattern(request.match_info().as_str())
 }
 
 impl Told {

@@ -41,6 +41,11 @@ impl RequestInfo {
         request.extensions().get::<Rc<Self>>().cloned()
     }
 
+    /// Whether its token's session was found, and lives.
+    pub(crate) fn is_signed_in(&self) -> bool {
+        matches!(self.session.get(), Some(Ok(Some(state))) if !state.ended)
+    }
+
     /// For a use case of nobody in particular.
     pub(crate) fn anonymous(&self) -> Context {
         self.context(Actor::Anonymous, None)

@@ -2,7 +2,7 @@
 
 use super::shared::{RoleWord, SexWord, Time, kept, present};
 use crate::{
-    http::{Body, Caller, Fields, Throttle, entity, if_match},
+    http::{Body, Caller, Fields, Throttle, entity, if_match, to_the_end},
     problem::Problem,
     services::Services,
     settings::RouteClass,
@@ -149,7 +149,7 @@ async fn deactivate(
     throttle.count(caller.subject().as_deref()).await?;
     let account = caller.account()?;
     let command = Deactivate { account, password: Some(body.value.password) };
-    use_cases::deactivate(services.sessions(), &caller.0, command).await?;
+    to_the_end(async move { use_cases::deactivate(services.sessions(), &caller.0, command).await }).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

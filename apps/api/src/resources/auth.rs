@@ -5,7 +5,7 @@ use super::{
     shared::{RoleWord, parse_password},
 };
 use crate::{
-    http::{Body, Caller, Fields, NoBody, RequestInfo, Throttle, cacheable, json},
+    http::{Body, Caller, Fields, NoBody, RequestInfo, Throttle, cacheable, json, to_the_end},
     problem::Problem,
     services::Services,
     settings::RouteClass,
@@ -265,7 +265,8 @@ async fn refresh(
     let token = body.value.refresh_token;
     let session = RefreshToken::parse(&token).and_then(|token| token.claimed_session());
     throttle.count(session.map(|session| session.to_string()).as_deref()).await?;
-    Ok(signed_in(&request, use_cases::refresh(services.sessions(), &context, &token).await?))
+    let work = async move { use_cases::refresh(services.sessions(), &context, &token).await };
+    Ok(signed_in(&request, to_the_end(work).await?))
 }
 
 /// Ends this session: its access token is refused from the next request on, everywhere.
@@ -274,7 +275,7 @@ async fn refresh(
 ))]
 #[post("/v1/auth/logout")]
 async fn log_out(caller: Caller, _body: NoBody, services: Data<Services>) -> Result<HttpResponse, Problem> {
-    use_cases::log_out(services.sessions(), &caller.0).await?;
+    to_the_end(async move { use_cases::log_out(services.sessions(), &caller.0).await }).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -284,7 +285,7 @@ async fn log_out(caller: Caller, _body: NoBody, services: Data<Services>) -> Res
 ))]
 #[post("/v1/auth/logout-all")]
 async fn log_out_everywhere(caller: Caller, _body: NoBody, services: Data<Services>) -> Result<HttpResponse, Problem> {
-    use_cases::log_out_everywhere(services.sessions(), &caller.0).await?;
+    to_the_end(async move { use_cases::log_out_everywhere(services.sessions(), &caller.0).await }).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

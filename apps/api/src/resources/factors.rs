@@ -2,7 +2,7 @@
 
 use super::auth::factor;
 use crate::{
-    http::{Body, Caller, NoBody, Throttle, json},
+    http::{Body, Caller, NoBody, Throttle, json, to_the_end},
     problem::Problem,
     services::Services,
     settings::RouteClass,
@@ -115,7 +115,8 @@ async fn confirm(
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
     throttle.count(caller.subject().as_deref()).await?;
-    let codes = use_cases::confirm_totp(services.sessions(), &caller.0, &body.value.code).await?;
+    let code = body.value.code;
+    let codes = to_the_end(async move { use_cases::confirm_totp(services.sessions(), &caller.0, &code).await }).await?;
     Ok(HttpResponse::Ok().content_type("application/json").body(json(&RecoveryCodesView::from(codes))))
 }
 
@@ -136,7 +137,7 @@ async fn remove(
     throttle.count(caller.subject().as_deref()).await?;
     let RemoveTotpRequest { password, code, recovery_code } = body.value;
     let command = RemoveTotp { password, factor: factor(code, recovery_code)? };
-    use_cases::remove_totp(services.sessions(), &caller.0, command).await?;
+    to_the_end(async move { use_cases::remove_totp(services.sessions(), &caller.0, command).await }).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -168,6 +169,6 @@ async fn step_up(
 ) -> Result<HttpResponse, Problem> {
     throttle.count(caller.subject().as_deref()).await?;
     let factor = factor(body.value.code, body.value.recovery_code)?;
-    use_cases::step_up(services.sessions(), &caller.0, &factor).await?;
+    to_the_end(async move { use_cases::step_up(services.sessions(), &caller.0, &factor).await }).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -2,7 +2,7 @@
 
 use super::{auth::anonymous, shared::parse_password};
 use crate::{
-    http::{Body, Caller, Fields, NoBody, Throttle},
+    http::{Body, Caller, Fields, NoBody, Throttle, to_the_end},
     problem::Problem,
     services::Services,
     settings::RouteClass,
@@ -105,7 +105,8 @@ async fn reset(
     let context = anonymous(&request)?;
     throttle.count(None).await?;
     let (token, password) = body.value.parse()?;
-    use_cases::reset_password(services.links(), &context, &token, &password).await?;
+    let work = async move { use_cases::reset_password(services.links(), &context, &token, &password).await };
+    to_the_end(work).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -148,7 +149,7 @@ async fn change(
         return Err(fields.into_problem());
     };
     let command = use_cases::ChangePassword { current: body.value.current_password, new };
-    use_cases::change_password(services.sessions(), &caller.0, command).await?;
+    to_the_end(async move { use_cases::change_password(services.sessions(), &caller.0, command).await }).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

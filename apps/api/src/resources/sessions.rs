@@ -2,7 +2,7 @@
 
 use super::shared::Time;
 use crate::{
-    http::{Caller, Listing, path_id},
+    http::{Caller, Listing, path_id, to_the_end},
     problem::Problem,
     services::Services,
 };
@@ -78,6 +78,7 @@ async fn list(request: HttpRequest, caller: Caller, services: Data<Services>) ->
 ))]
 #[delete("/v1/me/sessions/{session_id}")]
 async fn end(caller: Caller, path: Path<String>, services: Data<Services>) -> Result<HttpResponse, Problem> {
-    use_cases::end_session(services.sessions(), &caller.0, path_id(&path)?).await?;
+    let session = path_id(&path)?;
+    to_the_end(async move { use_cases::end_session(services.sessions(), &caller.0, session).await }).await?;
     Ok(HttpResponse::NoContent().finish())
 }

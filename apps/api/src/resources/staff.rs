@@ -5,7 +5,7 @@ use super::{
     shared::{RoleWord, SexWord, StaffRoleWord, parse_password},
 };
 use crate::{
-    http::{Attempt, Body, Caller, Fields, JSON, NoBody, json, once, path_id},
+    http::{Attempt, Body, Caller, Fields, JSON, NoBody, json, once, path_id, to_the_end},
     problem::Problem,
     services::Services,
 };
@@ -160,7 +160,7 @@ async fn deactivate(
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
     let command = Deactivate { account: path_id(&path)?, password: None };
-    use_cases::deactivate(services.sessions(), &caller.0, command).await?;
+    to_the_end(async move { use_cases::deactivate(services.sessions(), &caller.0, command).await }).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -178,7 +178,8 @@ async fn log_out(
     _body: NoBody,
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
-    use_cases::end_sessions_of(services.sessions(), &caller.0, path_id(&path)?).await?;
+    let account = path_id(&path)?;
+    to_the_end(async move { use_cases::end_sessions_of(services.sessions(), &caller.0, account).await }).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -10,9 +10,11 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
+use tokio::time::{Instant, sleep};
 
 /// What an end shows within, should its notice get lost.
 const REMEMBERED: Duration = Duration::from_secs(15);
+const RETRY: Duration = Duration::from_millis(500);
 
 /// A gate with the cache before it.
 #[derive(Clone)]
@@ -52,16 +54,17 @@ impl Kept {
 #[async_trait]
 impl SessionGate for CachedGate {
     async fn state(&self, session: SessionId, now: Timestamp) -> Result<Option<SessionState>, PortError> {
-        let known = self.cache.get::<Kept>(session).await;
-        let revoked = matches!(known, CachedSession::Revoked);
-        if let CachedSession::Known(kept) = known
-            && let Some(state) = kept.state()
-        {
-            return Ok(Some(state));
+        match self.cache.get::<Kept>(session).await {
+            // The notice follows the commit: nobody has to be asked.
+            CachedSession::Revoked => return Ok(None),
+            CachedSession::Known(kept) => {
+                if let Some(state) = kept.state() {
+                    return Ok(Some(state));
+                }
+            }
+            CachedSession::Unknown => {}
         }
         let state = self.inner.state(session, now).await?;
-        // The notice follows the commit, so a store that still says otherwise is behind.
-        let state = state.map(|state| SessionState { ended: state.ended || revoked, ..state });
         if let Some(state) = &state {
             self.cache.remember(session, &Kept::of(state), REMEMBERED).await;
         }
@@ -72,11 +75,24 @@ impl SessionGate for CachedGate {
 #[async_trait]
 impl SessionNotices for CachedGate {
     async fn ended(&self, sessions: &[SessionId]) {
-        // What could not be noted is counted there.
-        self.cache.revoke(sessions).await;
+        if !self.cache.revoke(sessions).await {
+            let (cache, sessions) = (Arc::clone(&self.cache), sessions.to_vec());
+            tokio::spawn(async move { revoke_later(&cache, &sessions).await });
+        }
     }
 
     async fn changed(&self, sessions: &[SessionId]) {
         self.cache.forget(sessions).await;
+    }
+}
+
+/// As long as another process may go by what was remembered before the end.
+async fn revoke_later(cache: &SessionCache, sessions: &[SessionId]) {
+    let until = Instant::now() + REMEMBERED;
+    while Instant::now() < until {
+        sleep(RETRY).await;
+        if cache.revoke(sessions).await {
+            return;
+        }
     }
 }

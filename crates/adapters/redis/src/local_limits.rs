@@ -84,7 +84,8 @@ struct Generations {
 
 impl Generations {
     fn refusal(&mut self, limits: &[RateLimit], now: Instant) -> Option<LimitDecision> {
-        let states: Vec<_> = limits.iter().map(|limit| self.log(limit, now).state(limit.policy, now)).collect();
+        // Nothing is kept of one that is only looked at: whoever is refused must not push out what is known of others.
+        let states: Vec<_> = limits.iter().map(|limit| self.state(limit, now)).collect();
         states.iter().any(|state| state.remaining == 0).then_some(LimitDecision { allowed: false, states })
     }
 
@@ -95,6 +96,16 @@ impl Generations {
             log.state(limit.policy, entry.answered)
         };
         limits.iter().map(count).collect()
+    }
+
+    fn state(&mut self, limit: &RateLimit, now: Instant) -> LimitState {
+        let key = limit.key.as_str();
+        let known = self.young.get_mut(key).or_else(|| self.old.get_mut(key));
+        let log = known.map(|log| {
+            log.forget(limit.policy.window(), now);
+            log.state(limit.policy, now)
+        });
+        log.unwrap_or_else(|| Log::default().state(limit.policy, now))
     }
 
     fn log(&mut self, limit: &RateLimit, now: Instant) -> &mut Log {

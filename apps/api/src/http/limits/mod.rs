@@ -11,7 +11,7 @@ mod throttle;
 pub(crate) use fields::LimitFields;
 pub(crate) use throttle::Throttle;
 
-use super::{Bearer, RequestInfo, auth::look_up};
+use super::{Bearer, RequestInfo, auth::look_up, pattern};
 use crate::{
     openapi::Document,
     problem::Problem,
@@ -52,10 +52,12 @@ pub(crate) async fn limit(
     let (Some(services), Some(document), Some(info)) = (services, document, RequestInfo::of(request.request())) else {
         return Err(Problem::internal("the limits lack what they work with").into());
     };
-    let class = request.match_pattern().and_then(|pattern| document.routes.class(request.method(), &pattern));
+    let class = pattern(&request).and_then(|pattern| document.routes.class(request.method(), &pattern));
     let peer = request.peer_addr().map(|peer| peer.ip());
     let address = services.quotas.proxies.client(peer, request.headers());
-    let account = Bearer::of(&info, request.headers(), services).account();
+    look_up(&info, request.headers(), services).await;
+    // One whose session is over counts as whoever sends it.
+    let account = Bearer::of(&info, request.headers(), services).account().filter(|_| info.is_signed_in());
     let throttle =
         Throttle::new(services.clone(), info.clone(), class.unwrap_or(RouteClass::Default), address, account);
     if throttle.knows_all()
@@ -63,7 +65,6 @@ pub(crate) async fn limit(
     {
         return Ok(request.into_response(problem.response(&info)));
     }
-    look_up(&info, request.headers(), services).await;
     request.extensions_mut().insert(throttle.clone());
     let response = next.call(request).await?.map_into_boxed_body();
     match throttle.count(None).await {

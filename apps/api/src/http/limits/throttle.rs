@@ -66,6 +66,9 @@ impl Throttle {
     /// # Errors
     /// When there were too many: the request must not go on.
     pub(crate) async fn count(&self, subject: Option<&str>) -> Result<(), Problem> {
+        if subject.is_some() && !self.0.class.counts_subjects() {
+            return Err(Problem::internal("a subject is counted where the route's class counts none"));
+        }
         let quotas = &self.0.services.quotas;
         if !quotas.limits.enabled || self.0.counted.replace(true) {
             return Ok(());
@@ -94,7 +97,12 @@ impl Place {
         let by_address = LimitKey::new(class, "address", self.address);
         if self.class.counts_subjects() {
             // Who is signed in tries passwords with no more right than others, so the account does not count here.
+            // Whoever shows that they are the subject is counted alone, not with everybody behind their address.
+            let is_own = self.account.is_some_and(|account| subject == Some(&*account.to_string()));
             let subject = subject.map(|subject| limit(class, requests, self.about(subject)));
+            if is_own {
+                return subject.into_iter().collect();
+            }
             let requests = self.limit.address_requests.unwrap_or(requests);
             return subject.into_iter().chain([limit(&format!("{class}-address"), requests, by_address)]).collect();
         }
