@@ -75,7 +75,7 @@ CREATE TABLE second_factor_tries (
 GRANT SELECT, INSERT, UPDATE (spent_at), DELETE ON account_links TO amrutam_app;
 GRANT SELECT, INSERT, UPDATE (last_used_at, idle_expires_at, second_factor_at, ended_at, end_reason), DELETE ON sessions
   TO amrutam_app;
-GRANT SELECT, INSERT, UPDATE (spent_at) ON refresh_tokens TO amrutam_app;
+GRANT SELECT, INSERT, UPDATE (spent_at), DELETE ON refresh_tokens TO amrutam_app;
 GRANT SELECT, INSERT, UPDATE (state, confirmed_at, last_step), DELETE ON totp_factors TO amrutam_app;
 GRANT SELECT, INSERT, DELETE ON recovery_codes TO amrutam_app;
 GRANT SELECT, INSERT, UPDATE (tried_at, version) ON second_factor_tries TO amrutam_app;

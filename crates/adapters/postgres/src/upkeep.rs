@@ -12,9 +12,8 @@ struct Passing {
 
 /// Answers live 24 hours (contract). Inbox marks and counts outlive any message in the broker, the dead letters excepted.
 /// Messages that were sent or skipped are kept for questions, and far longer than the event they follow from could come
-/// again; those given up stay until a person removes them. A link is told to be over, not unknown, for 30 days. Refresh tokens
-/// go with their sessions.
-const PASSING: [Passing; 6] = [
+/// again; those given up stay until a person removes them. A link is told to be over, not unknown, for 30 days.
+const PASSING: [Passing; 7] = [
     Passing { table: "idempotency_keys", over: "created_at < now() - interval '24 hours'" },
     Passing { table: "inbox", over: "handled_at < now() - interval '30 days'" },
     Passing { table: "inbox_attempts", over: "updated_at < now() - interval '30 days'" },
@@ -23,7 +22,12 @@ const PASSING: [Passing; 6] = [
         over: "status IN ('sent', 'skipped') AND settled_at < now() - interval '90 days'",
     },
     Passing { table: "account_links", over: "expires_at < now() - interval '30 days'" },
-    Passing { table: "sessions", over: "expires_at < now()" },
+    // Its tokens first: a session can have very many, and they must not all go in one statement.
+    Passing { table: "refresh_tokens", over: "session_id IN (SELECT id FROM sessions WHERE expires_at < now())" },
+    Passing {
+        table: "sessions",
+        over: "expires_at < now() AND NOT EXISTS (SELECT FROM refresh_tokens t WHERE t.session_id = sessions.id)",
+    },
 ];
 
 /// Rows in a statement: well within its time, and few enough not to hold up anyone else.

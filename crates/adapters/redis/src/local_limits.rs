@@ -84,7 +84,7 @@ struct Generations {
 
 impl Generations {
     fn refusal(&mut self, limits: &[RateLimit], now: Instant) -> Option<LimitDecision> {
-        // Nothing is kept of one that is only looked at: whoever is refused must not push out what is known of others.
+        // Nobody new is kept by a look: whoever is refused must not push out what is known of others.
         let states: Vec<_> = limits.iter().map(|limit| self.state(limit, now)).collect();
         states.iter().any(|state| state.remaining == 0).then_some(LimitDecision { allowed: false, states })
     }
@@ -100,12 +100,8 @@ impl Generations {
 
     fn state(&mut self, limit: &RateLimit, now: Instant) -> LimitState {
         let key = limit.key.as_str();
-        let known = self.young.get_mut(key).or_else(|| self.old.get_mut(key));
-        let log = known.map(|log| {
-            log.forget(limit.policy.window(), now);
-            log.state(limit.policy, now)
-        });
-        log.unwrap_or_else(|| Log::default().state(limit.policy, now))
+        let is_known = self.young.contains_key(key) || self.old.contains_key(key);
+        if is_known { self.log(limit, now).state(limit.policy, now) } else { Log::default().state(limit.policy, now) }
     }
 
     fn log(&mut self, limit: &RateLimit, now: Instant) -> &mut Log {

@@ -284,6 +284,9 @@ mod tests {
             (DoctorSuspend, Relation::None),
             (FactorChange, Relation::Own),
             (FactorEnd, Relation::None),
+            (DoctorVerify, Relation::None),
+            (RefundApprove, Relation::None),
+            (OperationsManage, Relation::None),
         ];
         let limit = SignedDuration::from_mins(5);
         let moment = SignedDuration::from_micros(1);

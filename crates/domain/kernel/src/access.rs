@@ -141,7 +141,14 @@ impl Action {
     /// password instead.
     pub const fn needs_fresh_factor(self, relation: Relation) -> bool {
         match self {
-            Self::FactorChange | Self::FactorEnd | Self::StaffInvite | Self::DoctorSuspend => true,
+            Self::FactorChange
+            | Self::FactorEnd
+            | Self::StaffInvite
+            | Self::DoctorVerify
+            | Self::DoctorSuspend
+            | Self::RecordBreakGlass
+            | Self::RefundApprove
+            | Self::OperationsManage => true,
             Self::AccountDeactivate => !matches!(relation, Relation::Own),
             _ => false,
         }

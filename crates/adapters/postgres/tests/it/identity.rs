@@ -300,7 +300,7 @@ async fn what_is_over_is_forgotten_and_nothing_else() {
     for link in [&gone, &kept] {
         world.store.issue(link, now(), &Effects::default()).await.unwrap();
     }
-    assert_eq!(world.store.forget_expired().await.unwrap(), 2);
+    assert_eq!(world.store.forget_expired().await.unwrap(), 3);
     assert_eq!(SessionStore::by_id(&world.store, old.id).await.unwrap(), None);
     assert_eq!(world.store.by_refresh(&old_token.digest).await.unwrap(), None);
     assert!(world.store.by_refresh(&ended_token.digest).await.unwrap().is_some());

@@ -4,8 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 
 /// Tries are forgotten after this.
 const WINDOW: SignedDuration = SignedDuration::from_hours(24);
-/// At most so many wrong codes of one account are looked at in any 24 hours: one guess in 50,000 days hits (three codes of
-/// a million are right at a time).
+/// At most so many wrong codes of one account are looked at in any 24 hours: one guess in some 16,700 days hits (three codes
+/// of a million are right at a time).
 pub const MAX_TRIES: usize = 20;
 /// No wait but the last is longer.
 const MAX_DELAY: SignedDuration = SignedDuration::from_hours(1);

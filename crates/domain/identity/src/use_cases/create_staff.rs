@@ -6,7 +6,7 @@ use crate::{
     model::{Account, EmailAddress, NewPassword, Profile},
     ports::Inserted,
 };
-use amrutam_kernel::{AccountId, Action, Context, Effects, Idempotent, Outcome, Relation, Role, Sensitive};
+use amrutam_kernel::{AccountId, Context, Effects, Idempotent, Outcome, Role, Sensitive};
 
 /// What is given.
 #[derive(Debug, Clone)]
@@ -28,8 +28,7 @@ pub async fn create_staff(
     command: NewStaff,
     idempotency: Option<Idempotent<'_, AccountId>>,
 ) -> Result<AccountId, CreateStaffError> {
-    let action = Action::StaffInvite;
-    deps.permit(context, action, Relation::None, None).await?;
+    deps.permit_making(context, command.role).await?;
     let (email, name) = (command.email.expose(), command.profile.full_name.expose());
     let hash = deps.hash::<CreateStaffError>(&command.password, email, name).await?;
     let now = deps.clock.now();

@@ -8,8 +8,7 @@ use crate::{
     ports::Inserted,
 };
 use amrutam_kernel::{
-    AccountId, Action, CommitError, Context, Effects, Idempotent, LinkPurpose, Outcome, Relation, Role, Sensitive,
-    recorded,
+    AccountId, Action, CommitError, Context, Effects, Idempotent, LinkPurpose, Outcome, Role, Sensitive, recorded,
 };
 
 /// Who is invited.
@@ -32,7 +31,7 @@ pub async fn invite(
     idempotency: Option<Idempotent<'_, AccountId>>,
 ) -> Result<AccountId, InviteError> {
     let (core, action) = (deps.core, Action::StaffInvite);
-    core.permit(context, action, Relation::None, None).await?;
+    core.permit_making(context, command.role).await?;
     if command.role == Role::Patient {
         return Err(InviteError::NotAStaffRole);
     }

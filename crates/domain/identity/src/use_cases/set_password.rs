@@ -47,7 +47,9 @@ async fn set_password(
         }
     };
     for _ in 0..ROUNDS {
-        let found = deps.working_link(purpose, token).await?;
+        // A new invitation may have crossed an acceptance: an open account's password is reset, not accepted.
+        let is_open = |account: &Account| purpose != LinkPurpose::Invitation || account.is_invited();
+        let found = deps.working_link(purpose, token).await?.filter(|(_, account)| is_open(account));
         let Some((link, account)) = found else {
             core.record_denial(context, action, None).await?;
             return Err(SetPasswordError::InvalidLink);

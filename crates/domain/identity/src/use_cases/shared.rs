@@ -12,7 +12,7 @@ use crate::{
 };
 use amrutam_kernel::{
     AccountId, Action, Actor, AuditEntry, AuditEntryId, Clock, CommitError, Context, Denial, Dependency, Effects,
-    IdSource, LinkId, LinkTokens, Outcome, PortError, Relation, SignIn,
+    IdSource, LinkId, LinkTokens, Outcome, PortError, Relation, Role, SignIn,
 };
 use jiff::Timestamp;
 
@@ -131,6 +131,18 @@ impl Deps<'_> {
                 Err(denial.into())
             }
         }
+    }
+
+    /// As [`Deps::permit`], for making an account of that role. Administrators are made by the operator alone, so that one
+    /// stolen session does not make more of its kind.
+    pub(super) async fn permit_making(&self, context: &Context, role: Role) -> Result<(), PermitError> {
+        let action = Action::StaffInvite;
+        self.permit(context, action, Relation::None, None).await?;
+        if role == Role::Admin && !matches!(context.actor, Actor::System(_)) {
+            self.record_denial(context, action.as_str(), None).await?;
+            return Err(Denial::Forbidden.into());
+        }
+        Ok(())
     }
 
     /// The signed-in person, when the policy lets them do this with what is theirs.

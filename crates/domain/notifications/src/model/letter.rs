@@ -97,7 +97,12 @@ pub fn render(letter: &Letter<'_>, message: &ScheduledMessage, contact: &Contact
                 .to_owned(),
         ),
     };
-    let body = format!("Dear {},\n\n{text}\nAmrutam\n", one_line(contact.name.expose()));
+    // To an address that nobody has shown to be theirs, no word of whoever has typed it: it could be an advertisement.
+    let greeting = match letter {
+        Letter::RegistrationRepeated | Letter::Link(LinkPurpose::VerifyEmail, _) => "Good day".to_owned(),
+        _ => format!("Dear {}", one_line(contact.name.expose())),
+    };
+    let body = format!("{greeting},\n\n{text}\nAmrutam\n");
     Mail {
         message: message.id,
         correlation_id: message.correlation_id.clone(),
