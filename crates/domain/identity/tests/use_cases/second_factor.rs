@@ -280,6 +280,23 @@ async fn a_session_that_does_not_know_of_the_factor_replaces_nothing() {
     assert_eq!(known.sign_in.unwrap().second_factor, SecondFactor::Enrolled, "all sessions are told");
 }
 
+/// Whoever got in with the password alone gains nothing when its owner sets up a factor.
+#[tokio::test]
+async fn a_session_from_before_the_factor_must_show_it() {
+    let stage = Stage::new();
+    let id = stage.register("asha").await;
+    let (here, there) = (stage.log_in("asha").await, stage.log_in("asha").await);
+    let (factor, _) = stage.enrol(&here).await;
+    who_am_i(stage.core(), &stage.signed_in(&here).await).await.unwrap();
+    let context = stage.signed_in(&there).await;
+    let refused = who_am_i(stage.core(), &context).await;
+    assert!(matches!(refused, Err(amrutam_identity::AccountError::Denied(Denial::StepUpRequired))), "{refused:?}");
+    stage.assert_last_entry("account.read", Some(id), Outcome::Denied);
+    stage.wait(30);
+    step_up(stage.deps(), &context, &stage.code(&factor)).await.unwrap();
+    who_am_i(stage.core(), &stage.signed_in(&there).await).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_factor_is_removed_with_the_password_and_itself() {
     let stage = Stage::new();
