@@ -106,7 +106,7 @@ pub enum SetPasswordError {
 /// Why nobody was logged in.
 #[derive(Debug, thiserror::Error)]
 pub enum LogInError {
-    /// Unknown address, wrong password or closed account; deliberately one word for all.
+    /// Unknown or unverified address, wrong password or closed account; deliberately one word for all.
     #[error("the e-mail address or the password is wrong")]
     InvalidCredentials,
     /// Try again shortly.
