@@ -264,7 +264,8 @@ pub enum StepUpError {
 /// Why a second factor was not set up, changed or removed.
 #[derive(Debug, thiserror::Error)]
 pub enum FactorError {
-    /// Not for this caller, or not before the second factor is shown again.
+    /// Not for this caller, or not before the second factor is shown again; [`Denial::Hidden`] also when there is no such
+    /// account.
     #[error(transparent)]
     Denied(#[from] Denial),
     /// The account has no second factor.
