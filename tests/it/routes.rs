@@ -112,6 +112,11 @@ const TABLE: &[Row] = &[
         "/v1/admin/accounts/{account_id:of_doctor}/logout-all",
         [NOBODY, ABSENT, ABSENT, DONE, ABSENT, DONE, DONE, ABSENT],
     ),
+    (
+        "POST",
+        "/v1/admin/accounts/{account_id:of_patient}/mfa/remove",
+        [NOBODY, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN, NO_FACTOR, NO_FACTOR, FORBIDDEN],
+    ),
     ("POST", "/v1/admin/doctors/{doctor_id}/verify", admin(TRANSITION)),
     ("POST", "/v1/admin/doctors/{doctor_id}/suspend", admin(OK)),
     ("POST", "/v1/consultations", [NOBODY, CREATED, CREATED, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN]),

@@ -70,7 +70,7 @@ pub(crate) struct Services {
     pub(crate) totp: Arc<dyn Totp>,
     /// Randomness for secrets.
     pub(crate) secrets: Arc<dyn SecretSource>,
-    /// Who needs a second factor.
+    /// Who may log in, and who needs a second factor.
     pub(crate) identity_rules: IdentityRules,
     /// Makes access tokens.
     pub(crate) issuer: Arc<dyn TokenIssuer>,
@@ -137,6 +137,7 @@ impl Services {
             secrets: &*self.secrets,
             totp: &*self.totp,
             notices: &*self.notices,
+            rules: &self.identity_rules,
         }
     }
 

@@ -156,12 +156,6 @@ impl Default for Mfa {
     }
 }
 
-impl Mfa {
-    pub(crate) fn to_domain(&self) -> IdentityRules {
-        IdentityRules { mfa_required_roles: self.required_roles.clone() }
-    }
-}
-
 struct ProductionMfa<'a>(&'a Mfa);
 
 impl Validate for ProductionMfa<'_> {
@@ -169,6 +163,15 @@ impl Validate for ProductionMfa<'_> {
         let missing = Mfa::default().required_roles.into_iter().find(|role| !self.0.required_roles.contains(role));
         problems.check(missing.is_none(), "required_roles", "production needs doctor, admin and auditor among them");
     }
+}
+
+/// Section `accounts`.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Accounts {
+    /// Whether patients log in before they have verified their address. The price: anybody can use an account with an
+    /// address of somebody who is not registered yet, and a log-in tells whether it is known.
+    pub log_in_unverified: bool,
 }
 
 /// Section `hasher`.
@@ -259,6 +262,9 @@ pub struct Settings {
     /// Access tokens and keys.
     #[serde(default)]
     pub tokens: Tokens,
+    /// Who may log in.
+    #[serde(default)]
+    pub accounts: Accounts,
     /// Who needs a second factor.
     #[serde(default)]
     pub mfa: Mfa,
@@ -274,6 +280,15 @@ pub struct Settings {
     /// Logs and traces.
     #[serde(default)]
     pub telemetry: TelemetrySettings,
+}
+
+impl Settings {
+    pub(crate) fn identity_rules(&self) -> IdentityRules {
+        IdentityRules {
+            mfa_required_roles: self.mfa.required_roles.clone(),
+            log_in_unverified: self.accounts.log_in_unverified,
+        }
+    }
 }
 
 impl Validate for Settings {
@@ -350,6 +365,7 @@ mod tests {
         let settings = load(&[]).unwrap();
         assert_eq!(settings.http.body_limit_bytes, 65_536);
         assert_eq!(settings.payments.mode, PaymentsMode::None);
+        assert_eq!(settings.identity_rules(), IdentityRules::default());
         assert!(!amrutam_settings::printable(&settings).contains("canary"));
     }
 
@@ -362,6 +378,7 @@ mod tests {
             ("AMRUTAM__TOKENS__KEY_DIR", "/keys"),
             ("AMRUTAM__HASHER__PARALLEL", "3"),
             ("AMRUTAM__MFA__REQUIRED_ROLES", ""),
+            ("AMRUTAM__ACCOUNTS__LOG_IN_UNVERIFIED", "true"),
             ("AMRUTAM__TELEMETRY__LOG", "warn"),
             ("AMRUTAM__REDIS__CACHE_URL", "redis://:canary@127.0.0.1:7003"),
             ("AMRUTAM__LIMITS__CLASSES__LOGIN__REQUESTS", "7"),
@@ -370,7 +387,8 @@ mod tests {
         .unwrap();
         assert_eq!((settings.redis.urls.len(), settings.hasher.parallel, settings.http.listen.port()), (2, 3, 0));
         assert_eq!(settings.payments.mode, PaymentsMode::Required);
-        assert_eq!(settings.mfa.required_roles, []);
+        let rules = IdentityRules { mfa_required_roles: Vec::new(), log_in_unverified: true };
+        assert_eq!(settings.identity_rules(), rules);
         assert_eq!((settings.limits.of(RouteClass::Login).requests, settings.proxies.trusted.len()), (7, 1));
         let shown = amrutam_settings::printable(&settings);
         assert!(shown.contains("redis://127.0.0.1:7003") && !shown.contains("canary"), "{shown}");

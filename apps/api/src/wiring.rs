@@ -79,7 +79,7 @@ pub(crate) async fn wire(settings: &Settings) -> Result<Wired, WiringError> {
         factors: accounts,
         totp: Arc::new(Rfc6238::new(ISSUER)),
         secrets: Arc::new(SystemSecrets),
-        identity_rules: settings.mfa.to_domain(),
+        identity_rules: settings.identity_rules(),
         hasher: Arc::new(hasher),
         jwks: {
             let tokens = tokens.clone();

@@ -127,6 +127,8 @@ impl Stack {
             ("AMRUTAM__TOKENS__KEY_DIR", keys),
             // Those who test it ask for it.
             ("AMRUTAM__MFA__REQUIRED_ROLES", ""),
+            // Most of them read no mail.
+            ("AMRUTAM__ACCOUNTS__LOG_IN_UNVERIFIED", "true"),
         ]
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .into_iter()

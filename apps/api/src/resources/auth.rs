@@ -194,7 +194,7 @@ async fn register(
 
 /// Logs in: with the password alone, or half way where the account has a second factor.
 ///
-/// A wrong password and an unknown address take the same time and get the same answer.
+/// A wrong password and an unknown or unverified address take the same time and get the same answer.
 #[utoipa::path(tag = "Accounts", operation_id = "log_in", request_body = LogInRequest,
     extensions(("x-rate-limit" = json!(RouteClass::Login))), responses(
     (status = 200, description = "Logged in, or half way", body = LoggedInView),

@@ -26,7 +26,7 @@ const STAFF_ROLES: &str = "doctor, admin, auditor, support";
 
 /// Routes.
 pub(crate) fn configure(config: &mut ServiceConfig<'_>) {
-    config.service(invite).service(create_account).service(deactivate).service(log_out);
+    config.service(invite).service(create_account).service(deactivate).service(log_out).service(remove_factor);
 }
 
 /// Who is invited.
@@ -180,6 +180,28 @@ async fn log_out(
 ) -> Result<HttpResponse, Problem> {
     let account = path_id(&path)?;
     to_the_end(async move { use_cases::end_sessions_of(services.sessions(), &caller.0, account).await }).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Removes the second factor and the recovery codes of somebody who has lost them.
+///
+/// Its owner is told by mail. Make sure first that it is they who ask: from then on the password is enough, until they set up
+/// another one.
+#[utoipa::path(tag = "Administration", operation_id = "remove_factor_of_account", security(("bearer" = [])),
+    params(("account_id" = Uuid, Path, description = "Whose")), responses(
+    (status = 204, description = "Removed"),
+    (status = 403, description = "`forbidden`: only support and admins; `step_up_required`"),
+    (status = 404, description = "`not_found`"),
+    (status = 409, description = "`second_factor_not_enrolled`"),
+))]
+#[post("/v1/admin/accounts/{account_id}/mfa/remove")]
+async fn remove_factor(
+    caller: Caller,
+    path: Path<String>,
+    _body: NoBody,
+    services: Data<Services>,
+) -> Result<HttpResponse, Problem> {
+    use_cases::end_factor(services.sessions(), &caller.0, path_id(&path)?).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

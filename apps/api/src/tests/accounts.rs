@@ -1,5 +1,8 @@
-use super::{Api, PASSWORD};
+use super::{Api, PASSWORD, unlimited};
+use crate::{http::Headers, services::Limits};
 use actix_web::test::TestRequest;
+use amrutam_booking::model::PaymentsMode;
+use amrutam_identity::model::IdentityRules;
 use serde_json::json;
 
 #[actix_web::test]
@@ -45,6 +48,16 @@ async fn whoever_is_not_let_in_hears_one_word() {
         answer.is_problem(401, "invalid_credentials");
         assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
     }
+}
+
+#[actix_web::test]
+async fn nobody_is_let_in_before_their_address_is_verified() {
+    let (rules, limits, headers) = (IdentityRules::default(), Limits::default(), Headers::default());
+    let api = Api::ruled(rules, PaymentsMode::None, limits, headers, unlimited()).await;
+    let body = json!({ "email": "asha@example.in", "password": PASSWORD, "full_name": "Asha Nair" });
+    api.post("/v1/auth/register", None, &body).await.is(201);
+    let body = json!({ "email": "asha@example.in", "password": PASSWORD });
+    api.post("/v1/auth/login", None, &body).await.is_problem(401, "invalid_credentials");
 }
 
 #[actix_web::test]

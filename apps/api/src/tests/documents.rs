@@ -44,6 +44,7 @@ fn every_route_of_the_issues_is_there() {
         "PATCH /v1/me",
         "POST /v1/admin/accounts/{account_id}/deactivate",
         "POST /v1/admin/accounts/{account_id}/logout-all",
+        "POST /v1/admin/accounts/{account_id}/mfa/remove",
         "POST /v1/admin/invitations",
         "POST /v1/auth/email/verify",
         "POST /v1/auth/invitation/accept",

@@ -139,6 +139,17 @@ impl Api {
     }
 
     async fn made(payments: PaymentsMode, limits: Limits, headers: Headers, quotas: Quotas) -> Self {
+        let rules = IdentityRules { mfa_required_roles: Vec::new(), log_in_unverified: true };
+        Self::ruled(rules, payments, limits, headers, quotas).await
+    }
+
+    async fn ruled(
+        identity_rules: IdentityRules,
+        payments: PaymentsMode,
+        limits: Limits,
+        headers: Headers,
+        quotas: Quotas,
+    ) -> Self {
         let clock = Arc::new(ManualClock::at(NOW.parse().unwrap()));
         let world = Arc::new(MemoryWorld::new(clock.clone()));
         let gate = Arc::new(MemoryGate::new(world.clone()));
@@ -154,7 +165,7 @@ impl Api {
             factors: world.clone(),
             totp: Arc::new(MemoryTotp),
             secrets: Arc::new(FakeSecrets::new(7)),
-            identity_rules: IdentityRules { mfa_required_roles: Vec::new() },
+            identity_rules,
             hasher: Arc::new(FakeHasher::new()),
             issuer: Arc::new(tokens()),
             verifier: verifier.clone(),

@@ -106,7 +106,7 @@ pub enum SetPasswordError {
 /// Why nobody was logged in.
 #[derive(Debug, thiserror::Error)]
 pub enum LogInError {
-    /// Unknown address, wrong password or closed account; deliberately one word for all.
+    /// Unknown or unverified address, wrong password or closed account; deliberately one word for all.
     #[error("the e-mail address or the password is wrong")]
     InvalidCredentials,
     /// Try again shortly.
@@ -264,7 +264,8 @@ pub enum StepUpError {
 /// Why a second factor was not set up, changed or removed.
 #[derive(Debug, thiserror::Error)]
 pub enum FactorError {
-    /// Not for this caller, or not before the second factor is shown again.
+    /// Not for this caller, or not before the second factor is shown again; [`Denial::Hidden`] also when there is no such
+    /// account.
     #[error(transparent)]
     Denied(#[from] Denial),
     /// The account has no second factor.

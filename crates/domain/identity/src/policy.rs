@@ -85,7 +85,7 @@ const fn row(action: Action) -> Row {
     }
 }
 
-/// What an account that lacks the second factor its role asks for may do: set one up, and leave.
+/// What may be done without the second factor that the account lacks, or that the session never showed: set one up, and leave.
 const fn open_without_factor(action: Action, relation: Relation) -> bool {
     matches!(action, Action::FactorEnrol | Action::SessionEnd) && matches!(relation, Relation::Own)
 }
@@ -129,6 +129,11 @@ fn second_factor(context: &Context, action: Action, relation: Relation, now: Tim
     let sign_in = context.sign_in.ok_or(Denial::NotSignedIn)?;
     if sign_in.second_factor == SecondFactor::Missing && !open_without_factor(action, relation) {
         return Err(Denial::SecondFactorRequired);
+    }
+    // A session from before the factor was set up elsewhere: a password alone does not make it as good as those that showed it.
+    let never_shown = sign_in.second_factor == SecondFactor::Enrolled && sign_in.second_factor_at.is_none();
+    if never_shown && action != Action::StepUp && !open_without_factor(action, relation) {
+        return Err(Denial::StepUpRequired);
     }
     if action.needs_fresh_factor(relation) && !sign_in.is_fresh(now) {
         return Err(Denial::StepUpRequired);
@@ -277,6 +282,30 @@ mod tests {
     }
 
     #[test]
+    fn a_session_that_never_showed_the_accounts_factor_can_only_show_it_and_leave() {
+        for role in Role::ALL {
+            let password_only = person(role, SecondFactor::Enrolled, None);
+            let shown = person(role, SecondFactor::Enrolled, Some(SignedDuration::ZERO));
+            for action in Action::ALL.iter().filter(|action| **action != SlotRead) {
+                for relation in Relation::ALL {
+                    let answer = decide(&shown, *action, relation, now());
+                    let open = [(SessionEnd, Relation::Own), (StepUp, Relation::Own), (FactorEnrol, Relation::Own)];
+                    let expected = match answer {
+                        Ok(_) if !open.contains(&(*action, relation)) => Err(Denial::StepUpRequired),
+                        answer => answer,
+                    };
+                    let name = action.as_str();
+                    assert_eq!(
+                        decide(&password_only, *action, relation, now()),
+                        expected,
+                        "{role} {name} {relation:?}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
     fn grave_things_ask_for_a_factor_shown_within_five_minutes() {
         let grave = [
             (AccountDeactivate, Relation::None),
@@ -303,7 +332,6 @@ mod tests {
                 let name = action.as_str();
                 assert_eq!(ask(SecondFactor::Enrolled, Some(limit - moment)), Ok(sight), "{name} {relation:?}");
                 assert_eq!(ask(SecondFactor::Enrolled, Some(limit)), late, "{name} {relation:?}");
-                assert_eq!(ask(SecondFactor::Enrolled, None), late, "{name} {relation:?}");
                 assert_eq!(ask(SecondFactor::NotNeeded, None), Ok(sight), "{name} {relation:?}: none is asked of it");
             }
         }

@@ -30,6 +30,8 @@ pub enum Fault {
     Defect,
     /// All is committed, but the caller is told that the database is away.
     LostAnswer,
+    /// All is committed, and the database is away from then on.
+    ThenAway,
 }
 
 /// Every store of every domain, in memory. See the crate's documentation.

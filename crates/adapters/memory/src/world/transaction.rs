@@ -60,7 +60,7 @@ impl Transaction<'_> {
             Some(Fault::Busy) => return Err(CommitError::Busy),
             Some(Fault::Unavailable) => return Err(away().into()),
             Some(Fault::Defect) => return Err(defect("told to fail").into()),
-            Some(Fault::LostAnswer) | None => {}
+            Some(Fault::LostAnswer | Fault::ThenAway) | None => {}
         }
         let known = |event: &EventEnvelope| self.state.outbox.iter().any(|other| other.id == event.id);
         if self.events.iter().any(known) {
@@ -69,6 +69,7 @@ impl Transaction<'_> {
         self.state.tables = self.draft;
         self.state.outbox.append(&mut self.events);
         self.state.audit.append(&mut self.audit);
+        self.state.away |= fault == Some(Fault::ThenAway);
         if fault == Some(Fault::LostAnswer) { Err(away().into()) } else { Ok(()) }
     }
 }

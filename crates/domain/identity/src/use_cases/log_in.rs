@@ -37,8 +37,8 @@ pub enum LoggedIn {
     },
 }
 
-/// Checks the password. Unknown address, closed account and wrong password take the same steps: one look-up, one hash, one
-/// audit entry.
+/// Checks the password. Unknown or unverified address, closed account and wrong password take the same steps: one look-up,
+/// one hash, one audit entry.
 pub async fn log_in(deps: SessionDeps<'_>, context: &Context, command: LogIn) -> Result<LoggedIn, LogInError> {
     let core = deps.core;
     let account = match &command.email {
@@ -47,7 +47,7 @@ pub async fn log_in(deps: SessionDeps<'_>, context: &Context, command: LogIn) ->
     };
     let hash = account.as_ref().and_then(|account| account.password_hash.as_ref());
     let matches = core.hasher.verify(&command.password, hash).await?;
-    let Some(account) = account.as_ref().filter(|account| matches && account.is_active()) else {
+    let Some(account) = account.as_ref().filter(|account| matches && deps.rules.lets_in(account)) else {
         return denied(deps, context, account.as_ref()).await;
     };
     if deps.factors.factors(account.id).await?.confirmed.is_none() {

@@ -36,6 +36,6 @@ pub use set_password::{accept_invitation, reset_password};
 pub use shared::{Deps, LinkDeps, SessionDeps};
 pub use step_up::step_up;
 pub use tokens::{ACCESS_TOKEN_LIFETIME, Tokens};
-pub use totp::{PENDING_LIFETIME, RemoveTotp, begin_totp, confirm_totp, remove_totp};
+pub use totp::{PENDING_LIFETIME, RemoveTotp, begin_totp, confirm_totp, end_factor, remove_totp};
 pub use verify_email::{request_verification, verify_email};
 pub use who_am_i::{update_profile, who_am_i};

@@ -1,7 +1,7 @@
 //! What the use cases share.
 
 use crate::{
-    EmailAddress, NewPassword, PermitError, PersonName,
+    EmailAddress, IdentityRules, NewPassword, PermitError, PersonName,
     events::Announcement,
     model::{InvalidPassword, PasswordHash},
     policy,
@@ -64,6 +64,8 @@ pub struct SessionDeps<'a> {
     pub totp: &'a dyn Totp,
     /// Told of sessions that ended or changed.
     pub notices: &'a dyn SessionNotices,
+    /// Who may log in.
+    pub rules: &'a IdentityRules,
 }
 
 impl Deps<'_> {

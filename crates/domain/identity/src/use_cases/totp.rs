@@ -2,7 +2,7 @@
 
 use super::{
     RecoveryCodes, SessionDeps, TypedFactor,
-    shared::{Caller, contended, lasting},
+    shared::{Caller, contended, lasting, relation_to},
 };
 use crate::{
     Account, FactorError,
@@ -58,7 +58,7 @@ pub async fn confirm_totp(
         Err(CommitError::Stale) => return Err(FactorError::NotBegun),
         Err(error) => return Err(given_up(error)?.into()),
     }
-    tell_sessions(deps, caller.account).await?;
+    tell_sessions(deps, caller.account).await;
     Ok(codes)
 }
 
@@ -83,24 +83,42 @@ pub async fn remove_totp(deps: SessionDeps<'_>, context: &Context, command: Remo
     let factors = deps.factors.factors(account.id).await?;
     let confirmed = factors.confirmed.as_ref().ok_or(FactorError::NotEnrolled)?;
     deps.prove(context, account.id, (&factors, confirmed), &command.factor).await?;
-    let now = core.clock.now();
-    let (on_record, announced) = ((account.id, Outcome::Allowed), Some(Announcement::SecondFactorChanged));
-    let effects = core.effects(context, now, action.as_str(), on_record, announced);
-    match deps.factors.remove(account.id, &effects).await {
+    remove(deps, context, account.id, action).await
+}
+
+/// Removes the second factor of somebody who has lost it, recovery codes and all: by whoever looks after accounts. The owner
+/// is told, and the sessions stay.
+pub async fn end_factor(deps: SessionDeps<'_>, context: &Context, account: AccountId) -> Result<(), FactorError> {
+    let (core, action) = (deps.core, Action::FactorEnd);
+    core.permit(context, action, relation_to(context, account), Some(account)).await?;
+    core.accounts.by_id(account).await?.filter(Account::is_active).ok_or(Denial::Hidden)?;
+    remove(deps, context, account, action).await
+}
+
+async fn remove(
+    deps: SessionDeps<'_>,
+    context: &Context,
+    account: AccountId,
+    action: Action,
+) -> Result<(), FactorError> {
+    let core = deps.core;
+    let (on_record, announced) = ((account, Outcome::Allowed), Some(Announcement::SecondFactorChanged));
+    let effects = core.effects(context, core.clock.now(), action.as_str(), on_record, announced);
+    match deps.factors.remove(account, &effects).await {
         Ok(()) => {}
         Err(CommitError::Stale) => return Err(FactorError::NotEnrolled),
         Err(error) => return Err(given_up(error)?.into()),
     }
-    tell_sessions(deps, account.id).await?;
+    tell_sessions(deps, account).await;
     Ok(())
 }
 
-/// Each of the account's sessions now has, or lacks, a factor.
-async fn tell_sessions(deps: SessionDeps<'_>, account: AccountId) -> Result<(), PortError> {
-    let live = deps.sessions.live(account, deps.core.clock.now()).await?;
+/// Each of the account's sessions now has, or lacks, a factor. What is done is done: if they can't be told, it shows within
+/// 15 seconds.
+async fn tell_sessions(deps: SessionDeps<'_>, account: AccountId) {
+    let Ok(live) = deps.sessions.live(account, deps.core.clock.now()).await else { return };
     let ids: Vec<_> = live.iter().map(|session| session.id).collect();
     deps.notices.changed(&ids).await;
-    Ok(())
 }
 
 /// Whoever has a factor must have shown it just now before another one takes its place.

@@ -96,7 +96,7 @@ fn whoever_must_have_a_factor_has_it_or_misses_it() {
         assert_eq!(sign_in(false).second_factor, without, "{role}");
         assert_eq!(sign_in(true).second_factor, SecondFactor::Enrolled, "{role}");
         assert_eq!(sign_in(true).second_factor_at, Some(start()));
-        let nobody = IdentityRules { mfa_required_roles: vec![] };
+        let nobody = IdentityRules { mfa_required_roles: vec![], ..rules.clone() };
         assert_eq!(nobody.second_factor(role, false), SecondFactor::NotNeeded);
     }
 }

@@ -4,7 +4,7 @@ use crate::*;
 use amrutam_identity::{
     LogInError,
     model::{Assurance, EndReason},
-    use_cases::{ACCESS_TOKEN_LIFETIME, Deactivate, Invite, deactivate, invite},
+    use_cases::{ACCESS_TOKEN_LIFETIME, Deactivate, Invite, deactivate, invite, verify_email},
 };
 
 #[tokio::test]
@@ -53,6 +53,24 @@ async fn whatever_is_wrong_is_answered_alike() {
     assert!(matches!(log_in(stage.deps(), &stage.nobody(), command).await, Err(LogInError::InvalidCredentials)));
     stage.assert_last_entry("account.log_in", None, Outcome::Denied);
     assert_eq!(stage.world.sessions().len(), 0);
+}
+
+/// Whoever opens an account with another's address gets nothing of it.
+#[tokio::test]
+async fn an_unverified_address_is_answered_like_a_wrong_password() {
+    let mut stage = Stage::new();
+    stage.rules = IdentityRules::default();
+    let id = stage.register("asha").await;
+    let link = stage.mailed(LinkPurpose::VerifyEmail);
+    let entries = stage.world.audit().len();
+    let refused = stage.try_log_in("asha", PASSWORD).await;
+    assert!(matches!(refused, Err(LogInError::InvalidCredentials)), "{refused:?}");
+    stage.assert_last_entry("account.log_in", Some(id), Outcome::Denied);
+    assert_eq!(stage.last_entry().actor, Actor::Anonymous);
+    assert_eq!((stage.world.audit().len(), stage.world.sessions().len()), (entries + 1, 0));
+
+    verify_email(stage.mail(), &stage.nobody(), &link).await.unwrap();
+    stage.log_in("asha").await;
 }
 
 #[tokio::test]

@@ -59,7 +59,8 @@ impl Stage {
             tokens: FakeTokens::new("test"),
             links: FakeLinks::new("test"),
             secrets: FakeSecrets::new(7),
-            rules: IdentityRules::default(),
+            // Most people here have just registered.
+            rules: IdentityRules { log_in_unverified: true, ..IdentityRules::default() },
         }
     }
 
@@ -81,6 +82,7 @@ impl Stage {
             secrets: &self.secrets,
             totp: &MemoryTotp,
             notices: &self.gate,
+            rules: &self.rules,
         }
     }
 

@@ -6,7 +6,8 @@ use amrutam_identity::{
     model::{Assurance, Delayed, MAX_TRIES},
     ports::FactorStore,
     use_cases::{
-        Deactivate, RemoveTotp, deactivate, list_sessions, regenerate_recovery_codes, remove_totp, step_up, who_am_i,
+        Deactivate, RemoveTotp, deactivate, end_factor, list_sessions, regenerate_recovery_codes, remove_totp, step_up,
+        who_am_i,
     },
 };
 use amrutam_kernel::{Denial, SecondFactor};
@@ -280,6 +281,23 @@ async fn a_session_that_does_not_know_of_the_factor_replaces_nothing() {
     assert_eq!(known.sign_in.unwrap().second_factor, SecondFactor::Enrolled, "all sessions are told");
 }
 
+/// Whoever got in with the password alone gains nothing when its owner sets up a factor.
+#[tokio::test]
+async fn a_session_from_before_the_factor_must_show_it() {
+    let stage = Stage::new();
+    let id = stage.register("asha").await;
+    let (here, there) = (stage.log_in("asha").await, stage.log_in("asha").await);
+    let (factor, _) = stage.enrol(&here).await;
+    who_am_i(stage.core(), &stage.signed_in(&here).await).await.unwrap();
+    let context = stage.signed_in(&there).await;
+    let refused = who_am_i(stage.core(), &context).await;
+    assert!(matches!(refused, Err(amrutam_identity::AccountError::Denied(Denial::StepUpRequired))), "{refused:?}");
+    stage.assert_last_entry("account.read", Some(id), Outcome::Denied);
+    stage.wait(30);
+    step_up(stage.deps(), &context, &stage.code(&factor)).await.unwrap();
+    who_am_i(stage.core(), &stage.signed_in(&there).await).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_factor_is_removed_with_the_password_and_itself() {
     let stage = Stage::new();
@@ -301,6 +319,40 @@ async fn a_factor_is_removed_with_the_password_and_itself() {
     assert!(list_sessions(stage.deps(), &context).await.is_err());
     stage.log_in("vaidya").await;
     let (_, _) = stage.enrol(&tokens).await;
+}
+
+#[tokio::test]
+async fn a_lost_factor_is_ended_by_whoever_looks_after_accounts() {
+    let stage = Stage::new();
+    let (id, _, tokens) = stage.enrolled(Role::Doctor, "vaidya").await;
+    stage.register("ravi").await;
+    let ravi = stage.signed_in(&stage.log_in("ravi").await).await;
+    let refused = end_factor(stage.deps(), &ravi, id).await;
+    assert!(matches!(refused, Err(FactorError::Denied(Denial::Forbidden))), "{refused:?}");
+    stage.assert_last_entry("factor.end", Some(id), Outcome::Denied);
+
+    let (_, factor, help) = stage.enrolled(Role::Support, "help").await;
+    stage.wait(5 * 60);
+    let refused = end_factor(stage.deps(), &stage.signed_in(&help).await, id).await;
+    assert!(matches!(refused, Err(FactorError::Denied(Denial::StepUpRequired))), "{refused:?}");
+    step_up(stage.deps(), &stage.signed_in(&help).await, &stage.code(&factor)).await.unwrap();
+    let context = stage.signed_in(&help).await;
+    assert_eq!(stage.signed_in(&tokens).await.sign_in.unwrap().second_factor, SecondFactor::Enrolled);
+    stage.announced();
+    end_factor(stage.deps(), &context, id).await.unwrap();
+    stage.assert_last_entry("factor.end", Some(id), Outcome::Allowed);
+    let event = stage.announced().pop().unwrap();
+    assert_eq!((event.event_type.as_str(), event.aggregate.id), (SECOND_FACTOR_CHANGED, id.as_uuid()));
+    assert_eq!(stage.world.factors(id).await.unwrap().recovery_codes_left, 0);
+    // Their sessions live and know at once.
+    assert_eq!(stage.signed_in(&tokens).await.sign_in.unwrap().second_factor, SecondFactor::Missing);
+    stage.log_in("vaidya").await;
+
+    let again = end_factor(stage.deps(), &context, id).await;
+    assert!(matches!(again, Err(FactorError::NotEnrolled)), "{again:?}");
+    let nobody = AccountId::from_uuid(stage.ids.uuid_v7(stage.now()));
+    let missing = end_factor(stage.deps(), &context, nobody).await;
+    assert!(matches!(missing, Err(FactorError::Denied(Denial::Hidden))), "{missing:?}");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use amrutam_identity::{
     ChangePasswordError, SetPasswordError, VerifyEmailError,
     use_cases::{ChangePassword, change_password, forget_password, refresh, reset_password, verify_email},
 };
-use amrutam_kernel::PortError;
+use amrutam_kernel::{PortError, SecondFactor};
 use amrutam_memory::Fault;
 
 #[tokio::test]
@@ -37,6 +37,23 @@ async fn a_lost_answer_spends_the_link_and_the_change_is_made() {
     let again = reset_password(stage.mail(), &stage.nobody(), &token, &new(OTHER_PASSWORD)).await;
     assert!(matches!(again, Err(SetPasswordError::InvalidLink)), "{again:?}");
     assert!(stage.try_log_in("asha", OTHER_PASSWORD).await.is_ok());
+}
+
+/// Else the owner would have a factor without the codes for the day it is lost.
+#[tokio::test]
+async fn a_factor_in_force_gives_its_codes_whatever_happens_then() {
+    let stage = Stage::new();
+    stage.register("asha").await;
+    let tokens = stage.log_in("asha").await;
+    let context = stage.signed_in(&tokens).await;
+    let factor = begin_totp(stage.deps(), &context).await.unwrap();
+    stage.world.fail_next_commits([Fault::ThenAway]);
+    let codes = confirm_totp(stage.deps(), &context, &stage.shown(&factor)).await.unwrap();
+    stage.world.set_away(false);
+    let mfa_token = stage.first_step("asha").await;
+    stage.second_step(&mfa_token, TypedFactor::RecoveryCode(codes.0[0].clone())).await.unwrap();
+    stage.wait(15);
+    assert_eq!(stage.signed_in(&tokens).await.sign_in.unwrap().second_factor, SecondFactor::Enrolled);
 }
 
 #[tokio::test]
