@@ -271,12 +271,15 @@ async fn a_factor_is_replaced_by_whoever_shows_it() {
 #[tokio::test]
 async fn a_session_that_does_not_know_of_the_factor_replaces_nothing() {
     let stage = Stage::new();
-    stage.register("asha").await;
+    let id = stage.register("asha").await;
     let (here, there) = (stage.log_in("asha").await, stage.log_in("asha").await);
     let behind = stage.signed_in(&there).await;
     stage.enrol(&here).await;
     let refused = begin_totp(stage.deps(), &behind).await;
     assert!(matches!(refused, Err(FactorError::Denied(Denial::StepUpRequired))), "{refused:?}");
+    let refused = regenerate_recovery_codes(stage.deps(), &behind).await;
+    assert!(matches!(refused, Err(FactorError::Denied(Denial::StepUpRequired))), "{refused:?}");
+    stage.assert_last_entry("factor.change", Some(id), Outcome::Denied);
     let known = stage.signed_in(&there).await;
     assert_eq!(known.sign_in.unwrap().second_factor, SecondFactor::Enrolled, "all sessions are told");
 }
