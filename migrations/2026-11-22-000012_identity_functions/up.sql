@@ -268,9 +268,11 @@ BEGIN
   IF NOT FOUND THEN
     RETURN false;
   END IF;
-  UPDATE second_factor_tries
-    SET tried_at = array_remove(tried_at, (change ->> 'tried_at')::timestamptz), version = version + 1
-    WHERE account_id = account;
+  IF change ->> 'step' IS NOT NULL THEN
+    UPDATE second_factor_tries
+      SET tried_at = array_remove(tried_at, (change ->> 'tried_at')::timestamptz), version = version + 1
+      WHERE account_id = account;
+  END IF;
   PERFORM must_commit_effects(change -> 'effects');
   RETURN true;
 END

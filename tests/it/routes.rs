@@ -64,8 +64,16 @@ const TABLE: &[Row] = &[
     ("POST", "/v1/me/deactivate", signed_in(WRONG_PASSWORD)),
     ("POST", "/v1/me/email/verification", signed_in(NOTED)),
     ("GET", "/v1/me/sessions", signed_in(OK)),
-    ("DELETE", "/v1/me/sessions/{session_id:of_patient}", [NOBODY, DONE, ABSENT, ABSENT, ABSENT, DONE, DONE, ABSENT]),
-    ("DELETE", "/v1/me/sessions/{session_id:of_doctor}", [NOBODY, ABSENT, ABSENT, DONE, ABSENT, DONE, DONE, ABSENT]),
+    (
+        "DELETE",
+        "/v1/me/sessions/{session_id:of_patient}",
+        [NOBODY, DONE, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT],
+    ),
+    (
+        "DELETE",
+        "/v1/me/sessions/{session_id:of_doctor}",
+        [NOBODY, ABSENT, ABSENT, DONE, ABSENT, ABSENT, ABSENT, ABSENT],
+    ),
     ("POST", "/v1/me/mfa/totp", signed_in(OK)),
     ("POST", "/v1/me/mfa/totp/confirm", signed_in(NO_CODE)),
     ("DELETE", "/v1/me/mfa/totp", signed_in(WRONG_PASSWORD)),

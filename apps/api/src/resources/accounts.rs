@@ -159,7 +159,7 @@ fn shown(account: Account) -> HttpResponse {
 
 impl UpdateAccountRequest {
     /// The change, or every value that has no sense by itself.
-    fn parse(self, services: &Services) -> Result<impl FnOnce(Profile) -> Profile + Send, Problem> {
+    fn parse(self, services: &Services) -> Result<impl Fn(Profile) -> Profile + Send + Sync, Problem> {
         let mut fields = Fields::default();
         let full_name = kept(&mut fields, "/full_name", self.full_name);
         let full_name =
@@ -172,11 +172,11 @@ impl UpdateAccountRequest {
         let time_zone = time_zone.and_then(|zone| fields.time_zone("/time_zone", &zone));
         fields.finish()?;
         Ok(move |stored: Profile| Profile {
-            full_name: full_name.map_or(stored.full_name, Sensitive::new),
-            phone: phone.unwrap_or(stored.phone),
+            full_name: full_name.clone().map_or(stored.full_name, Sensitive::new),
+            phone: phone.clone().unwrap_or(stored.phone),
             date_of_birth: date_of_birth.map_or(stored.date_of_birth, |date| date.map(Sensitive::new)),
             sex: sex.map_or(stored.sex, |sex| sex.map(Sensitive::new)),
-            time_zone: time_zone.unwrap_or(stored.time_zone),
+            time_zone: time_zone.clone().unwrap_or(stored.time_zone),
         })
     }
 }

@@ -70,11 +70,11 @@ async fn list(request: HttpRequest, caller: Caller, services: Data<Services>) ->
     Ok(Listing { items, next_cursor: None }.respond(&request, ""))
 }
 
-/// Ends one of them. Support and administrators may end anybody's.
+/// Ends one of them. Support and administrators end all of somebody's at `/v1/admin/accounts/{account_id}/logout-all`.
 #[utoipa::path(tag = "Accounts", operation_id = "end_session", security(("bearer" = [])),
     params(("session_id" = Uuid, Path, description = "Which one")), responses(
     (status = 204, description = "Ended"),
-    (status = 404, description = "`not_found`: not the caller's to end, or over already"),
+    (status = 404, description = "`not_found`: not the caller's, or over already"),
 ))]
 #[delete("/v1/me/sessions/{session_id}")]
 async fn end(caller: Caller, path: Path<String>, services: Data<Services>) -> Result<HttpResponse, Problem> {

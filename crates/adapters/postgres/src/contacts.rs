@@ -9,7 +9,7 @@ use crate::{
 };
 use amrutam_identity::{
     EmailAddress, PersonName,
-    model::{Account, Profile, Sex},
+    model::{Account, AccountStatus, Profile, Sex},
 };
 use amrutam_kernel::{AccountId, PortError, SealPlace, Sensitive};
 use amrutam_notifications::{Contact, ports::Contacts};
@@ -112,7 +112,7 @@ impl Contacts for Accounts {
     async fn contact(&self, id: AccountId) -> Result<Option<Contact>, PortError> {
         let columns = (contacts::version, contacts::email, contacts::full_name, accounts::time_zone);
         let query = contacts::table.inner_join(accounts::table).filter(contacts::account_id.eq(id.as_uuid()));
-        let query = query.select(columns);
+        let query = query.filter(accounts::status.eq(AccountStatus::Active.as_str())).select(columns);
         let mut conn = self.db.connection().await?;
         let result = bounded(conn.limit(), query.first::<(i64, Vec<u8>, Vec<u8>, String)>(conn.raw()?)).await;
         let Some((version, email, name, time_zone)) = conn.settle(result.optional())? else { return Ok(None) };

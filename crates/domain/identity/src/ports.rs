@@ -191,7 +191,7 @@ pub trait FactorStore: Send + Sync {
     async fn factors(&self, account: AccountId) -> Result<Factors, PortError>;
     /// Stores a claimed try: `false` when the stored version is not the one before `tries.version`. Of many at once, one wins.
     async fn claim_try(&self, account: AccountId, tries: &Tries) -> Result<bool, PortError>;
-    /// Uses a proof up and takes back the try of that time. `false`, and nothing is stored, when the proof is used up: a step
+    /// Uses a proof up; a step takes back the try of that time. `false`, and nothing is stored, when the proof is used up: a step
     /// not after the last one of the factor in force, a recovery code that is not (any more) there. Of many at once with one
     /// proof, one is accepted, also by a store that has just restarted.
     async fn redeem(

@@ -74,7 +74,7 @@ pub trait VisitReader: Send + Sync {
 /// Reads how people are reached.
 #[async_trait]
 pub trait Contacts: Send + Sync {
-    /// How this person is reached now; nothing when the account is gone.
+    /// How this person is reached now; nothing when the account is gone or closed.
     async fn contact(&self, id: AccountId) -> Result<Option<Contact>, PortError>;
 }
 

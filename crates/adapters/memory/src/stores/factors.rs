@@ -47,6 +47,7 @@ impl FactorStore for MemoryWorld {
         let accepted = match proof {
             Proof::Step(step) if *step > confirmed.last_step => {
                 confirmed.last_step = *step;
+                row.tries = std::mem::take(&mut row.tries).without(tried_at);
                 true
             }
             Proof::Step(_) => false,
@@ -55,7 +56,6 @@ impl FactorStore for MemoryWorld {
         if !accepted {
             return Ok(false);
         }
-        row.tries = std::mem::take(&mut row.tries).without(tried_at);
         tx.commit().map_err(into_port_error)?;
         Ok(true)
     }

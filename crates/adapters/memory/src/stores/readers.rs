@@ -37,7 +37,7 @@ impl VisitReader for MemoryWorld {
 impl Contacts for MemoryWorld {
     async fn contact(&self, id: AccountId) -> Result<Option<Contact>, PortError> {
         self.read(|tables| {
-            tables.accounts.get(&id).map(|account| Contact {
+            tables.accounts.get(&id).filter(|account| account.is_active()).map(|account| Contact {
                 email: Sensitive::new(account.email.expose().as_str().to_owned()),
                 name: Sensitive::new(account.profile.full_name.expose().as_str().to_owned()),
                 time_zone: account.profile.time_zone.clone(),

@@ -5,6 +5,11 @@ use amrutam_booking::{
     },
     ports::{AvailabilityChanges, AvailabilityStore, Changes, ConsultationStore, NewConsultation, SlotUpdate},
 };
+use amrutam_identity::{
+    Account,
+    model::AccountStatus,
+    ports::{AccountChange, AccountStore},
+};
 use amrutam_kernel::{
     AccountId, AuditEntryId, Clock, ConsultationId, CorrelationId, Currency, Effects, EventId, IdSource, Money,
     RedeliveryLedger, Role, Sensitive, SlotId, TimeRange,
@@ -132,6 +137,13 @@ impl Readers for Memory {
             time_zone: "Asia/Kolkata".to_owned(),
         };
         (account.id, contact)
+    }
+
+    async fn close(&self, id: AccountId) {
+        let account = self.world.by_id(id).await.unwrap().unwrap();
+        let account = Account { status: AccountStatus::Deactivated, version: account.version + 1, ..account };
+        let change = AccountChange { account: &account, spend: None, void_links: None, end_sessions: None };
+        self.world.update(change, &Effects::default()).await.unwrap();
     }
 
     fn now(&self) -> Timestamp {

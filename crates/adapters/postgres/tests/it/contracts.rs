@@ -5,8 +5,14 @@ use amrutam_booking::{
     model::{ConsultationStatus, Mode},
     ports::{AvailabilityStore, ConsultationStore, DirectoryStore},
 };
-use amrutam_identity::ports::{AccountStore, FactorStore, LinkStore, SessionGate, SessionStore};
-use amrutam_kernel::{AccountId, AuditEntryId, ConsultationId, EventId, PortError, RedeliveryLedger, Role, Sensitive};
+use amrutam_identity::{
+    Account,
+    model::AccountStatus,
+    ports::{AccountChange, AccountStore, FactorStore, LinkStore, SessionGate, SessionStore},
+};
+use amrutam_kernel::{
+    AccountId, AuditEntryId, ConsultationId, Effects, EventId, PortError, RedeliveryLedger, Role, Sensitive,
+};
 use amrutam_notifications::{
     Contact, VisitFacts, VisitMode, VisitStatus,
     ports::{Contacts, MessageStore, VisitReader},
@@ -215,6 +221,13 @@ impl amrutam_notifications::contract::Readers for World {
             time_zone: account.profile.time_zone,
         };
         (id, contact)
+    }
+
+    async fn close(&self, id: AccountId) {
+        let account = self.accounts.by_id(id).await.unwrap().unwrap();
+        let account = Account { status: AccountStatus::Deactivated, version: account.version + 1, ..account };
+        let change = AccountChange { account: &account, spend: None, void_links: None, end_sessions: None };
+        self.accounts.update(change, &Effects::default()).await.unwrap();
     }
 
     fn now(&self) -> Timestamp {

@@ -193,10 +193,10 @@ pub async fn tries_are_claimed_one_at_a_time(harness: &dyn Harness) {
     assert!(store.claim_try(other.id, &first).await.unwrap(), "tries are each account's own, factor or not");
 }
 
-/// The wrong ones before it stay; what is refused takes nothing back.
+/// The wrong ones before it stay; what is refused takes nothing back, and a recovery code has made no try.
 pub async fn an_accepted_proof_takes_its_try_back(harness: &dyn Harness) {
-    let (store, account) = (harness.factors(), stored(harness).await);
-    enrolled(harness, account.id, &[]).await;
+    let (store, account, codes) = (harness.factors(), stored(harness).await, digests(1));
+    enrolled(harness, account.id, &codes).await;
     let first = Tries::default().claim(minutes(harness, 1)).unwrap();
     let second = first.claim(minutes(harness, 2)).unwrap();
     for tries in [&first, &second] {
@@ -204,6 +204,9 @@ pub async fn an_accepted_proof_takes_its_try_back(harness: &dyn Harness) {
     }
     let (refused, accepted, at) = (Proof::Step(Step(1)), Proof::Step(Step(101)), minutes(harness, 2));
     assert!(!store.redeem(account.id, &refused, at, &Effects::default()).await.unwrap());
+    assert_eq!(factors(harness, account.id).await.tries, second);
+    let recovery = Proof::RecoveryCode(codes[0]);
+    assert!(store.redeem(account.id, &recovery, at, &Effects::default()).await.unwrap());
     assert_eq!(factors(harness, account.id).await.tries, second);
     assert!(store.redeem(account.id, &accepted, at, &Effects::default()).await.unwrap());
     assert_eq!(factors(harness, account.id).await.tries, second.without(at));

@@ -67,7 +67,7 @@ pub struct Factors {
     pub pending: Option<PendingFactor>,
     /// Recovery codes left.
     pub recovery_codes_left: usize,
-    /// Wrong codes of late, recovery codes too.
+    /// Wrong codes of late; recovery codes are not counted.
     pub tries: Tries,
 }
 

@@ -19,7 +19,8 @@ pub enum TypedFactor {
 }
 
 impl SessionDeps<'_> {
-    /// Accepts a factor once. The try is on the books before it is looked at, and leaves them when it is right.
+    /// Accepts a factor once. A code of six digits can be guessed: its try is on the books before it is looked at, and leaves
+    /// them when it is right. A recovery code of 120 bits can't, so nobody's guesses keep its owner waiting.
     pub(super) async fn prove(
         &self,
         context: &Context,
@@ -29,14 +30,9 @@ impl SessionDeps<'_> {
     ) -> Result<(), ProofError> {
         let core = self.core;
         let now = core.clock.now();
-        let tries = factors.tries.claim(now)?;
-        if !self.factors.claim_try(account, &tries).await? {
-            // Another try at the same moment was first: this one waits as if it came after.
-            let until = now.checked_add(SignedDuration::from_secs(1)).unwrap_or(Timestamp::MAX);
-            return Err(Delayed { until, asked_at: now }.into());
-        }
         let proof = match typed {
             TypedFactor::Code(code) => {
+                self.claim(account, factors, now).await?;
                 matching_step(self.totp, &confirmed.secret, code, Some(confirmed.last_step), now).map(Proof::Step)
             }
             TypedFactor::RecoveryCode(text) => RecoveryCode::parse(text).map(|code| Proof::RecoveryCode(code.digest())),
@@ -49,6 +45,16 @@ impl SessionDeps<'_> {
         }
         core.record_denial(context, action(typed), Some(account)).await?;
         Err(ProofError::InvalidCode)
+    }
+
+    async fn claim(&self, account: AccountId, factors: &Factors, now: Timestamp) -> Result<(), ProofError> {
+        let tries = factors.tries.claim(now)?;
+        if self.factors.claim_try(account, &tries).await? {
+            return Ok(());
+        }
+        // Another try at the same moment was first: this one waits as if it came after.
+        let until = now.checked_add(SignedDuration::from_secs(1)).unwrap_or(Timestamp::MAX);
+        Err(Delayed { until, asked_at: now }.into())
     }
 }
 

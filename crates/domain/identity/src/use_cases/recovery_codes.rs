@@ -1,14 +1,16 @@
 //! Recovery codes are replaced.
 
-use super::SessionDeps;
+use super::{
+    SessionDeps,
+    shared::{contended, lasting},
+    totp::permit_changing,
+};
 use crate::{
     FactorError,
     events::Announcement,
     model::{RECOVERY_CODE_BYTES, RECOVERY_CODES, RecoveryCode, SecretDigest},
 };
 use amrutam_kernel::{Action, CommitError, Context, Outcome, PortError, Sensitive};
-
-use super::shared::{contended, lasting};
 
 /// Shown once; only digests are kept.
 #[derive(Debug, Clone)]
@@ -18,6 +20,8 @@ pub struct RecoveryCodes(pub Vec<Sensitive<String>>);
 pub async fn regenerate_recovery_codes(deps: SessionDeps<'_>, context: &Context) -> Result<RecoveryCodes, FactorError> {
     let core = deps.core;
     let caller = core.permit_own(context, Action::FactorChange).await?;
+    deps.factors.factors(caller.account).await?.confirmed.ok_or(FactorError::NotEnrolled)?;
+    permit_changing(deps, context, caller).await?;
     let (codes, digests) = deps.recovery_codes()?;
     let now = core.clock.now();
     let (on_record, announced) = ((caller.account, Outcome::Allowed), Some(Announcement::SecondFactorChanged));

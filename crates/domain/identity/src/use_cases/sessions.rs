@@ -28,15 +28,18 @@ pub async fn log_out(deps: SessionDeps<'_>, context: &Context) -> Result<(), Ses
     end(deps, context, account, sign_in.session, EndReason::LoggedOut).await
 }
 
-/// Ends one session: one's own, or by whoever looks after accounts, anybody's.
+/// Ends one of one's own sessions. Others' look like none, also to whoever may end all of an account's.
 pub async fn end_session(deps: SessionDeps<'_>, context: &Context, id: SessionId) -> Result<(), SessionError> {
     let core = deps.core;
+    let Caller { account, .. } = core.permit_own(context, Action::SessionEnd).await?;
     let session = deps.sessions.by_id(id).await?;
     let about = session.as_ref().map(|session| session.account);
-    let relation = about.map_or(amrutam_kernel::Relation::None, |account| relation_to(context, account));
-    core.permit(context, Action::SessionEnd, relation, about).await?;
-    let session = session.filter(|session| session.is_live(core.clock.now())).ok_or(Denial::Hidden)?;
-    end(deps, context, session.account, id, EndReason::Ended).await
+    if about != Some(account) {
+        core.record_denial(context, Action::SessionEnd.as_str(), about).await?;
+        return Err(Denial::Hidden.into());
+    }
+    session.filter(|session| session.is_live(core.clock.now())).ok_or(Denial::Hidden)?;
+    end(deps, context, account, id, EndReason::Ended).await
 }
 
 async fn end(

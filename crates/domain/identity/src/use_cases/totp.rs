@@ -5,7 +5,7 @@ use super::{
     shared::{Caller, contended, lasting, relation_to},
 };
 use crate::{
-    Account, FactorError,
+    Account, FactorError, PermitError,
     events::Announcement,
     model::{Factors, PendingFactor, TotpSecret, matching_step},
     ports::{Confirmed, Enrolment},
@@ -126,11 +126,20 @@ async fn permit_setting_up(deps: SessionDeps<'_>, context: &Context) -> Result<(
     let caller = deps.core.permit_own(context, Action::FactorEnrol).await?;
     let factors = deps.factors.factors(caller.account).await?;
     if factors.confirmed.is_some() {
-        // The gate may not know yet of a factor set up a moment ago in another session.
-        let sign_in = SignIn { second_factor: SecondFactor::Enrolled, ..caller.sign_in };
-        deps.core.permit_own(&Context { sign_in: Some(sign_in), ..context.clone() }, Action::FactorChange).await?;
+        permit_changing(deps, context, caller).await?;
     }
     Ok((caller, factors))
+}
+
+/// For an account that has a factor. The gate may not know yet of one that was set up a moment ago in another session.
+pub(super) async fn permit_changing(
+    deps: SessionDeps<'_>,
+    context: &Context,
+    caller: Caller,
+) -> Result<(), PermitError> {
+    let sign_in = SignIn { second_factor: SecondFactor::Enrolled, ..caller.sign_in };
+    deps.core.permit_own(&Context { sign_in: Some(sign_in), ..context.clone() }, Action::FactorChange).await?;
+    Ok(())
 }
 
 fn given_up(error: CommitError) -> Result<PortError, PortError> {

@@ -1,6 +1,9 @@
 //! The caller's own account.
 
-use super::Deps;
+use super::{
+    Deps,
+    shared::{ROUNDS, contended, lasting},
+};
 use crate::{Account, AccountError, Profile, ports::AccountChange};
 use amrutam_kernel::{Action, CommitError, Context, Denial, Effects, Outcome};
 
@@ -14,30 +17,33 @@ pub async fn who_am_i(deps: Deps<'_>, context: &Context) -> Result<Account, Acco
     Ok(account)
 }
 
-/// Changes the caller's own profile, when it still is at a version they saw. `change` gets the stored profile and returns
-/// the new one.
+/// Changes the caller's own profile, when it still is at a version they saw, or whatever it is at. `change` gets the stored
+/// profile and returns the new one.
 pub async fn update_profile(
     deps: Deps<'_>,
     context: &Context,
     if_version: Option<&[i64]>,
-    change: impl FnOnce(Profile) -> Profile + Send,
+    change: impl Fn(Profile) -> Profile + Send + Sync,
 ) -> Result<Account, AccountError> {
     let caller = deps.permit_own(context, Action::ProfileUpdate).await?;
-    let stored = deps.accounts.by_id(caller.account).await?.filter(Account::is_active).ok_or(Denial::Hidden)?;
-    if if_version.is_some_and(|seen| !seen.contains(&stored.version)) {
-        return Err(AccountError::Precondition);
-    }
-    let account =
-        Account { profile: change(stored.profile.clone()), version: stored.version.saturating_add(1), ..stored };
-    let now = deps.clock.now();
-    let on_record = (account.id, Outcome::Allowed);
-    let effects = deps.effects(context, now, Action::ProfileUpdate.as_str(), on_record, None);
-    let change = AccountChange { account: &account, spend: None, void_links: None, end_sessions: None };
-    match deps.accounts.update(change, &effects).await {
-        Ok(_) => Ok(account),
-        Err(CommitError::Port(error)) => Err(error.into()),
-        Err(CommitError::Stale | CommitError::Busy | CommitError::AlreadyAnswered | CommitError::AlreadyHandled) => {
-            Err(AccountError::Precondition)
+    for _ in 0..ROUNDS {
+        let stored = deps.accounts.by_id(caller.account).await?.filter(Account::is_active).ok_or(Denial::Hidden)?;
+        if if_version.is_some_and(|seen| !seen.contains(&stored.version)) {
+            return Err(AccountError::Precondition);
+        }
+        let account =
+            Account { profile: change(stored.profile.clone()), version: stored.version.saturating_add(1), ..stored };
+        let now = deps.clock.now();
+        let on_record = (account.id, Outcome::Allowed);
+        let effects = deps.effects(context, now, Action::ProfileUpdate.as_str(), on_record, None);
+        let update = AccountChange { account: &account, spend: None, void_links: None, end_sessions: None };
+        match deps.accounts.update(update, &effects).await {
+            Ok(_) => return Ok(account),
+            Err(CommitError::Stale | CommitError::Busy) if if_version.is_some() => {
+                return Err(AccountError::Precondition);
+            }
+            Err(error) => lasting(error)?,
         }
     }
+    Err(contended().into())
 }

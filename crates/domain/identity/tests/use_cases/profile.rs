@@ -6,7 +6,8 @@ use amrutam_identity::{
     model::{AccountStatus, EndReason, Sex},
     use_cases::{Deactivate, deactivate, update_profile, who_am_i},
 };
-use amrutam_kernel::Denial;
+use amrutam_kernel::{Denial, PortError};
+use amrutam_memory::Fault;
 
 #[tokio::test]
 async fn a_profile_is_changed_at_the_version_that_was_seen() {
@@ -26,9 +27,14 @@ async fn a_profile_is_changed_at_the_version_that_was_seen() {
     assert!(matches!(stale, Err(AccountError::Precondition)), "{stale:?}");
     assert_eq!(update_profile(stage.core(), &context, None, edit).await.unwrap().version, 3);
 
-    stage.world.fail_next_commits([amrutam_memory::Fault::Stale]);
-    let raced = update_profile(stage.core(), &context, None, edit).await;
+    stage.world.fail_next_commits([Fault::Stale]);
+    let raced = update_profile(stage.core(), &context, Some(&[3]), edit).await;
     assert!(matches!(raced, Err(AccountError::Precondition)), "what it was read from has changed: {raced:?}");
+    stage.world.fail_next_commits([Fault::Stale, Fault::Busy]);
+    assert_eq!(update_profile(stage.core(), &context, None, edit).await.unwrap().version, 4, "decided anew");
+    stage.world.fail_next_commits([Fault::Stale, Fault::Busy, Fault::Stale]);
+    let given_up = update_profile(stage.core(), &context, None, edit).await;
+    assert!(matches!(given_up, Err(AccountError::Port(PortError::Unavailable { .. }))), "{given_up:?}");
     let nobody = update_profile(stage.core(), &stage.nobody(), None, edit).await;
     assert!(matches!(nobody, Err(AccountError::Denied(Denial::NotSignedIn))));
 }

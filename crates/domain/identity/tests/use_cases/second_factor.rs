@@ -140,12 +140,10 @@ async fn a_recovery_code_stands_in_for_the_authenticator_once() {
     let typed = TypedFactor::RecoveryCode(secret(&codes.0[3].expose().to_lowercase().replace('-', " ")));
     let tokens = stage.second_step(&mfa_token, typed.clone()).await.unwrap();
     assert_eq!(tokens.claims.assurance, Assurance::TwoFactors);
-    stage.wait(1);
     let again = stage.second_step(&mfa_token, typed).await;
     assert!(matches!(again, Err(SecondFactorError::InvalidCode)), "{again:?}");
     stage.assert_last_entry("factor.use_recovery_code", Some(id), Outcome::Denied);
     assert_eq!(stage.world.factors(id).await.unwrap().recovery_codes_left, 9);
-    stage.wait(1);
     let not_a_code = TypedFactor::Code(codes.0[4].clone());
     assert!(stage.second_step(&mfa_token, not_a_code).await.is_err(), "each in its own field");
 }
@@ -201,9 +199,10 @@ async fn a_wrong_password_costs_the_owner_no_try() {
 }
 
 #[tokio::test]
-async fn all_ways_of_showing_a_factor_share_their_tries() {
+async fn all_ways_of_showing_a_code_share_their_tries_and_recovery_codes_have_none() {
     let stage = Stage::new();
-    let (_, factor, tokens) = stage.enrolled(Role::Doctor, "vaidya").await;
+    let (id, factor, tokens) = stage.enrolled(Role::Doctor, "vaidya").await;
+    let codes = regenerate_recovery_codes(stage.deps(), &stage.signed_in(&tokens).await).await.unwrap();
     stage.wait(30);
     let mfa_token = stage.first_step("vaidya").await;
     assert!(stage.second_step(&mfa_token, wrong()).await.is_err());
@@ -213,9 +212,14 @@ async fn all_ways_of_showing_a_factor_share_their_tries() {
     let command = RemoveTotp { password: secret(PASSWORD), factor: stage.code(&factor) };
     let delayed = remove_totp(stage.deps(), &context, command).await;
     assert!(matches!(delayed, Err(FactorError::Delayed(_))), "{delayed:?}");
+    let tries = stage.world.factors(id).await.unwrap().tries;
+    assert_eq!(tries.at, [stage.now()]);
     let recovery = TypedFactor::RecoveryCode(secret("AAAA-AAAA-AAAA-AAAA-AAAA-AAAA"));
-    let delayed = stage.second_step(&mfa_token, recovery).await;
-    assert!(matches!(delayed, Err(SecondFactorError::Delayed(_))), "{delayed:?}");
+    let wrong = stage.second_step(&mfa_token, recovery).await;
+    assert!(matches!(wrong, Err(SecondFactorError::InvalidCode)), "{wrong:?}");
+    stage.assert_last_entry("factor.use_recovery_code", Some(id), Outcome::Denied);
+    stage.second_step(&mfa_token, TypedFactor::RecoveryCode(codes.0[0].clone())).await.unwrap();
+    assert_eq!(stage.world.factors(id).await.unwrap().tries, tries, "neither counts");
     stage.wait(1);
     step_up(stage.deps(), &context, &stage.code(&factor)).await.unwrap();
 }
@@ -271,12 +275,15 @@ async fn a_factor_is_replaced_by_whoever_shows_it() {
 #[tokio::test]
 async fn a_session_that_does_not_know_of_the_factor_replaces_nothing() {
     let stage = Stage::new();
-    stage.register("asha").await;
+    let id = stage.register("asha").await;
     let (here, there) = (stage.log_in("asha").await, stage.log_in("asha").await);
     let behind = stage.signed_in(&there).await;
     stage.enrol(&here).await;
     let refused = begin_totp(stage.deps(), &behind).await;
     assert!(matches!(refused, Err(FactorError::Denied(Denial::StepUpRequired))), "{refused:?}");
+    let refused = regenerate_recovery_codes(stage.deps(), &behind).await;
+    assert!(matches!(refused, Err(FactorError::Denied(Denial::StepUpRequired))), "{refused:?}");
+    stage.assert_last_entry("factor.change", Some(id), Outcome::Denied);
     let known = stage.signed_in(&there).await;
     assert_eq!(known.sign_in.unwrap().second_factor, SecondFactor::Enrolled, "all sessions are told");
 }

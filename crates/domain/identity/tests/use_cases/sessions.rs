@@ -71,17 +71,20 @@ async fn anothers_session_looks_like_none() {
 }
 
 #[tokio::test]
-async fn support_ends_anybodys_sessions() {
+async fn support_ends_all_of_anybodys_sessions_and_no_single_one() {
     let stage = Stage::new();
     let owner = stage.register("asha").await;
     stage.person(Role::Support, "help").await;
     let (one, two, help) = (stage.log_in("asha").await, stage.log_in("asha").await, stage.log_in("help").await);
     let context = stage.signed_in(&help).await;
-    end_session(stage.deps(), &context, one.claims.session).await.unwrap();
-    assert!(stage.caller(&one).await.is_none() && stage.caller(&two).await.is_some());
+    let refused = end_session(stage.deps(), &context, one.claims.session).await;
+    assert!(matches!(refused, Err(SessionError::Denied(Denial::Hidden))), "{refused:?}");
+    stage.assert_last_entry("session.end", Some(owner), Outcome::Denied);
+    assert!(stage.caller(&one).await.is_some());
     end_sessions_of(stage.deps(), &context, owner).await.unwrap();
     stage.assert_last_entry("session.end_all", Some(owner), Outcome::Allowed);
-    assert!(stage.caller(&two).await.is_none() && stage.caller(&help).await.is_some());
+    assert!(stage.caller(&one).await.is_none() && stage.caller(&two).await.is_none());
+    assert!(stage.caller(&help).await.is_some());
     let nobody = AccountId::from_uuid(stage.ids.uuid_v7(stage.now()));
     assert!(matches!(end_sessions_of(stage.deps(), &context, nobody).await, Err(SessionError::Denied(Denial::Hidden))));
     assert!(list_sessions(stage.deps(), &stage.nobody()).await.is_err());

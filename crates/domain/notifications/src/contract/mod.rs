@@ -67,6 +67,8 @@ pub trait Readers: Send + Sync {
     async fn visits_in_every_state(&self) -> Vec<(ConsultationId, &'static str, VisitFacts)>;
     /// Stores a person: their id, and what is expected to be read.
     async fn person(&self) -> (AccountId, Contact);
+    /// Closes the account of that person.
+    async fn close(&self, id: AccountId);
     /// When the harness was made, the same at every call.
     fn now(&self) -> Timestamp;
 }

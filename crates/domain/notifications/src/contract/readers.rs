@@ -17,10 +17,12 @@ pub async fn a_visit_is_read_as_it_is_now(readers: &dyn Readers) {
     }
 }
 
-/// And nothing for an account that is not there.
+/// And nothing for an account that is not there, or is closed.
 pub async fn a_person_is_read_as_they_are_now(readers: &dyn Readers) {
     let nobody = AccountId::from_uuid(id(readers.now()));
     assert_eq!(readers.contacts().contact(nobody).await.unwrap(), None);
     let (id, expected) = readers.person().await;
     assert_eq!(readers.contacts().contact(id).await.unwrap(), Some(expected));
+    readers.close(id).await;
+    assert_eq!(readers.contacts().contact(id).await.unwrap(), None, "who has left gets no mail");
 }
