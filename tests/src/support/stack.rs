@@ -238,15 +238,16 @@ impl Stack {
 
     /// The administrator.
     pub async fn admin(&self) -> &Person {
-        let made = self.admin.get_or_init(async || {
-            let (email, password) = (format!("{}@amrutam.example", unique("admin")), unique("a password"));
-            let variables =
-                [("AMRUTAM__DATABASE__URL", &*self.database.url), ("AMRUTAM__TOKENS__KEY_DIR", keys().await)];
-            let arguments = ["admin", "create", "--email", &email, "--name", "Administrator"];
-            Process::output("amrutamctl", &arguments, &variables, &password).await;
-            Person::log_in(&self.anonymous(), &email, &password).await
-        });
-        made.await
+        self.admin.get_or_init(async || self.new_admin().await).await
+    }
+
+    /// Another administrator, made by the operator.
+    pub(crate) async fn new_admin(&self) -> Person {
+        let (email, password) = (format!("{}@amrutam.example", unique("admin")), unique("a password"));
+        let variables = [("AMRUTAM__DATABASE__URL", &*self.database.url), ("AMRUTAM__TOKENS__KEY_DIR", keys().await)];
+        let arguments = ["admin", "create", "--email", &email, "--name", "Administrator"];
+        Process::output("amrutamctl", &arguments, &variables, &password).await;
+        Person::log_in(&self.anonymous(), &email, &password).await
     }
 
     /// Where the locks are: a client per node, and what their names begin with.

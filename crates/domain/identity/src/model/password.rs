@@ -22,8 +22,6 @@ pub enum InvalidPassword {
 impl NewPassword {
     /// NIST SP 800-63B's floor; length is the only rule of form, composition rules make passwords worse.
     pub const MIN_CHARS: usize = 8;
-    /// As far as a password is looked at for being guessable.
-    const LOOKED_AT_CHARS: usize = 24;
     /// Bounds the hasher's work.
     pub const MAX_CHARS: usize = 128;
 
@@ -41,11 +39,12 @@ impl NewPassword {
     pub fn check_guessable(&self, email: &EmailAddress, name: &PersonName) -> Result<(), InvalidPassword> {
         let local = email.as_str().split('@').next().unwrap_or_default();
         let known = [email.as_str(), local, name.as_str(), "amrutam"];
-        let known: Vec<_> = known.into_iter().chain(name.as_str().split_whitespace()).collect();
+        let known = known.into_iter().chain(name.as_str().split_whitespace()).map(beginning);
+        let known: Vec<_> = known.collect();
+        let known: Vec<_> = known.iter().map(String::as_str).collect();
         // Its work grows with the square of the length, times the ways to read digits as letters: a long one made for that
         // would hold a thread for a second. What begins well enough is long enough.
-        let beginning: String = self.0.expose().chars().take(Self::LOOKED_AT_CHARS).collect();
-        let score = zxcvbn(&beginning, &known).score();
+        let score = zxcvbn(&beginning(self.0.expose()), &known).score();
         if score < Score::Two { Err(InvalidPassword::Guessable) } else { Ok(()) }
     }
 
@@ -53,6 +52,11 @@ impl NewPassword {
     pub const fn expose(&self) -> &Sensitive<String> {
         &self.0
     }
+}
+
+/// As far as a password, and what is known of its owner, is looked at.
+fn beginning(text: &str) -> String {
+    text.chars().take(24).collect()
 }
 
 /// A password's hash in PHC text form. Not the password, yet nothing to show either.
