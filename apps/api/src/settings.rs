@@ -161,7 +161,11 @@ struct ProductionMfa<'a>(&'a Mfa);
 impl Validate for ProductionMfa<'_> {
     fn validate(&self, problems: &mut Problems) {
         let missing = Mfa::default().required_roles.into_iter().find(|role| !self.0.required_roles.contains(role));
-        problems.check(missing.is_none(), "required_roles", "production needs doctor, admin and auditor among them");
+        problems.check(
+            missing.is_none(),
+            "required_roles",
+            "production needs doctor, admin, auditor and support among them",
+        );
     }
 }
 

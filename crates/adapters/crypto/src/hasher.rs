@@ -73,9 +73,13 @@ impl Argon2Hasher {
         let running = Arc::clone(&self.running).acquire_owned().await.map_err(defect)?;
         let (tell, told) = oneshot::channel();
         self.threads.spawn(move || {
-            let _places = (admitted, running);
+            // The places are free when the caller hears of it.
+            let result = {
+                let _places = (admitted, running);
+                work()
+            };
             // The caller may have gone.
-            drop(tell.send(work()));
+            drop(tell.send(result));
         });
         told.await.map_err(defect)?
     }

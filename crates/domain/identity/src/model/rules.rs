@@ -15,7 +15,10 @@ pub struct IdentityRules {
 
 impl Default for IdentityRules {
     fn default() -> Self {
-        Self { mfa_required_roles: vec![Role::Doctor, Role::Admin, Role::Auditor], log_in_unverified: false }
+        Self {
+            mfa_required_roles: vec![Role::Doctor, Role::Admin, Role::Auditor, Role::Support],
+            log_in_unverified: false,
+        }
     }
 }
 

@@ -83,7 +83,7 @@ fn whoever_must_have_a_factor_has_it_or_misses_it() {
         (Role::Doctor, SecondFactor::Missing),
         (Role::Admin, SecondFactor::Missing),
         (Role::Auditor, SecondFactor::Missing),
-        (Role::Support, SecondFactor::NotNeeded),
+        (Role::Support, SecondFactor::Missing),
     ] {
         let state = |enrolled| SessionState {
             account: AccountId::from_uuid(Uuid::nil()),

@@ -74,8 +74,8 @@ async fn anothers_session_looks_like_none() {
 async fn support_ends_all_of_anybodys_sessions_and_no_single_one() {
     let stage = Stage::new();
     let owner = stage.register("asha").await;
-    stage.person(Role::Support, "help").await;
-    let (one, two, help) = (stage.log_in("asha").await, stage.log_in("asha").await, stage.log_in("help").await);
+    let (_, _, help) = stage.enrolled(Role::Support, "help").await;
+    let (one, two) = (stage.log_in("asha").await, stage.log_in("asha").await);
     let context = stage.signed_in(&help).await;
     let refused = end_session(stage.deps(), &context, one.claims.session).await;
     assert!(matches!(refused, Err(SessionError::Denied(Denial::Hidden))), "{refused:?}");
