@@ -216,7 +216,7 @@ $$;
 
 -- One row per wanted session, in their order; null where there is none. A subquery per part, as in booking_snapshots.
 CREATE FUNCTION session_states(wanted uuid[]) RETURNS SETOF jsonb
-LANGUAGE plpgsql STABLE AS $$
+LANGUAGE plpgsql STABLE SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
   RETURN QUERY SELECT CASE WHEN s.id IS NOT NULL THEN jsonb_build_object(
       'account', s.account_id, 'role', a.role, 'second_factor_at', s.second_factor_at,

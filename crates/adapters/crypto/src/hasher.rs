@@ -23,7 +23,7 @@ const LANES: u32 = 1;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HasherSettings {
-    /// Hashes under way at one time; each takes a core and 19 MiB. One per core unless said; at least one.
+    /// Hashes under way at one time; each takes a core and 19 MiB. One per two cores unless said; at least one.
     pub parallel: usize,
     /// How many more may wait, 64 unless said. Whoever comes after them is told to come again.
     pub queue: usize,
@@ -31,12 +31,12 @@ pub struct HasherSettings {
 
 impl Default for HasherSettings {
     fn default() -> Self {
-        Self { parallel: thread::available_parallelism().map_or(1, usize::from), queue: 64 }
+        Self { parallel: thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1)), queue: 64 }
     }
 }
 
 /// Less than everybody else on a full machine: a storm of log-ins must not slow down those who are in.
-const NICE: i32 = 10;
+const NICE: i32 = 19;
 
 /// Hashes and compares passwords on threads of its own, which step back behind all others.
 ///
