@@ -31,7 +31,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 #[derive(Debug, Deserialize)]
-struct RecordedRow {
+pub(crate) struct RecordedRow {
     fingerprint: String,
     answer: StoredAnswer,
 }
@@ -64,7 +64,7 @@ impl RecordedRow {
     }
 }
 
-fn recorded(row: Option<RecordedRow>, claim: Option<&IdempotencyClaim>) -> Result<Option<Recorded>, PortError> {
+pub(crate) fn recorded(row: Option<RecordedRow>, claim: Option<&IdempotencyClaim>) -> Result<Option<Recorded>, PortError> {
     match (row, claim) {
         (Some(row), Some(claim)) => row.against(claim).map(Some),
         _ => Ok(None),
@@ -263,7 +263,7 @@ impl ConsultationStore for Postgres {
     }
 }
 
-fn claim_columns(claim: Option<&IdempotencyClaim>) -> (Option<Uuid>, Option<&str>) {
+pub(crate) fn claim_columns(claim: Option<&IdempotencyClaim>) -> (Option<Uuid>, Option<&str>) {
     (claim.map(|claim| claim.caller.as_uuid()), claim.map(|claim| claim.key.as_str()))
 }
 

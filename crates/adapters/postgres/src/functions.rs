@@ -38,3 +38,8 @@ define_sql_function! { fn begin_totp_factor(change: Jsonb) -> Text; }
 define_sql_function! { fn confirm_totp_factor(change: Jsonb) -> Text; }
 define_sql_function! { fn replace_recovery_codes(change: Jsonb) -> Text; }
 define_sql_function! { fn remove_totp_factor(change: Jsonb) -> Text; }
+define_sql_function! {
+    fn payment_snapshot(wanted: Nullable<Uuid>, at_gateway: Nullable<Text>, by_order: Nullable<Text>, by_capture: Nullable<Text>, by_task: Nullable<Uuid>, caller: Nullable<Uuid>, claim_key: Nullable<Text>) -> Jsonb;
+}
+define_sql_function! { fn commit_payment(changes: Jsonb) -> Text; }
+define_sql_function! { fn claim_gateway_tasks(lease_us: BigInt, most: Integer) -> Jsonb; }

@@ -230,6 +230,29 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    payments (id) {
+        id -> Uuid,
+        look_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    payment_timeline (payment_id, version) {
+        payment_id -> Uuid,
+        version -> BigInt,
+        at -> Timestamptz,
+        kind -> Text,
+        amount -> Nullable<BigInt>,
+        currency -> Nullable<Text>,
+        actor -> Text,
+        cause -> Text,
+        evidence -> Jsonb,
+        event_id -> Uuid,
+        correlation_id -> Text,
+    }
+}
+
 diesel::joinable!(consultations -> doctors (doctor_id));
 diesel::joinable!(contacts -> accounts (account_id));
 diesel::joinable!(refresh_tokens -> sessions (session_id));

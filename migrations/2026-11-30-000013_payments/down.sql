@@ -1,0 +1,11 @@
+DROP FUNCTION claim_gateway_tasks(bigint, int);
+DROP FUNCTION commit_payment(jsonb);
+DROP FUNCTION payment_snapshot(uuid, text, text, text, uuid, uuid, text);
+DROP TABLE webhook_inbox;
+DROP TABLE gateway_tasks;
+DROP TABLE ledger_lines;
+DROP TABLE ledger_journals;
+DROP FUNCTION must_balance();
+DROP TABLE payment_timeline;
+DROP TABLE payment_captures;
+DROP TABLE payments;
