@@ -50,7 +50,7 @@ impl PaymentStore for Postgres {
             Locator::Order(gateway, order) => (None, Some(gateway.as_str()), Some(order.as_str()), None),
             Locator::Capture(gateway, capture) => (None, Some(gateway.as_str()), None, Some(capture.as_str())),
         };
-        let query = diesel::select(functions::payment_snapshot(id, gateway, order, capture, caller, key));
+        let query = diesel::select(functions::payment_snapshot(id, gateway, order, capture, None::<Uuid>, caller, key));
         let Json(row): Json<SnapshotRow> = self.ask(query).await?;
         Ok(PaymentSnapshot {
             recorded: crate::booking::recorded(row.recorded, claim)?,
