@@ -63,6 +63,20 @@ typed_id! {
     MessageId;
     /// An entry of the audit trail.
     AuditEntryId;
+    /// The payment of a consultation. There is one per consultation, under the same UUID: see [`PaymentId::of`].
+    PaymentId;
+    /// Something to be done at a payment gateway.
+    GatewayTaskId;
+    /// A journal of the ledger.
+    JournalId;
+}
+
+impl PaymentId {
+    /// The payment of a consultation: one per consultation, so that it can be named before it exists and creating it twice
+    /// is creating it once.
+    pub const fn of(consultation: ConsultationId) -> Self {
+        Self(consultation.0)
+    }
 }
 
 #[cfg(test)]

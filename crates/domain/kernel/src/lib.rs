@@ -44,8 +44,8 @@ pub use idempotency::{
     Fingerprint, IdempotencyClaim, IdempotencyKey, Idempotent, InvalidIdempotencyKey, Recorded, StoredAnswer,
 };
 pub use ids::{
-    AccountId, AuditEntryId, ConsultationId, DoctorId, EventId, InvalidId, LinkId, MessageId, SessionId, SlotId,
-    TimeOffId,
+    AccountId, AuditEntryId, ConsultationId, DoctorId, EventId, GatewayTaskId, InvalidId, JournalId, LinkId, MessageId,
+    PaymentId, SessionId, SlotId, TimeOffId,
 };
 pub use limits::{LimitDecision, LimitKey, LimitPolicy, LimitState, RateLimit, RateLimiter};
 pub use links::{LinkPurpose, LinkTokens, UnknownPurpose};

@@ -68,6 +68,33 @@ impl Money {
         if (0..=Self::MAX_MINOR).contains(&amount) { Ok(Self { amount, currency }) } else { Err(InvalidMoney) }
     }
 
+    /// Nothing, in this currency.
+    pub const fn zero(currency: Currency) -> Self {
+        Self { amount: 0, currency }
+    }
+
+    /// Whether it is nothing.
+    pub const fn is_zero(&self) -> bool {
+        self.amount == 0
+    }
+
+    /// The sum; nothing when the currencies differ or it exceeds [`Money::MAX_MINOR`].
+    pub fn plus(&self, other: &Self) -> Option<Self> {
+        let sum = self.amount.checked_add(other.amount).filter(|_| self.currency == other.currency)?;
+        Self::new(sum, self.currency).ok()
+    }
+
+    /// What is left; nothing when the currencies differ or `other` is more.
+    pub fn minus(&self, other: &Self) -> Option<Self> {
+        let left = self.amount.checked_sub(other.amount).filter(|_| self.currency == other.currency)?;
+        Self::new(left, self.currency).ok()
+    }
+
+    /// So many hundredths of it, rounded down to the minor unit; more than 100 count as 100.
+    pub fn percent(&self, percent: u8) -> Self {
+        Self { amount: self.amount * i64::from(percent.min(100)) / 100, currency: self.currency }
+    }
+
     /// In minor units.
     pub const fn amount(&self) -> i64 {
         self.amount

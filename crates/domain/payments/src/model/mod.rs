@@ -1,0 +1,24 @@
+//! What a payment is, and every decision about it, as pure functions.
+
+mod gateway;
+mod ledger;
+mod payment;
+mod refs;
+mod review;
+mod rules;
+mod task;
+mod timeline;
+mod visit;
+
+pub use gateway::{
+    Checkout, GatewayPayment, GatewayRefund, NewOrder, NewRefund, Order, PaymentSighting, RefundState, SettledPage,
+    Webhook, WebhookNews,
+};
+pub use ledger::{Account, Entry, Journal, JournalKind, Line, Move, Unbalanced};
+pub use payment::{Capture, InvalidTransition, MoneyState, Payment, Refund, RefundReason, RefundStep, Ruling, Unknown};
+pub use refs::{GatewayEventId, GatewayName, GatewayPaymentRef, GatewayRefundRef, InvalidRef, OrderRef};
+pub use review::{Choice, ReviewReason};
+pub use rules::{PaymentRules, RefundPolicy, RefundTier};
+pub use task::{GatewayTask, TaskEnd, TaskKind};
+pub use timeline::{Evidence, PaymentEntry, StepKind};
+pub use visit::{Side, Visit, VisitFate};

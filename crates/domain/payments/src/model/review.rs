@@ -1,0 +1,63 @@
+//! What a payment can't finish by itself, and what a person can do about it.
+
+use super::payment::words;
+
+words! {
+    /// Why a person is asked. One case per payment and reason is open at a time.
+    ReviewReason = "review reason" {
+        /// The gateway could not give the money back.
+        RefundFailed = "refund_failed",
+        /// The gateway has been at a refund for days.
+        RefundStuck = "refund_stuck",
+        /// The money is there, and booking has not said whether the visit takes place.
+        NotConfirmed = "not_confirmed",
+        /// The money is there, the visit's time is long past, and nobody has said whether it took place.
+        NoOutcome = "no_outcome",
+        /// Something that had to be asked of the gateway was given up.
+        TaskFailed = "task_failed",
+        /// The gateway gave back money that we did not ask it to.
+        ForeignRefund = "foreign_refund",
+        /// The gateway holds money that belongs to no payment of ours.
+        UnknownPayment = "unknown_payment",
+        /// Reconciliation: the gateway has it, our ledger did not.
+        MissingHere = "missing_here",
+        /// Reconciliation: our ledger has it, the gateway does not.
+        MissingThere = "missing_there",
+        /// Reconciliation: both have it, with different amounts.
+        AmountsDiffer = "amounts_differ",
+    }
+    /// What a person can have done about it.
+    Choice = "choice" {
+        /// Give all of it back.
+        RefundFull = "refund_full",
+        /// Give back what the policy gives if the patient calls off now.
+        RefundByPolicy = "refund_by_policy",
+        /// The visit took place, or counts as if it had.
+        MarkEarned = "mark_earned",
+        /// Announce the money again, so that booking confirms or declines.
+        ConfirmAgain = "confirm_again",
+        /// Try again what was given up.
+        Retry = "retry",
+        /// Look at the gateway again, and take over what it says.
+        LookAgain = "look_again",
+        /// It was paid out by another way than the gateway.
+        PaidOutElsewhere = "paid_out_elsewhere",
+        /// Take the difference as a loss or a gain, on the record.
+        WriteOff = "write_off",
+    }
+}
+
+impl ReviewReason {
+    /// What can be done about it.
+    pub const fn choices(self) -> &'static [Choice] {
+        match self {
+            Self::RefundFailed | Self::RefundStuck => &[Choice::Retry, Choice::LookAgain, Choice::PaidOutElsewhere],
+            Self::NotConfirmed => &[Choice::ConfirmAgain, Choice::RefundFull],
+            Self::NoOutcome => &[Choice::MarkEarned, Choice::RefundFull, Choice::RefundByPolicy],
+            Self::TaskFailed => &[Choice::Retry],
+            Self::UnknownPayment => &[Choice::WriteOff],
+            Self::MissingHere => &[Choice::LookAgain],
+            Self::ForeignRefund | Self::MissingThere | Self::AmountsDiffer => &[Choice::LookAgain, Choice::WriteOff],
+        }
+    }
+}
