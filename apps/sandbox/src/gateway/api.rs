@@ -1,5 +1,6 @@
 //! The calls of a merchant's server, in Razorpay's dialect, and the checkout page.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use actix_web::http::header;
@@ -68,7 +69,7 @@ async fn perform(
         Some(Fault::Hang) => std::future::pending().await,
         Some(Fault::Nonsense) => Ok(HttpResponse::Ok().content_type("text/html").body("<h1>Welcome</h1>")),
         Some(Fault::Flood) => {
-            let pieces = stream::repeat_with(|| Ok::<_, ApiError>(FLOOD));
+            let pieces = stream::repeat_with(|| Ok::<_, Infallible>(FLOOD));
             Ok(HttpResponse::Ok().content_type("application/json").streaming(pieces))
         }
     }

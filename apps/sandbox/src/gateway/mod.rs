@@ -98,10 +98,7 @@ impl Gateway {
         let gateway = Self {
             key_id: settings.key_id.clone(),
             key_secret: settings.key_secret.clone(),
-            webhook: Mutex::new(Webhook {
-                url: settings.webhook_url.clone(),
-                secret: settings.webhook_secret.clone(),
-            }),
+            webhook: Mutex::new(Webhook { url: settings.webhook_url.clone(), secret: settings.webhook_secret.clone() }),
             store: Store::default(),
             script: Script::default(),
             calls: Mutex::default(),
