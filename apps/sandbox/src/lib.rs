@@ -8,6 +8,8 @@
 //!
 //! - [`mail`]: a mail server that delivers nothing. What it accepts is kept in memory and shown on an inbox page and
 //!   in a JSON API; it can be told to refuse, to be slow, to be down, or to accept a message and then hang up.
+//! - [`gateway`]: a payment gateway that moves no money. It speaks Razorpay's dialect, has a checkout page, tells what
+//!   happens by signed webhooks, and pays, fails, delays, duplicates, reorders, loses and forges as it is told.
 //!
 //! ## How to extend it
 //! Each stand-in is one module beside [`mail`], with its own state, its own `configure` for its routes and, if it has
@@ -17,6 +19,7 @@
 #![warn(missing_docs)]
 
 mod clock;
+pub mod gateway;
 mod http;
 pub mod mail;
 mod settings;
@@ -28,10 +31,11 @@ use std::time::Duration;
 
 use actix_web::{App, HttpServer};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
-pub use crate::settings::{Settings, SettingsError};
+pub use crate::settings::{GatewaySettings, Settings, SettingsError};
 
+use crate::gateway::Gateway;
 use crate::mail::MailSink;
 
 /// The whole of stopping takes less than this; supervisors are told 5 s.
@@ -47,6 +51,15 @@ pub struct Sandbox {
     smtp: TcpListener,
     smtp_addr: SocketAddr,
     mail: Arc<MailSink>,
+    gateway: Option<BoundGateway>,
+}
+
+#[derive(Debug)]
+struct BoundGateway {
+    listener: std::net::TcpListener,
+    addr: SocketAddr,
+    gateway: Arc<Gateway>,
+    jobs: mpsc::UnboundedReceiver<gateway::courier::Job>,
 }
 
 /// Why the sandbox cannot be built.
@@ -77,12 +90,20 @@ impl Sandbox {
     pub async fn build(settings: &Settings) -> Result<Self, BuildError> {
         let (http, http_addr) = bind("AMRUTAM__SANDBOX__HTTP_LISTEN", &settings.http_listen).await?;
         let (smtp, smtp_addr) = bind("AMRUTAM__SANDBOX__SMTP_LISTEN", &settings.smtp_listen).await?;
-        let http = http.into_std().map_err(|source| BuildError {
-            setting: "AMRUTAM__SANDBOX__HTTP_LISTEN",
-            address: settings.http_listen.clone(),
+        let smtp = TcpListener::from_std(smtp).map_err(|source| BuildError {
+            setting: "AMRUTAM__SANDBOX__SMTP_LISTEN",
+            address: settings.smtp_listen.clone(),
             source,
         })?;
-        Ok(Self { http, http_addr, smtp, smtp_addr, mail: Arc::new(MailSink::new()) })
+        let gateway = match &settings.gateway {
+            None => None,
+            Some(settings) => {
+                let (listener, addr) = bind("AMRUTAM__SANDBOX__GATEWAY_LISTEN", &settings.listen).await?;
+                let (gateway, jobs) = Gateway::new(settings);
+                Some(BoundGateway { listener, addr, gateway: Arc::new(gateway), jobs })
+            }
+        };
+        Ok(Self { http, http_addr, smtp, smtp_addr, mail: Arc::new(MailSink::new()), gateway })
     }
 
     /// Where the inbox page and the API are.
@@ -103,14 +124,27 @@ impl Sandbox {
         Arc::clone(&self.mail)
     }
 
+    /// Where the payment gateway is, if there is one.
+    #[must_use]
+    pub fn gateway_addr(&self) -> Option<SocketAddr> {
+        self.gateway.as_ref().map(|bound| bound.addr)
+    }
+
+    /// The payment gateway, for tests that run the sandbox in their own process.
+    #[must_use]
+    pub fn gateway(&self) -> Option<Arc<Gateway>> {
+        self.gateway.as_ref().map(|bound| Arc::clone(&bound.gateway))
+    }
+
     /// Serves until `stop` is ready, then finishes within 4 seconds: SMTP sessions are told 421 where they wait,
     /// requests under way may end, the rest is cut.
     ///
     /// # Errors
     /// When a server fails before it was asked to stop.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), RunError> {
-        let mail = Arc::clone(&self.mail);
-        let http = HttpServer::new(move || App::new().configure(|config| http::configure(config, &mail)))
+        let (mail, control) = (Arc::clone(&self.mail), self.gateway());
+        let app = move || App::new().configure(|config| http::configure(config, &mail, control.as_ref()));
+        let http = HttpServer::new(app)
             .workers(1)
             .disable_signals()
             .shutdown_timeout(STOP_GRACE.as_secs())
@@ -120,7 +154,8 @@ impl Sandbox {
         let http_handle = http.handle();
         let (stop_tx, stopping) = watch::channel(false);
         let mut http = tokio::spawn(http);
-        let mut smtp = tokio::spawn(mail::smtp::serve(self.smtp, self.mail, stopping, STOP_GRACE));
+        let mut smtp = tokio::spawn(mail::smtp::serve(self.smtp, self.mail, stopping.clone(), STOP_GRACE));
+        let mut gateway = tokio::spawn(run_gateway(self.gateway, stopping));
 
         let outcome = tokio::select! {
             () = stop => Ok(()),
@@ -129,28 +164,48 @@ impl Sandbox {
                 Ok(Ok(())) | Err(_) => Err(RunError::Ended("HTTP")),
             },
             _ = &mut smtp => Err(RunError::Ended("SMTP")),
+            _ = &mut gateway => Err(RunError::Ended("gateway")),
         };
 
         stop_tx.send_replace(true);
         let stopped = async {
             // Whether a part ended well no longer matters, only that it ended.
             let smtp_ended = async { if smtp.is_finished() { Ok(()) } else { (&mut smtp).await } };
-            drop(futures::future::join(http_handle.stop(true), smtp_ended).await);
+            let gateway_ended = async { if gateway.is_finished() { Ok(()) } else { (&mut gateway).await } };
+            drop(futures::future::join3(http_handle.stop(true), smtp_ended, gateway_ended).await);
         };
         if tokio::time::timeout(STOP_LIMIT, stopped).await.is_err() {
             tracing::warn!("stopping took too long, what was left is cut");
         }
         http.abort();
         smtp.abort();
+        gateway.abort();
         outcome
     }
 }
 
-async fn bind(setting: &'static str, address: &str) -> Result<(TcpListener, SocketAddr), BuildError> {
+/// The gateway's server and its courier, until told to stop.
+async fn run_gateway(bound: Option<BoundGateway>, mut stopping: watch::Receiver<bool>) {
+    let Some(BoundGateway { listener, addr, gateway, jobs }) = bound else {
+        // Whether told or left alone, there is nothing to do.
+        drop(stopping.wait_for(|stopping| *stopping).await);
+        return;
+    };
+    let serving = gateway::serve::serve(listener, addr, Arc::clone(&gateway), stopping, STOP_GRACE);
+    let served = tokio::select! {
+        served = serving => served,
+        () = gateway::courier::run(gateway, jobs) => Ok(()),
+    };
+    if let Err(error) = served {
+        tracing::error!(%error, "the gateway's server failed");
+    }
+}
+
+async fn bind(setting: &'static str, address: &str) -> Result<(std::net::TcpListener, SocketAddr), BuildError> {
     let bound = async {
         let listener = TcpListener::bind(address).await?;
         let bound = listener.local_addr()?;
-        Ok((listener, bound))
+        Ok((listener.into_std()?, bound))
     };
     bound.await.map_err(|source| BuildError { setting, address: address.to_owned(), source })
 }

@@ -33,6 +33,7 @@ async fn run() -> Result<(), Box<dyn std::error::Error + 'static>> {
     tracing::info!(
         http_addr = %sandbox.http_addr(),
         smtp_addr = %sandbox.smtp_addr(),
+        gateway_addr = sandbox.gateway_addr().map(tracing::field::display),
         "sandbox listening; it is a fake for development and tests"
     );
     sandbox.run_until(stop).await?;

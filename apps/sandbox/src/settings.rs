@@ -9,6 +9,33 @@ pub struct Settings {
     pub http_listen: String,
     /// `AMRUTAM__SANDBOX__SMTP_LISTEN`: `host:port` of the mail sink. Port 0 takes any free one.
     pub smtp_listen: String,
+    /// The payment gateway; none unless its address is set.
+    pub gateway: Option<GatewaySettings>,
+}
+
+/// The payment gateway's.
+#[derive(Clone, PartialEq, Eq)]
+pub struct GatewaySettings {
+    /// `AMRUTAM__SANDBOX__GATEWAY_LISTEN`: `host:port` of its API and its checkout page. Port 0 takes any free one.
+    pub listen: String,
+    /// `AMRUTAM__SANDBOX__GATEWAY_KEY_ID`: the merchant's name.
+    pub key_id: String,
+    /// `AMRUTAM__SANDBOX__GATEWAY_KEY_SECRET`: the merchant's password.
+    pub key_secret: String,
+    /// `AMRUTAM__SANDBOX__GATEWAY_WEBHOOK_URL`: where events are told; nowhere unless set, also later by the control API.
+    pub webhook_url: Option<String>,
+    /// `AMRUTAM__SANDBOX__GATEWAY_WEBHOOK_SECRET`: what they are signed with.
+    pub webhook_secret: String,
+}
+
+impl fmt::Debug for GatewaySettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GatewaySettings")
+            .field("listen", &self.listen)
+            .field("key_id", &self.key_id)
+            .field("webhook_url", &self.webhook_url)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Everything that is wrong with the settings, told at once.
@@ -48,6 +75,7 @@ impl Settings {
     /// As [`Settings::from_env`].
     pub fn from_vars(var: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
         let mut problems = Vec::new();
+        let given = |name: &str| var(name).filter(|value| !value.is_empty());
         let mut listen = |name: &str, example: &str| {
             let value = var(name).unwrap_or_default();
             if value.is_empty() {
@@ -59,7 +87,29 @@ impl Settings {
         };
         let http_listen = listen("AMRUTAM__SANDBOX__HTTP_LISTEN", "127.0.0.1:8025");
         let smtp_listen = listen("AMRUTAM__SANDBOX__SMTP_LISTEN", "127.0.0.1:1025");
-        if problems.is_empty() { Ok(Self { http_listen, smtp_listen }) } else { Err(SettingsError { problems }) }
+        let gateway_listen = given("AMRUTAM__SANDBOX__GATEWAY_LISTEN");
+        let gateway_listen = gateway_listen.map(|_| listen("AMRUTAM__SANDBOX__GATEWAY_LISTEN", "127.0.0.1:8026"));
+        let gateway = gateway_listen.map(|listen| {
+            let mut needed = |name: &str| {
+                let value = given(name);
+                if value.is_none() {
+                    problems.push(format!("{name} is not set, which a gateway needs"));
+                }
+                value.unwrap_or_default()
+            };
+            GatewaySettings {
+                listen,
+                key_id: needed("AMRUTAM__SANDBOX__GATEWAY_KEY_ID"),
+                key_secret: needed("AMRUTAM__SANDBOX__GATEWAY_KEY_SECRET"),
+                webhook_url: given("AMRUTAM__SANDBOX__GATEWAY_WEBHOOK_URL"),
+                webhook_secret: needed("AMRUTAM__SANDBOX__GATEWAY_WEBHOOK_SECRET"),
+            }
+        });
+        if problems.is_empty() {
+            Ok(Self { http_listen, smtp_listen, gateway })
+        } else {
+            Err(SettingsError { problems })
+        }
     }
 }
 
@@ -72,7 +122,12 @@ mod tests {
     use super::*;
 
     fn read(http: Option<&str>, smtp: Option<&str>) -> Result<Settings, SettingsError> {
-        Settings::from_vars(|name| if name.contains("HTTP") { http } else { smtp }.map(str::to_owned))
+        let value = |name: &str| match name {
+            "AMRUTAM__SANDBOX__HTTP_LISTEN" => http,
+            "AMRUTAM__SANDBOX__SMTP_LISTEN" => smtp,
+            _ => None,
+        };
+        Settings::from_vars(|name| value(name).map(str::to_owned))
     }
 
     #[test]
@@ -92,5 +147,25 @@ mod tests {
         );
         assert_eq!(read(Some("127.0.0.1:0"), None).unwrap_err().problems().len(), 1);
         assert_eq!(read(Some(":80"), Some("host")).unwrap_err().problems().len(), 2);
+    }
+
+    #[test]
+    fn a_gateway_is_there_when_it_has_an_address_and_keeps_its_secrets() {
+        assert_eq!(read(Some("127.0.0.1:0"), Some("127.0.0.1:0")).unwrap().gateway, None);
+        let whole = |name: &str| {
+            let value = match name.strip_prefix("AMRUTAM__SANDBOX__").unwrap() {
+                name if name.ends_with("LISTEN") => "127.0.0.1:0",
+                "GATEWAY_WEBHOOK_URL" => "",
+                name => name,
+            };
+            Some(value.to_owned())
+        };
+        let settings = Settings::from_vars(whole).unwrap();
+        let text = format!("{settings:?}");
+        let gateway = settings.gateway.unwrap();
+        assert_eq!((gateway.key_id.as_str(), gateway.webhook_url), ("GATEWAY_KEY_ID", None));
+        assert!(!text.contains("SECRET"), "{text}");
+        let without_secrets = |name: &str| whole(name).filter(|_| !name.ends_with("SECRET"));
+        assert_eq!(Settings::from_vars(without_secrets).unwrap_err().problems().len(), 2);
     }
 }

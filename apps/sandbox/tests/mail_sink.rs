@@ -27,7 +27,9 @@ type Transport = AsyncSmtpTransport<Tokio1Executor>;
 impl Running {
     async fn start() -> Self {
         let any = "127.0.0.1:0".to_owned();
-        let sandbox = Sandbox::build(&Settings { http_listen: any.clone(), smtp_listen: any }).await.expect("builds");
+        let sandbox = Sandbox::build(&Settings { http_listen: any.clone(), smtp_listen: any, gateway: None })
+            .await
+            .expect("builds");
         let api = format!("http://{}", sandbox.http_addr());
         let smtp_port = sandbox.smtp_addr().port();
         let (stop, stopped) = oneshot::channel();

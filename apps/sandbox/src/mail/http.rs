@@ -113,25 +113,16 @@ async fn behave_well(sink: Sink) -> Result<HttpResponse, Problem> {
 
 async fn inbox(sink: Sink) -> HttpResponse {
     let found = sink.find(&Filter { limit: Some(PAGE_LIMIT), ..Filter::default() });
-    html(page::inbox(&found))
+    crate::http::page(page::inbox(&found))
 }
 
 async fn read(sink: Sink, id: web::Path<u64>) -> Result<HttpResponse, Problem> {
     let message = find(&sink, *id)?;
-    Ok(html(page::message(&message, &message.contents())))
+    Ok(crate::http::page(page::message(&message, &message.contents())))
 }
 
 fn find(sink: &MailSink, id: u64) -> Result<Arc<Message>, Problem> {
     sink.store.get(id).ok_or_else(|| Problem::not_found("there is no such message; the oldest ones are forgotten"))
-}
-
-/// The page may use its own style and nothing else, whatever a mail smuggles in.
-fn html(body: String) -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type("text/html; charset=utf-8")
-        .insert_header((header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'"))
-        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .body(body)
 }
 
 #[cfg(test)]
@@ -144,7 +135,7 @@ mod tests {
     use super::*;
 
     async fn ask(sink: &Arc<MailSink>, request: TestRequest) -> (StatusCode, String, String) {
-        let app = init_service(App::new().configure(|config| crate::http::configure(config, sink))).await;
+        let app = init_service(App::new().configure(|config| crate::http::configure(config, sink, None))).await;
         let response = call_service(&app, request.to_request()).await;
         let kind = response.headers().get(header::CONTENT_TYPE).map(|kind| kind.to_str().unwrap().to_owned());
         let status = response.status();

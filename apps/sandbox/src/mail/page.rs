@@ -1,14 +1,10 @@
-//! The inbox as plain HTML: no script, nothing from the network.
-
-use std::fmt;
+//! The inbox as pages.
 
 use super::message::{Contents, Message};
 use super::store::Found;
+use crate::http::{Text, document};
 
-const STYLE: &str = "body{font:16px/1.4 sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem}\
-table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #ccc;\
-vertical-align:top}pre{white-space:pre-wrap;overflow-wrap:anywhere;background:#f4f4f4;padding:1rem}\
-.note{background:#fff3cd;padding:.5rem .8rem}";
+const NOTE: &str = "This is the sandbox, a fake for development and tests: these mails went nowhere.";
 
 /// The list of the newest messages, newest first.
 pub(super) fn inbox(found: &Found) -> String {
@@ -33,7 +29,7 @@ pub(super) fn inbox(found: &Found) -> String {
         found.items.len(),
         found.total
     );
-    document("Inbox", &body)
+    document("Inbox", NOTE, &body)
 }
 
 /// One message.
@@ -51,35 +47,5 @@ pub(super) fn message(message: &Message, contents: &Contents) -> String {
         message.id,
         Text(&contents.text)
     );
-    document(&message.subject, &body)
-}
-
-fn document(title: &str, body: &str) -> String {
-    format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>{} - Amrutam sandbox</title>\
-         <style>{STYLE}</style></head>\n<body>\n\
-         <p class=\"note\">This is the sandbox, a fake for development and tests: these mails went nowhere.</p>\n\
-         {body}</body>\n</html>\n",
-        Text(title)
-    )
-}
-
-/// Text that stays text in HTML, in an element and in a quoted attribute.
-struct Text<'a>(&'a str);
-
-impl fmt::Display for Text<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use fmt::Write as _;
-        for c in self.0.chars() {
-            match c {
-                '&' => f.write_str("&amp;")?,
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '"' => f.write_str("&quot;")?,
-                '\'' => f.write_str("&#39;")?,
-                c => f.write_char(c)?,
-            }
-        }
-        Ok(())
-    }
+    document(&message.subject, NOTE, &body)
 }
