@@ -1,6 +1,7 @@
 DROP FUNCTION claim_gateway_tasks(bigint, int);
 DROP FUNCTION commit_payment(jsonb);
 DROP FUNCTION payment_snapshot(uuid, text, text, text, uuid, uuid, text);
+DROP TABLE reconciliations;
 DROP TABLE webhook_inbox;
 DROP TABLE gateway_tasks;
 DROP TABLE ledger_lines;

@@ -138,6 +138,18 @@ CREATE TABLE webhook_inbox (
 );
 CREATE INDEX webhook_inbox_by_age ON webhook_inbox USING brin (received_at);
 
+-- Spans of time whose captures and refunds were compared with the gateway's list.
+CREATE TABLE reconciliations (
+  gateway     text NOT NULL,
+  starts_at   timestamptz NOT NULL,
+  ends_at     timestamptz NOT NULL,
+  compared    bigint NOT NULL,
+  differences bigint NOT NULL,
+  finished_at timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (gateway, starts_at),
+  CHECK (ends_at > starts_at)
+);
+
 -- What a change is decided on: found by id, by order, by a captured payment, or by one of its tasks.
 CREATE FUNCTION payment_snapshot(wanted uuid, at_gateway text, by_order text, by_capture text, by_task uuid,
   caller uuid, claim_key text)
@@ -269,10 +281,10 @@ $$;
 GRANT SELECT, INSERT ON payments, payment_captures TO amrutam_app;
 GRANT UPDATE (state, order_ref, look_at, updated_at, version, revision, document) ON payments TO amrutam_app;
 GRANT UPDATE (refund, refunded_amount, refunded_at) ON payment_captures TO amrutam_app;
-GRANT SELECT, INSERT ON payment_timeline, ledger_journals, ledger_lines TO amrutam_app;
+GRANT SELECT, INSERT ON payment_timeline, ledger_journals, ledger_lines, reconciliations TO amrutam_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON gateway_tasks TO amrutam_app;
 GRANT SELECT, INSERT, DELETE ON webhook_inbox TO amrutam_app;
-GRANT SELECT ON payment_captures, payment_timeline, ledger_journals, ledger_lines, gateway_tasks TO amrutam_reader;
+GRANT SELECT ON payment_captures, payment_timeline, ledger_journals, ledger_lines, gateway_tasks, reconciliations TO amrutam_reader;
 GRANT SELECT (id, patient_id, doctor_id, amount, currency, gateway, state, look_at, created_at, updated_at, version)
   ON payments TO amrutam_reader;
 GRANT EXECUTE ON FUNCTION payment_snapshot(uuid, text, text, text, uuid, uuid, text), commit_payment(jsonb),

@@ -39,7 +39,7 @@ const BANNED: &[&str] = &["aws-lc-sys", "aws-lc-rs", "pq-sys"];
 enum Layer {
     Kernel,
     Domain,
-    /// Settings, telemetry, trust: used by adapters and apps.
+    /// Settings, telemetry, trust, crash points: used by adapters and apps.
     Shared,
     Adapter,
     App,
@@ -73,7 +73,7 @@ fn layer_of(root: &str, manifest: &str) -> Layer {
         ("crates", "domain", Some("kernel")) => Layer::Kernel,
         ("crates", "domain", _) => Layer::Domain,
         ("crates", "adapters", _) => Layer::Adapter,
-        ("crates", "settings" | "telemetry" | "tls", _) => Layer::Shared,
+        ("crates", "crash" | "settings" | "telemetry" | "tls", _) => Layer::Shared,
         ("apps", ..) => Layer::App,
         ("tests", ..) => Layer::Tests,
         _ => panic!("{path}: in no layer that docs/architecture.md knows"),

@@ -2,6 +2,7 @@
 
 use crate::worker::{World, rest};
 use amrutam_kernel::{Clock, PortError};
+use amrutam_payments::model::MoneyState;
 use metrics::gauge;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -31,6 +32,14 @@ async fn database(world: &World) -> Result<(), PortError> {
     gauge!("amrutam_outbox_parked").set(outbox.parked as f64);
     gauge!("amrutam_outbox_oldest_seconds").set(outbox.oldest_age.as_secs_f64());
     gauge!("amrutam_messages_due").set(world.postgres.due_messages(now).await? as f64);
+    let payments = world.postgres.payment_figures().await?;
+    gauge!("amrutam_gateway_tasks_open").set(payments.open_tasks as f64);
+    gauge!("amrutam_gateway_tasks_dead").set(payments.dead_tasks as f64);
+    gauge!("amrutam_gateway_tasks_oldest_seconds").set(payments.oldest_task_seconds);
+    for state in MoneyState::ALL.iter().map(|state| state.as_str()) {
+        let open = payments.open.iter().find(|(name, _)| name == state).map_or(0, |(_, count)| *count);
+        gauge!("amrutam_payments_open", "state" => state).set(open as f64);
+    }
     let runway = world.postgres.partition_runway_days(world.rules.business_day(now)).await?;
     gauge!("amrutam_partition_runway_days").set(f64::from(runway));
     Ok(())

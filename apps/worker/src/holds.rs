@@ -18,22 +18,26 @@ const BATCH: u16 = 100;
 
 pub(crate) async fn run(world: World, stop: CancellationToken) {
     while rest(&stop, world.sweep).await {
-        let deps = Deps {
-            store: &world.postgres,
-            policy: &PolicyTable,
-            locks: &NoLocks,
-            sealer: &NoSealer,
-            clock: &world.clock,
-            ids: &world.ids,
-            pause: &TokioPause,
-            rules: &world.rules,
-            payments: PaymentsMode::Required,
-        };
-        match expire_holds(deps, &system_context(&world, "hold-sweeper"), BATCH).await {
+        match expire_holds(booking_deps(&world), &system_context(&world, "hold-sweeper"), BATCH).await {
             Ok(0) => {}
             Ok(expired) => tracing::info!(expired, "holds expired"),
             Err(error) => tracing::warn!(%error, reason = error.reason(), "holds could not be swept"),
         }
+    }
+}
+
+/// For what the worker does with visits: it books none and reads nothing sealed.
+pub(crate) fn booking_deps(world: &World) -> Deps<'_> {
+    Deps {
+        store: &world.postgres,
+        policy: &PolicyTable,
+        locks: &NoLocks,
+        sealer: &NoSealer,
+        clock: &world.clock,
+        ids: &world.ids,
+        pause: &TokioPause,
+        rules: &world.rules,
+        payments: PaymentsMode::Required,
     }
 }
 
@@ -43,7 +47,7 @@ pub(crate) fn system_context(world: &World, name: &'static str) -> Context {
     Context { actor: Actor::System(name), sign_in: None, correlation_id, trace_parent: None }
 }
 
-/// The sweeper books nothing, so it filters nothing.
+/// Who books nothing filters nothing.
 struct NoLocks;
 
 #[async_trait]
@@ -53,7 +57,7 @@ impl SlotLocks for NoLocks {
     }
 }
 
-/// The sweeper reads and writes nothing sealed, and is not given the keys.
+/// Who reads and writes nothing sealed is not given the keys.
 struct NoSealer;
 
 impl Sealer for NoSealer {

@@ -1,15 +1,19 @@
-//! The worker: publishes what the outbox holds, consumes events, sends messages, and keeps house.
+//! The worker: publishes what the outbox holds, consumes events, sends messages, asks payment gateways, and keeps house.
 //!
-//! Any number run side by side. The relay and the housekeeping are led by one at a time, by an advisory lock; consumers
-//! and the mail run compete for messages; everything they do is safe to do twice.
+//! Any number run side by side. The relay, the housekeeping and the reconciliation are led by one at a time, by an
+//! advisory lock; consumers, the mail run and the task runner compete for work; everything they do is safe to do twice.
 #![deny(missing_docs)]
 
 mod delivery;
+mod gateway_tasks;
+mod gateways;
 mod gauges;
 mod holds;
 mod housekeeping;
 mod http;
 mod notifications;
+mod payments;
+mod reconciliation;
 mod relay;
 mod settings;
 mod supervisor;
@@ -22,4 +26,5 @@ pub use worker::{BuildError, Worker};
 mod leaders {
     pub(crate) const RELAY: i64 = 0x616d_7274_0001;
     pub(crate) const HOUSEKEEPING: i64 = 0x616d_7274_0002;
+    pub(crate) const RECONCILIATION: i64 = 0x616d_7274_0003;
 }

@@ -2,7 +2,7 @@
 
 use amrutam_crypto::KeySource;
 use amrutam_gateways::{InvalidSmtpSettings, SmtpMailer, SmtpSettings};
-use amrutam_settings::{Business, Environment, Problems, SecretUrl, Validate};
+use amrutam_settings::{Business, Environment, Payments, Problems, SecretUrl, Validate};
 use amrutam_telemetry::TelemetrySettings;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -27,6 +27,9 @@ pub struct Settings {
     /// Logs, traces.
     #[serde(default)]
     pub telemetry: TelemetrySettings,
+    /// Whether visits are paid, and where.
+    #[serde(default)]
+    pub payments: Payments,
     /// The business's own calendar.
     #[serde(default)]
     pub business: Business,
@@ -107,6 +110,7 @@ impl Settings {
             "amqp": self.amqp,
             "mail": self.mail,
             "tokens": self.tokens,
+            "payments": self.payments,
             "telemetry": self.telemetry,
             "business": self.business,
         }))
@@ -120,6 +124,7 @@ impl Validate for Settings {
         problems.within("amqp", &self.amqp);
         problems.within("mail", &self.mail);
         problems.within("tokens", &self.tokens);
+        problems.within("payments", &ForHere(&self.payments, self.environment));
         if self.environment == Environment::Production {
             let own = self.mail.pages_url.starts_with("https://") && self.mail.pages_url != default_pages_url();
             problems.check(
@@ -128,10 +133,19 @@ impl Validate for Settings {
                 "production needs https:// pages of its own: links in mails lead there",
             );
         }
-        // Two are held by the jobs that this worker may lead; the rest is for work.
-        problems.check(self.database.pool_size >= 4, "database.pool_size", "at least 4 for a worker");
+        // Three are held by the jobs that this worker may lead; the rest is for work.
+        problems.check(self.database.pool_size >= 5, "database.pool_size", "at least 5 for a worker");
         problems.within("telemetry", &self.telemetry);
         problems.within("business", &self.business);
+    }
+}
+
+struct ForHere<'a>(&'a Payments, Environment);
+
+impl Validate for ForHere<'_> {
+    fn validate(&self, problems: &mut Problems) {
+        self.0.validate(problems);
+        self.0.validate_for(self.1, problems);
     }
 }
 
@@ -181,6 +195,7 @@ mod tests {
                 timeout_ms: default_timeout_ms(),
             },
             tokens: KeySource::dir("keys"),
+            payments: Payments::default(),
             telemetry: TelemetrySettings::default(),
             business: Business::default(),
         };
@@ -197,13 +212,14 @@ mod tests {
             let problems = problems_of(change);
             assert!(problems.len() == 1 && problems[0].contains(field), "{field}: {problems:?}");
         };
-        named("database.pool_size", |settings| settings.database.pool_size = 3);
+        named("database.pool_size", |settings| settings.database.pool_size = 4);
         named("mail.smtp_url", |settings| settings.mail.smtp_url = "http://mail.example".parse().unwrap());
         named("mail.from", |settings| settings.mail.from = "nobody".to_owned());
         named("mail.message_id_domain", |settings| settings.mail.message_id_domain = String::new());
         named("mail.pages_url", |settings| settings.mail.pages_url = "https://app.example.in/".to_owned());
         named("mail.pages_url", |settings| settings.environment = Environment::Production);
         named("tokens.key_dir", |settings| settings.tokens = KeySource::default());
+        named("payments.lease_ms", |settings| settings.payments.lease_ms = 1_000);
         named("mail.timeout_ms", |settings| settings.mail.timeout_ms = 0);
     }
 }

@@ -1,9 +1,10 @@
 //! Wiring: the parts of the worker, started together and stopped together.
 
 use crate::{
-    Settings, delivery, gauges, holds, housekeeping, http,
+    Settings, delivery, gateway_tasks, gauges, holds, housekeeping, http,
     notifications::Notifications,
-    relay,
+    payments::{self, BookingEvents, PaymentEvents, Payments},
+    reconciliation, relay,
     supervisor::{REST, supervised},
 };
 use amrutam_booking::model::BookingRules;
@@ -30,6 +31,7 @@ pub(crate) struct World {
     pub(crate) pages_url: Arc<str>,
     pub(crate) keys: Keys,
     pub(crate) rules: Arc<BookingRules>,
+    pub(crate) payments: Arc<Payments>,
     pub(crate) clock: SystemClock,
     pub(crate) ids: SystemIds,
     pub(crate) idle: Duration,
@@ -75,7 +77,11 @@ impl Worker {
         let address = settings.worker.listen;
         let listener = std::net::TcpListener::bind(address).map_err(|source| BuildError::Listen { address, source })?;
         let ids = SystemIds;
-        let consumers = vec![ConsumerSpec { name: Notifications::NAME, bindings: Notifications::BINDINGS }];
+        let consumers = vec![
+            ConsumerSpec { name: Notifications::NAME, bindings: Notifications::BINDINGS },
+            ConsumerSpec { name: amrutam_payments::use_cases::CONSUMER, bindings: amrutam_payments::use_cases::BINDINGS },
+            ConsumerSpec { name: amrutam_booking::use_cases::CONSUMER, bindings: amrutam_booking::use_cases::BINDINGS },
+        ];
         let keys = settings.tokens.load()?;
         let sealer = Arc::new(AesGcmSealer::new(&keys, Arc::new(SystemClock))?);
         let vault = Vault::new(sealer, Arc::new(HmacBlindIndex::new(&keys)?));
@@ -89,6 +95,7 @@ impl Worker {
             pages_url: settings.mail.pages_url.as_str().into(),
             keys,
             rules: Arc::new(BookingRules::v1(TimeZone::get(&settings.business.time_zone)?)),
+            payments: Arc::new(Payments::of(&settings.payments)?),
             clock: SystemClock,
             ids,
             idle: Duration::from_millis(settings.worker.idle_ms),
@@ -105,7 +112,11 @@ impl Worker {
     /// Runs until `stop`, then finishes what is under way.
     pub async fn run(self, stop: CancellationToken) {
         let Self { world, settings, telemetry, listener } = self;
-        let handlers: Vec<Arc<dyn EventHandler>> = vec![Arc::new(Notifications::new(world.clone()))];
+        let handlers: Vec<Arc<dyn EventHandler>> = vec![
+            Arc::new(Notifications::new(world.clone())),
+            Arc::new(PaymentEvents(world.clone())),
+            Arc::new(BookingEvents(world.clone())),
+        ];
         let parts = Parts {
             publisher: world.publisher.clone(),
             ledger: Arc::new(world.postgres.clone()),
@@ -117,6 +128,9 @@ impl Worker {
         start(&tasks, "relay", &world, &stop, relay::run);
         start(&tasks, "delivery", &world, &stop, delivery::run);
         start(&tasks, "holds", &world, &stop, holds::run);
+        start(&tasks, "gateway-tasks", &world, &stop, gateway_tasks::run);
+        start(&tasks, "payment-deadlines", &world, &stop, payments::sweep);
+        start(&tasks, "reconciliation", &world, &stop, reconciliation::run);
         start(&tasks, "housekeeping", &world, &stop, housekeeping::run);
         start(&tasks, "gauges", &world, &stop, gauges::run);
         start(&tasks, "keys", &world, &stop, watch_keys);

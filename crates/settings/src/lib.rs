@@ -35,12 +35,14 @@
 
 mod business;
 mod environment;
+mod payments;
 mod problems;
 mod read;
 mod secret;
 
 pub use business::Business;
 pub use environment::Environment;
+pub use payments::{GatewayKind, Payments, PaymentsMode};
 pub use problems::{Problems, SettingsError, Validate};
 pub use secret::{InvalidUrl, Secret, SecretUrl, printable};
 

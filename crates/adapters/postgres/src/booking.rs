@@ -18,6 +18,7 @@ use amrutam_booking::{
         ConsultationView, Whose,
     },
 };
+use amrutam_crash::Point;
 use amrutam_kernel::{
     AccountId, CommitError, ConsultationId, EventId, Fingerprint, IdempotencyClaim, Page, PageRequest, PortError,
     Recorded, SlotId, StoredAnswer,
@@ -163,7 +164,10 @@ impl ConsultationStore for Postgres {
     }
 
     async fn commit(&self, changes: &Changes) -> Result<(), CommitError> {
-        verdict(&self.groups.bookings.call(self, changes.clone()).await?)
+        amrutam_crash::here(Point::BookingBeforeCommit);
+        let word = self.groups.bookings.call(self, changes.clone()).await?;
+        amrutam_crash::here(Point::BookingAfterCommit);
+        verdict(&word)
     }
 
     async fn view(&self, id: ConsultationId) -> Result<Option<ConsultationView>, PortError> {

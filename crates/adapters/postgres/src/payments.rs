@@ -2,7 +2,7 @@
 
 use crate::{
     effects::verdict,
-    error::{DbError, unreadable},
+    error::unreadable,
     functions,
     json::Json,
     payment_changes::{ChangeRow, TaskRow},
@@ -11,6 +11,7 @@ use crate::{
     schema::{payment_timeline, payments},
 };
 use amrutam_booking::{model::ConsultationStatus, ports::ConsultationStore};
+use amrutam_crash::Point;
 use amrutam_kernel::{
     CommitError, ConsultationId, EventId, IdempotencyClaim, PaymentId, PortError, TimeRange,
 };
@@ -45,12 +46,13 @@ impl PaymentStore for Postgres {
         claim: Option<&IdempotencyClaim>,
     ) -> Result<PaymentSnapshot, PortError> {
         let (caller, key) = crate::booking::claim_columns(claim);
-        let (id, gateway, order, capture) = match locator {
-            Locator::Id(id) => (Some(id.as_uuid()), None, None, None),
-            Locator::Order(gateway, order) => (None, Some(gateway.as_str()), Some(order.as_str()), None),
-            Locator::Capture(gateway, capture) => (None, Some(gateway.as_str()), None, Some(capture.as_str())),
+        let (id, gateway, order, capture, task) = match locator {
+            Locator::Id(id) => (Some(id.as_uuid()), None, None, None, None),
+            Locator::Order(gateway, order) => (None, Some(gateway.as_str()), Some(order.as_str()), None, None),
+            Locator::Capture(gateway, capture) => (None, Some(gateway.as_str()), None, Some(capture.as_str()), None),
+            Locator::Task(task) => (None, None, None, None, Some(task.as_uuid())),
         };
-        let query = diesel::select(functions::payment_snapshot(id, gateway, order, capture, None::<Uuid>, caller, key));
+        let query = diesel::select(functions::payment_snapshot(id, gateway, order, capture, task, caller, key));
         let Json(row): Json<SnapshotRow> = self.ask(query).await?;
         Ok(PaymentSnapshot {
             recorded: crate::booking::recorded(row.recorded, claim)?,
@@ -60,8 +62,14 @@ impl PaymentStore for Postgres {
     }
 
     async fn commit(&self, changes: &PaymentChanges) -> Result<(), CommitError> {
+        let (before, after) = match changes.ended {
+            Some(_) => (Point::TaskBeforeCommit, Point::TaskAfterCommit),
+            None => (Point::PaymentBeforeCommit, Point::PaymentAfterCommit),
+        };
+        amrutam_crash::here(before);
         let query = diesel::select(functions::commit_payment(Json(ChangeRow::of(changes))));
         let word: String = self.ask(query).await?;
+        amrutam_crash::here(after);
         verdict(&word)
     }
 
@@ -237,61 +245,4 @@ struct BalanceRow {
     currency: String,
     #[diesel(sql_type = BigInt)]
     balance: i64,
-}
-
-/// What an operator watches of payments.
-#[derive(Debug, Clone, Default)]
-pub struct PaymentFigures {
-    /// Tasks that are neither done nor dead.
-    pub open_tasks: i64,
-    /// Tasks that were given up.
-    pub dead_tasks: i64,
-    /// How long the longest-waiting open task has existed, in seconds.
-    pub oldest_task_seconds: f64,
-    /// How many payments stand in each state in which payments do not end.
-    pub open: Vec<(String, i64)>,
-}
-
-#[derive(Debug, QueryableByName)]
-struct TaskFigures {
-    #[diesel(sql_type = BigInt)]
-    open: i64,
-    #[diesel(sql_type = BigInt)]
-    dead: i64,
-    #[diesel(sql_type = diesel::sql_types::Double)]
-    oldest: f64,
-}
-
-#[derive(Debug, QueryableByName)]
-struct StateFigure {
-    #[diesel(sql_type = Text)]
-    state: String,
-    #[diesel(sql_type = BigInt)]
-    count: i64,
-}
-
-impl Postgres {
-    /// The figures of now.
-    pub async fn payment_figures(&self) -> Result<PaymentFigures, PortError> {
-        const TASKS: &str = "SELECT count(*) FILTER (WHERE status = 'live') AS open, count(*) FILTER (WHERE status = 'dead') AS dead,
-            coalesce(extract(epoch FROM now() - min(created_at) FILTER (WHERE status = 'live')), 0)::float8 AS oldest
-            FROM gateway_tasks WHERE status IN ('live', 'dead')";
-        const STATES: &str = "SELECT state, count(*) AS count FROM payments
-            WHERE state IN ('created', 'pending', 'captured', 'refunding', 'refund_failed') GROUP BY state";
-        let mut conn = self.connection().await?;
-        let read = async {
-            let raw = conn.raw()?;
-            let tasks = diesel::sql_query(TASKS).get_result::<TaskFigures>(raw).await?;
-            let states = diesel::sql_query(STATES).load::<StateFigure>(raw).await?;
-            Ok::<_, DbError>((tasks, states))
-        };
-        let result = read.await;
-        let (tasks, states) = conn.settle(result)?;
-        Ok(PaymentFigures {
-            open_tasks: tasks.open,
-            dead_tasks: tasks.dead,
-            oldest_task_seconds: tasks.oldest,
-            open: states.into_iter().map(|figure| (figure.state, figure.count)).collect(),
-        })
-    }
 }

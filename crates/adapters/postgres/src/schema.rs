@@ -253,6 +253,16 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    reconciliations (gateway, starts_at) {
+        gateway -> Text,
+        starts_at -> Timestamptz,
+        ends_at -> Timestamptz,
+        compared -> BigInt,
+        differences -> BigInt,
+    }
+}
+
 diesel::joinable!(consultations -> doctors (doctor_id));
 diesel::joinable!(contacts -> accounts (account_id));
 diesel::joinable!(refresh_tokens -> sessions (session_id));
