@@ -34,7 +34,7 @@ CREATE TABLE consultation_timeline (
   consultation_created_at timestamptz NOT NULL,
   version                 bigint NOT NULL CHECK (version > 0),
   at                      timestamptz NOT NULL,
-  kind                    text NOT NULL CHECK (kind IN ('status_changed', 'rescheduled')),
+  kind                    text NOT NULL CHECK (kind IN ('status_changed', 'rescheduled', 'noted')),
   from_status             text,
   to_status               text NOT NULL,
   slot_id                 uuid NOT NULL,

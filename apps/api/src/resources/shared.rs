@@ -46,7 +46,7 @@ words! {
         DoctorUnavailable, DoctorScheduleChange, TechnicalIssue, DoctorOther
     }
     /// What a line of the timeline tells.
-    TimelineKindWord { StatusChanged, Rescheduled }
+    TimelineKindWord { StatusChanged, Rescheduled, Noted }
     /// A system of medicine.
     SystemWord { Ayurveda, Siddha, Unani, Homoeopathy, Allopathy }
     /// Where a doctor stands with us.
@@ -236,10 +236,10 @@ mod tests {
         use SlotStatus::{Blocked, Booked, Open, Withdrawn};
         assert_eq!(documented::<SlotStatusWord>(), [Open, Booked, Blocked, Withdrawn].map(word));
         let word = |kind: TimelineKind| match kind {
-            TimelineKind::StatusChanged | TimelineKind::Rescheduled => kind.as_str(),
+            TimelineKind::StatusChanged | TimelineKind::Rescheduled | TimelineKind::Noted => kind.as_str(),
         };
-        use TimelineKind::{Rescheduled, StatusChanged};
-        assert_eq!(documented::<TimelineKindWord>(), [StatusChanged, Rescheduled].map(word));
+        use TimelineKind::{Noted, Rescheduled, StatusChanged};
+        assert_eq!(documented::<TimelineKindWord>(), [StatusChanged, Rescheduled, Noted].map(word));
         let word = |sex: Sex| serde_json::to_value(sex).unwrap().as_str().unwrap().to_owned();
         assert_eq!(documented::<SexWord>(), [Sex::Female, Sex::Male, Sex::Other].map(word));
     }

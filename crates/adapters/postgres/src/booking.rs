@@ -156,6 +156,7 @@ impl ConsultationStore for Postgres {
             recorded: recorded(row.recorded, claim)?,
             consultation: consultation.try_into()?,
             slot: slot.try_into()?,
+            occupant: occupant(row.occupant)?,
             doctor: doctor.try_into()?,
             target: target.transpose()?,
             calendar: calendar(row.calendar)?,

@@ -69,6 +69,23 @@ pub enum ConsultationError {
     Port(#[from] PortError),
 }
 
+/// Why an event was not handled.
+#[derive(Debug, thiserror::Error)]
+pub enum ConsumeError {
+    /// It does not say what it must: no try will succeed.
+    #[error("the event names no consultation")]
+    Malformed,
+    /// The policy says no, which is on the record.
+    #[error(transparent)]
+    Denied(#[from] Denial),
+    /// The rows are being fought over; try again shortly.
+    #[error("too many changes at once")]
+    Contended,
+    /// Try again shortly.
+    #[error(transparent)]
+    Port(#[from] PortError),
+}
+
 /// Why the directory was not read or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum DirectoryError {

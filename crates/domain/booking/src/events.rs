@@ -1,7 +1,7 @@
 //! What this domain announces. Schemas: `docs/events/`. Payloads carry ids, codes and times.
 
-use crate::model::Consultation;
-use amrutam_kernel::{AggregateRef, Context, EventEnvelope, EventId};
+use crate::model::{Consultation, ConsultationStatus, PaymentsMode};
+use amrutam_kernel::{Actor, AggregateRef, Context, EventEnvelope, EventId, Role};
 use jiff::Timestamp;
 
 /// A slot is held and waits to be paid.
@@ -21,14 +21,32 @@ pub const COMPLETED: &str = "consultation.completed.v1";
 /// One side did not come.
 pub const NO_SHOW: &str = "consultation.no_show.v1";
 
+/// Money came, but the slot could not be had any more: whoever took the money gives it back.
+pub const UNCONFIRMABLE: &str = "consultation.unconfirmable.v1";
+
+/// What an event tells besides the consultation itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Told<'a> {
+    pub(crate) event_type: &'static str,
+    /// The status before.
+    pub(crate) from: Option<ConsultationStatus>,
+    pub(crate) cause: &'a str,
+    pub(crate) payments: PaymentsMode,
+}
+
 pub(crate) fn consultation_event(
-    event_type: &'static str,
     id: EventId,
     consultation: &Consultation,
-    cause: &str,
+    told: Told<'_>,
     context: &Context,
     now: Timestamp,
 ) -> EventEnvelope {
+    let Told { event_type, from, cause, payments } = told;
+    let by = match context.actor {
+        Actor::Account { role: Role::Patient, .. } => "patient",
+        Actor::Account { role: Role::Doctor, .. } => "doctor",
+        Actor::Account { .. } | Actor::System(_) | Actor::Anonymous => "system",
+    };
     EventEnvelope {
         id,
         event_type: event_type.to_owned(),
@@ -50,7 +68,12 @@ pub(crate) fn consultation_event(
             "ends_at": consultation.range.end(),
             "mode": consultation.mode,
             "status": consultation.status,
+            "from": from,
             "cause": cause,
+            "by": by,
+            "fee": consultation.fee,
+            "hold_expires_at": consultation.hold_expires_at,
+            "payment_id": consultation.payment(payments),
         }),
     }
 }

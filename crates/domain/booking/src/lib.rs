@@ -20,4 +20,4 @@ pub mod model;
 pub mod ports;
 pub mod use_cases;
 
-pub use error::{AvailabilityError, BookError, ConsultationError, DirectoryError, RescheduleError};
+pub use error::{AvailabilityError, BookError, ConsultationError, ConsumeError, DirectoryError, RescheduleError};

@@ -36,6 +36,8 @@ pub struct ConsultationSnapshot {
     pub consultation: Consultation,
     /// Its slot.
     pub slot: Slot,
+    /// The consultation that has its slot now: itself, or another after its own hold ran out.
+    pub occupant: Option<Consultation>,
     /// Its practitioner.
     pub doctor: BookableDoctor,
     /// The slot to move to, and the consultation that has it.

@@ -112,6 +112,10 @@ actions! {
     ConsultationComplete = "consultation.complete",
     /// Note that the other side did not come.
     ConsultationNoShow = "consultation.no_show",
+    /// Confirm a visit whose payment came.
+    ConsultationConfirm = "consultation.confirm",
+    /// Release the slot of a visit that could not be paid.
+    ConsultationRelease = "consultation.release",
     /// End a hold that ran out.
     ConsultationExpire = "consultation.expire",
     /// Read notes, prescriptions and records.

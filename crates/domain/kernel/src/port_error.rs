@@ -15,6 +15,8 @@ pub enum Dependency {
     Mail,
     /// The password hasher's queue.
     Hasher,
+    /// A payment gateway.
+    Gateway,
 }
 
 impl Dependency {
@@ -26,6 +28,7 @@ impl Dependency {
             Self::Broker => "broker",
             Self::Mail => "mail",
             Self::Hasher => "hasher",
+            Self::Gateway => "gateway",
         }
     }
 }

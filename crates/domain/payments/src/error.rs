@@ -1,7 +1,7 @@
 //! One error per kind of use case, saying what the caller can do.
 
 use crate::model::InvalidTransition;
-use amrutam_kernel::{CommitError, Denial, HandlerError, PortError, StoredAnswer};
+use amrutam_kernel::{Denial, HandlerError, PortError, StoredAnswer};
 
 /// Why a payment was not read or changed by a caller.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +18,9 @@ pub enum PaymentError {
     /// The time to pay has passed: the slot is no longer held.
     #[error("the slot is no longer held")]
     HoldEnded,
+    /// The visit can't be called off (any more): there is nothing to preview.
+    #[error("the visit can't be cancelled")]
+    NotCancellable,
     /// Answered before; this is the answer.
     #[error("the request has been answered before")]
     Replay(StoredAnswer),
@@ -62,26 +65,6 @@ impl From<NewsError> for HandlerError {
             NewsError::Malformed(_) => Self::Permanent(error.to_string()),
             NewsError::Contended => Self::Retry(error.to_string()),
             NewsError::Port(error) => error.into(),
-        }
-    }
-}
-
-/// What a commit that met a change means for the use case.
-pub(crate) enum Refused {
-    /// Decide anew.
-    Again,
-    /// The news or the claim is on the record already.
-    Already,
-    /// The store failed.
-    Port(PortError),
-}
-
-impl From<CommitError> for Refused {
-    fn from(error: CommitError) -> Self {
-        match error {
-            CommitError::Stale | CommitError::Busy => Self::Again,
-            CommitError::AlreadyAnswered | CommitError::AlreadyHandled => Self::Already,
-            CommitError::Port(error) => Self::Port(error),
         }
     }
 }

@@ -1,8 +1,13 @@
 //! What this domain announces: one event per step of a payment. Schemas: `docs/events/`. Payloads carry ids, codes, amounts and
 //! times.
 
-use crate::model::{Payment, PaymentEntry, ReviewReason, StepKind};
-use amrutam_kernel::{AggregateRef, Context, EventEnvelope};
+use crate::model::{
+    Choice, GatewayName, GatewayPayment, GatewayPaymentRef, Payment, PaymentEntry, ReviewReason, Step, StepKind,
+};
+use amrutam_kernel::{AggregateRef, Context, EventEnvelope, EventId, Money};
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 /// The payment exists.
 pub const CREATED: &str = "payment.created.v1";
@@ -51,19 +56,14 @@ pub const fn event_type(kind: StepKind) -> &'static str {
 }
 
 /// The event of one step.
-pub fn payment_event(
-    payment: &Payment,
-    entry: &PaymentEntry,
-    review: Option<ReviewReason>,
-    context: &Context,
-) -> EventEnvelope {
+pub(crate) fn payment_event(payment: &Payment, entry: &PaymentEntry, step: &Step, context: &Context) -> EventEnvelope {
     let mut payload = serde_json::json!({
         "payment_id": payment.id,
         "consultation_id": payment.consultation,
         "patient_id": payment.patient,
         "doctor_id": payment.doctor,
         "gateway": payment.gateway,
-        "status": payment.state,
+        "status": step.state,
         "price": payment.amount,
         "cause": entry.cause,
     });
@@ -71,16 +71,75 @@ pub fn payment_event(
         if let Some(amount) = entry.amount {
             object.insert("amount".to_owned(), serde_json::json!(amount));
         }
-        if let Some(reason) = review {
+        if let Some(reason) = step.review {
             object.insert("reason".to_owned(), serde_json::json!(reason));
-            object.insert("choices".to_owned(), serde_json::json!(reason.choices()));
+            object.insert("choices".to_owned(), choices(payment, reason, entry.amount));
         }
     }
+    let aggregate = AggregateRef { kind: "payment".to_owned(), id: payment.id.as_uuid(), version: entry.version };
+    envelope(entry.event, event_type(entry.kind), aggregate, entry.at, context, payload)
+}
+
+/// Each choice with what it moves, so that a second person can be asked where it is much.
+fn choices(payment: &Payment, reason: ReviewReason, amount: Option<Money>) -> serde_json::Value {
+    let moved = |choice: &Choice| match choice {
+        Choice::RefundFull | Choice::RefundByPolicy | Choice::PaidOutElsewhere | Choice::WriteOff => {
+            Some(amount.unwrap_or(payment.amount))
+        }
+        Choice::MarkEarned | Choice::ConfirmAgain | Choice::Retry | Choice::LookAgain => None,
+    };
+    let choices = reason.choices().iter();
+    choices.map(|choice| serde_json::json!({ "choice": choice, "amount": moved(choice) })).collect()
+}
+
+/// Money at a gateway that belongs to no payment of ours: a person is asked. The case's subject is named after the
+/// gateway's payment, so that the same one told again is the same case.
+pub(crate) fn unknown_payment(
+    id: EventId,
+    gateway: &GatewayName,
+    seen: &GatewayPayment,
+    context: &Context,
+    now: Timestamp,
+) -> EventEnvelope {
+    let reason = ReviewReason::UnknownPayment;
+    let choices = reason.choices().iter();
+    let choices: serde_json::Value =
+        choices.map(|choice| serde_json::json!({ "choice": choice, "amount": seen.amount })).collect();
+    let payload = serde_json::json!({
+        "gateway": gateway,
+        "gateway_payment": seen.reference,
+        "reason": reason,
+        "choices": choices,
+        "amount": seen.amount,
+        "cause": reason.as_str(),
+    });
+    let aggregate =
+        AggregateRef { kind: "gateway_payment".to_owned(), id: subject_of(gateway, &seen.reference), version: 0 };
+    envelope(id, REVIEW_NEEDED, aggregate, now, context, payload)
+}
+
+/// A UUID (version 8: of our own making) that follows from the gateway's name for a payment.
+fn subject_of(gateway: &GatewayName, reference: &GatewayPaymentRef) -> Uuid {
+    let digest = Sha256::new().chain_update(gateway.as_str()).chain_update(":").chain_update(reference.as_str());
+    let digest: [u8; 32] = digest.finalize().into();
+    let mut bytes = [0; 16];
+    bytes.iter_mut().zip(digest).for_each(|(byte, hashed)| *byte = hashed);
+    uuid::Builder::from_custom_bytes(bytes).into_uuid()
+}
+
+fn envelope(
+    id: EventId,
+    event_type: &str,
+    aggregate: AggregateRef,
+    at: Timestamp,
+    context: &Context,
+    payload: serde_json::Value,
+) -> EventEnvelope {
     EventEnvelope {
-        id: entry.event,
-        event_type: event_type(entry.kind).to_owned(),
-        aggregate: AggregateRef { kind: "payment".to_owned(), id: payment.id.as_uuid(), version: entry.version },
-        occurred_at: entry.at,
+        id,
+        event_type: event_type.to_owned(),
+        aggregate,
+        occurred_at: at,
         actor: context.actor.to_string(),
         correlation_id: context.correlation_id.clone(),
         trace_parent: context.trace_parent.clone(),

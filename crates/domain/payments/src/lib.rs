@@ -9,9 +9,12 @@
 //! To add a step: its arrow in [`model::MoneyState::can_become`], its kind in [`model::StepKind`], its schema in `docs/events/`.
 #![deny(missing_docs)]
 
+#[cfg(feature = "contract")]
+pub mod contract;
 mod error;
 pub mod events;
 pub mod model;
 pub mod ports;
+pub mod use_cases;
 
 pub use error::{NewsError, PaymentError};

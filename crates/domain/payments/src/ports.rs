@@ -29,6 +29,8 @@ pub enum Locator<'a> {
     Order(&'a GatewayName, &'a OrderRef),
     /// By a captured payment at a gateway, strays included.
     Capture(&'a GatewayName, &'a GatewayPaymentRef),
+    /// By one of its tasks, in whatever state.
+    Task(GatewayTaskId),
 }
 
 /// What a change of a payment is decided on, read in one snapshot.

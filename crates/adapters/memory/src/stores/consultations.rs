@@ -71,6 +71,7 @@ impl ConsultationStore for MemoryWorld {
             let target = target.and_then(|target| tables.slots.get(&target).cloned());
             Ok(Some(ConsultationSnapshot {
                 recorded: tables.recorded(claim, now),
+                occupant: slot.as_ref().map(|slot| tables.occupant(slot)).transpose()?.flatten(),
                 slot: slot.ok_or_else(|| defect("a consultation names a slot that is not there"))?,
                 doctor: bookable(tables.practitioner(consultation.doctor)?),
                 target: match target {

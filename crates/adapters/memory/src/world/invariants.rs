@@ -77,7 +77,7 @@ fn steps(tables: &Tables, consultation: &Consultation, found: &mut Vec<String>) 
         version += 1;
         let legal = before.is_none_or(|from: amrutam_booking::model::ConsultationStatus| match entry.kind {
             TimelineKind::StatusChanged => from.can_become(entry.to),
-            TimelineKind::Rescheduled => from == entry.to,
+            TimelineKind::Rescheduled | TimelineKind::Noted => from == entry.to,
         });
         if entry.version != version || entry.from != before || !legal {
             found.push(format!("I13: {} version {} does not follow", consultation.id, entry.version));

@@ -134,6 +134,32 @@ pub fn refuse_move(
     refuse_overlap(slot, calendar, Some(moving.id), now)
 }
 
+/// Refuses, or does not, to confirm a visit for which money came. While its hold runs, the slot is its own, and so is the time:
+/// only a visit that is over is refused. After that the slot must be free, by the rules of any booking, though begun or
+/// not makes no difference to a slot that nobody else has had.
+pub fn refuse_late_payment(
+    paid: &Consultation,
+    slot: &Slot,
+    doctor: &BookableDoctor,
+    calendar: &PatientCalendar,
+    rules: &BookingRules,
+    now: Timestamp,
+) -> Result<(), BookingRefusal> {
+    if slot.range.end() <= now {
+        return Err(BookingRefusal::SlotInThePast);
+    }
+    if paid.status_at(now) == ConsultationStatus::Pending {
+        return Ok(());
+    }
+    if slot.consultation != Some(paid.id) {
+        let wanted = Wanted { patient: paid.patient, doctor: paid.doctor, mode: paid.mode };
+        refuse_slot(&wanted, slot, doctor, rules, now)?;
+    } else if !slot.is_claimable(now) {
+        return Err(BookingRefusal::SlotUnavailable);
+    }
+    refuse_overlap(slot, calendar, Some(paid.id), now)
+}
+
 /// What is wrong with the request comes before what is wrong with the moment, and the slot before the patient: of many
 /// who want one slot, each is told that it is gone.
 fn refuse_slot(

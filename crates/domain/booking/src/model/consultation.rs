@@ -1,7 +1,9 @@
 //! A consultation and its state machine.
 
-use crate::model::{BookingRules, Mode};
-use amrutam_kernel::{AccountId, ConsultationId, CorrelationId, DoctorId, EventId, Money, SlotId, TimeRange};
+use crate::model::{BookingRules, Mode, PaymentsMode};
+use amrutam_kernel::{
+    AccountId, ConsultationId, CorrelationId, DoctorId, EventId, Money, PaymentId, SlotId, TimeRange,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
@@ -63,6 +65,8 @@ impl ConsultationStatus {
             (Self::Pending, Self::Confirmed | Self::Expired | Self::Cancelled)
                 | (Self::Confirmed, Self::InProgress | Self::Cancelled | Self::NoShow)
                 | (Self::InProgress, Self::Completed)
+                // Money that came late brings the visit back while its slot is free. No caller's act leads here.
+                | (Self::Expired, Self::Confirmed)
         )
     }
 
@@ -139,11 +143,13 @@ pub enum CancelReason {
     TechnicalIssue,
     /// Another reason of the practitioner's.
     DoctorOther,
+    /// It could not be paid. Nobody gives it: payments tells.
+    PaymentFailed,
 }
 
 impl CancelReason {
     /// Every reason.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::PatientEmergency,
         Self::PatientImproved,
         Self::PatientBookedInError,
@@ -153,6 +159,7 @@ impl CancelReason {
         Self::DoctorScheduleChange,
         Self::TechnicalIssue,
         Self::DoctorOther,
+        Self::PaymentFailed,
     ];
 
     /// The word stored and sent.
@@ -167,6 +174,7 @@ impl CancelReason {
             Self::DoctorScheduleChange => "doctor_schedule_change",
             Self::TechnicalIssue => "technical_issue",
             Self::DoctorOther => "doctor_other",
+            Self::PaymentFailed => "payment_failed",
         }
     }
 
@@ -186,6 +194,11 @@ impl CancelReason {
     /// Whether a practitioner can give it.
     pub const fn is_doctors(self) -> bool {
         matches!(self, Self::DoctorUnavailable | Self::DoctorScheduleChange | Self::TechnicalIssue | Self::DoctorOther)
+    }
+
+    /// Whether an administrator can give it: every reason that a person has.
+    pub const fn is_a_persons(self) -> bool {
+        self.is_patients() || self.is_doctors()
     }
 
     /// Whether the freed slot may be offered to others: not when the practitioner won't be there.
@@ -251,6 +264,16 @@ impl Consultation {
         Ok(Self { status: to, hold_expires_at: None, updated_at: now, version: self.version + 1, ..self.clone() })
     }
 
+    /// Its payment, when it is one that must be paid: a visit that costs nothing is confirmed like one that nobody pays.
+    pub fn payment(&self, mode: PaymentsMode) -> Option<PaymentId> {
+        (mode == PaymentsMode::Required && !self.fee.is_zero()).then(|| PaymentId::of(self.id))
+    }
+
+    /// Another version of it in which neither slot nor status is another.
+    pub(crate) fn noted(&self, now: Timestamp) -> Self {
+        Self { updated_at: now, version: self.version + 1, ..self.clone() }
+    }
+
     /// When the visit may start.
     pub fn check_start(&self, rules: &BookingRules, now: Timestamp) -> Result<(), TimingRefusal> {
         let from = self.range.start() - rules.start_early;
@@ -284,6 +307,8 @@ pub enum TimelineKind {
     StatusChanged,
     /// The slot changed, the status did not.
     Rescheduled,
+    /// Something happened that changed neither.
+    Noted,
 }
 
 impl TimelineKind {
@@ -292,6 +317,7 @@ impl TimelineKind {
         match self {
             Self::StatusChanged => "status_changed",
             Self::Rescheduled => "rescheduled",
+            Self::Noted => "noted",
         }
     }
 }
@@ -299,7 +325,7 @@ impl TimelineKind {
 impl FromStr for TimelineKind {
     type Err = Unknown;
     fn from_str(word: &str) -> Result<Self, Unknown> {
-        [Self::StatusChanged, Self::Rescheduled]
+        [Self::StatusChanged, Self::Rescheduled, Self::Noted]
             .into_iter()
             .find(|kind| kind.as_str() == word)
             .ok_or(Unknown("timeline kind"))
@@ -325,7 +351,7 @@ pub struct TimelineEntry {
     pub slot: SlotId,
     /// Who: `patient:<id>`, `system:<name>`.
     pub actor: String,
-    /// Why: a fixed word such as `booked`, `payment_not_required`, `hold_expired`, or a reason code.
+    /// Why: a fixed word such as `booked`, `paid`, `payment_not_required`, `hold_expired`, `late_payment`, or a reason code.
     pub cause: String,
     /// The event that announced it.
     pub event: EventId,
@@ -348,6 +374,7 @@ mod tests {
             (Confirmed, Cancelled),
             (Confirmed, NoShow),
             (InProgress, Completed),
+            (Expired, Confirmed),
         ];
         for from in ConsultationStatus::ALL {
             for to in ConsultationStatus::ALL {
@@ -363,7 +390,7 @@ mod tests {
         }
         for reason in CancelReason::ALL {
             assert_eq!(reason.as_str().parse(), Ok(reason));
-            assert!(reason.is_patients() || reason.is_doctors());
+            assert_eq!(reason.is_a_persons(), reason != CancelReason::PaymentFailed);
         }
     }
 }

@@ -130,7 +130,7 @@ pub(super) async fn act<E: Refusal>(
         }
         let before = &snapshot.consultation;
         let side = Side::of(&context.actor, before.patient, snapshot.doctor.account);
-        let mut record = Recorder::new(deps.ids, deps.rules, deps.clock.now());
+        let mut record = Recorder::new(deps, deps.clock.now());
         let after = match decide(&snapshot, side, &mut record) {
             Ok(after) => after,
             Err(refused) => {

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     BookError, events,
-    model::{BookingRefusal, Consultation, ConsultationStatus, Mode, PaymentsMode, Slot, Wanted, refuse_booking},
+    model::{BookingRefusal, Consultation, ConsultationStatus, Mode, Slot, Wanted, refuse_booking},
     ports::{BookingSnapshot, Changes, LockOutcome, SlotLock},
 };
 use amrutam_kernel::{
@@ -133,7 +133,7 @@ fn decide(
     let wanted = Wanted { patient, doctor: command.doctor, mode: command.mode };
     refuse_booking(&wanted, slot, doctor, &snapshot.calendar, deps.rules, now)?;
 
-    let mut record = Recorder::new(deps.ids, deps.rules, now);
+    let mut record = Recorder::new(deps, now);
     record.based_on(doctor);
     if let Some(held) = &snapshot.occupant {
         record.expire(held);
@@ -155,9 +155,9 @@ fn decide(
     };
     record.version(context, &pending, None, events::REQUESTED, "booked");
     record.audit(context, Action::ConsultationBook.as_str(), &pending, Outcome::Allowed);
-    let consultation = match deps.payments {
-        PaymentsMode::Required => pending,
-        PaymentsMode::None => confirm_unpaid(&mut record, context, pending),
+    let consultation = match pending.payment(deps.payments) {
+        Some(_) => pending,
+        None => confirm_unpaid(&mut record, context, pending),
     };
     let slot = slot.booked_by(consultation.id, consultation.hold_expires_at);
     record.slot(slot.clone());
@@ -172,7 +172,7 @@ fn decide(
     Ok((changes, booked, answer))
 }
 
-/// The one thing that is special while nobody pays: the booking is confirmed in its own transaction.
+/// The one thing that is special where nobody pays: the booking is confirmed in its own transaction.
 fn confirm_unpaid(record: &mut Recorder<'_>, context: &Context, pending: Consultation) -> Consultation {
     match pending.become_status(ConsultationStatus::Confirmed, record.now) {
         Ok(confirmed) => {

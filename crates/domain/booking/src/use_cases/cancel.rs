@@ -34,7 +34,7 @@ pub async fn cancel(
         let may_say_so = match side {
             Side::Patient => reason.is_patients(),
             Side::Doctor => reason.is_doctors(),
-            Side::Outside => true,
+            Side::Outside => reason.is_a_persons(),
         };
         let before = &snapshot.consultation;
         let mut after = before.become_status(ConsultationStatus::Cancelled, record.now)?;

@@ -1,9 +1,10 @@
 //! Collects what one use case changes, so that a status, its timeline entry, its event and its audit entry can't part.
 
+use super::Deps;
 use crate::{
-    events::consultation_event,
+    events::{self, Told, consultation_event},
     model::{
-        BookableDoctor, BookingRules, Consultation, ConsultationStatus, LiveVisit, PatientCalendar, Slot,
+        BookableDoctor, BookingRules, Consultation, ConsultationStatus, LiveVisit, PatientCalendar, PaymentsMode, Slot,
         TimelineEntry, TimelineKind,
     },
     ports::{Changes, NewConsultation, SlotUpdate},
@@ -17,13 +18,14 @@ use jiff::Timestamp;
 pub(super) struct Recorder<'a> {
     pub(super) ids: &'a dyn IdSource,
     pub(super) rules: &'a BookingRules,
+    payments: PaymentsMode,
     pub(super) now: Timestamp,
     pub(super) changes: Changes,
 }
 
 impl<'a> Recorder<'a> {
-    pub(super) fn new(ids: &'a dyn IdSource, rules: &'a BookingRules, now: Timestamp) -> Self {
-        Self { ids, rules, now, changes: Changes::default() }
+    pub(super) fn new(deps: Deps<'a>, now: Timestamp) -> Self {
+        Self { ids: deps.ids, rules: deps.rules, payments: deps.payments, now, changes: Changes::default() }
     }
 
     /// A version of a consultation: its timeline entry and its event.
@@ -36,7 +38,11 @@ impl<'a> Recorder<'a> {
         cause: &str,
     ) {
         let event = EventId::from_uuid(self.ids.uuid_v7(self.now));
-        let kind = if from == Some(after.status) { TimelineKind::Rescheduled } else { TimelineKind::StatusChanged };
+        let kind = match event_type {
+            events::RESCHEDULED => TimelineKind::Rescheduled,
+            events::UNCONFIRMABLE => TimelineKind::Noted,
+            _ => TimelineKind::StatusChanged,
+        };
         self.changes.timeline.push(TimelineEntry {
             consultation: after.id,
             version: after.version,
@@ -50,7 +56,8 @@ impl<'a> Recorder<'a> {
             event,
             correlation_id: context.correlation_id.clone(),
         });
-        self.changes.effects.events.push(consultation_event(event_type, event, after, cause, context, self.now));
+        let told = Told { event_type, from, cause, payments: self.payments };
+        self.changes.effects.events.push(consultation_event(event, after, told, context, self.now));
     }
 
     /// A hold that ran out, met while claiming its slot: it ends here, by the system's hand, not the claimant's, and in a
@@ -59,7 +66,7 @@ impl<'a> Recorder<'a> {
         let correlation_id = CorrelationId::from(self.ids.uuid_v7(self.now));
         let system = Context { actor: Actor::System("hold-expiry"), sign_in: None, correlation_id, trace_parent: None };
         if let Ok(expired) = held.become_status(ConsultationStatus::Expired, self.now) {
-            self.version(&system, &expired, Some(held.status), crate::events::EXPIRED, "hold_expired");
+            self.version(&system, &expired, Some(held.status), events::EXPIRED, "hold_expired");
             self.audit(&system, Action::ConsultationExpire.as_str(), &expired, Outcome::Allowed);
             self.changes.updated.push((expired, held.version));
         }

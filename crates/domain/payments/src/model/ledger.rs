@@ -85,8 +85,6 @@ words! {
         Earned = "earned",
         /// The part that the policy keeps.
         Retained = "retained",
-        /// Income turned back into a debt by a person.
-        EarningReversed = "earning_reversed",
         /// A refund paid out by another way.
         PaidElsewhere = "paid_elsewhere",
         /// A difference taken by a person.
@@ -207,6 +205,18 @@ impl Move {
     pub fn retained(amount: Money) -> Self {
         let (debit, credit) = (Account::PatientDeposits, Account::CancellationFees);
         Self { kind: JournalKind::Retained, debit, credit, amount }
+    }
+
+    /// Owed money was paid out by another way.
+    pub fn paid_elsewhere(amount: Money) -> Self {
+        let (debit, credit) = (Account::RefundsPayable, Account::PaidElsewhere);
+        Self { kind: JournalKind::PaidElsewhere, debit, credit, amount }
+    }
+
+    /// A refund that we never asked for: a loss, until its reason is found.
+    pub fn written_off(gateway: &GatewayName, amount: Money) -> Self {
+        let credit = Account::GatewayReceivable(gateway.clone());
+        Self { kind: JournalKind::WrittenOff, debit: Account::WriteOffs, credit, amount }
     }
 
     /// The journal's lines.

@@ -1,8 +1,10 @@
 //! What a payment is, and every decision about it, as pure functions.
 
+mod decide;
 mod gateway;
 mod ledger;
 mod payment;
+mod progress;
 mod refs;
 mod review;
 mod rules;
@@ -10,12 +12,16 @@ mod task;
 mod timeline;
 mod visit;
 
+pub use decide::{Due, Settlement, due, look_at, next_poll, refund_for_cancellation, wanted_tasks};
 pub use gateway::{
     Checkout, GatewayPayment, GatewayRefund, NewOrder, NewRefund, Order, PaymentSighting, RefundState, SettledPage,
     Webhook, WebhookNews,
 };
 pub use ledger::{Account, Entry, Journal, JournalKind, Line, Move, Unbalanced};
-pub use payment::{Capture, InvalidTransition, MoneyState, Payment, Refund, RefundReason, RefundStep, Ruling, Unknown};
+pub use payment::{
+    Capture, InvalidTransition, MoneyState, Payment, Refund, RefundReason, RefundStep, Review, Ruling, Unknown,
+};
+pub use progress::{Progress, Step};
 pub use refs::{GatewayEventId, GatewayName, GatewayPaymentRef, GatewayRefundRef, InvalidRef, OrderRef};
 pub use review::{Choice, ReviewReason};
 pub use rules::{PaymentRules, RefundPolicy, RefundTier};

@@ -94,8 +94,6 @@ impl MoneyState {
                 // Money that arrives is never ignored, however late.
                 | (Created | Pending | Failed | Cancelled, Captured)
                 | (Captured, Settled | Refunding)
-                // A person may give back what was ours.
-                | (Settled, Refunding)
                 | (Refunding, Refunded | PartiallyRefunded | RefundFailed)
                 // A person had it tried again, or paid it out another way.
                 | (RefundFailed, Refunding | Refunded | PartiallyRefunded)
@@ -171,6 +169,20 @@ pub struct Capture {
     pub seen_at: Timestamp,
     /// What goes back of it.
     pub refund: Option<Refund>,
+    /// What the gateway gave back of it unasked, as far as a person has taken it as a loss; in minor units.
+    #[serde(default)]
+    pub written_off: i64,
+}
+
+/// What a person is being asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Review {
+    /// What.
+    pub reason: ReviewReason,
+    /// How much is at stake.
+    pub amount: Option<Money>,
+    /// About which of the captures, when it is about one.
+    pub of: Option<GatewayPaymentRef>,
 }
 
 /// What a person decided about the money, which overrules the visit's fate.
@@ -219,7 +231,7 @@ pub struct Payment {
     /// What a person decided.
     pub ruling: Option<Ruling>,
     /// What is open before a person.
-    pub reviews: Vec<ReviewReason>,
+    pub reviews: Vec<Review>,
     /// When the clock alone makes something due; nothing when it never will. Computed at each change.
     pub look_at: Option<Timestamp>,
     /// Since when.
@@ -261,9 +273,19 @@ impl Payment {
         self.order.as_ref().filter(|_| open).map(|order| &order.checkout)
     }
 
+    /// Whether a person is being asked this.
+    pub fn asks(&self, reason: ReviewReason) -> bool {
+        self.reviews.iter().any(|review| review.reason == reason)
+    }
+
     /// The key under which the order is opened. At most 40 characters: Razorpay's bound for a receipt.
     pub fn order_key(&self) -> String {
         format!("or-{}", self.id.as_uuid().simple())
+    }
+
+    /// The name of the task that looks at the gateway.
+    pub fn poll_key(&self) -> String {
+        format!("look-{}", self.id.as_uuid().simple())
     }
 
     /// The order's name at the gateway.

@@ -51,13 +51,14 @@ impl ReviewReason {
     /// What can be done about it.
     pub const fn choices(self) -> &'static [Choice] {
         match self {
-            Self::RefundFailed | Self::RefundStuck => &[Choice::Retry, Choice::LookAgain, Choice::PaidOutElsewhere],
+            Self::RefundFailed => &[Choice::Retry, Choice::LookAgain, Choice::PaidOutElsewhere],
+            Self::RefundStuck => &[Choice::LookAgain, Choice::PaidOutElsewhere],
             Self::NotConfirmed => &[Choice::ConfirmAgain, Choice::RefundFull],
             Self::NoOutcome => &[Choice::MarkEarned, Choice::RefundFull, Choice::RefundByPolicy],
             Self::TaskFailed => &[Choice::Retry],
             Self::UnknownPayment => &[Choice::WriteOff],
-            Self::MissingHere => &[Choice::LookAgain],
-            Self::ForeignRefund | Self::MissingThere | Self::AmountsDiffer => &[Choice::LookAgain, Choice::WriteOff],
+            Self::MissingHere | Self::AmountsDiffer => &[Choice::LookAgain],
+            Self::ForeignRefund | Self::MissingThere => &[Choice::LookAgain, Choice::WriteOff],
         }
     }
 }

@@ -1,0 +1,447 @@
+//! A payment in the course of one change: takes news, then does what is due. Pure: ids and time come with it.
+
+use super::{
+    Capture, Due, Evidence, GatewayPayment, GatewayPaymentRef, GatewayRefund, MoneyState, Move, Order, Payment,
+    PaymentRules, PaymentSighting, Refund, RefundReason, RefundState, RefundStep, Review, ReviewReason, Ruling,
+    Settlement, StepKind, TaskKind, Visit, VisitFate, due, look_at, wanted_tasks,
+};
+use amrutam_kernel::Money;
+use jiff::Timestamp;
+
+/// Attempts to pay that are remembered, so that each is counted once.
+const MAX_REMEMBERED: usize = 32;
+
+/// One step, as it will stand in the timeline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The version it leads to.
+    pub version: i64,
+    /// Where the money stands after it.
+    pub state: MoneyState,
+    /// What.
+    pub kind: StepKind,
+    /// How much is meant.
+    pub amount: Option<Money>,
+    /// Why: a fixed word, or the gateway's code.
+    pub cause: String,
+    /// What proves it.
+    pub evidence: Evidence,
+    /// With [`StepKind::ReviewNeeded`]: what is asked.
+    pub review: Option<ReviewReason>,
+}
+
+/// A payment, what it went through in this change, and what follows.
+#[derive(Debug, Clone)]
+pub struct Progress {
+    /// As it stands now.
+    pub payment: Payment,
+    /// Its steps, in order.
+    pub steps: Vec<Step>,
+    /// For the ledger, in order, each with what proves it.
+    pub moves: Vec<(Move, Evidence)>,
+    before: Vec<(TaskKind, String, Timestamp)>,
+    rules: PaymentRules,
+    now: Timestamp,
+}
+
+impl Progress {
+    /// A payment that has just been made.
+    pub fn begun(payment: Payment, rules: &PaymentRules, now: Timestamp, evidence: &Evidence) -> Self {
+        let (rules, before) = (rules.clone(), Vec::new());
+        let mut begun = Self { payment, steps: Vec::new(), moves: Vec::new(), before, rules, now };
+        let price = begun.payment.amount;
+        begun.step(StepKind::Created, Some(price), "visit_requested", evidence);
+        begun.advance(evidence);
+        begun
+    }
+
+    /// A payment as it was read.
+    pub fn of(payment: Payment, rules: &PaymentRules, now: Timestamp) -> Self {
+        let before = wanted_tasks(&payment, rules, now);
+        Self { payment, steps: Vec::new(), moves: Vec::new(), before, rules: rules.clone(), now }
+    }
+
+    /// Tasks that were not wanted before, or not so early.
+    pub fn new_tasks(&self) -> Vec<(TaskKind, String, Timestamp)> {
+        let known = |(_, key, at): &(TaskKind, String, Timestamp)| {
+            self.before.iter().any(|(_, before, then)| before == key && then <= at)
+        };
+        let mut wanted = wanted_tasks(&self.payment, &self.rules, self.now);
+        wanted.retain(|task| !known(task));
+        wanted
+    }
+
+    /// Booking tells what became of the visit. Older news than what is known changes nothing.
+    pub fn see_visit(&mut self, visit: Visit, evidence: &Evidence) {
+        if visit.version > self.payment.visit.version {
+            // The hold's end outlives the hold: it says until when the order could be paid in time.
+            let hold_until = visit.hold_until.or(self.payment.visit.hold_until);
+            self.payment.visit = Visit { hold_until, ..visit };
+            if visit.fate == VisitFate::Confirmed {
+                self.close(ReviewReason::NotConfirmed);
+            }
+            self.advance(evidence);
+        }
+    }
+
+    /// The gateway tells how a payment stands.
+    pub fn see_payment(&mut self, seen: &GatewayPayment, evidence: &Evidence) {
+        match &seen.state {
+            PaymentSighting::Authorized => {}
+            PaymentSighting::Failed { code } => self.see_failed_attempt(seen, code, evidence),
+            PaymentSighting::Captured | PaymentSighting::Refunded => {
+                self.see_capture(seen, evidence);
+                self.advance(evidence);
+                self.check_given_back(seen, evidence);
+            }
+        }
+        self.advance(evidence);
+    }
+
+    fn see_capture(&mut self, seen: &GatewayPayment, evidence: &Evidence) {
+        if self.payment.capture(&seen.reference).is_some() || seen.amount.is_zero() {
+            return;
+        }
+        let pays = self.payment.paying().is_none() && seen.amount == self.payment.amount;
+        let capture = Capture {
+            reference: seen.reference.clone(),
+            amount: seen.amount,
+            at: seen.at,
+            seen_at: self.now,
+            refund: None,
+            written_off: 0,
+        };
+        self.moves.push((Move::captured(&self.payment, &capture), evidence.clone()));
+        self.payment.captures.push(capture);
+        if pays && self.payment.become_state(MoneyState::Captured).is_ok() {
+            self.step(StepKind::Captured, Some(seen.amount), "paid", evidence);
+        } else {
+            self.step(StepKind::StrayCaptured, Some(seen.amount), "paid", evidence);
+        }
+    }
+
+    /// The gateway gave back more than we ever asked it to.
+    fn check_given_back(&mut self, seen: &GatewayPayment, evidence: &Evidence) {
+        let Some((_, capture)) = self.payment.capture(&seen.reference) else { return };
+        let decided = capture.refund.as_ref().map_or(0, |refund| refund.amount.amount());
+        let more = seen.refunded.amount() - decided - capture.written_off;
+        if let Some(more) = Money::new(more, seen.refunded.currency()).ok().filter(|more| !more.is_zero()) {
+            self.ask_person(ReviewReason::ForeignRefund, Some(more), Some(&seen.reference), evidence);
+        }
+    }
+
+    fn see_failed_attempt(&mut self, seen: &GatewayPayment, code: &str, evidence: &Evidence) {
+        let waiting = matches!(self.payment.state, MoneyState::Created | MoneyState::Pending);
+        let known = self.payment.failed_attempts.contains(&seen.reference);
+        if waiting && !known && self.payment.failed_attempts.len() < MAX_REMEMBERED {
+            self.payment.failed_attempts.push(seen.reference.clone());
+            self.step(StepKind::AttemptFailed, Some(seen.amount), word(code), evidence);
+        }
+    }
+
+    /// The gateway tells how a refund stands.
+    pub fn see_refund(&mut self, seen: &GatewayRefund, evidence: &Evidence) {
+        let Some((index, capture)) = self.payment.capture(&seen.of) else {
+            // Of a payment we have not seen captured: the next look at the order tells.
+            return;
+        };
+        let failed = matches!(seen.state, RefundState::Failed { .. });
+        let Some(refund) = capture.refund.clone() else {
+            if !failed {
+                self.ask_person(ReviewReason::ForeignRefund, Some(seen.amount), Some(&seen.of), evidence);
+            }
+            return;
+        };
+        if !self.is_ours(index, &refund, seen) {
+            // One of an earlier round failed before its successor was made; any other is a second one.
+            if !failed {
+                self.ask_person(ReviewReason::ForeignRefund, Some(seen.amount), Some(&seen.of), evidence);
+            }
+            return;
+        }
+        if seen.amount != refund.amount {
+            self.ask_person(ReviewReason::AmountsDiffer, Some(seen.amount), Some(&seen.of), evidence);
+            return;
+        }
+        match (&seen.state, &refund.step) {
+            // Paid out by another way, and now by the gateway as well.
+            (RefundState::Processed, RefundStep::Processed { reference: None, .. }) => {
+                self.ask_person(ReviewReason::ForeignRefund, Some(seen.amount), Some(&seen.of), evidence);
+            }
+            (_, RefundStep::Processed { .. })
+            | (RefundState::Pending, RefundStep::Pending { .. } | RefundStep::Failed { .. }) => {}
+            (RefundState::Pending, RefundStep::Asked) => {
+                self.set_step(index, RefundStep::Pending { reference: seen.reference.clone() });
+            }
+            (RefundState::Processed, _) => {
+                let done = RefundStep::Processed { reference: Some(seen.reference.clone()), at: seen.at };
+                self.refund_done(index, Move::refund_processed(&self.payment.gateway, seen.amount), done, evidence);
+            }
+            (RefundState::Failed { code }, _) => self.refund_failed(index, code, evidence),
+        }
+        self.advance(evidence);
+    }
+
+    /// Whether the refund seen is the one decided, in its present round.
+    fn is_ours(&self, index: usize, refund: &Refund, seen: &GatewayRefund) -> bool {
+        let known = match &refund.step {
+            RefundStep::Pending { reference } | RefundStep::Processed { reference: Some(reference), .. } => {
+                Some(reference)
+            }
+            RefundStep::Asked | RefundStep::Failed { .. } | RefundStep::Processed { reference: None, .. } => None,
+        };
+        match (known, &seen.idempotency_key) {
+            (Some(reference), _) => *reference == seen.reference,
+            (None, Some(key)) => {
+                // Of an earlier round counts as well when it gave the money back: there is none beside it.
+                (0..=refund.round).any(|round| *key == self.payment.refund_key(index, round))
+                    && (*key == self.payment.refund_key(index, refund.round)
+                        || !matches!(seen.state, RefundState::Failed { .. }))
+            }
+            (None, None) => seen.amount == refund.amount,
+        }
+    }
+
+    fn refund_done(&mut self, index: usize, moved: Move, done: RefundStep, evidence: &Evidence) {
+        let amount = moved.amount;
+        self.set_step(index, done);
+        self.moves.push((moved, evidence.clone()));
+        if self.pays(index) {
+            let whole = amount == self.payment.amount;
+            let state = if whole { MoneyState::Refunded } else { MoneyState::PartiallyRefunded };
+            // Every state in which its refund can be under way has the arrow.
+            self.payment.become_state(state).ok();
+        }
+        self.close(ReviewReason::RefundFailed);
+        self.close(ReviewReason::RefundStuck);
+        let cause = self.refund(index).map_or("refunded", |refund| refund.reason.as_str());
+        self.step(StepKind::Refunded, Some(amount), cause, evidence);
+    }
+
+    /// The gateway will not give capture number `index` back, or it was given up: a person must.
+    pub fn refund_failed(&mut self, index: usize, code: &str, evidence: &Evidence) {
+        let Some(refund) = self.refund(index).cloned() else { return };
+        if matches!(refund.step, RefundStep::Processed { .. } | RefundStep::Failed { .. }) {
+            return;
+        }
+        self.set_step(index, RefundStep::Failed { code: word(code).to_owned() });
+        if self.pays(index) {
+            self.payment.become_state(MoneyState::RefundFailed).ok();
+        }
+        self.step(StepKind::RefundFailed, Some(refund.amount), word(code), evidence);
+        self.ask_person(ReviewReason::RefundFailed, Some(refund.amount), None, evidence);
+    }
+
+    /// The order is open.
+    pub fn order_opened(&mut self, order: Order, evidence: &Evidence) {
+        if self.payment.order.is_none() {
+            self.payment.order = Some(order);
+            self.payment.order_opened_at = Some(self.now);
+            // A visit that ended meanwhile keeps the order all the same: it could still be paid.
+            if self.payment.become_state(MoneyState::Pending).is_ok() {
+                self.step(StepKind::OrderOpened, Some(self.payment.amount), "order_opened", evidence);
+            }
+            self.advance(evidence);
+        }
+    }
+
+    /// The order will not be opened.
+    pub fn order_refused(&mut self, code: &str, evidence: &Evidence) {
+        if self.payment.state == MoneyState::Created && self.payment.become_state(MoneyState::Failed).is_ok() {
+            self.step(StepKind::Failed, None, word(code), evidence);
+        }
+    }
+
+    /// A person decided about the money.
+    pub fn ruled(&mut self, ruling: Ruling, evidence: &Evidence) {
+        if self.payment.state == MoneyState::Captured {
+            self.payment.ruling = Some(ruling);
+            let cause = match ruling {
+                Ruling::RefundFull => "refund_full",
+                Ruling::RefundByPolicy { .. } => "refund_by_policy",
+                Ruling::Earned => "mark_earned",
+            };
+            self.step(StepKind::Ruled, None, cause, evidence);
+            self.advance(evidence);
+        }
+    }
+
+    /// A person has booking asked again.
+    pub fn announce_again(&mut self, evidence: &Evidence) {
+        if self.payment.state == MoneyState::Captured {
+            self.close(ReviewReason::NotConfirmed);
+            self.step(StepKind::Captured, Some(self.payment.amount), "confirm_again", evidence);
+            self.advance(evidence);
+        }
+    }
+
+    /// A person has every failed refund tried again, each under a new key.
+    pub fn retry_refunds(&mut self, evidence: &Evidence) {
+        for index in 0..self.payment.captures.len() {
+            let failed = self.refund(index).filter(|refund| matches!(refund.step, RefundStep::Failed { .. })).cloned();
+            let Some(refund) = failed else { continue };
+            if let Some(capture) = self.payment.captures.get_mut(index) {
+                let (round, decided_at) = (refund.round + 1, self.now);
+                capture.refund = Some(Refund { round, decided_at, step: RefundStep::Asked, ..refund });
+            }
+            if self.pays(index) {
+                self.payment.become_state(MoneyState::Refunding).ok();
+            }
+            self.step(StepKind::RefundDecided, Some(refund.amount), "retry", evidence);
+        }
+        self.close(ReviewReason::RefundFailed);
+        self.close(ReviewReason::RefundStuck);
+        self.advance(evidence);
+    }
+
+    /// A person paid out what the gateway would not.
+    pub fn paid_out_elsewhere(&mut self, evidence: &Evidence) {
+        for index in 0..self.payment.captures.len() {
+            let open = |refund: &&Refund| !matches!(refund.step, RefundStep::Processed { .. } | RefundStep::Asked);
+            if let Some(amount) = self.refund(index).filter(open).map(|refund| refund.amount) {
+                let done = RefundStep::Processed { reference: None, at: self.now };
+                self.refund_done(index, Move::paid_elsewhere(amount), done, evidence);
+            }
+        }
+        self.advance(evidence);
+    }
+
+    /// A person takes as a loss what is missing at the gateway.
+    pub fn write_off(&mut self, reason: ReviewReason, evidence: &Evidence) {
+        let open = self.payment.reviews.iter().find(|review| review.reason == reason).cloned();
+        let Some(Review { amount: Some(amount), of, .. }) = open else { return };
+        let of = of.and_then(|of| self.payment.captures.iter_mut().find(|capture| capture.reference == of));
+        if let Some(capture) = of {
+            capture.written_off += amount.amount();
+        }
+        self.moves.push((Move::written_off(&self.payment.gateway, amount), evidence.clone()));
+        self.close(reason);
+        self.step(StepKind::Ruled, Some(amount), "write_off", evidence);
+        self.advance(evidence);
+    }
+
+    /// A person has been asked about this no longer.
+    pub fn close(&mut self, reason: ReviewReason) {
+        self.payment.reviews.retain(|open| open.reason != reason);
+    }
+
+    /// A person is asked, unless one is being asked this already.
+    pub fn ask_person(
+        &mut self,
+        reason: ReviewReason,
+        amount: Option<Money>,
+        of: Option<&GatewayPaymentRef>,
+        evidence: &Evidence,
+    ) {
+        if !self.payment.asks(reason) {
+            self.payment.reviews.push(Review { reason, amount, of: of.cloned() });
+            self.version();
+            let step = self.step_of(StepKind::ReviewNeeded, amount, reason.as_str(), evidence);
+            self.steps.push(Step { review: Some(reason), ..step });
+        }
+    }
+
+    /// Does what is due, until nothing is. Each thing done is not due again, so this ends.
+    pub fn advance(&mut self, evidence: &Evidence) {
+        while let Some(due) = due(&self.payment, &self.rules, self.now) {
+            match due {
+                Due::EndUnpaid => {
+                    if self.payment.become_state(MoneyState::Cancelled).is_err() {
+                        break;
+                    }
+                    let fate = self.payment.visit.fate.as_str();
+                    self.step(StepKind::Cancelled, None, fate, evidence);
+                }
+                Due::GiveUp => {
+                    if self.payment.become_state(MoneyState::Failed).is_err() {
+                        break;
+                    }
+                    self.step(StepKind::Failed, None, "too_many_attempts", evidence);
+                }
+                Due::RefundStray { index, reason } => {
+                    let Some(amount) = self.payment.captures.get(index).map(|capture| capture.amount) else { break };
+                    self.decide_refund(index, amount, reason, evidence);
+                }
+                Due::Settle(settlement) => {
+                    if !self.settle(settlement, evidence) {
+                        break;
+                    }
+                }
+                Due::AskPerson(reason) => {
+                    let amount = self.payment.paying().map(|capture| capture.amount);
+                    self.ask_person(reason, amount, None, &Evidence::Clock);
+                }
+            }
+        }
+        self.payment.look_at = look_at(&self.payment, &self.rules);
+    }
+
+    fn settle(&mut self, settlement: Settlement, evidence: &Evidence) -> bool {
+        let price = self.payment.amount;
+        let (back, reason) = match settlement {
+            Settlement::Earned => (Money::zero(price.currency()), None),
+            Settlement::GiveBack { amount, reason } => (amount, Some(reason)),
+        };
+        let kept = price.minus(&back).filter(|kept| !kept.is_zero());
+        let to = if back.is_zero() { MoneyState::Settled } else { MoneyState::Refunding };
+        if self.payment.become_state(to).is_err() {
+            return false;
+        }
+        self.close(ReviewReason::NotConfirmed);
+        self.close(ReviewReason::NoOutcome);
+        if let Some(kept) = kept {
+            let moved = if reason.is_none() { Move::earned(kept) } else { Move::retained(kept) };
+            self.moves.push((moved, evidence.clone()));
+        }
+        match (reason, self.payment.captures.iter().position(|capture| capture.amount == price)) {
+            (Some(reason), Some(index)) if !back.is_zero() => self.decide_refund(index, back, reason, evidence),
+            _ => self.step(StepKind::Settled, kept, reason.map_or("earned", |_| "retained"), evidence),
+        }
+        true
+    }
+
+    fn decide_refund(&mut self, index: usize, amount: Money, reason: RefundReason, evidence: &Evidence) {
+        if let Some(capture) = self.payment.captures.get_mut(index) {
+            let refund = Refund { amount, reason, round: 0, step: RefundStep::Asked, decided_at: self.now };
+            capture.refund = Some(refund);
+            self.moves.push((Move::refund_decided(amount), evidence.clone()));
+            self.step(StepKind::RefundDecided, Some(amount), reason.as_str(), evidence);
+        }
+    }
+
+    fn pays(&self, index: usize) -> bool {
+        self.payment.captures.iter().position(|capture| capture.amount == self.payment.amount) == Some(index)
+    }
+
+    fn refund(&self, index: usize) -> Option<&Refund> {
+        self.payment.captures.get(index).and_then(|capture| capture.refund.as_ref())
+    }
+
+    fn set_step(&mut self, index: usize, step: RefundStep) {
+        if let Some(refund) = self.payment.captures.get_mut(index).and_then(|capture| capture.refund.as_mut()) {
+            refund.step = step;
+        }
+    }
+
+    fn version(&mut self) {
+        self.payment.version += 1;
+        self.payment.updated_at = self.now;
+    }
+
+    fn step(&mut self, kind: StepKind, amount: Option<Money>, cause: &str, evidence: &Evidence) {
+        self.version();
+        let step = self.step_of(kind, amount, cause, evidence);
+        self.steps.push(step);
+    }
+
+    fn step_of(&self, kind: StepKind, amount: Option<Money>, cause: &str, evidence: &Evidence) -> Step {
+        let (version, state, cause) = (self.payment.version, self.payment.state, cause.to_owned());
+        Step { version, state, kind, amount, cause, evidence: evidence.clone(), review: None }
+    }
+}
+
+/// A gateway's code as a word of ours: short, and visible ASCII, or `other`.
+fn word(code: &str) -> &str {
+    let fits = (1..=64).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_graphic());
+    if fits { code } else { "other" }
+}

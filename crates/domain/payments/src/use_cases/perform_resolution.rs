@@ -1,0 +1,93 @@
+//! A person has decided what a payment could not: it is done.
+
+use super::{
+    Deps,
+    handle::ignore,
+    record::{context_of, mark, new_task, note, update},
+};
+use crate::{
+    NewsError,
+    model::{Choice, Evidence, Payment, Progress, ReviewReason, Ruling, TaskKind},
+    ports::{Locator, PaymentChanges},
+};
+use amrutam_kernel::{Effects, EventEnvelope, Handled, PaymentId};
+use serde::Deserialize;
+use uuid::Uuid;
+
+#[derive(Deserialize)]
+struct Payload {
+    case: Uuid,
+    subject: Subject,
+    reason: String,
+    choice: String,
+}
+
+#[derive(Deserialize)]
+struct Subject {
+    kind: String,
+    id: Uuid,
+}
+
+/// Handles `review.resolved.v1` of our cases. A choice that is moot by now, since the news it waited for came after all,
+/// changes nothing: it acts on what is, as everything here does.
+pub async fn perform_resolution(deps: Deps<'_>, event: &EventEnvelope) -> Result<Handled, NewsError> {
+    let payload = Payload::deserialize(&event.payload).map_err(|_| NewsError::Malformed("a resolution"))?;
+    if payload.subject.kind != "payment" {
+        // Other domains' cases, and money at a gateway that is no payment of ours.
+        return ignore(deps, event).await;
+    }
+    let reason: ReviewReason = payload.reason.parse().map_err(|_| NewsError::Malformed("a case's reason"))?;
+    let choice: Choice = payload.choice.parse().map_err(|_| NewsError::Malformed("a case's choice"))?;
+    let id = PaymentId::from_uuid(payload.subject.id);
+    let context = context_of(event);
+    let evidence = Evidence::Case(payload.case);
+    let noted = note(deps, Locator::Id(id), |snapshot| {
+        let effects = Effects { inbox: mark(event), ..Effects::default() };
+        let mut changes = PaymentChanges { effects, ..PaymentChanges::default() };
+        if let Some(before) = snapshot.payment {
+            let now = deps.clock.now();
+            let mut progress = Progress::of(before.clone(), deps.rules, now);
+            perform(&mut progress, reason, choice, &evidence, now);
+            if choice == Choice::LookAgain {
+                let key = before.poll_key();
+                changes.tasks.push(new_task(deps, &context, &before, TaskKind::Poll, key, now, now));
+            }
+            finish(deps, &context, &before, progress, &mut changes);
+        }
+        Ok(changes)
+    });
+    Ok(noted.await?.handled())
+}
+
+fn finish(
+    deps: Deps<'_>,
+    context: &amrutam_kernel::Context,
+    before: &Payment,
+    progress: Progress,
+    changes: &mut PaymentChanges,
+) {
+    let asked = std::mem::take(&mut changes.tasks);
+    update(deps, context, before, progress, changes);
+    // A look that is wanted now stands for one that is wanted later.
+    changes.tasks.retain(|task| asked.iter().all(|now| now.key != task.key));
+    changes.tasks.extend(asked);
+}
+
+fn perform(progress: &mut Progress, reason: ReviewReason, choice: Choice, evidence: &Evidence, now: jiff::Timestamp) {
+    match choice {
+        Choice::RefundFull => progress.ruled(Ruling::RefundFull, evidence),
+        Choice::RefundByPolicy => progress.ruled(Ruling::RefundByPolicy { as_of: now }, evidence),
+        Choice::MarkEarned => progress.ruled(Ruling::Earned, evidence),
+        Choice::ConfirmAgain => progress.announce_again(evidence),
+        Choice::Retry => {
+            progress.close(reason);
+            progress.retry_refunds(evidence);
+        }
+        Choice::LookAgain => {
+            progress.close(reason);
+            progress.advance(evidence);
+        }
+        Choice::PaidOutElsewhere => progress.paid_out_elsewhere(evidence),
+        Choice::WriteOff => progress.write_off(reason, evidence),
+    }
+}

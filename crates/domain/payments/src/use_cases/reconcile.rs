@@ -1,0 +1,190 @@
+//! Our books against the gateway's list.
+
+use super::{
+    Deps,
+    record::{note, record_alone, update},
+};
+use crate::{
+    NewsError, events,
+    model::{
+        Evidence, GatewayName, GatewayPayment, GatewayRefund, PaymentSighting, Progress, RefundState, RefundStep,
+        ReviewReason,
+    },
+    ports::{Booked, GatewayError, Locator, PaymentChanges, PaymentGateway},
+};
+use amrutam_kernel::{Context, Dependency, Effects, EventId, Money, PaymentId, PortError, TimeRange};
+use std::collections::BTreeSet;
+
+/// How many of our own entries are read at a time.
+const PAGE: u16 = 500;
+
+/// What a reconciliation found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reconciled {
+    /// Captures and refunds compared, theirs and ours.
+    pub compared: usize,
+    /// Differences; each is before a person now, unless it was already.
+    pub differences: usize,
+}
+
+/// Compares what moved at a gateway in `range` with our books. What the gateway has and we have not is taken over, as its own
+/// word for it is proof enough; each difference goes before a person, once.
+pub async fn reconcile(
+    deps: Deps<'_>,
+    context: &Context,
+    gateway: &GatewayName,
+    range: TimeRange,
+) -> Result<Reconciled, NewsError> {
+    let Some(gateway) = deps.gateway(gateway) else { return Err(NewsError::Malformed("a gateway's name")) };
+    let mut found = Reconciled::default();
+    let mut theirs = BTreeSet::new();
+    let mut cursor = None;
+    loop {
+        let page = gateway.settled(range, cursor).await.map_err(away)?;
+        for seen in &page.payments {
+            if matches!(seen.state, PaymentSighting::Captured | PaymentSighting::Refunded) {
+                theirs.insert(seen.reference.as_str().to_owned());
+                found.compared += 1;
+                found.differences += usize::from(capture(deps, context, gateway.name(), seen).await?);
+            }
+        }
+        for seen in &page.refunds {
+            if seen.state == RefundState::Processed {
+                theirs.insert(seen.reference.as_str().to_owned());
+                found.compared += 1;
+                found.differences += usize::from(refund(deps, context, gateway.name(), seen).await?);
+            }
+        }
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    let mut after: Option<Booked> = None;
+    loop {
+        let ours = deps.store.booked(gateway.name(), range, after.as_ref(), PAGE).await?;
+        for booked in &ours {
+            found.compared += 1;
+            let name = booked.refund.as_ref().map_or(booked.of.as_str(), |refund| refund.as_str());
+            if !theirs.contains(name) && !is_there(deps, gateway, booked).await? {
+                found.differences += 1;
+                missing(deps, context, booked).await?;
+            }
+        }
+        if ours.len() < usize::from(PAGE) {
+            return Ok(found);
+        }
+        after = ours.into_iter().next_back();
+    }
+}
+
+/// A gateway that is away now is asked again at the next turn: nothing is lost, the comparison begins anew.
+fn away(error: GatewayError) -> NewsError {
+    NewsError::Port(PortError::unavailable(Dependency::Gateway, error))
+}
+
+/// Whether our books differ about a captured payment. What they lack they have afterwards.
+async fn capture(
+    deps: Deps<'_>,
+    context: &Context,
+    gateway: &GatewayName,
+    seen: &GatewayPayment,
+) -> Result<bool, NewsError> {
+    let mut locators = vec![Locator::Capture(gateway, &seen.reference)];
+    locators.extend(seen.order.as_ref().map(|order| Locator::Order(gateway, order)));
+    locators.extend(seen.payment.map(Locator::Id));
+    for locator in locators {
+        let payment = deps.store.snapshot(locator, None).await?.payment;
+        let Some(payment) = payment.filter(|payment| payment.gateway == *gateway) else { continue };
+        let booked = payment.capture(&seen.reference).map(|(_, capture)| capture.amount);
+        // The look is taken over also where the capture is known: it tells what was given back unasked.
+        let asked = match booked {
+            None => Some(ReviewReason::MissingHere),
+            Some(amount) => (amount != seen.amount).then_some(ReviewReason::AmountsDiffer),
+        };
+        take_over(deps, context, payment.id, asked, seen.amount, |progress| {
+            progress.see_payment(seen, &Evidence::List);
+        })
+        .await?;
+        return Ok(asked.is_some());
+    }
+    let now = deps.clock.now();
+    let event = events::unknown_payment(EventId::from_uuid(deps.ids.uuid_v7(now)), gateway, seen, context, now);
+    let effects = Effects { events: vec![event], ..Effects::default() };
+    record_alone(deps, &PaymentChanges { effects, ..PaymentChanges::default() }).await?;
+    Ok(true)
+}
+
+/// Whether our books differ about a refund that was made.
+async fn refund(
+    deps: Deps<'_>,
+    context: &Context,
+    gateway: &GatewayName,
+    seen: &GatewayRefund,
+) -> Result<bool, NewsError> {
+    let payment = deps.store.snapshot(Locator::Capture(gateway, &seen.of), None).await?.payment;
+    // Of a payment that is not ours: the payment itself is the case.
+    let Some(payment) = payment else { return Ok(false) };
+    let booked = payment.capture(&seen.of).and_then(|(_, capture)| capture.refund.as_ref());
+    let known = booked.is_some_and(|refund| {
+        matches!(&refund.step, RefundStep::Processed { reference: Some(reference), .. } if *reference == seen.reference)
+            && refund.amount == seen.amount
+    });
+    if !known {
+        let reason = Some(ReviewReason::MissingHere);
+        take_over(deps, context, payment.id, reason, seen.amount, |progress| {
+            progress.see_refund(seen, &Evidence::List);
+        })
+        .await?;
+    }
+    Ok(!known)
+}
+
+async fn take_over(
+    deps: Deps<'_>,
+    context: &Context,
+    id: PaymentId,
+    asked: Option<ReviewReason>,
+    amount: Money,
+    see: impl Fn(&mut Progress) + Send + Sync,
+) -> Result<(), NewsError> {
+    let noted = note(deps, Locator::Id(id), |snapshot| {
+        let mut changes = PaymentChanges::default();
+        if let Some(before) = snapshot.payment {
+            let mut progress = Progress::of(before.clone(), deps.rules, deps.clock.now());
+            see(&mut progress);
+            if let Some(reason) = asked {
+                progress.ask_person(reason, Some(amount), None, &Evidence::List);
+            }
+            update(deps, context, &before, progress, &mut changes);
+        }
+        Ok(changes)
+    });
+    noted.await.map(drop)
+}
+
+/// Days cut differently on the two sides: what is not in the list of the range may be in its neighbour's.
+async fn is_there(deps: Deps<'_>, gateway: &dyn PaymentGateway, booked: &Booked) -> Result<bool, NewsError> {
+    if let Some(refund) = &booked.refund {
+        let refunds = gateway.refunds_of(&booked.of).await.map_err(away)?;
+        return Ok(refunds.iter().any(|seen| seen.reference == *refund && seen.amount == booked.amount));
+    }
+    let payment = deps.store.snapshot(Locator::Id(booked.payment), None).await?.payment;
+    let Some(order) = payment.as_ref().and_then(|payment| payment.order_ref()) else { return Ok(false) };
+    let payments = gateway.order_payments(order).await.map_err(away)?;
+    Ok(payments.iter().any(|seen| seen.reference == booked.of && seen.amount == booked.amount))
+}
+
+async fn missing(deps: Deps<'_>, context: &Context, booked: &Booked) -> Result<(), NewsError> {
+    let reason = ReviewReason::MissingThere;
+    let noted = note(deps, Locator::Id(booked.payment), |snapshot| {
+        let mut changes = PaymentChanges::default();
+        if let Some(before) = snapshot.payment {
+            let mut progress = Progress::of(before.clone(), deps.rules, deps.clock.now());
+            progress.ask_person(reason, Some(booked.amount), Some(&booked.of), &Evidence::List);
+            update(deps, context, &before, progress, &mut changes);
+        }
+        Ok(changes)
+    });
+    noted.await.map(drop)
+}

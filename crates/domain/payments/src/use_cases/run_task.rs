@@ -1,0 +1,241 @@
+//! What is to be done at a gateway is done: outside any transaction, and its result committed with the task's end.
+
+use super::{
+    Deps,
+    record::{Noted, note, update},
+};
+use crate::{
+    NewsError,
+    model::{
+        Evidence, GatewayPayment, GatewayPaymentRef, GatewayRefund, GatewayTask, MoneyState, NewOrder, NewRefund,
+        Order, Payment, Progress, RefundStep, ReviewReason, TaskEnd, TaskKind, VisitFate, next_poll,
+    },
+    ports::{GatewayError, Locator, PaymentChanges, PaymentGateway},
+};
+use amrutam_kernel::{Actor, Context, Effects, PortError, RetryPolicy};
+use jiff::{SignedDuration, Timestamp};
+use std::time::Duration;
+
+/// What became of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ran {
+    /// The task ended like this.
+    Ended(TaskEnd),
+    /// Somebody else has the task by now, or it is over: what this run learned will be learned again.
+    Lost,
+}
+
+/// What a run learned.
+enum News {
+    /// The payment needs nothing of this any more.
+    Nothing,
+    Opened(Order),
+    Refund(GatewayRefund),
+    Look(Vec<GatewayPayment>, Vec<GatewayRefund>),
+    Failed(GatewayError),
+}
+
+/// Claims up to `limit` due tasks and runs them one after another. Gives how each ended.
+pub async fn run_due_tasks(deps: Deps<'_>, limit: u16) -> Result<Vec<(GatewayTask, Ran)>, PortError> {
+    let mut ran = Vec::new();
+    for task in deps.store.claim_tasks(deps.rules.lease, limit).await? {
+        // What can't be noted now is run again when its lease has ended.
+        let ended = run_task(deps, &task).await.unwrap_or(Ran::Lost);
+        ran.push((task, ended));
+    }
+    Ok(ran)
+}
+
+/// Runs one claimed task. The future may be dropped at any await: the task is due again when its lease ends, and everything
+/// asked of the gateway is asked under the same key.
+pub async fn run_task(deps: Deps<'_>, task: &GatewayTask) -> Result<Ran, NewsError> {
+    let snapshot = deps.store.snapshot(Locator::Id(task.payment), None).await?;
+    let news = match snapshot.payment {
+        None => News::Nothing,
+        // It was begun too often without an end: whatever it is that kills it, it does not get another try.
+        Some(_) if task.tries > RetryPolicy::STANDARD.max_retries + 1 => {
+            News::Failed(GatewayError::Unknown { reason: "begun too often without an end".to_owned() })
+        }
+        Some(payment) => match deps.gateway(&payment.gateway) {
+            None => News::Failed(GatewayError::Unavailable { reason: "the gateway is not set up".to_owned() }),
+            Some(gateway) => ask(gateway, &payment, task).await.unwrap_or_else(News::Failed),
+        },
+    };
+    let context = Context {
+        actor: Actor::System("payments"),
+        sign_in: None,
+        correlation_id: task.correlation_id.clone(),
+        trace_parent: None,
+    };
+    let end = std::sync::Mutex::new(TaskEnd::Done);
+    let noted = note(deps, Locator::Id(task.payment), |snapshot| {
+        let now = deps.clock.now();
+        let mut changes = PaymentChanges { effects: Effects::default(), ..PaymentChanges::default() };
+        let ended = match snapshot.payment {
+            None => TaskEnd::Done,
+            Some(before) => {
+                let mut progress = Progress::of(before.clone(), deps.rules, now);
+                let ended = take(deps, &mut progress, task, &news, now);
+                update(deps, &context, &before, progress, &mut changes);
+                // The running task stands for the next look: it is due again by its own end.
+                changes.tasks.retain(|wanted| wanted.key != task.key);
+                ended
+            }
+        };
+        changes.ended = Some((task.id, task.claims, ended.clone()));
+        if let Ok(mut end) = end.lock() {
+            *end = ended;
+        }
+        Ok(changes)
+    });
+    match noted.await {
+        Ok(Noted::Committed) => Ok(Ran::Ended(end.into_inner().unwrap_or_else(|broken| broken.into_inner()))),
+        // A claim that is not ours any more is refused as often as it is tried.
+        Ok(Noted::Already) | Err(NewsError::Contended) => Ok(Ran::Lost),
+        Err(error) => Err(error),
+    }
+}
+
+async fn ask(gateway: &dyn PaymentGateway, payment: &Payment, task: &GatewayTask) -> Result<News, GatewayError> {
+    match &task.kind {
+        TaskKind::OpenOrder => {
+            let wanted = payment.state == MoneyState::Created && payment.visit.fate == VisitFate::Open;
+            let Some(expires_at) = payment.visit.hold_until.filter(|_| wanted) else { return Ok(News::Nothing) };
+            let (amount, idempotency_key) = (payment.amount, task.key.as_str());
+            let order = NewOrder { payment: payment.id, amount, idempotency_key, expires_at };
+            Ok(News::Opened(gateway.open_order(&order).await?))
+        }
+        TaskKind::Refund { of } => refund(gateway, payment, task, of).await,
+        TaskKind::Poll => {
+            let payments = match payment.order_ref() {
+                Some(order) => gateway.order_payments(order).await?,
+                None => Vec::new(),
+            };
+            let mut refunds = Vec::new();
+            let open = |step: &RefundStep| !matches!(step, RefundStep::Processed { .. });
+            for capture in &payment.captures {
+                if capture.refund.as_ref().is_some_and(|refund| open(&refund.step)) {
+                    refunds.extend(gateway.refunds_of(&capture.reference).await?);
+                }
+            }
+            Ok(News::Look(payments, refunds))
+        }
+    }
+}
+
+async fn refund(
+    gateway: &dyn PaymentGateway,
+    payment: &Payment,
+    task: &GatewayTask,
+    of: &GatewayPaymentRef,
+) -> Result<News, GatewayError> {
+    let decided = payment.capture(of).and_then(|(index, capture)| Some((index, capture.refund.as_ref()?)));
+    let wanted = decided.filter(|(index, refund)| {
+        refund.step == RefundStep::Asked && payment.refund_key(*index, refund.round) == task.key
+    });
+    let Some((index, wanted)) = wanted else { return Ok(News::Nothing) };
+    if task.claims > 1 || wanted.round > 0 {
+        // It may have been done, by a run whose end nobody noted or in an earlier round: look before asking again.
+        let known = |seen: &GatewayRefund| {
+            let of_a_round = |round| seen.idempotency_key.as_deref() == Some(&payment.refund_key(index, round));
+            let failed = matches!(seen.state, crate::model::RefundState::Failed { .. });
+            (0..=wanted.round).any(of_a_round) && (!failed || of_a_round(wanted.round))
+        };
+        if let Some(done) = gateway.refunds_of(of).await?.into_iter().find(known) {
+            return Ok(News::Refund(done));
+        }
+    }
+    let (amount, idempotency_key) = (wanted.amount, task.key.as_str());
+    let refund = NewRefund { payment: payment.id, of, amount, idempotency_key };
+    let made = gateway.refund(&refund).await?;
+    // The answer to our key is ours, whether or not the gateway says the key again.
+    Ok(News::Refund(GatewayRefund { idempotency_key: Some(task.key.clone()), ..made }))
+}
+
+/// Takes over what a run learned, and says how the task ends.
+fn take(deps: Deps<'_>, progress: &mut Progress, task: &GatewayTask, news: &News, now: Timestamp) -> TaskEnd {
+    let evidence = &Evidence::Answer;
+    match news {
+        News::Nothing => return TaskEnd::Done,
+        News::Opened(order) => progress.order_opened(order.clone(), evidence),
+        News::Refund(seen) => progress.see_refund(seen, evidence),
+        News::Look(payments, refunds) => {
+            payments.iter().for_each(|seen| progress.see_payment(seen, evidence));
+            refunds.iter().for_each(|seen| progress.see_refund(seen, evidence));
+            let next = next_poll(&progress.payment, deps.rules, now);
+            return next.map_or(TaskEnd::Done, |at| TaskEnd::Again { at });
+        }
+        News::Failed(error) => return failed(deps, progress, task, error, now),
+    }
+    TaskEnd::Done
+}
+
+/// What a failure means: for good, later, or when the gateway is back.
+fn failed(
+    deps: Deps<'_>,
+    progress: &mut Progress,
+    task: &GatewayTask,
+    error: &GatewayError,
+    now: Timestamp,
+) -> TaskEnd {
+    let text = error.to_string();
+    let later = |wait: SignedDuration| now.checked_add(wait).unwrap_or(Timestamp::MAX);
+    match error {
+        GatewayError::Rejected { code } => {
+            give_up(progress, task, code);
+            match task.kind {
+                // A look that is refused is a defect, or a key that is wrong: kept for a person.
+                TaskKind::Poll => TaskEnd::Dead { error: text },
+                // Refused is an answer: what it means for the payment is decided.
+                TaskKind::OpenOrder | TaskKind::Refund { .. } => TaskEnd::Done,
+            }
+        }
+        GatewayError::Unavailable { .. } => {
+            // A look may wait for ever: what it would see is asked for by other deadlines, or by nobody.
+            let patient = task.kind == TaskKind::Poll || now < task.created_at + deps.rules.patience;
+            if patient {
+                let (least, most) = deps.rules.slow_lane;
+                let spread = u64::try_from((most - least).as_millis()).unwrap_or(0);
+                let jitter = i64::try_from(deps.ids.below(spread + 1)).unwrap_or(0);
+                TaskEnd::Wait { at: later(least + SignedDuration::from_millis(jitter)), error: text }
+            } else {
+                give_up(progress, task, "gateway_away");
+                TaskEnd::Dead { error: text }
+            }
+        }
+        GatewayError::Limited { .. } | GatewayError::Unknown { .. } => {
+            match RetryPolicy::STANDARD.delay(task.tries, |bound| deps.ids.below(bound)) {
+                Some(delay) => {
+                    let asked = match error {
+                        GatewayError::Limited { retry_after } => retry_after.unwrap_or(Duration::ZERO),
+                        _ => Duration::ZERO,
+                    };
+                    let wait = SignedDuration::try_from(delay.max(asked)).unwrap_or(SignedDuration::MAX);
+                    TaskEnd::Retry { at: later(wait), error: text }
+                }
+                None => {
+                    give_up(progress, task, "gave_up");
+                    TaskEnd::Dead { error: text }
+                }
+            }
+        }
+    }
+}
+
+/// The payment does without what the task was to do.
+fn give_up(progress: &mut Progress, task: &GatewayTask, code: &str) {
+    let evidence = &Evidence::Answer;
+    match &task.kind {
+        TaskKind::OpenOrder => progress.order_refused(code, evidence),
+        TaskKind::Refund { of } => {
+            let ours =
+                progress.payment.capture(of).and_then(|(index, capture)| Some((index, capture.refund.as_ref()?.round)));
+            if let Some((index, round)) = ours
+                && progress.payment.refund_key(index, round) == task.key
+            {
+                progress.refund_failed(index, code, evidence);
+            }
+        }
+        TaskKind::Poll => progress.ask_person(ReviewReason::TaskFailed, None, None, evidence),
+    }
+}
