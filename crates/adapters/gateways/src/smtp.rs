@@ -3,6 +3,7 @@
 //! Connections are kept by hand and not in lettre's pool: that one takes a connection back also when a send was given up
 //! halfway, and the next mail would get the answer that was meant for the last.
 
+use crate::Circuit;
 use amrutam_notifications::{
     Mail,
     ports::{MailError, Mailer},
@@ -124,6 +125,7 @@ pub struct SmtpMailer {
     pub(crate) answer_timeout: Duration,
     message_id_domain: String,
     idle: Mutex<Vec<Idle>>,
+    circuit: Option<Circuit>,
 }
 
 impl SmtpMailer {
@@ -144,7 +146,23 @@ impl SmtpMailer {
             answer_timeout: SEND_BUDGET.unsigned_abs().saturating_sub(Duration::from_millis(settings.timeout_ms)),
             message_id_domain: domain.clone(),
             idle: Mutex::default(),
+            circuit: None,
         })
+    }
+
+    /// Leaves a server alone that keeps failing. What it says about one mail is no failure of the server.
+    #[must_use]
+    pub fn guarded(self, circuit: Circuit) -> Self {
+        Self { circuit: Some(circuit), ..self }
+    }
+
+    /// One try, whatever the circuit says.
+    async fn attempt(&self, message: &Message, formatted: &[u8]) -> Result<(), Failure> {
+        let late = |_| Failure::of_the_server(format!("no answer within {} ms", self.timeout.as_millis()));
+        let mut connection = timeout(self.timeout, self.begin(message, formatted)).await.map_err(late)??;
+        self.hand_over(&mut connection, formatted).await?;
+        self.keep(connection);
+        Ok(())
     }
 
     fn compose(&self, mail: &Mail) -> Result<Message, MailError> {
@@ -164,7 +182,7 @@ impl SmtpMailer {
     }
 
     /// Up to the server's invitation to hand the mail over. Whatever goes wrong here, it has not taken it.
-    async fn begin(&self, message: &Message, formatted: &[u8]) -> Result<AsyncSmtpConnection, MailError> {
+    async fn begin(&self, message: &Message, formatted: &[u8]) -> Result<AsyncSmtpConnection, Failure> {
         let mut connection = self.connection().await?;
         let parameters = parameters(&connection, message, formatted)?;
         let sender = commands::Mail::new(message.envelope().from().cloned(), parameters);
@@ -179,18 +197,18 @@ impl SmtpMailer {
     }
 
     /// Only an answer tells what became of a mail that was handed over.
-    async fn hand_over(&self, connection: &mut AsyncSmtpConnection, formatted: &[u8]) -> Result<(), MailError> {
+    async fn hand_over(&self, connection: &mut AsyncSmtpConnection, formatted: &[u8]) -> Result<(), Failure> {
         match timeout(self.answer_timeout, connection.message(formatted)).await {
-            Ok(Err(error)) if error.status().is_none() => Err(MailError::Unknown(reason(&error))),
+            Ok(Err(error)) if error.status().is_none() => Err(Failure::in_doubt(reason(&error))),
             Ok(said) => answer(said).map_err(Refusal::of_the_mail),
             Err(_) => {
                 let waited = self.answer_timeout.as_millis();
-                Err(MailError::Unknown(format!("no answer within {waited} ms after the mail was handed over")))
+                Err(Failure::in_doubt(format!("no answer within {waited} ms after the mail was handed over")))
             }
         }
     }
 
-    async fn connection(&self) -> Result<AsyncSmtpConnection, MailError> {
+    async fn connection(&self) -> Result<AsyncSmtpConnection, Failure> {
         if let Some(mut connection) = self.take_idle() {
             // The other end may be gone without a word; that must not use up the mail's whole time.
             if timeout(self.timeout / 4, connection.test_connected()).await.unwrap_or(false) {
@@ -230,11 +248,13 @@ impl Mailer for SmtpMailer {
     async fn send(&self, mail: &Mail) -> Result<(), MailError> {
         let message = self.compose(mail)?;
         let formatted = message.formatted();
-        let late = |_| MailError::Transient(format!("no answer within {} ms", self.timeout.as_millis()));
-        let mut connection = timeout(self.timeout, self.begin(&message, &formatted)).await.map_err(late)??;
-        self.hand_over(&mut connection, &formatted).await?;
-        self.keep(connection);
-        Ok(())
+        let Some(circuit) = &self.circuit else {
+            return self.attempt(&message, &formatted).await.map_err(|failure| failure.error);
+        };
+        let pass = circuit.enter().map_err(|open| MailError::Transient(open.to_string()))?;
+        let sent = self.attempt(&message, &formatted).await;
+        if sent.as_ref().is_err_and(|failure| !failure.answered) { pass.failed() } else { pass.succeeded() }
+        sent.map_err(|failure| failure.error)
     }
 }
 
@@ -270,14 +290,15 @@ impl Server {
         Ok(Self { port: url.port().unwrap_or(default_port), host, tls, credentials })
     }
 
-    async fn connect(&self) -> Result<AsyncSmtpConnection, MailError> {
+    async fn connect(&self) -> Result<AsyncSmtpConnection, Failure> {
         let (hello, address) = (ClientId::default(), (self.host.as_str(), self.port));
         let connected = match &self.tls {
             Tls::Immediate(parameters) => {
                 AsyncSmtpConnection::connect_tokio1(address, None, &hello, Some(parameters.clone()), None).await
             }
             Tls::Absent | Tls::Upgraded(_) => {
-                let unreachable = |error: io::Error| MailError::Transient(format!("no connection: {}", error.kind()));
+                let unreachable =
+                    |error: io::Error| Failure::of_the_server(format!("no connection: {}", error.kind()));
                 let stream = TcpStream::connect(address).await.map_err(unreachable)?;
                 // lettre writes the final dot by itself: held back until the mail's own bytes are acknowledged, which a
                 // server in no hurry does after 40 ms.
@@ -303,8 +324,29 @@ fn one_line(text: &str) -> String {
 }
 
 /// A server that does not let us in says nothing about the mail: another time it may.
-fn about_the_server(error: &SmtpError) -> MailError {
-    MailError::Transient(format!("no connection: {}", reason(error)))
+fn about_the_server(error: &SmtpError) -> Failure {
+    Failure::of_the_server(format!("no connection: {}", reason(error)))
+}
+
+/// Why a mail was not sent, and whether the server is well all the same.
+struct Failure {
+    error: MailError,
+    answered: bool,
+}
+
+impl Failure {
+    fn of_the_server(reason: String) -> Self {
+        Self { error: MailError::Transient(reason), answered: false }
+    }
+
+    fn in_doubt(reason: String) -> Self {
+        Self { error: MailError::Unknown(reason), answered: false }
+    }
+
+    /// The server was asked nothing, or said what it thinks.
+    fn of_the_mail(error: MailError) -> Self {
+        Self { error, answered: true }
+    }
 }
 
 /// What the server must be able to do for this mail.
@@ -312,20 +354,22 @@ fn parameters(
     connection: &AsyncSmtpConnection,
     message: &Message,
     formatted: &[u8],
-) -> Result<Vec<MailParameter>, MailError> {
+) -> Result<Vec<MailParameter>, Failure> {
     let able = |feature| connection.server_info().supports_feature(feature);
     let mut parameters = Vec::new();
     let envelope = message.envelope();
     let ascii = |address: &Address| AsRef::<str>::as_ref(address).is_ascii();
     if !envelope.from().into_iter().chain(envelope.to()).all(ascii) {
         if !able(Extension::SmtpUtfEight) {
-            return Err(MailError::Permanent("the server takes addresses in ASCII only".to_owned()));
+            let error = MailError::Permanent("the server takes addresses in ASCII only".to_owned());
+            return Err(Failure::of_the_mail(error));
         }
         parameters.push(MailParameter::SmtpUtfEight);
     }
     if !formatted.is_ascii() {
         if !able(Extension::EightBitMime) {
-            return Err(MailError::Permanent("the server takes text in ASCII only".to_owned()));
+            let error = MailError::Permanent("the server takes text in ASCII only".to_owned());
+            return Err(Failure::of_the_mail(error));
         }
         parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
     }
@@ -338,15 +382,19 @@ struct Refusal {
     /// RFC 5321's 55x: the mail system's own word. Other 5xx (530 log in first, 503 bad sequence) are between the server
     /// and us.
     by_the_mail_system: bool,
+    /// It said something, and not that it closes (421).
+    answered: bool,
 }
 
 impl Refusal {
-    fn of_us(self) -> MailError {
-        MailError::Transient(self.reason)
+    fn of_us(self) -> Failure {
+        Failure { error: MailError::Transient(self.reason), answered: self.answered }
     }
 
-    fn of_the_mail(self) -> MailError {
-        if self.by_the_mail_system { MailError::Permanent(self.reason) } else { MailError::Transient(self.reason) }
+    fn of_the_mail(self) -> Failure {
+        let Self { reason, by_the_mail_system, answered } = self;
+        let error = if by_the_mail_system { MailError::Permanent(reason) } else { MailError::Transient(reason) };
+        Failure { error, answered }
     }
 }
 
@@ -355,7 +403,8 @@ fn answer(said: Result<Response, SmtpError>) -> Result<(), Refusal> {
     let refused = error.status().is_some_and(|code| {
         code.severity == Severity::PermanentNegativeCompletion && code.category == Category::MailSystem
     });
-    Err(Refusal { reason: reason(&error), by_the_mail_system: refused && !is_policy(&error) })
+    let answered = error.status().is_some_and(|code| code.to_string() != "421");
+    Err(Refusal { reason: reason(&error), by_the_mail_system: refused && !is_policy(&error), answered })
 }
 
 /// RFC 3463's 5.7.x: security or policy. A sender on a blocklist or an expired credential is ours to mend, and the mail goes

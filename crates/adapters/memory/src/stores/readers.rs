@@ -1,7 +1,7 @@
-//! What notifications reads of the other domains: the fake's counterpart of a view.
+//! What notifications and payments read of the other domains: the fake's counterpart of a view.
 
 use crate::world::MemoryWorld;
-use amrutam_booking::model::Mode;
+use amrutam_booking::model::{ConsultationStatus, Mode};
 use amrutam_kernel::{AccountId, ConsultationId, PortError, Sensitive};
 use amrutam_notifications::{
     Contact, VisitFacts, VisitMode, VisitStatus,
@@ -43,5 +43,25 @@ impl Contacts for MemoryWorld {
                 time_zone: account.profile.time_zone.clone(),
             })
         })
+    }
+}
+
+#[async_trait]
+impl amrutam_payments::ports::VisitReader for MemoryWorld {
+    async fn visit(&self, id: ConsultationId) -> Result<Option<amrutam_payments::ports::VisitFacts>, PortError> {
+        let now = self.now();
+        self.read(|tables| {
+            let Some(consultation) = tables.consultations.get(&id) else { return Ok(None) };
+            let status = consultation.status_at(now);
+            let waits = matches!(status, ConsultationStatus::Pending | ConsultationStatus::Confirmed);
+            Ok(Some(amrutam_payments::ports::VisitFacts {
+                patient: consultation.patient,
+                doctor_account: tables.practitioner(consultation.doctor)?.account,
+                starts_at: consultation.range.start(),
+                fee: consultation.fee,
+                hold_until: consultation.hold_expires_at,
+                cancellable: waits && now < consultation.range.start(),
+            }))
+        })?
     }
 }

@@ -1,6 +1,6 @@
 //! What tests may look at, past the ports.
 
-use super::MemoryWorld;
+use super::{MemoryWorld, StoredTask, TaskState};
 use amrutam_booking::model::{Consultation, Practitioner, Slot};
 use amrutam_identity::{
     Account,
@@ -8,6 +8,8 @@ use amrutam_identity::{
 };
 use amrutam_kernel::{AuditEntry, EventEnvelope, EventId};
 use amrutam_notifications::{ScheduledMessage, ports::Settled};
+use amrutam_payments::model::{GatewayTask, Journal, Payment};
+use jiff::Timestamp;
 
 impl MemoryWorld {
     /// Every event announced, in order.
@@ -63,5 +65,32 @@ impl MemoryWorld {
     /// Every message with what became of it, by id.
     pub fn messages(&self) -> Vec<(ScheduledMessage, Option<Settled>)> {
         self.lock().tables.messages.values().map(|m| (m.message.clone(), m.settled.clone())).collect()
+    }
+
+    /// Every payment, by id.
+    pub fn payments(&self) -> Vec<Payment> {
+        self.lock().tables.payments.values().cloned().collect()
+    }
+
+    /// The ledger, in the order of writing.
+    pub fn journals(&self) -> Vec<Journal> {
+        self.lock().tables.journals.to_vec()
+    }
+
+    /// Every gateway task with how it stands: what went wrong last, and whether it is over.
+    pub fn gateway_tasks(&self) -> Vec<(GatewayTask, Option<String>, bool)> {
+        let over = |task: &StoredTask| matches!(task.state, TaskState::Done | TaskState::Dead);
+        self.lock().tables.gateway_tasks.values().map(|t| (t.task.clone(), t.error.clone(), over(t))).collect()
+    }
+
+    /// When the next live gateway task is due, leases included.
+    pub fn next_gateway_task_at(&self) -> Option<Timestamp> {
+        let state = self.lock();
+        let due = state.tables.gateway_tasks.values().filter_map(|stored| match stored.state {
+            TaskState::Waiting => Some(stored.task.due_at),
+            TaskState::Claimed { until } => Some(until),
+            TaskState::Done | TaskState::Dead => None,
+        });
+        due.min()
     }
 }

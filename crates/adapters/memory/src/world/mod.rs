@@ -5,10 +5,11 @@
 
 mod inspect;
 mod invariants;
+mod shared;
 mod tables;
 mod transaction;
 
-pub(crate) use tables::{MessageState, RefreshRow, StoredMessage, Tables};
+pub(crate) use tables::{MessageState, RefreshRow, StoredMessage, StoredTask, Tables, TaskState};
 pub(crate) use transaction::{defect, into_port_error};
 
 use amrutam_kernel::{AuditEntry, Clock, Dependency, EventEnvelope, PortError};
@@ -53,6 +54,13 @@ impl MemoryWorld {
     /// An empty world. The clock tells when an idempotent answer is 24 hours old, and which messages are due.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self { clock, state: Mutex::default() }
+    }
+
+    /// A world of its own that begins with what is in this one, under another clock. What is announced and audited here, and
+    /// what is told to fail, stays here.
+    pub fn fork(&self, clock: Arc<dyn Clock>) -> Self {
+        let tables = self.lock().tables.clone();
+        Self { clock, state: Mutex::new(State { tables, ..State::default() }) }
     }
 
     /// The next commits of any store fail like this, one after another.

@@ -1,6 +1,9 @@
 //! What is kept, and the rules every row keeps.
 
-use super::transaction::defect;
+use super::{
+    shared::{Set, Shared, Table},
+    transaction::defect,
+};
 use amrutam_booking::model::{
     Consultation, PatientCalendar, Practitioner, Slot, SlotStatus, TimeOff, TimelineEntry, WeeklyRule,
 };
@@ -10,10 +13,11 @@ use amrutam_identity::{
     ports::EndSessions,
 };
 use amrutam_kernel::{
-    AccountId, CommitError, ConsultationId, DoctorId, Effects, EventId, Fingerprint, IdempotencyClaim, LinkId,
-    MessageId, PortError, Recorded, SessionId, SlotId, StoredAnswer,
+    AccountId, CommitError, ConsultationId, DoctorId, Effects, EventId, Fingerprint, GatewayTaskId, IdempotencyClaim,
+    LinkId, MessageId, PaymentId, PortError, Recorded, SessionId, SlotId, StoredAnswer,
 };
 use amrutam_notifications::ScheduledMessage;
+use amrutam_payments::model::{GatewayEventId, GatewayName, GatewayTask, Journal, Payment, PaymentEntry};
 use jiff::{SignedDuration, Timestamp, civil::Date};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -66,24 +70,44 @@ pub(crate) struct StoredMessage {
     pub(crate) settled: Option<amrutam_notifications::ports::Settled>,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum TaskState {
+    Waiting,
+    Claimed { until: Timestamp },
+    Done,
+    Dead,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct StoredTask {
+    pub(crate) task: GatewayTask,
+    pub(crate) state: TaskState,
+    pub(crate) error: Option<String>,
+}
+
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tables {
-    pub(crate) accounts: BTreeMap<AccountId, Account>,
-    pub(crate) links: BTreeMap<LinkId, Link>,
-    pub(crate) sessions: BTreeMap<SessionId, Session>,
-    pub(crate) refresh_tokens: BTreeMap<SecretDigest, RefreshRow>,
-    pub(crate) factors: BTreeMap<AccountId, FactorRow>,
-    pub(crate) practitioners: BTreeMap<DoctorId, Practitioner>,
-    pub(crate) availability: BTreeMap<DoctorId, Availability>,
-    pub(crate) slots: BTreeMap<SlotId, Slot>,
-    pub(crate) consultations: BTreeMap<ConsultationId, Consultation>,
-    pub(crate) reasons: BTreeMap<ConsultationId, Vec<u8>>,
-    pub(crate) calendars: BTreeMap<AccountId, PatientCalendar>,
-    pub(crate) timeline: BTreeMap<ConsultationId, BTreeMap<i64, TimelineEntry>>,
-    pub(crate) answers: BTreeMap<(AccountId, String), Answer>,
-    pub(crate) inbox: BTreeSet<(String, EventId)>,
-    pub(crate) messages: BTreeMap<MessageId, StoredMessage>,
-    pub(crate) beginnings: BTreeMap<(String, EventId), u32>,
+    pub(crate) accounts: Table<AccountId, Account>,
+    pub(crate) links: Table<LinkId, Link>,
+    pub(crate) sessions: Table<SessionId, Session>,
+    pub(crate) refresh_tokens: Table<SecretDigest, RefreshRow>,
+    pub(crate) factors: Table<AccountId, FactorRow>,
+    pub(crate) practitioners: Table<DoctorId, Practitioner>,
+    pub(crate) availability: Table<DoctorId, Availability>,
+    pub(crate) slots: Table<SlotId, Slot>,
+    pub(crate) consultations: Table<ConsultationId, Consultation>,
+    pub(crate) reasons: Table<ConsultationId, Vec<u8>>,
+    pub(crate) calendars: Table<AccountId, PatientCalendar>,
+    pub(crate) timeline: Table<ConsultationId, BTreeMap<i64, TimelineEntry>>,
+    pub(crate) answers: Table<(AccountId, String), Answer>,
+    pub(crate) inbox: Set<(String, EventId)>,
+    pub(crate) messages: Table<MessageId, StoredMessage>,
+    pub(crate) beginnings: Table<(String, EventId), u32>,
+    pub(crate) payments: Table<PaymentId, Payment>,
+    pub(crate) payment_timeline: Table<PaymentId, BTreeMap<i64, PaymentEntry>>,
+    pub(crate) journals: Shared<Vec<Journal>>,
+    pub(crate) gateway_tasks: Table<GatewayTaskId, StoredTask>,
+    pub(crate) webhooks: Set<(GatewayName, GatewayEventId)>,
 }
 
 impl Tables {

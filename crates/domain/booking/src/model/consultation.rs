@@ -1,7 +1,9 @@
 //! A consultation and its state machine.
 
 use crate::model::{BookingRules, Mode, PaymentsMode};
-use amrutam_kernel::{AccountId, ConsultationId, CorrelationId, DoctorId, EventId, Money, PaymentId, SlotId, TimeRange};
+use amrutam_kernel::{
+    AccountId, ConsultationId, CorrelationId, DoctorId, EventId, Money, PaymentId, SlotId, TimeRange,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};

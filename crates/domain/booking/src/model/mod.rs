@@ -9,7 +9,10 @@ mod slot;
 mod slot_plan;
 
 pub use availability::{DesiredSlot, InvalidRules, RuleProblem, TimeOff, WeeklyRule, desired_slots, validate_rules};
-pub use booking::{BookableDoctor, BookingRefusal, LiveVisit, PatientCalendar, Wanted, refuse_booking, refuse_late_payment, refuse_move};
+pub use booking::{
+    BookableDoctor, BookingRefusal, LiveVisit, PatientCalendar, Wanted, refuse_booking, refuse_late_payment,
+    refuse_move,
+};
 pub use consultation::{
     CancelReason, Consultation, ConsultationStatus, InvalidTransition, TimelineEntry, TimelineKind, TimingRefusal,
     Unknown,

@@ -1,0 +1,122 @@
+use super::*;
+use proptest::prelude::*;
+
+/// A clock that stands until it is moved.
+struct Hand(Mutex<Timestamp>);
+
+impl Clock for Hand {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap()
+    }
+}
+
+impl Hand {
+    fn forward(&self, seconds: i64) {
+        let mut now = self.0.lock().unwrap();
+        *now += SignedDuration::from_secs(seconds);
+    }
+}
+
+fn circuit() -> (Circuit, Arc<Hand>) {
+    let hand = Arc::new(Hand(Mutex::new("2026-11-30T09:00:00Z".parse().unwrap())));
+    (Circuit::new("test", Arc::clone(&hand) as Arc<dyn Clock>, CircuitPolicy::STANDARD), hand)
+}
+
+fn fail(circuit: &Circuit, times: u32) {
+    for _ in 0..times {
+        circuit.enter().unwrap().failed();
+    }
+}
+
+#[test]
+fn failures_in_a_row_open_it_and_others_do_not() {
+    let (circuit, _) = circuit();
+    for _ in 0..10 {
+        fail(&circuit, 4);
+        circuit.enter().unwrap().succeeded();
+    }
+    fail(&circuit, 5);
+    assert_eq!(circuit.enter().map(drop), Err(CircuitOpen("test")));
+}
+
+#[test]
+fn one_call_sees_whether_it_is_back() {
+    let (circuit, hand) = circuit();
+    fail(&circuit, 5);
+    hand.forward(1);
+    let probe = circuit.enter().unwrap();
+    assert!(circuit.enter().is_err(), "one at a time");
+    probe.failed();
+    hand.forward(1);
+    assert!(circuit.enter().is_err(), "the pause is doubled");
+    hand.forward(1);
+    circuit.enter().unwrap().succeeded();
+    assert!((0..10).all(|_| circuit.enter().is_ok()));
+}
+
+#[test]
+fn the_pause_has_a_bound() {
+    let (circuit, hand) = circuit();
+    fail(&circuit, 5);
+    for _ in 0..20 {
+        hand.forward(30);
+        circuit.enter().unwrap().failed();
+    }
+}
+
+#[test]
+fn who_gives_up_on_a_probe_lets_the_next_be_it() {
+    let (circuit, hand) = circuit();
+    fail(&circuit, 5);
+    hand.forward(1);
+    drop(circuit.enter().unwrap());
+    let lost = circuit.enter().unwrap();
+    assert!(circuit.enter().is_err());
+    hand.forward(30);
+    circuit.enter().unwrap().succeeded();
+    lost.failed();
+    circuit.enter().unwrap().succeeded();
+}
+
+#[test]
+fn what_began_before_it_opened_does_not_close_it() {
+    let (circuit, _) = circuit();
+    let early = circuit.enter().unwrap();
+    fail(&circuit, 5);
+    early.succeeded();
+    assert!(circuit.enter().is_err());
+}
+
+#[test]
+fn a_clock_that_jumps_back_does_not_keep_it_open() {
+    let (circuit, hand) = circuit();
+    fail(&circuit, 5);
+    hand.forward(-3_600);
+    circuit.enter().unwrap().succeeded();
+    assert!(circuit.enter().is_ok());
+}
+
+proptest! {
+    /// Whatever happened, it passes calls again at most the longest pause and a lost probe later; while it is not closed,
+    /// at most one call is out per probe limit.
+    #[test]
+    fn it_never_stays_shut(steps in proptest::collection::vec((0u8..5, 0i64..40), 0..80)) {
+        let (circuit, hand) = circuit();
+        let mut under_way = Vec::new();
+        for (what, seconds) in steps {
+            hand.forward(seconds);
+            match what {
+                0 => under_way.extend(circuit.enter()),
+                1 => under_way.pop().into_iter().for_each(Pass::succeeded),
+                2 => under_way.pop().into_iter().for_each(Pass::failed),
+                3 => drop(under_way.pop()),
+                _ => circuit.enter().into_iter().for_each(Pass::failed),
+            }
+        }
+        hand.forward(30);
+        let probe = circuit.enter();
+        prop_assert!(probe.is_ok());
+        probe.into_iter().for_each(Pass::succeeded);
+        prop_assert!(circuit.enter().is_ok());
+    }
+}
