@@ -31,7 +31,7 @@ fn a_hold_keeps_others_out_until_it_runs_out() {
         let (first, second) = (stack.patient("first").await, stack.patient("second").await);
         let held = first.book(&slots[0]).send().await.expect(201);
         let id = held["id"].as_str().unwrap();
-        assert_eq!((&held["status"], &held["payment"]["status"]), (&json!("pending"), &json!("pending")));
+        assert_eq!((&held["status"], &held["payment"]["status"]), (&json!("pending"), &json!("created")));
         assert!(held["hold_expires_at"].is_string());
         assert_eq!(held["payment"]["expires_at"], held["hold_expires_at"]);
         second.book(&slots[0]).send().await.refused(409, "slot_unavailable");

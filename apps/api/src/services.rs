@@ -18,6 +18,11 @@ use amrutam_identity::{
     },
     use_cases as identity,
 };
+use amrutam_payments::{
+    model::PaymentRules,
+    ports::{PaymentStore, VisitReader, WebhookVerifier},
+    use_cases as paying,
+};
 use amrutam_kernel::{Clock, IdSource, LinkTokens, Pause, Sealer};
 use std::{sync::Arc, time::Duration};
 
@@ -98,6 +103,14 @@ pub(crate) struct Services {
     pub(crate) rules: BookingRules,
     /// Whether a visit is paid before it is confirmed.
     pub(crate) payments: PaymentsMode,
+    /// What visits cost.
+    pub(crate) payment_store: Arc<dyn PaymentStore>,
+    /// Visits, as payments see them.
+    pub(crate) paid_visits: Arc<dyn VisitReader>,
+    /// The numbers of payments.
+    pub(crate) payment_rules: PaymentRules,
+    /// Who proves gateways' notifications.
+    pub(crate) webhooks: Vec<Arc<dyn WebhookVerifier>>,
     /// Bounds of one request.
     pub(crate) limits: Limits,
     /// What answers tell browsers.
@@ -153,6 +166,20 @@ impl Services {
             pause: &*self.pause,
             rules: &self.rules,
             payments: self.payments,
+        }
+    }
+
+    /// For payments. No gateway: what is asked of one is a task of the worker's.
+    pub(crate) fn paying(&self) -> paying::Deps<'_> {
+        paying::Deps {
+            store: &*self.payment_store,
+            visits: &*self.paid_visits,
+            gateways: &[],
+            policy: &PolicyTable,
+            clock: &*self.clock,
+            ids: &*self.ids,
+            pause: &*self.pause,
+            rules: &self.payment_rules,
         }
     }
 

@@ -14,7 +14,7 @@ use amrutam_booking::model;
 use amrutam_crypto::{HasherSettings, KeySource, TokenSettings};
 use amrutam_identity::model::IdentityRules;
 use amrutam_kernel::Role;
-use amrutam_settings::{Business, Environment, Problems, Secret, Validate};
+use amrutam_settings::{Business, Environment, Payments, PaymentsMode, Problems, Secret, Validate};
 use amrutam_telemetry::TelemetrySettings;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -208,34 +208,6 @@ impl Validate for Hasher {
     }
 }
 
-/// Whether visits are paid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PaymentsMode {
-    /// A booking is confirmed at once.
-    #[default]
-    None,
-    /// A booking holds its slot until it is paid.
-    Required,
-}
-
-/// Section `payments`.
-#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Payments {
-    /// Whether visits are paid.
-    pub mode: PaymentsMode,
-}
-
-impl Payments {
-    pub(crate) fn to_domain(self) -> model::PaymentsMode {
-        match self.mode {
-            PaymentsMode::None => model::PaymentsMode::None,
-            PaymentsMode::Required => model::PaymentsMode::Required,
-        }
-    }
-}
-
 /// Everything. `database` must be set, and in production what only an operator can know; the rest has defaults. Sections that are other processes' are
 /// passed over, so that one environment serves all.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -287,6 +259,13 @@ pub struct Settings {
 }
 
 impl Settings {
+    pub(crate) fn payments_mode(&self) -> model::PaymentsMode {
+        match self.payments.mode {
+            PaymentsMode::None => model::PaymentsMode::None,
+            PaymentsMode::Required => model::PaymentsMode::Required,
+        }
+    }
+
     pub(crate) fn identity_rules(&self) -> IdentityRules {
         IdentityRules {
             mfa_required_roles: self.mfa.required_roles.clone(),
@@ -306,6 +285,7 @@ impl Validate for Settings {
         problems.within("proxies", &self.proxies);
         problems.within("tokens", &self.tokens);
         problems.within("hasher", &self.hasher);
+        problems.within("payments", &ForHere(&self.payments, self.environment));
         problems.within("business", &self.business);
         problems.within("telemetry", &self.telemetry);
         if self.environment == Environment::Production {
@@ -318,6 +298,15 @@ impl Validate for Settings {
             problems.check(knows_callers, "proxies.trusted", "behind a proxy, or all callers have its address");
             problems.check(!self.redis.urls.is_empty(), "redis.urls", "production needs lock nodes");
         }
+    }
+}
+
+struct ForHere<'a>(&'a Payments, Environment);
+
+impl Validate for ForHere<'_> {
+    fn validate(&self, problems: &mut Problems) {
+        self.0.validate(problems);
+        self.0.validate_for(self.1, problems);
     }
 }
 

@@ -11,9 +11,12 @@ use amrutam_crypto::{
     AesGcmSealer, Argon2Hasher, CachedTokens, HmacBlindIndex, HmacLinkTokens, JwtTokens, KeyError, Keys, Rfc6238,
     SystemClock, SystemIds, SystemSecrets, TokioPause,
 };
+use amrutam_gateways::{InvalidGatewaySettings, RazorpayWebhooks, StripeWebhooks};
 use amrutam_kernel::{Dependency, PortError};
+use amrutam_payments::{model::PaymentRules, ports::WebhookVerifier};
 use amrutam_postgres::{Accounts, Postgres, Vault};
 use amrutam_redis::{Cache, CachedGate, InvalidSettings, RedlockSlots, SessionCache};
+use amrutam_settings::{GatewayKind, Payments};
 use async_trait::async_trait;
 use jiff::tz::TimeZone;
 use std::{sync::Arc, time::Duration};
@@ -37,6 +40,9 @@ pub enum WiringError {
     /// The settings of Redis can't be used.
     #[error("the settings of Redis can't be used")]
     Redis(#[from] InvalidSettings),
+    /// The payments section.
+    #[error("the payment settings can't be used: {0}")]
+    Gateway(#[from] InvalidGatewaySettings),
     /// No such zone.
     #[error("the business time zone is unknown")]
     TimeZone(#[from] jiff::Error),
@@ -89,14 +95,18 @@ pub(crate) async fn wire(settings: &Settings) -> Result<Wired, WiringError> {
         verifier: Arc::new(CachedTokens::new(tokens)),
         consultations: store.clone(),
         directory: store.clone(),
-        availability: store,
+        availability: store.clone(),
+        payment_store: store.clone(),
+        paid_visits: store,
+        payment_rules: PaymentRules::v1(),
+        webhooks: webhooks(&settings.payments)?,
         locks: Arc::new(locks.clone()),
         sealer,
         clock: Arc::new(SystemClock),
         ids: Arc::new(SystemIds),
         pause: Arc::new(TokioPause),
         rules,
-        payments: settings.payments.to_domain(),
+        payments: settings.payments_mode(),
         limits: limits(&settings.http),
         headers: Headers::of(&settings.tls, &settings.cors),
         quotas: Quotas {
@@ -109,6 +119,19 @@ pub(crate) async fn wire(settings: &Settings) -> Result<Wired, WiringError> {
         readiness: Readiness::new(probes),
     };
     Ok(Wired { services, postgres, locks, keys })
+}
+
+/// None where no secret is set: its route is then not there.
+fn webhooks(settings: &Payments) -> Result<Vec<Arc<dyn WebhookVerifier>>, WiringError> {
+    let Some(secrets) = &settings.webhook_secret else { return Ok(Vec::new()) };
+    // The old one beside the new one while it is changed.
+    let secrets = secrets.expose().split(' ').filter(|secret| !secret.is_empty());
+    let secrets = secrets.map(|secret| secret.to_owned().into()).collect();
+    let verifier: Arc<dyn WebhookVerifier> = match settings.gateway {
+        GatewayKind::Razorpay => Arc::new(RazorpayWebhooks::new(secrets)?),
+        GatewayKind::Stripe => Arc::new(StripeWebhooks::new(secrets)?),
+    };
+    Ok(vec![verifier])
 }
 
 fn limits(http: &Http) -> Limits {

@@ -14,7 +14,7 @@ use amrutam_payments::{
     ports::PaymentGateway,
     use_cases::{self, Deps, sweep_deadlines},
 };
-use amrutam_settings::Payments as Settings;
+use amrutam_settings::{Environment, Payments as Settings};
 use async_trait::async_trait;
 use jiff::SignedDuration;
 use std::{sync::Arc, time::Duration};
@@ -33,7 +33,7 @@ pub(crate) struct Payments {
 }
 
 impl Payments {
-    pub(crate) fn of(settings: &Settings) -> Result<Self, BuildError> {
+    pub(crate) fn of(settings: &Settings, environment: Environment) -> Result<Self, BuildError> {
         let millis = |millis: u64| SignedDuration::from_millis(i64::try_from(millis).unwrap_or(i64::MAX));
         let rules = PaymentRules {
             lease: millis(settings.lease_ms),
@@ -43,7 +43,7 @@ impl Payments {
         };
         let reconcile =
             (Duration::from_secs(settings.reconcile_span_secs), Duration::from_secs(settings.reconcile_after_secs));
-        Ok(Self { gateways: crate::gateways::connect(settings)?, rules, reconcile })
+        Ok(Self { gateways: crate::gateways::connect(settings, environment)?, rules, reconcile })
     }
 }
 

@@ -11,7 +11,9 @@ use amrutam_booking::model::BookingRules;
 use amrutam_crypto::{
     AesGcmSealer, HmacBlindIndex, HmacLinkTokens, KeyError, Keys, SystemClock, SystemIds, TokioPause,
 };
-use amrutam_gateways::{InvalidSmtpSettings, SmtpMailer, SmtpSettings};
+use amrutam_gateways::{
+    Circuit, CircuitPolicy, InvalidGatewaySettings, InvalidSmtpSettings, SmtpMailer, SmtpSettings,
+};
 use amrutam_kernel::{EventHandler, PortError};
 use amrutam_postgres::{Accounts, Postgres, Vault};
 use amrutam_rabbitmq::{ConsumerSpec, Consumers, Parts, Publisher};
@@ -50,6 +52,9 @@ pub enum BuildError {
     /// The mail section.
     #[error("the mail settings can't be used: {0}")]
     Mail(#[from] InvalidSmtpSettings),
+    /// The payments section.
+    #[error("the payment settings can't be used: {0}")]
+    Gateway(#[from] InvalidGatewaySettings),
     /// The business zone.
     #[error("the business time zone is unknown")]
     Zone(#[from] jiff::Error),
@@ -90,12 +95,15 @@ impl Worker {
             accounts: Accounts::new(postgres.clone(), vault),
             postgres,
             publisher: Publisher::start(&settings.amqp, consumers, Arc::new(ids)),
-            mailer: Arc::new(SmtpMailer::new(&SmtpSettings::from(&settings.mail))?),
+            mailer: Arc::new(
+                SmtpMailer::new(&SmtpSettings::from(&settings.mail))?
+                    .guarded(Circuit::new("mail", Arc::new(SystemClock), CircuitPolicy::STANDARD)),
+            ),
             link_tokens: Arc::new(HmacLinkTokens::new(&keys)?),
             pages_url: settings.mail.pages_url.as_str().into(),
             keys,
             rules: Arc::new(BookingRules::v1(TimeZone::get(&settings.business.time_zone)?)),
-            payments: Arc::new(Payments::of(&settings.payments)?),
+            payments: Arc::new(Payments::of(&settings.payments, settings.environment)?),
             clock: SystemClock,
             ids,
             idle: Duration::from_millis(settings.worker.idle_ms),

@@ -36,9 +36,9 @@ pub struct Payments {
     pub gateway: GatewayKind,
     /// Where the gateway's API is, when it is not the gateway's own: `https://api.razorpay.com`.
     pub base_url: Option<String>,
-    /// A page to pay on; the order's name is put behind it. Nothing when clients bring their own.
+    /// A page to pay on, with `{order}` where the order's name goes. Nothing when clients bring their own.
     pub checkout_url: Option<String>,
-    /// The merchant's public name at the gateway (Razorpay: key id; Stripe: publishable key).
+    /// The merchant's public name at Razorpay: the key id. Stripe needs none.
     pub key_id: Option<String>,
     /// The merchant's secret at the gateway.
     pub key_secret: Option<Secret>,
@@ -94,7 +94,8 @@ impl Payments {
         }
         let there = |text: Option<&str>| text.is_some_and(|text| !text.is_empty());
         let secret = |secret: &Option<Secret>| there(secret.as_ref().map(Secret::expose));
-        problems.check(there(self.key_id.as_deref()), "key_id", "paid visits need the gateway's key id");
+        let named = self.gateway == GatewayKind::Stripe || there(self.key_id.as_deref());
+        problems.check(named, "key_id", "paid visits need the merchant's key id");
         problems.check(secret(&self.key_secret), "key_secret", "paid visits need the gateway's secret");
         problems.check(secret(&self.webhook_secret), "webhook_secret", "paid visits need what notifications are signed with");
         let plain = self.base_url.as_deref().is_some_and(|url| !url.starts_with("https://"));

@@ -1,7 +1,10 @@
 //! The service as a whole: its processes and what they work with.
 
 use super::{
-    Client, Database, Person, Process, SOON, Sandbox, Servers, Sql, environment, eventually, free_port, unique, until,
+    Client, Database, Gateway, Person, Process, SOON, Sandbox, Servers, Sql, WEBHOOK_SECRET, environment, eventually,
+    free_port,
+    gateway::{KEY_ID, KEY_SECRET},
+    unique, until,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::sync::OnceCell;
@@ -21,6 +24,7 @@ pub struct Options {
     pub(crate) alone: bool,
     pub(crate) own: &'static [&'static str],
     pub(crate) settings: Vec<(String, String)>,
+    pub(crate) paid: bool,
 }
 
 impl Options {
@@ -37,6 +41,22 @@ impl Options {
     /// So many workers beside the first.
     pub fn more_workers(self, more_workers: usize) -> Self {
         Self { more_workers, ..self }
+    }
+
+    /// Where visits are paid at the sandbox's gateway. What waits for minutes elsewhere waits for a part of a second here.
+    pub fn paid(mut self) -> Self {
+        for (key, value) in [
+            ("PAYMENTS__MODE", "required"),
+            ("PAYMENTS__TIMEOUT_MS", "1000"),
+            ("PAYMENTS__LEASE_MS", "4000"),
+            ("PAYMENTS__SLOW_LANE_MIN_MS", "100"),
+            ("PAYMENTS__SLOW_LANE_MAX_MS", "500"),
+            ("PAYMENTS__FIRST_POLL_MS", "1000"),
+            ("WORKER__SWEEP_MS", "200"),
+        ] {
+            self = self.with(key, value);
+        }
+        Self { paid: true, ..self }
     }
 
     /// While no other test runs: for tests that measure time, or take all there is of the machine.
@@ -68,6 +88,8 @@ pub struct Stack {
     pub sandbox: Process,
     /// The mail sink.
     pub mail: Sandbox,
+    /// The payment gateway; only where visits are paid does it know us.
+    pub gateway: Gateway,
     /// The database.
     pub database: Database,
     /// First part of the queues' names.
@@ -108,7 +130,7 @@ impl Stack {
         environment.bequeath("amqp", &name);
         let lock_prefix = format!("{name}:slot:");
 
-        let (http, smtp, worker_port) = (free_port(), free_port(), free_port());
+        let (http, smtp, worker_port, gateway) = (free_port(), free_port(), free_port(), free_port());
         let listen = |port: u16| format!("127.0.0.1:{port}");
         let limit =
             |class: &str, field: &str| (format!("AMRUTAM__LIMITS__CLASSES__{class}__{field}"), UNLIMITED.to_owned());
@@ -133,6 +155,7 @@ impl Stack {
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .into_iter()
         .chain(limits)
+        .chain(if options.paid { merchant(&listen(gateway)) } else { Vec::new() })
         .chain(options.settings)
         .collect();
         let process = |part: &str, program: &str, own: &[(&str, &str)]| {
@@ -142,7 +165,14 @@ impl Stack {
         let sandbox = process(
             "sandbox",
             "amrutam-sandbox",
-            &[("AMRUTAM__SANDBOX__HTTP_LISTEN", &listen(http)), ("AMRUTAM__SANDBOX__SMTP_LISTEN", &listen(smtp))],
+            &[
+                ("AMRUTAM__SANDBOX__HTTP_LISTEN", &listen(http)),
+                ("AMRUTAM__SANDBOX__SMTP_LISTEN", &listen(smtp)),
+                ("AMRUTAM__SANDBOX__GATEWAY_LISTEN", &listen(gateway)),
+                ("AMRUTAM__SANDBOX__GATEWAY_KEY_ID", KEY_ID),
+                ("AMRUTAM__SANDBOX__GATEWAY_KEY_SECRET", KEY_SECRET),
+                ("AMRUTAM__SANDBOX__GATEWAY_WEBHOOK_SECRET", WEBHOOK_SECRET),
+            ],
         );
         let worker = process("worker", "amrutam-worker", &[("AMRUTAM__WORKER__LISTEN", &listen(worker_port))]);
         let more_workers = (0..options.more_workers).map(|index| {
@@ -158,6 +188,7 @@ impl Stack {
             more_workers,
             sandbox,
             mail: Sandbox::new(&format!("http://{}", listen(http))),
+            gateway: Gateway::new(&format!("http://{}", listen(http))),
             name: options.name,
             database,
             prefix: name,
@@ -175,6 +206,9 @@ impl Stack {
         answers(&stack.sandbox, &format!("http://{}/healthz", listen(http))).await;
         for api in &stack.apis {
             api.ready().await;
+        }
+        if options.paid {
+            stack.gateway.tell(&format!("{}/v1/webhooks/payments/razorpay", stack.apis[0].url)).await;
         }
         stack.worker_ready().await;
         stack
@@ -289,6 +323,19 @@ impl Api {
     pub async fn ready(&self) {
         answers(&self.process, &format!("{}/readyz", self.url)).await;
     }
+}
+
+/// How the sandbox's gateway is called.
+fn merchant(gateway: &str) -> Vec<(String, String)> {
+    let settings = [
+        ("GATEWAY", "razorpay"),
+        ("BASE_URL", &format!("http://{gateway}")),
+        ("CHECKOUT_URL", &format!("http://{gateway}/checkout/{{order}}")),
+        ("KEY_ID", KEY_ID),
+        ("KEY_SECRET", KEY_SECRET),
+        ("WEBHOOK_SECRET", WEBHOOK_SECRET),
+    ];
+    settings.map(|(key, value)| (format!("AMRUTAM__PAYMENTS__{key}"), value.to_owned())).into()
 }
 
 /// What a process says of itself; empty when it says nothing.

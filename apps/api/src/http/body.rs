@@ -39,6 +39,22 @@ pub(crate) struct MaybeBody<T> {
     pub(crate) value: T,
 }
 
+/// A body as it came, for who must see its very bytes before anything is made of them.
+#[derive(Debug)]
+pub(crate) struct RawBody(pub(crate) Bytes);
+
+impl FromRequest for RawBody {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let limits = limits(request);
+        let length = content_length(request.headers());
+        let payload = payload.take();
+        Box::pin(async move { read(payload, length, limits?).await.map(Self) })
+    }
+}
+
 /// A body that says nothing: none at all, or an empty object.
 pub(crate) type NoBody = MaybeBody<Nothing>;
 

@@ -19,7 +19,7 @@ mod validate;
 
 pub(crate) use answer::{JSON, Listing, cacheable, entity, if_match, json, rfc3339};
 pub(crate) use auth::{Bearer, Caller, Visitor};
-pub(crate) use body::{Body, Integer, MaybeBody, NoBody, Object};
+pub(crate) use body::{Body, Integer, MaybeBody, NoBody, Object, RawBody};
 pub(crate) use completion::to_the_end;
 pub use cors::Cors;
 pub(crate) use cors::ProductionCors;

@@ -53,6 +53,8 @@ codes! {
     IdempotencyKeyRequired = "idempotency_key_required", 400, "An idempotency key is required";
     /// No valid access token.
     Unauthenticated = "unauthenticated", 401, "Authentication is required";
+    /// A notification that no gateway of ours has signed, or that was changed or kept on the way.
+    InvalidSignature = "invalid_signature", 401, "The signature is not valid";
     /// Unknown address or wrong password.
     InvalidCredentials = "invalid_credentials", 401, "The credentials are wrong";
     /// The session was ended because one of its refresh tokens came twice: log in.
@@ -87,6 +89,10 @@ codes! {
     TooEarly = "too_early", 409, "Too early";
     /// Was possible earlier.
     TooLate = "too_late", 409, "Too late";
+    /// The time to pay has passed: the slot is no longer held.
+    HoldEnded = "hold_ended", 409, "The slot is no longer held";
+    /// The visit has begun or is over: there is nothing to call off.
+    NotCancellable = "not_cancellable", 409, "The visit can't be cancelled";
     /// An account with this address exists.
     EmailTaken = "email_taken", 409, "The e-mail address is taken";
     /// The account has no second factor.

@@ -1,6 +1,11 @@
 //! Consultations as they are shown.
 
-use super::shared::{CancelReasonWord, Fee, ModeWord, SlotStatusWord, StatusWord, Time, TimelineKindWord};
+use super::{
+    payment_views::PaymentView,
+    shared::{
+        CancelReasonWord, Fee, ModeWord, SlotStatusWord, StatusWord, Time, TimelineKindWord, TimelineSubjectWord,
+    },
+};
 use crate::http::{JSON, json};
 use amrutam_booking::{
     model::{Consultation, ConsultationStatus, Slot, TimelineEntry},
@@ -8,6 +13,7 @@ use amrutam_booking::{
     use_cases::{Access, Booked, Changed, Seen},
 };
 use amrutam_kernel::{AccountId, ConsultationId, DoctorId, EventId, SlotId, StoredAnswer};
+use amrutam_payments::model::PaymentEntry;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -29,16 +35,6 @@ pub(crate) struct ConsultationSlotView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<SlotStatusWord>)]
     status: Option<&'static str>,
-}
-
-/// What is to be paid, and until when.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Payment, example = json!({"status": "pending", "expires_at": "2026-11-23T03:45:00.000000Z"}))]
-pub(crate) struct PaymentView {
-    /// `pending`.
-    status: &'static str,
-    /// When the slot is given back unless it is paid.
-    expires_at: Time,
 }
 
 /// The practitioner of a consultation.
@@ -89,7 +85,8 @@ pub(crate) struct ConsultationView {
     mode: &'static str,
     /// The price at booking.
     fee: Fee,
-    /// What is to be paid; `null` when nothing is.
+    /// What it costs, while it waits to be paid; when one consultation is read by its patient or by staff, also later.
+    /// `null` when nothing is to be paid.
     payment: Option<PaymentView>,
     /// While `pending`: when the slot is given back.
     hold_expires_at: Option<Time>,
@@ -129,7 +126,7 @@ impl ConsultationView {
             },
             mode: consultation.mode.as_str(),
             fee: consultation.fee.into(),
-            payment: hold_expires_at.map(|expires_at| PaymentView { status: "pending", expires_at }),
+            payment: hold_expires_at.map(|Time(expires_at)| PaymentView::waiting(consultation, expires_at)),
             hold_expires_at,
             cancel_reason: consultation.cancel_reason.map(amrutam_booking::model::CancelReason::as_str),
             reason: None,
@@ -148,6 +145,11 @@ impl ConsultationView {
             doctor: Some(doctor(&view)),
             ..Self::of(&view.consultation, status, access)
         }
+    }
+
+    /// With what is known of its payment.
+    pub(crate) fn paid(self, payment: Option<PaymentView>) -> Self {
+        Self { payment: payment.or(self.payment), ..self }
     }
 
     fn booked(booked: &Booked) -> Self {
@@ -204,24 +206,35 @@ pub(crate) fn changed_answer(changed: &Changed) -> StoredAnswer {
     }
 }
 
-/// One change of a consultation.
+/// One change of a consultation or of its payment.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = TimelineEntry, example = json!({
-    "version": 1, "at": "2026-11-20T10:00:00.123456Z", "kind": "status_changed", "from": null, "to": "pending",
-    "slot_id": "019aaf00-0000-7000-8000-000000000003", "actor": "patient:019aaf00-0000-7000-8000-000000000002",
-    "cause": "booked", "event_id": "019aaf3c-5e00-7c11-9d2e-0a6b1c2d3e50", "correlation_id": "checkout-42"
+    "about": "consultation", "version": 1, "at": "2026-11-20T10:00:00.123456Z", "kind": "status_changed", "from": null,
+    "to": "pending", "slot_id": "019aaf00-0000-7000-8000-000000000003", "amount": null, "evidence": null,
+    "actor": "patient:019aaf00-0000-7000-8000-000000000002", "cause": "booked",
+    "event_id": "019aaf3c-5e00-7c11-9d2e-0a6b1c2d3e50", "correlation_id": "checkout-42"
 }))]
 pub(crate) struct TimelineEntryView {
+    #[schema(value_type = TimelineSubjectWord)]
+    about: &'static str,
+    /// Of what it is about: rises by one with each.
     version: i64,
     at: Time,
     #[schema(value_type = TimelineKindWord)]
     kind: &'static str,
+    /// Of a consultation: its status before.
     #[schema(value_type = Option<StatusWord>)]
     from: Option<&'static str>,
-    #[schema(value_type = StatusWord)]
-    to: &'static str,
-    #[schema(value_type = Uuid)]
-    slot_id: SlotId,
+    /// Of a consultation: its status after.
+    #[schema(value_type = Option<StatusWord>)]
+    to: Option<&'static str>,
+    /// Of a consultation.
+    #[schema(value_type = Option<Uuid>)]
+    slot_id: Option<SlotId>,
+    /// Of a payment: how much is meant, when an amount is.
+    amount: Option<Fee>,
+    /// Of a payment, what proves it: `webhook:<id>`, `answer`, `list`, `visit:<event id>`, `case:<id>`, `request`, `clock`.
+    evidence: Option<String>,
     /// `patient:<id>`, `doctor:<id>`, `system:<name>`; the role alone for admins.
     actor: String,
     /// A fixed word such as `booked` or `hold_expired`, or a reason code.
@@ -235,16 +248,53 @@ pub(crate) struct TimelineEntryView {
 impl From<TimelineEntry> for TimelineEntryView {
     fn from(entry: TimelineEntry) -> Self {
         Self {
+            about: "consultation",
             version: entry.version,
             at: Time(entry.at),
             kind: entry.kind.as_str(),
             from: entry.from.map(ConsultationStatus::as_str),
-            to: entry.to.as_str(),
-            slot_id: entry.slot,
+            to: Some(entry.to.as_str()),
+            slot_id: Some(entry.slot),
+            amount: None,
+            evidence: None,
             actor: entry.actor,
             cause: entry.cause,
             event_id: entry.event,
             correlation_id: entry.correlation_id.to_string(),
         }
     }
+}
+
+impl From<PaymentEntry> for TimelineEntryView {
+    fn from(entry: PaymentEntry) -> Self {
+        Self {
+            about: "payment",
+            version: entry.version,
+            at: Time(entry.at),
+            kind: entry.kind.as_str(),
+            from: None,
+            to: None,
+            slot_id: None,
+            amount: entry.amount.map(Fee::from),
+            evidence: Some(entry.evidence.to_string()),
+            actor: entry.actor,
+            cause: entry.cause,
+            event_id: entry.event,
+            correlation_id: entry.correlation_id.to_string(),
+        }
+    }
+}
+
+/// By time; each side's own by its versions, whatever the clocks said.
+pub(crate) fn merged(visit: Vec<TimelineEntry>, payment: Vec<PaymentEntry>) -> Vec<TimelineEntryView> {
+    let mut payment = payment.into_iter().peekable();
+    let mut all = Vec::new();
+    for entry in visit {
+        while let Some(earlier) = payment.next_if(|step| step.at < entry.at) {
+            all.push(earlier.into());
+        }
+        all.push(entry.into());
+    }
+    all.extend(payment.map(TimelineEntryView::from));
+    all
 }

@@ -1,7 +1,8 @@
 //! Consultations: booking, reading, and the acts on them.
 
 use super::{
-    consultation_views::{ConsultationView, TimelineEntryView, booked_answer, changed_answer, etag},
+    consultation_views::{ConsultationView, TimelineEntryView, booked_answer, changed_answer, etag, merged},
+    payment_views::PaymentView,
     shared::{CancelReasonWord, MODES, ModeWord, StatusWord},
 };
 use crate::{
@@ -19,11 +20,17 @@ use actix_web::{
     web::{Data, Path},
 };
 use amrutam_booking::{
-    model::{CancelReason, ConsultationStatus, Mode},
+    model::{CancelReason, ConsultationStatus, Mode, PaymentsMode},
     ports::ByStart,
-    use_cases::{self, Book, Booked, Cancel, Changed, Idempotent, ListFilter},
+    use_cases::{self, Access, Book, Booked, Cancel, Changed, Idempotent, ListFilter, Seen},
 };
-use amrutam_kernel::{ConsultationId, DoctorId, IdempotencyClaim, PageRequest, Sensitive, SlotId, StoredAnswer};
+use amrutam_kernel::{
+    Actor, ConsultationId, Context, DoctorId, IdempotencyClaim, PageRequest, Role, Sensitive, Sight, SlotId, StoredAnswer,
+};
+use amrutam_payments::{
+    PaymentError,
+    use_cases::{read_payment, read_timeline as read_payment_steps},
+};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -181,13 +188,27 @@ async fn list(
 #[get("/v1/consultations/{consultation_id}")]
 async fn read(caller: Caller, path: Path<String>, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let seen = use_cases::read_consultation(services.booking(), &caller.0, path_id(&path)?).await?;
-    Ok(entity(StatusCode::OK, etag(&seen), None, &ConsultationView::seen(seen)))
+    let (tag, payment) = (etag(&seen), payment_of(&services, &caller.0, &seen).await?);
+    Ok(entity(StatusCode::OK, tag, None, &ConsultationView::seen(seen).paid(payment)))
 }
 
-/// Every change of a consultation with its time, actor and cause.
+/// What the visit costs, for whom it is shown to. A doctor's visits are paid, but not by them.
+async fn payment_of(services: &Services, context: &Context, seen: &Seen) -> Result<Option<PaymentView>, Problem> {
+    if services.payments == PaymentsMode::None || matches!(context.actor, Actor::Account { role: Role::Doctor, .. }) {
+        return Ok(None);
+    }
+    let id = seen.view.consultation.id;
+    match read_payment(services.paying(), context, id).await {
+        Ok(payment) => Ok(PaymentView::seen(&payment, id, context, services.clock.now())),
+        Err(PaymentError::NotFound | PaymentError::Denied(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Every change of a consultation and of its payment, with its time, actor, cause and event.
 #[utoipa::path(tag = "Consultations", operation_id = "read_timeline", security(("bearer" = [])),
     params(("consultation_id" = Uuid, Path, description = "Which consultation")), responses(
-    (status = 200, description = "By version", body = Listing<TimelineEntryView>),
+    (status = 200, description = "By time; each of the two by its version", body = Listing<TimelineEntryView>),
     (status = 404, description = "`not_found`: absent, or not the caller's"),
 ))]
 #[get("/v1/consultations/{consultation_id}/timeline")]
@@ -197,8 +218,13 @@ async fn timeline(
     path: Path<String>,
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
-    let entries = use_cases::read_timeline(services.booking(), &caller.0, path_id(&path)?).await?;
-    let items = entries.into_iter().map(TimelineEntryView::from).collect();
+    let id: ConsultationId = path_id(&path)?;
+    let (visit, access) = use_cases::read_timeline(services.booking(), &caller.0, id).await?;
+    let sight = match access {
+        Access::Full => Sight::Full,
+        Access::Masked => Sight::Masked,
+    };
+    let items = merged(visit, read_payment_steps(services.paying(), id, sight).await?);
     Ok(Listing { items, next_cursor: None }.respond(&request, ""))
 }
 

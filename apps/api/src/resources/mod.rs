@@ -10,11 +10,14 @@ mod doctors;
 mod factors;
 mod ops;
 mod passwords;
+mod payment_views;
+mod payments;
 mod sessions;
 mod shared;
 mod slots;
 mod staff;
 mod time_off;
+mod webhooks;
 
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -32,7 +35,9 @@ pub(crate) fn configure(config: &mut ServiceConfig<'_>) {
         .configure(availability::configure)
         .configure(time_off::configure)
         .configure(slots::configure)
-        .configure(consultations::configure);
+        .configure(consultations::configure)
+        .configure(payments::configure)
+        .configure(webhooks::configure);
 }
 
 pub(crate) use ops::alive;

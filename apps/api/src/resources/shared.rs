@@ -45,8 +45,17 @@ words! {
         PatientEmergency, PatientImproved, PatientBookedInError, PatientAlternative, PatientOther,
         DoctorUnavailable, DoctorScheduleChange, TechnicalIssue, DoctorOther
     }
-    /// What a line of the timeline tells.
-    TimelineKindWord { StatusChanged, Rescheduled, Noted }
+    /// Where the money for a visit stands.
+    PaymentStatusWord {
+        Created, Pending, Failed, Cancelled, Captured, Settled, Refunding, Refunded, PartiallyRefunded, RefundFailed
+    }
+    /// What a line of the timeline tells: of a consultation the first three, of a payment the others.
+    TimelineKindWord {
+        StatusChanged, Rescheduled, Noted, Created, OrderOpened, AttemptFailed, Failed, Cancelled, Captured, StrayCaptured,
+        Settled, RefundDecided, Refunded, RefundFailed, ReviewNeeded, Ruled
+    }
+    /// What a line of the timeline is about.
+    TimelineSubjectWord { Consultation, Payment }
     /// A system of medicine.
     SystemWord { Ayurveda, Siddha, Unani, Homoeopathy, Allopathy }
     /// Where a doctor stands with us.
@@ -239,7 +248,11 @@ mod tests {
             TimelineKind::StatusChanged | TimelineKind::Rescheduled | TimelineKind::Noted => kind.as_str(),
         };
         use TimelineKind::{Noted, Rescheduled, StatusChanged};
-        assert_eq!(documented::<TimelineKindWord>(), [StatusChanged, Rescheduled, Noted].map(word));
+        let visit = [StatusChanged, Rescheduled, Noted].map(word).to_vec();
+        let payment = amrutam_payments::model::StepKind::ALL.iter().map(|kind| kind.as_str());
+        assert_eq!(documented::<TimelineKindWord>(), visit.into_iter().chain(payment).collect::<Vec<_>>());
+        let states: Vec<_> = amrutam_payments::model::MoneyState::ALL.iter().map(|state| state.as_str()).collect();
+        assert_eq!(documented::<PaymentStatusWord>(), states);
         let word = |sex: Sex| serde_json::to_value(sex).unwrap().as_str().unwrap().to_owned();
         assert_eq!(documented::<SexWord>(), [Sex::Female, Sex::Male, Sex::Other].map(word));
     }

@@ -36,6 +36,7 @@ use amrutam_memory::{
     FakeHasher, FakeIndex, FakeLinks, FakeSealer, FakeSecrets, FakeTokens, ManualClock, MemoryGate, MemorySlotLocks,
     MemoryTotp, MemoryWorld, SeededIds, VirtualPause,
 };
+use amrutam_payments::model::PaymentRules;
 use amrutam_redis::LocalLimits;
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::{Value, json};
@@ -180,6 +181,10 @@ impl Api {
             pause: Arc::new(VirtualPause::new(clock.clone())),
             rules: BookingRules::v1(TimeZone::get("Asia/Kolkata").unwrap()),
             payments,
+            payment_store: world.clone(),
+            paid_visits: world.clone(),
+            payment_rules: PaymentRules::v1(),
+            webhooks: Vec::new(),
             limits,
             headers,
             quotas,

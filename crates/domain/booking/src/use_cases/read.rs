@@ -46,18 +46,20 @@ pub async fn read_consultation(
     Ok(Seen { view, status, access, reason })
 }
 
-/// Every change of one consultation, by version; for administration with the actors' roles alone.
+/// Every change of one consultation, by version; for administration with the actors' roles alone. And how much the caller
+/// may see of what else belongs to it.
 pub async fn read_timeline(
     deps: Deps<'_>,
     context: &Context,
     id: ConsultationId,
-) -> Result<Vec<TimelineEntry>, ConsultationError> {
+) -> Result<(Vec<TimelineEntry>, Access), ConsultationError> {
     let (_, access) = open(deps, context, id, Deed::named(Action::ConsultationRead, "consultation.timeline")).await?;
     let entries = deps.store.timeline(id).await?;
-    Ok(match access {
+    let entries = match access {
         Access::Full => entries,
         Access::Masked => entries.into_iter().map(without_person).collect(),
-    })
+    };
+    Ok((entries, access))
 }
 
 /// `patient:<id>` becomes `patient`; the system's parts are no persons and keep their names.

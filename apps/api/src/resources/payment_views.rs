@@ -1,0 +1,155 @@
+//! Payments as they are shown.
+
+use super::shared::{Fee, PaymentStatusWord, Time};
+use crate::http::{JSON, json};
+use amrutam_booking::model::Consultation;
+use amrutam_kernel::{Actor, ConsultationId, Context, Money, PaymentId, Role, StoredAnswer};
+use amrutam_payments::{
+    model::{Checkout, MoneyState, Payment},
+    ports::VisitFacts,
+    use_cases::{CancellationPreview, Retried, SeenPayment},
+};
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// What a client needs to pay.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Checkout)]
+pub(crate) struct CheckoutView {
+    /// Where: `razorpay`, `stripe`.
+    gateway: String,
+    /// The order (Razorpay) or payment intent (Stripe).
+    order_id: String,
+    /// The key id for Razorpay's checkout, the client secret for Stripe's.
+    key: String,
+    /// A page to pay on, where the gateway has one.
+    url: Option<String>,
+}
+
+impl From<&Checkout> for CheckoutView {
+    fn from(checkout: &Checkout) -> Self {
+        Self {
+            gateway: checkout.gateway.to_string(),
+            order_id: checkout.order.to_string(),
+            key: checkout.key.clone(),
+            url: checkout.url.clone(),
+        }
+    }
+}
+
+/// What a visit costs, and how that stands.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Payment, example = json!({
+    "id": "019aaf3c-5e00-7c11-9d2e-0a6b1c2d3e4f", "status": "pending", "amount": {"amount": 49900, "currency": "INR"},
+    "refunded": {"amount": 0, "currency": "INR"}, "expires_at": "2026-11-23T03:45:00.000000Z",
+    "checkout": {"gateway": "razorpay", "order_id": "order_9A33XWu170gUtm", "key": "rzp_live_1", "url": null}
+}))]
+pub(crate) struct PaymentView {
+    /// The consultation's id.
+    #[schema(value_type = Uuid)]
+    id: PaymentId,
+    #[schema(value_type = PaymentStatusWord)]
+    status: &'static str,
+    /// The price.
+    amount: Fee,
+    /// How much of it has gone back.
+    refunded: Fee,
+    /// While it can be paid: when the slot is given back.
+    expires_at: Option<Time>,
+    /// How to pay it: once its order is open, while the slot is held, for the patient alone.
+    checkout: Option<CheckoutView>,
+}
+
+impl PaymentView {
+    /// Of a visit that waits to be paid, before anything is known of its payment.
+    pub(crate) fn expected(id: ConsultationId, amount: Money, expires_at: Timestamp) -> Self {
+        Self {
+            id: PaymentId::of(id),
+            status: MoneyState::Created.as_str(),
+            amount: amount.into(),
+            refunded: Money::zero(amount.currency()).into(),
+            expires_at: Some(Time(expires_at)),
+            checkout: None,
+        }
+    }
+
+    /// As `context`'s caller sees it at `now`.
+    pub(crate) fn of(payment: &Payment, context: &Context, now: Timestamp) -> Self {
+        let unpaid = matches!(payment.state, MoneyState::Created | MoneyState::Pending);
+        let held = payment.visit.hold_until.filter(|until| unpaid && now < *until);
+        let payer = context.actor == Actor::Account { id: payment.patient, role: Role::Patient };
+        Self {
+            id: payment.id,
+            status: payment.state.as_str(),
+            amount: payment.amount.into(),
+            refunded: payment.refunded().into(),
+            expires_at: held.map(Time),
+            checkout: payment.checkout_at(now).filter(|_| payer).map(CheckoutView::from),
+        }
+    }
+
+    /// Of a consultation that waits: what its own row tells.
+    pub(crate) fn waiting(consultation: &Consultation, expires_at: Timestamp) -> Self {
+        Self::expected(consultation.id, consultation.fee, expires_at)
+    }
+
+    pub(crate) fn seen(seen: &SeenPayment, id: ConsultationId, context: &Context, now: Timestamp) -> Option<Self> {
+        match seen {
+            SeenPayment::Begun(payment) => Some(Self::of(payment, context, now)),
+            SeenPayment::Expected(VisitFacts { fee, hold_until, .. }) => {
+                hold_until.map(|until| Self::expected(id, *fee, until))
+            }
+        }
+    }
+}
+
+/// The answer to another try to pay, as it is kept.
+pub(crate) fn retried_answer(retried: &Retried, context: &Context, now: Timestamp) -> StoredAnswer {
+    StoredAnswer {
+        status: 200,
+        location: None,
+        content_type: JSON.to_owned(),
+        etag: None,
+        body: json(&PaymentView::of(&retried.payment, context, now)),
+    }
+}
+
+/// What calling a visit off would give back, now.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CancellationPreview, example = json!({
+    "consultation_id": "019aaf3c-5e00-7c11-9d2e-0a6b1c2d3e4f", "by": "patient", "as_of": "2026-11-22T10:00:00.000000Z",
+    "starts_at": "2026-11-23T03:30:00.000000Z", "paid": {"amount": 49900, "currency": "INR"},
+    "refund": {"amount": 49900, "currency": "INR"}, "fee": {"amount": 0, "currency": "INR"}, "policy": "refunds-1"
+}))]
+pub(crate) struct CancellationView {
+    #[schema(value_type = Uuid)]
+    consultation_id: ConsultationId,
+    /// As whose cancellation it would count: `patient`, `doctor`, `system`.
+    by: &'static str,
+    /// A later one may give back less.
+    as_of: Time,
+    starts_at: Time,
+    paid: Fee,
+    /// What would go back of it.
+    refund: Fee,
+    /// What would be kept.
+    fee: Fee,
+    /// The refund policy's version.
+    policy: String,
+}
+
+impl From<CancellationPreview> for CancellationView {
+    fn from(preview: CancellationPreview) -> Self {
+        Self {
+            consultation_id: preview.consultation,
+            by: preview.by.as_str(),
+            as_of: Time(preview.as_of),
+            starts_at: Time(preview.starts_at),
+            paid: preview.paid.into(),
+            refund: preview.refund.into(),
+            fee: preview.fee.into(),
+            policy: preview.policy,
+        }
+    }
+}
