@@ -1,6 +1,6 @@
 //! A small practice, open for bookings: where an example or a test of the booking domain begins.
 
-use crate::{FakeHasher, FakeSealer, ManualClock, MemorySlotLocks, MemoryWorld, SeededIds, VirtualPause};
+use crate::{FakeGateway, FakeHasher, FakeSealer, ManualClock, MemorySlotLocks, MemoryWorld, SeededIds, VirtualPause};
 use amrutam_booking::{
     model::{BookingRules, MedicalSystem, Mode, Modes, PaymentsMode, PractitionerDetails, Slot, WeeklyRule},
     use_cases::{
@@ -16,6 +16,7 @@ use amrutam_kernel::{
     AccountId, Actor, Clock, Context, CorrelationId, Currency, DoctorId, IdSource, Limit, Money, PageRequest, Role,
     SecondFactor, Sensitive, SessionId, SignIn, TimeRange,
 };
+use amrutam_payments::{model::PaymentRules, ports::PaymentGateway};
 use jiff::{
     SignedDuration, Timestamp,
     civil::{Weekday, time},
@@ -41,6 +42,12 @@ pub struct Clinic {
     pub rules: BookingRules,
     /// Whether bookings are paid first; [`PaymentsMode::None`] until changed.
     pub payments: PaymentsMode,
+    /// Where bookings are paid.
+    pub gateway: Arc<FakeGateway>,
+    /// The same, as payments takes it.
+    pub gateways: Vec<Arc<dyn PaymentGateway>>,
+    /// The numbers of payments.
+    pub payment_rules: PaymentRules,
     /// The practitioner's profile.
     pub doctor: DoctorId,
     /// The practitioner's account.
@@ -51,6 +58,7 @@ impl Clinic {
     /// Opens at `now`. The seed makes ids and jitter repeatable.
     pub async fn open(now: Timestamp, seed: u64) -> Result<Self, Box<dyn Error>> {
         let clock = Arc::new(ManualClock::at(now));
+        let gateway = Arc::new(FakeGateway::new("fake".parse()?, clock.clone()));
         let mut clinic = Self {
             world: MemoryWorld::new(clock.clone()),
             pause: VirtualPause::new(clock.clone()),
@@ -60,12 +68,36 @@ impl Clinic {
             sealer: FakeSealer::new(),
             rules: BookingRules::v1(TimeZone::get("Asia/Kolkata")?),
             payments: PaymentsMode::None,
+            gateways: vec![gateway.clone()],
+            gateway,
+            payment_rules: PaymentRules::v1(),
             doctor: DoctorId::from_uuid(uuid::Uuid::nil()),
             doctor_account: AccountId::from_uuid(uuid::Uuid::nil()),
         };
         clinic.doctor_account = clinic.person(Role::Doctor, "doctor@amrutam.example").await?;
         clinic.doctor = clinic.list_doctor().await?;
         Ok(clinic)
+    }
+
+    /// Another clinic that begins as this one is, with a clock, a gateway and a seed of its own.
+    pub fn fork(&self, seed: u64) -> Self {
+        let clock = Arc::new(ManualClock::at(self.clock.now()));
+        let gateway = Arc::new(FakeGateway::new(PaymentGateway::name(&*self.gateway).clone(), clock.clone()));
+        Self {
+            world: self.world.fork(clock.clone()),
+            pause: VirtualPause::new(clock.clone()),
+            clock,
+            ids: SeededIds::new(seed),
+            locks: MemorySlotLocks::new(),
+            sealer: FakeSealer::new(),
+            rules: self.rules.clone(),
+            payments: self.payments,
+            gateways: vec![gateway.clone()],
+            gateway,
+            payment_rules: self.payment_rules.clone(),
+            doctor: self.doctor,
+            doctor_account: self.doctor_account,
+        }
     }
 
     /// A new account.
@@ -121,6 +153,20 @@ impl Clinic {
             pause: &self.pause,
             rules: &self.rules,
             payments: self.payments,
+        }
+    }
+
+    /// What the use cases on payments work with.
+    pub fn payment_deps(&self) -> amrutam_payments::use_cases::Deps<'_> {
+        amrutam_payments::use_cases::Deps {
+            store: &self.world,
+            visits: &self.world,
+            gateways: &self.gateways,
+            policy: &PolicyTable,
+            clock: &*self.clock,
+            ids: &self.ids,
+            pause: &self.pause,
+            rules: &self.payment_rules,
         }
     }
 

@@ -105,6 +105,13 @@ impl FakeGateway {
         self.lock().away = away;
     }
 
+    /// It is there, and what was told to go wrong goes right.
+    pub fn recover(&self) {
+        let mut state = self.lock();
+        state.away = false;
+        state.faults.clear();
+    }
+
     /// What becomes of refunds from now on.
     pub fn set_refunds(&self, mode: RefundMode) {
         self.lock().mode = mode;
@@ -319,7 +326,7 @@ impl PaymentGateway for FakeGateway {
                 let rejected = || GatewayError::Rejected { code: "key_reused".to_owned() };
                 return if same { Ok(known.clone()) } else { Err(rejected()) };
             }
-            let told = Some(refund.idempotency_key.to_owned());
+            let told = (!state.keys_off).then(|| refund.idempotency_key.to_owned());
             let made = make_refund(state, refund.of, refund.amount, told, self.clock.now());
             let made = made.ok_or_else(|| GatewayError::Rejected { code: "more_than_was_paid".to_owned() })?;
             state.refunds.insert(key, made.clone());

@@ -68,6 +68,11 @@ impl MemoryWorld {
         self.lock().faults.extend(faults);
     }
 
+    /// What was told to fail fails no more.
+    pub fn clear_faults(&self) {
+        self.lock().faults.clear();
+    }
+
     /// While away, every call of every store is [`PortError::Unavailable`].
     pub fn set_away(&self, away: bool) {
         self.lock().away = away;
