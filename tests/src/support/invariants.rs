@@ -45,8 +45,9 @@ const BREACHES: &[&str] = &[
      FROM steps
      WHERE version <> n OR from_status IS DISTINCT FROM before OR NOT CASE kind
        WHEN 'rescheduled' THEN from_status = to_status AND to_status IN ('pending', 'confirmed')
+       WHEN 'noted' THEN from_status = to_status AND to_status = 'expired'
        ELSE (coalesce(from_status, ''), to_status) IN (('', 'pending'), ('pending', 'confirmed'), ('pending', 'expired'),
-              ('pending', 'cancelled'), ('confirmed', 'in_progress'), ('confirmed', 'cancelled'), ('confirmed', 'no_show'),
+              ('pending', 'cancelled'), ('expired', 'confirmed'), ('confirmed', 'in_progress'), ('confirmed', 'cancelled'), ('confirmed', 'no_show'),
               ('in_progress', 'completed')) END",
     "SELECT format('I13: %s stands at version %s %s, its timeline at %s %s', c.id, c.version, c.status, t.version, t.to_status)
      FROM consultations c LEFT JOIN LATERAL (

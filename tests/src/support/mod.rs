@@ -20,6 +20,7 @@ mod environment;
 mod gateway;
 mod invariants;
 mod mail;
+mod money;
 mod people;
 mod process;
 mod raw;

@@ -39,6 +39,19 @@ impl Process {
         self
     }
 
+    /// The same with a point at which it dies: `task.claimed:2`. Not started.
+    pub fn mortal(&self, point: &str) -> Self {
+        let crash = ("AMRUTAM_CRASH_AT".to_owned(), point.to_owned());
+        Self {
+            name: self.name.clone(),
+            program: self.program.clone(),
+            arguments: self.arguments.clone(),
+            variables: self.variables.iter().cloned().chain([crash]).collect(),
+            log: self.log.clone(),
+            child: Mutex::new(None),
+        }
+    }
+
     /// Starts it. Its log goes on where it ended.
     pub fn start(&self) {
         let mut child = self.child.lock().unwrap();

@@ -31,6 +31,10 @@ pub enum MessageKind {
     SecondFactorChanged,
     /// A session was ended because a spent refresh token came back.
     SessionRevoked,
+    /// Money came after the slot was gone, and goes back.
+    PaidTooLate,
+    /// Money went back.
+    Refunded,
 }
 
 /// Not a kind of message.
@@ -40,7 +44,7 @@ pub struct UnknownKind;
 
 impl MessageKind {
     /// Every kind.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::BookingConfirmed,
         Self::BookingRescheduled,
         Self::BookingCancelled,
@@ -53,6 +57,8 @@ impl MessageKind {
         Self::PasswordChanged,
         Self::SecondFactorChanged,
         Self::SessionRevoked,
+        Self::PaidTooLate,
+        Self::Refunded,
     ];
 
     /// The word used in tables, metrics and dedupe keys.
@@ -70,6 +76,8 @@ impl MessageKind {
             Self::PasswordChanged => "password_changed",
             Self::SecondFactorChanged => "second_factor_changed",
             Self::SessionRevoked => "session_revoked",
+            Self::PaidTooLate => "paid_too_late",
+            Self::Refunded => "refunded",
         }
     }
 
@@ -92,7 +100,9 @@ impl MessageKind {
             | Self::RegistrationRepeated
             | Self::PasswordChanged
             | Self::SecondFactorChanged
-            | Self::SessionRevoked => None,
+            | Self::SessionRevoked
+            | Self::PaidTooLate
+            | Self::Refunded => None,
         }
     }
 }
