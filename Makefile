@@ -69,12 +69,12 @@ migrate: toolchain packages ## Bring the development database's schema up to dat
 
 bench: toolchain packages ## Measure bookings against the running stack
 	$(BUILD_RELEASE)
-	infra/dev/stack up --quiet
+	infra/dev/stack up --quiet --payments none
 	@$(STACK_ENV); set -x; "$(AMRUTAM_BIN_DIR)/amrutam-bench" booking
 
 race: toolchain packages ## Let many clients fight for the same slots, and check that each has one winner
 	$(BUILD_RELEASE)
-	infra/dev/stack up --quiet
+	infra/dev/stack up --quiet --payments none
 	@$(STACK_ENV); set -x; "$(AMRUTAM_BIN_DIR)/amrutam-bench" race
 
 clean: stop ## Stop everything, then delete what was built and the development data

@@ -182,14 +182,15 @@ DECLARE
   ended    jsonb := changes -> 'ended';
   seen     jsonb := changes -> 'seen';
   stored   bigint;
+  -- Nothing for a new one.
+  expected bigint;
   x        payments;
 BEGIN
   IF jsonb_typeof(write) = 'object' THEN
     x := jsonb_populate_record(NULL::payments, write -> 'row');
     SELECT revision INTO stored FROM payments WHERE id = x.id FOR UPDATE;
-    IF CASE WHEN (write ->> 'create')::boolean THEN stored IS NOT NULL ELSE stored IS DISTINCT FROM x.revision - 1 END THEN
-      RETURN 'stale';
-    END IF;
+    IF NOT (write ->> 'create')::boolean THEN expected := x.revision - 1; END IF;
+    IF stored IS DISTINCT FROM expected THEN RETURN 'stale'; END IF;
   END IF;
   IF jsonb_typeof(ended) = 'object' THEN
     PERFORM FROM gateway_tasks

@@ -131,6 +131,23 @@ const TABLE: &[Row] = &[
     ("GET", "/v1/consultations", [NOBODY, OK, OK, OK, OK, OK, OK, FORBIDDEN]),
     ("GET", "/v1/consultations/{consultation_id}", SIDES),
     ("GET", "/v1/consultations/{consultation_id}/timeline", SIDES),
+    // These visits are not paid: there is a payment for nobody to see.
+    (
+        "GET",
+        "/v1/consultations/{consultation_id}/payment",
+        [NOBODY, ABSENT, ABSENT, FORBIDDEN, FORBIDDEN, ABSENT, ABSENT, ABSENT],
+    ),
+    (
+        "POST",
+        "/v1/consultations/{consultation_id}/payment/retry",
+        [NOBODY, ABSENT, ABSENT, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN],
+    ),
+    (
+        "GET",
+        "/v1/consultations/{consultation_id}/cancellation",
+        [NOBODY, OK, ABSENT, OK, ABSENT, FORBIDDEN, OK, FORBIDDEN],
+    ),
+    ("POST", "/v1/webhooks/payments/{gateway}", [ABSENT; 8]),
     ("POST", "/v1/consultations/{consultation_id}/cancel", [NOBODY, OK, ABSENT, OK, ABSENT, FORBIDDEN, OK, FORBIDDEN]),
     (
         "POST",
@@ -245,7 +262,7 @@ fn every_route_answers_every_caller_as_the_table_says() {
 async fn ask(stack: &Stack, cast: &Cast, method: &str, template: &str, caller: &str) -> Reply {
     let act = template.rsplit('/').next().unwrap();
     let doctor = if act == "suspend" { &cast.spare } else { &cast.doctor };
-    let mut path = template.replace("{doctor_id}", &doctor.id);
+    let mut path = template.replace("{doctor_id}", &doctor.id).replace("{gateway}", "razorpay");
     let person = cast.caller(stack, caller).await;
     let mut client = person.map_or_else(|| stack.anonymous(), |person| person.client.clone());
     if path.contains("{consultation_id}") {
@@ -311,7 +328,8 @@ async fn ask(stack: &Stack, cast: &Cast, method: &str, template: &str, caller: &
     };
     let call = client.call(method, &path);
     let call = if body.is_null() { call } else { call.json(&body) };
-    let call = if template == "/v1/consultations" && method == "POST" { call.key(&unique("key")) } else { call };
+    let keyed = template == "/v1/consultations" || act == "retry";
+    let call = if keyed && method == "POST" { call.key(&unique("key")) } else { call };
     call.send().await
 }
 
@@ -332,7 +350,7 @@ fn what_is_not_yours_reads_like_what_is_not_there() {
         let doctor = stack.doctor(1).await;
         let (patient, other) = (stack.patient("asha").await, stack.patient("other").await);
         let id = patient.booked(&doctor.slots().await[0]).await;
-        for act in ["", "/timeline"] {
+        for act in ["", "/timeline", "/payment", "/cancellation"] {
             let read = async |id: &str| {
                 let path = format!("/v1/consultations/{id}{act}");
                 let mut body = other.client.get(&path).send().await.refused(404, "not_found");
@@ -350,7 +368,7 @@ fn what_is_not_yours_reads_like_what_is_not_there() {
             "SELECT count(*) FROM audit_log WHERE outcome = 'denied' AND resource_id = '{id}' AND actor_id = '{}'",
             other.id
         );
-        assert_eq!(stack.sql().await.value::<i64>(&denied).await, 4, "each look is on the record");
+        assert_eq!(stack.sql().await.value::<i64>(&denied).await, 8, "each look is on the record");
     });
 }
 

@@ -121,6 +121,7 @@ impl World {
             ids: &self.ids,
             pause: &TokioPause,
             rules: &self.rules,
+            // The demonstration's visits cost nobody anything: whoever wants to see one paid books it.
             payments: PaymentsMode::None,
         }
     }
