@@ -23,7 +23,3 @@ pub const PASSWORD_CHANGED: &str = "account.password_changed.v1";
 pub const SECOND_FACTOR_CHANGED: &str = "account.second_factor_changed.v1";
 /// A session was ended because a spent refresh token came back.
 pub const SESSION_REVOKED: &str = "account.session_revoked.v1";
-/// Money came for a visit whose slot was gone.
-pub const CONSULTATION_UNCONFIRMABLE: &str = "consultation.unconfirmable.v1";
-/// Money went back.
-pub const PAYMENT_REFUNDED: &str = "payment.refunded.v1";

@@ -26,10 +26,6 @@ pub enum Letter<'a> {
     SecondFactorChanged,
     /// A session was ended because a spent refresh token came back.
     SessionRevoked,
-    /// Money came after the slot was gone.
-    PaidTooLate,
-    /// Money went back.
-    Refunded,
 }
 
 /// A mail, ready to be sent.
@@ -99,16 +95,6 @@ pub fn render(letter: &Letter<'_>, message: &ScheduledMessage, contact: &Contact
              Somebody may have read it on that device or on the way. Log in again there, look at the list of your \
              sessions, and if you do not know one of them, end it and change your password.\n"
                 .to_owned(),
-        ),
-        Letter::PaidTooLate => (
-            "Your payment came too late".to_owned(),
-            "your payment arrived after the time for it had run out, and the appointment has been given to somebody else. \
-             All of it goes back to you, without your doing anything. Please choose another time.\n"
-                .to_owned(),
-        ),
-        Letter::Refunded => (
-            "Your refund has been made".to_owned(),
-            "your money is on its way back to where it was paid from. Banks need up to 7 working days for it.\n".to_owned(),
         ),
     };
     // To an address that nobody has shown to be theirs, no word of whoever has typed it: it could be an advertisement.

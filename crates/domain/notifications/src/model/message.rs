@@ -31,10 +31,6 @@ pub enum MessageKind {
     SecondFactorChanged,
     /// A session was ended because a spent refresh token came back.
     SessionRevoked,
-    /// Money came after the slot was gone, and goes back.
-    PaidTooLate,
-    /// Money went back.
-    Refunded,
 }
 
 /// Not a kind of message.
@@ -44,7 +40,7 @@ pub struct UnknownKind;
 
 impl MessageKind {
     /// Every kind.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 12] = [
         Self::BookingConfirmed,
         Self::BookingRescheduled,
         Self::BookingCancelled,
@@ -57,8 +53,6 @@ impl MessageKind {
         Self::PasswordChanged,
         Self::SecondFactorChanged,
         Self::SessionRevoked,
-        Self::PaidTooLate,
-        Self::Refunded,
     ];
 
     /// The word used in tables, metrics and dedupe keys.
@@ -76,8 +70,6 @@ impl MessageKind {
             Self::PasswordChanged => "password_changed",
             Self::SecondFactorChanged => "second_factor_changed",
             Self::SessionRevoked => "session_revoked",
-            Self::PaidTooLate => "paid_too_late",
-            Self::Refunded => "refunded",
         }
     }
 
@@ -100,9 +92,7 @@ impl MessageKind {
             | Self::RegistrationRepeated
             | Self::PasswordChanged
             | Self::SecondFactorChanged
-            | Self::SessionRevoked
-            | Self::PaidTooLate
-            | Self::Refunded => None,
+            | Self::SessionRevoked => None,
         }
     }
 }

@@ -1,9 +1,8 @@
 //! Which messages follow from an event.
 
 use crate::{
-    CONSULTATION_CANCELLED, CONSULTATION_CONFIRMED, CONSULTATION_RESCHEDULED, CONSULTATION_UNCONFIRMABLE,
-    EMAIL_VERIFICATION_REQUESTED, INVITED,
-    MalformedEvent, MessageKind, PASSWORD_CHANGED, PASSWORD_RESET_REQUESTED, PAYMENT_REFUNDED, REGISTRATION_REPEATED,
+    CONSULTATION_CANCELLED, CONSULTATION_CONFIRMED, CONSULTATION_RESCHEDULED, EMAIL_VERIFICATION_REQUESTED, INVITED,
+    MalformedEvent, MessageKind, PASSWORD_CHANGED, PASSWORD_RESET_REQUESTED, REGISTRATION_REPEATED,
     SECOND_FACTOR_CHANGED, SESSION_REVOKED, ScheduledMessage, error::MalformedPayload,
 };
 use amrutam_kernel::{AccountId, ConsultationId, EventEnvelope, IdSource, LinkId, MessageId};
@@ -16,11 +15,6 @@ struct VisitPayload {
     consultation_id: String,
     patient_id: String,
     starts_at: Timestamp,
-}
-
-#[derive(Deserialize)]
-struct MoneyPayload {
-    patient_id: String,
 }
 
 #[derive(Deserialize)]
@@ -77,8 +71,6 @@ pub fn plan(
         INVITED => planner.with_link(MessageKind::Invitation).map_err(malformed),
         PASSWORD_CHANGED => planner.notice(MessageKind::PasswordChanged).map_err(malformed),
         SECOND_FACTOR_CHANGED => planner.notice(MessageKind::SecondFactorChanged).map_err(malformed),
-        CONSULTATION_UNCONFIRMABLE => planner.about_money(MessageKind::PaidTooLate).map_err(malformed),
-        PAYMENT_REFUNDED => planner.about_money(MessageKind::Refunded).map_err(malformed),
         SESSION_REVOKED => planner.notice(MessageKind::SessionRevoked).map_err(malformed),
         _ => Ok(Vec::new()),
     }
@@ -123,12 +115,6 @@ impl Planner<'_> {
     fn notice(&self, kind: MessageKind) -> Result<Vec<ScheduledMessage>, MalformedPayload> {
         let (account, _) = read_account(self.event)?;
         Ok(vec![self.message(kind, account, None, format!("{kind}:{account}:{}", self.event.id), self.now)])
-    }
-
-    /// Each one is told, to whoever paid.
-    fn about_money(&self, kind: MessageKind) -> Result<Vec<ScheduledMessage>, MalformedPayload> {
-        let patient = MoneyPayload::deserialize(&self.event.payload)?.patient_id.parse()?;
-        Ok(vec![self.message(kind, patient, None, format!("{kind}:{}", self.event.id), self.now)])
     }
 
     /// Due since its link was made, which is what its link's end is reckoned from.

@@ -1,8 +1,8 @@
 use super::*;
 use crate::{
-    CONSULTATION_CANCELLED, CONSULTATION_CONFIRMED, CONSULTATION_RESCHEDULED, CONSULTATION_UNCONFIRMABLE,
-    EMAIL_VERIFICATION_REQUESTED, INVITED, MalformedEvent, PASSWORD_CHANGED, PASSWORD_RESET_REQUESTED, PAYMENT_REFUNDED,
-    REGISTRATION_REPEATED, SECOND_FACTOR_CHANGED, SESSION_REVOKED,
+    CONSULTATION_CANCELLED, CONSULTATION_CONFIRMED, CONSULTATION_RESCHEDULED, EMAIL_VERIFICATION_REQUESTED, INVITED,
+    MalformedEvent, PASSWORD_CHANGED, PASSWORD_RESET_REQUESTED, REGISTRATION_REPEATED, SECOND_FACTOR_CHANGED,
+    SESSION_REVOKED,
 };
 use amrutam_kernel::{
     AccountId, AggregateRef, EventEnvelope, EventId, IdSource, LinkId, LinkPurpose, LinkTokens, Sensitive,
@@ -255,8 +255,6 @@ fn message(kind: MessageKind) -> ScheduledMessage {
         MessageKind::BookingConfirmed | MessageKind::Reminder24h | MessageKind::Reminder1h => {
             visit(CONSULTATION_CONFIRMED)
         }
-        MessageKind::PaidTooLate => visit(CONSULTATION_UNCONFIRMABLE),
-        MessageKind::Refunded => event(PAYMENT_REFUNDED, json!({ "patient_id": PATIENT }), 1),
         account => {
             let (_, event_type) = ACCOUNT_EVENTS.into_iter().find(|(kind, _)| *kind == account).expect("its event");
             account_event(event_type, 1)
@@ -309,8 +307,6 @@ fn what_is_sent_is_true_when_it_is_sent() {
         (MessageKind::PasswordChanged, Letter::PasswordChanged),
         (MessageKind::SecondFactorChanged, Letter::SecondFactorChanged),
         (MessageKind::SessionRevoked, Letter::SessionRevoked),
-        (MessageKind::PaidTooLate, Letter::PaidTooLate),
-        (MessageKind::Refunded, Letter::Refunded),
     ] {
         assert_eq!(decide_at_send(&message(kind), None, at(START)), Decision::Send(letter), "late, yet true");
     }
