@@ -15,7 +15,7 @@ pub(crate) struct Notifications {
 impl Notifications {
     pub(crate) const NAME: &'static str = CONSUMER;
     /// Every event has a queue: an unroutable one would be refused.
-    pub(crate) const BINDINGS: &'static [&'static str] = &["consultation.#", "account.#"];
+    pub(crate) const BINDINGS: &'static [&'static str] = &["consultation.#", "account.#", "payment.refunded.v1"];
 
     pub(crate) fn new(world: World) -> Self {
         Self { world }
