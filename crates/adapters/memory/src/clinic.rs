@@ -57,6 +57,11 @@ pub struct Clinic {
 impl Clinic {
     /// Opens at `now`. The seed makes ids and jitter repeatable.
     pub async fn open(now: Timestamp, seed: u64) -> Result<Self, Box<dyn Error>> {
+        Self::open_for(now, seed, 60).await
+    }
+
+    /// The same with slots for so many days: the fewer there are, the faster thousands of histories run.
+    pub async fn open_for(now: Timestamp, seed: u64, days: i32) -> Result<Self, Box<dyn Error>> {
         let clock = Arc::new(ManualClock::at(now));
         let gateway = Arc::new(FakeGateway::new("fake".parse()?, clock.clone()));
         let mut clinic = Self {
@@ -66,7 +71,7 @@ impl Clinic {
             ids: SeededIds::new(seed),
             locks: MemorySlotLocks::new(),
             sealer: FakeSealer::new(),
-            rules: BookingRules::v1(TimeZone::get("Asia/Kolkata")?),
+            rules: BookingRules { horizon_days: days, ..BookingRules::v1(TimeZone::get("Asia/Kolkata")?) },
             payments: PaymentsMode::None,
             gateways: vec![gateway.clone()],
             gateway,

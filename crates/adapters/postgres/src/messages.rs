@@ -215,6 +215,7 @@ impl VisitReader for Postgres {
             starts_at: view.consultation.range.start(),
             ends_at: view.consultation.range.end(),
             mode: view.consultation.mode.as_str().parse().map_err(unreadable)?,
+            fee: view.consultation.fee,
             doctor_name: view.doctor_name,
             doctor_qualification: view.doctor_qualifications.join(", "),
             doctor_registration_number: view.doctor_registration,

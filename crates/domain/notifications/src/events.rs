@@ -9,6 +9,12 @@ pub const CONSULTATION_CONFIRMED: &str = "consultation.confirmed.v1";
 pub const CONSULTATION_RESCHEDULED: &str = "consultation.rescheduled.v1";
 /// A visit will not take place.
 pub const CONSULTATION_CANCELLED: &str = "consultation.cancelled.v1";
+/// A visit was not paid in time.
+pub const CONSULTATION_EXPIRED: &str = "consultation.expired.v1";
+/// Money for a visit came when its slot was gone.
+pub const CONSULTATION_UNCONFIRMABLE: &str = "consultation.unconfirmable.v1";
+/// Money went back.
+pub const PAYMENT_REFUNDED: &str = "payment.refunded.v1";
 /// Somebody registered with an address that has an account.
 pub const REGISTRATION_REPEATED: &str = "account.registration_repeated.v1";
 /// An address is to be verified.

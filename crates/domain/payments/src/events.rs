@@ -62,6 +62,7 @@ pub(crate) fn payment_event(payment: &Payment, entry: &PaymentEntry, step: &Step
         "consultation_id": payment.consultation,
         "patient_id": payment.patient,
         "doctor_id": payment.doctor,
+        "starts_at": payment.visit.starts_at,
         "gateway": payment.gateway,
         "status": step.state,
         "price": payment.amount,

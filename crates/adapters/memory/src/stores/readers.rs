@@ -24,6 +24,7 @@ impl VisitReader for MemoryWorld {
                     Mode::Audio => VisitMode::Audio,
                     Mode::Chat => VisitMode::Chat,
                 },
+                fee: consultation.fee,
                 doctor_name: details.full_name.clone(),
                 doctor_qualification: details.qualifications.join(", "),
                 doctor_registration_number: details.registration_number.clone(),

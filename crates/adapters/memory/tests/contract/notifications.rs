@@ -114,11 +114,13 @@ impl Readers for Memory {
                 status: match status {
                     ConsultationStatus::Confirmed => VisitStatus::Confirmed,
                     ConsultationStatus::Cancelled => VisitStatus::Cancelled,
+                    ConsultationStatus::Expired => VisitStatus::Expired,
                     _ => VisitStatus::Other,
                 },
                 starts_at: range.start(),
                 ends_at: range.end(),
                 mode: expected_mode,
+                fee: consultation.fee,
                 doctor_name: "Dr Asha Nair".to_owned(),
                 doctor_qualification: "BAMS, MD (Ayurveda)".to_owned(),
                 doctor_registration_number: "12345".to_owned(),

@@ -202,6 +202,7 @@ impl amrutam_notifications::contract::Readers for World {
                 starts_at: visit.range.start(),
                 ends_at: visit.range.end(),
                 mode: VisitMode::Video,
+                fee: visit.fee,
                 doctor_name: doctor.full_name,
                 doctor_qualification: "BAMS, MD (Ayurveda)".to_owned(),
                 doctor_registration_number: doctor.registration_number,

@@ -17,6 +17,8 @@ pub enum SkipReason {
     Started,
     /// It speaks of a cancellation, and the visit is not cancelled.
     NotCancelled,
+    /// It speaks of a slot that was lost for want of payment, and the visit is not expired (any more).
+    NotExpired,
     /// There is nobody to send it to.
     RecipientGone,
     /// Its link does not work any more.
@@ -32,6 +34,7 @@ impl SkipReason {
             Self::Moved => "moved",
             Self::Started => "started",
             Self::NotCancelled => "not_cancelled",
+            Self::NotExpired => "not_expired",
             Self::RecipientGone => "recipient_gone",
             Self::LinkGone => "link_gone",
         }
@@ -55,6 +58,12 @@ pub fn decide_at_send<'a>(message: &ScheduledMessage, visit: Option<&'a VisitFac
         MessageKind::BookingRescheduled => Letter::BookingRescheduled,
         MessageKind::BookingCancelled => Letter::BookingCancelled,
         MessageKind::Reminder24h | MessageKind::Reminder1h => Letter::Reminder,
+        MessageKind::PaymentFailed => Letter::PaymentFailed,
+        MessageKind::HoldExpired => Letter::HoldExpired,
+        MessageKind::LatePayment => Letter::LatePayment,
+        MessageKind::RefundMade => Letter::RefundMade,
+        MessageKind::RefundMadeInPart => Letter::RefundMadeInPart,
+        MessageKind::PaymentReturned => Letter::PaymentReturned,
         MessageKind::RegistrationRepeated => return Decision::Send(Letter::RegistrationRepeated),
         MessageKind::PasswordChanged => return Decision::Send(Letter::PasswordChanged),
         MessageKind::SecondFactorChanged => return Decision::Send(Letter::SecondFactorChanged),
@@ -66,14 +75,19 @@ pub fn decide_at_send<'a>(message: &ScheduledMessage, visit: Option<&'a VisitFac
     let Some(visit) = visit else {
         return Decision::Skip(SkipReason::VisitGone);
     };
-    let untrue = if message.kind == MessageKind::BookingCancelled {
-        (visit.status != VisitStatus::Cancelled).then_some(SkipReason::NotCancelled)
-    } else if visit.status != VisitStatus::Confirmed {
-        Some(SkipReason::NotConfirmed)
-    } else if message.slot_starts_at != Some(visit.starts_at) {
-        Some(SkipReason::Moved)
-    } else {
-        (message.kind.is_reminder() && visit.starts_at <= now).then_some(SkipReason::Started)
+    let untrue = match message.kind {
+        MessageKind::BookingCancelled | MessageKind::PaymentFailed => {
+            (visit.status != VisitStatus::Cancelled).then_some(SkipReason::NotCancelled)
+        }
+        // Money that came late may have brought the slot back.
+        MessageKind::HoldExpired | MessageKind::LatePayment => {
+            (visit.status != VisitStatus::Expired).then_some(SkipReason::NotExpired)
+        }
+        // Money that went back does not come again.
+        MessageKind::RefundMade | MessageKind::RefundMadeInPart | MessageKind::PaymentReturned => None,
+        _ if visit.status != VisitStatus::Confirmed => Some(SkipReason::NotConfirmed),
+        _ if message.slot_starts_at != Some(visit.starts_at) => Some(SkipReason::Moved),
+        kind => (kind.is_reminder() && visit.starts_at <= now).then_some(SkipReason::Started),
     };
     untrue.map_or_else(|| Decision::Send(letter(visit)), Decision::Skip)
 }

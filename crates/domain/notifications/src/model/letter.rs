@@ -16,6 +16,18 @@ pub enum Letter<'a> {
     BookingCancelled(&'a VisitFacts),
     /// The visit is near.
     Reminder(&'a VisitFacts),
+    /// The visit could not be paid.
+    PaymentFailed(&'a VisitFacts),
+    /// The visit was not paid in time.
+    HoldExpired(&'a VisitFacts),
+    /// Money came after the slot had gone.
+    LatePayment(&'a VisitFacts),
+    /// All that was paid went back.
+    RefundMade(&'a VisitFacts),
+    /// A part of it went back.
+    RefundMadeInPart(&'a VisitFacts),
+    /// A payment that was one too many, or of the wrong amount, went back.
+    PaymentReturned(&'a VisitFacts),
     /// Somebody registered with this person's address.
     RegistrationRepeated,
     /// A one-time link.
@@ -71,6 +83,59 @@ pub fn render(letter: &Letter<'_>, message: &ScheduledMessage, contact: &Contact
         Letter::Reminder(visit) => (
             format!("Reminder: your appointment on {}", short_time(visit, &zone)),
             format!("this is a reminder of your appointment.\n\n{}", particulars(visit, &zone)),
+        ),
+        Letter::PaymentFailed(visit) => (
+            format!("Your payment for {} did not go through", short_time(visit, &zone)),
+            format!(
+                "this appointment could not be paid, so it is not booked, and its time is open to others again. You have \
+                 not been charged; if you see a charge all the same, it goes back by itself. You are welcome to book \
+                 again.\n\n{}",
+                particulars(visit, &zone)
+            ),
+        ),
+        Letter::HoldExpired(visit) => (
+            format!("Your appointment on {} was not paid in time", short_time(visit, &zone)),
+            format!(
+                "this appointment was not paid in time, so it is not booked, and its time is open to others again. If \
+                 you have paid meanwhile, you will hear from us: the appointment is booked if its time is still free, \
+                 and otherwise your money goes back.\n\n{}",
+                particulars(visit, &zone)
+            ),
+        ),
+        Letter::LatePayment(visit) => (
+            format!("Your payment for {} came too late", short_time(visit, &zone)),
+            format!(
+                "your payment of {} arrived when the time of this appointment was no longer free. You get all of it back; \
+                 there is nothing for you to do.\n\n{}",
+                visit.fee,
+                particulars(visit, &zone)
+            ),
+        ),
+        Letter::RefundMade(visit) => (
+            "Your refund is on its way".to_owned(),
+            format!(
+                "we have given back what you paid for this appointment: {}. Your bank shows it within some days, where \
+                 you paid from.\n\n{}",
+                visit.fee,
+                particulars(visit, &zone)
+            ),
+        ),
+        Letter::RefundMadeInPart(visit) => (
+            "Your refund is on its way".to_owned(),
+            format!(
+                "we have given back a part of the {} that you paid for this appointment, as shown when it was called off. \
+                 Your bank shows it within some days, where you paid from.\n\n{}",
+                visit.fee,
+                particulars(visit, &zone)
+            ),
+        ),
+        Letter::PaymentReturned(visit) => (
+            "A payment of yours is on its way back".to_owned(),
+            format!(
+                "we have given back a payment for this appointment that was one too many, or not of the right amount. \
+                 Your bank shows it within some days, where you paid from.\n\n{}",
+                particulars(visit, &zone)
+            ),
         ),
         Letter::RegistrationRepeated => (
             "Somebody registered with your e-mail address".to_owned(),

@@ -17,6 +17,18 @@ pub enum MessageKind {
     Reminder24h,
     /// The visit is within the hour.
     Reminder1h,
+    /// The visit could not be paid, and its slot is open to others.
+    PaymentFailed,
+    /// The visit was not paid in time, and its slot is open to others.
+    HoldExpired,
+    /// Money came after the slot had gone to another.
+    LatePayment,
+    /// All that was paid for the visit went back.
+    RefundMade,
+    /// A part of it went back.
+    RefundMadeInPart,
+    /// A payment that was one too many, or not of the right amount, went back.
+    PaymentReturned,
     /// Somebody registered with this person's address.
     RegistrationRepeated,
     /// The address is to be verified.
@@ -40,12 +52,18 @@ pub struct UnknownKind;
 
 impl MessageKind {
     /// Every kind.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 18] = [
         Self::BookingConfirmed,
         Self::BookingRescheduled,
         Self::BookingCancelled,
         Self::Reminder24h,
         Self::Reminder1h,
+        Self::PaymentFailed,
+        Self::HoldExpired,
+        Self::LatePayment,
+        Self::RefundMade,
+        Self::RefundMadeInPart,
+        Self::PaymentReturned,
         Self::RegistrationRepeated,
         Self::VerifyEmail,
         Self::ResetPassword,
@@ -63,6 +81,12 @@ impl MessageKind {
             Self::BookingCancelled => "booking_cancelled",
             Self::Reminder24h => "reminder_24h",
             Self::Reminder1h => "reminder_1h",
+            Self::PaymentFailed => "payment_failed",
+            Self::HoldExpired => "hold_expired",
+            Self::LatePayment => "late_payment",
+            Self::RefundMade => "refund_made",
+            Self::RefundMadeInPart => "refund_made_in_part",
+            Self::PaymentReturned => "payment_returned",
             Self::RegistrationRepeated => "registration_repeated",
             Self::VerifyEmail => "verify_email",
             Self::ResetPassword => "reset_password",
@@ -89,6 +113,12 @@ impl MessageKind {
             | Self::BookingCancelled
             | Self::Reminder24h
             | Self::Reminder1h
+            | Self::PaymentFailed
+            | Self::HoldExpired
+            | Self::LatePayment
+            | Self::RefundMade
+            | Self::RefundMadeInPart
+            | Self::PaymentReturned
             | Self::RegistrationRepeated
             | Self::PasswordChanged
             | Self::SecondFactorChanged

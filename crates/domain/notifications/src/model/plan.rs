@@ -1,9 +1,10 @@
 //! Which messages follow from an event.
 
 use crate::{
-    CONSULTATION_CANCELLED, CONSULTATION_CONFIRMED, CONSULTATION_RESCHEDULED, EMAIL_VERIFICATION_REQUESTED, INVITED,
-    MalformedEvent, MessageKind, PASSWORD_CHANGED, PASSWORD_RESET_REQUESTED, REGISTRATION_REPEATED,
-    SECOND_FACTOR_CHANGED, SESSION_REVOKED, ScheduledMessage, error::MalformedPayload,
+    CONSULTATION_CANCELLED, CONSULTATION_CONFIRMED, CONSULTATION_EXPIRED, CONSULTATION_RESCHEDULED,
+    CONSULTATION_UNCONFIRMABLE, EMAIL_VERIFICATION_REQUESTED, INVITED, MalformedEvent, MessageKind, PASSWORD_CHANGED,
+    PASSWORD_RESET_REQUESTED, PAYMENT_REFUNDED, REGISTRATION_REPEATED, SECOND_FACTOR_CHANGED, SESSION_REVOKED,
+    ScheduledMessage, error::MalformedPayload,
 };
 use amrutam_kernel::{AccountId, ConsultationId, EventEnvelope, IdSource, LinkId, MessageId};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
@@ -15,6 +16,10 @@ struct VisitPayload {
     consultation_id: String,
     patient_id: String,
     starts_at: Timestamp,
+    #[serde(default)]
+    cause: Option<String>,
+    #[serde(default)]
+    status: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -27,6 +32,8 @@ struct Visit {
     consultation: ConsultationId,
     patient: AccountId,
     starts_at: Timestamp,
+    cause: Option<String>,
+    status: Option<String>,
 }
 
 /// The messages that follow from `event`; none from an event this domain has no message for.
@@ -56,8 +63,22 @@ pub fn plan(
         }
         CONSULTATION_CANCELLED => {
             let visit = read_visit(event).map_err(malformed)?;
-            let key = format!("{}:{}", MessageKind::BookingCancelled, visit.consultation);
-            Ok(vec![planner.about(&visit, MessageKind::BookingCancelled, key, now)])
+            let unpaid = visit.cause.as_deref() == Some("payment_failed");
+            let kind = if unpaid { MessageKind::PaymentFailed } else { MessageKind::BookingCancelled };
+            Ok(vec![planner.once(&visit, kind)])
+        }
+        CONSULTATION_EXPIRED => planner.told_once(MessageKind::HoldExpired).map_err(malformed),
+        CONSULTATION_UNCONFIRMABLE => planner.told_once(MessageKind::LatePayment).map_err(malformed),
+        PAYMENT_REFUNDED => {
+            let visit = read_visit(event).map_err(malformed)?;
+            let kind = match (visit.cause.as_deref(), visit.status.as_deref()) {
+                (Some("paid_twice" | "wrong_amount"), _) => MessageKind::PaymentReturned,
+                (_, Some("partially_refunded")) => MessageKind::RefundMadeInPart,
+                _ => MessageKind::RefundMade,
+            };
+            // Each refund is told.
+            let key = format!("{kind}:{}:{}", visit.consultation, event.id);
+            Ok(vec![planner.about(&visit, kind, key, now)])
         }
         REGISTRATION_REPEATED => {
             let (account, _) = read_account(event).map_err(malformed)?;
@@ -82,6 +103,8 @@ fn read_visit(event: &EventEnvelope) -> Result<Visit, MalformedPayload> {
         consultation: payload.consultation_id.parse()?,
         patient: payload.patient_id.parse()?,
         starts_at: payload.starts_at,
+        cause: payload.cause,
+        status: payload.status,
     })
 }
 
@@ -123,6 +146,15 @@ impl Planner<'_> {
         let link = link.ok_or(MalformedPayload::NoLink)?;
         let message = self.message(kind, account, None, format!("{kind}:{link}"), self.event.occurred_at);
         Ok(vec![ScheduledMessage { link: Some(link), ..message }])
+    }
+
+    /// At most one of this kind about one visit.
+    fn once(&self, visit: &Visit, kind: MessageKind) -> ScheduledMessage {
+        self.about(visit, kind, format!("{kind}:{}", visit.consultation), self.now)
+    }
+
+    fn told_once(&self, kind: MessageKind) -> Result<Vec<ScheduledMessage>, MalformedPayload> {
+        Ok(vec![self.once(&read_visit(self.event)?, kind)])
     }
 
     fn about(&self, visit: &Visit, kind: MessageKind, key: String, due_at: Timestamp) -> ScheduledMessage {

@@ -1,11 +1,12 @@
 use super::*;
 use crate::{
-    CONSULTATION_CANCELLED, CONSULTATION_CONFIRMED, CONSULTATION_RESCHEDULED, EMAIL_VERIFICATION_REQUESTED, INVITED,
-    MalformedEvent, PASSWORD_CHANGED, PASSWORD_RESET_REQUESTED, REGISTRATION_REPEATED, SECOND_FACTOR_CHANGED,
-    SESSION_REVOKED,
+    CONSULTATION_CANCELLED, CONSULTATION_CONFIRMED, CONSULTATION_EXPIRED, CONSULTATION_RESCHEDULED,
+    CONSULTATION_UNCONFIRMABLE, EMAIL_VERIFICATION_REQUESTED, INVITED, MalformedEvent, PASSWORD_CHANGED,
+    PASSWORD_RESET_REQUESTED, PAYMENT_REFUNDED, REGISTRATION_REPEATED, SECOND_FACTOR_CHANGED, SESSION_REVOKED,
 };
 use amrutam_kernel::{
-    AccountId, AggregateRef, EventEnvelope, EventId, IdSource, LinkId, LinkPurpose, LinkTokens, Sensitive,
+    AccountId, AggregateRef, Currency, EventEnvelope, EventId, IdSource, LinkId, LinkPurpose, LinkTokens, Money,
+    Sensitive,
 };
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
@@ -79,6 +80,7 @@ pub(crate) fn facts(status: VisitStatus, starts_at: Timestamp) -> VisitFacts {
         starts_at,
         ends_at: starts_at + SignedDuration::from_mins(30),
         mode: VisitMode::Video,
+        fee: Money::new(49_900, Currency::Inr).expect("a price"),
         doctor_name: "Dr. Asha Nair".to_owned(),
         doctor_qualification: "BAMS, MD (Ayurveda)".to_owned(),
         doctor_registration_number: "KL-12345".to_owned(),
@@ -239,6 +241,40 @@ const ACCOUNT_EVENTS: [(MessageKind, &str); 7] = [
     (MessageKind::SessionRevoked, SESSION_REVOKED),
 ];
 
+const MONEY_EVENTS: [(MessageKind, &str, &str, &str); 7] = [
+    (MessageKind::PaymentFailed, CONSULTATION_CANCELLED, "cancelled", "payment_failed"),
+    (MessageKind::HoldExpired, CONSULTATION_EXPIRED, "expired", "hold_expired"),
+    (MessageKind::LatePayment, CONSULTATION_UNCONFIRMABLE, "expired", "late_payment"),
+    (MessageKind::RefundMade, PAYMENT_REFUNDED, "refunded", "visit_cancelled"),
+    (MessageKind::RefundMadeInPart, PAYMENT_REFUNDED, "partially_refunded", "visit_cancelled"),
+    (MessageKind::PaymentReturned, PAYMENT_REFUNDED, "captured", "paid_twice"),
+    (MessageKind::PaymentReturned, PAYMENT_REFUNDED, "pending", "wrong_amount"),
+];
+
+fn money_event(event_type: &str, status: &str, cause: &str, number: u64) -> EventEnvelope {
+    let visit = visit_event(event_type, at(START), number);
+    let mut payload = visit.payload;
+    payload["status"] = json!(status);
+    payload["cause"] = json!(cause);
+    EventEnvelope { payload, ..visit }
+}
+
+#[test]
+fn what_becomes_of_the_money_is_told_to_the_patient() {
+    for (kind, event_type, status, cause) in MONEY_EVENTS {
+        let plan = |number| {
+            let planned = plan(&money_event(event_type, status, cause, number), at(NOW), &FakeIds::default());
+            let messages = planned.expect("a well-formed event");
+            let [message] = messages.as_slice() else { panic!("{event_type}: one message: {messages:?}") };
+            message.clone()
+        };
+        let message = plan(1);
+        assert_eq!((message.kind, message.recipient), (kind, PATIENT.parse().expect("an id")));
+        let another = plan(2).dedupe_key != message.dedupe_key;
+        assert_eq!(another, event_type == PAYMENT_REFUNDED, "{kind}: once per visit, or once per refund");
+    }
+}
+
 fn account_event(event_type: &str, number: u64) -> EventEnvelope {
     let mut payload = json!({ "account_id": PATIENT, "something_new": {} });
     if [EMAIL_VERIFICATION_REQUESTED, PASSWORD_RESET_REQUESTED, INVITED].contains(&event_type) {
@@ -255,6 +291,11 @@ fn message(kind: MessageKind) -> ScheduledMessage {
         MessageKind::BookingConfirmed | MessageKind::Reminder24h | MessageKind::Reminder1h => {
             visit(CONSULTATION_CONFIRMED)
         }
+        kind if MONEY_EVENTS.iter().any(|(of, ..)| *of == kind) => {
+            let found = MONEY_EVENTS.into_iter().find(|(of, ..)| *of == kind);
+            let (_, event_type, status, cause) = found.expect("its event");
+            money_event(event_type, status, cause, 1)
+        }
         account => {
             let (_, event_type) = ACCOUNT_EVENTS.into_iter().find(|(kind, _)| *kind == account).expect("its event");
             account_event(event_type, 1)
@@ -267,8 +308,9 @@ fn message(kind: MessageKind) -> ScheduledMessage {
 #[test]
 fn what_is_sent_is_true_when_it_is_sent() {
     use MessageKind::{BookingCancelled, BookingConfirmed, BookingRescheduled, Reminder1h, Reminder24h};
-    use SkipReason::{Moved, NotCancelled, NotConfirmed, Started, VisitGone};
-    use VisitStatus::{Cancelled, Confirmed, Other};
+    use MessageKind::{HoldExpired, LatePayment, PaymentFailed, PaymentReturned, RefundMade, RefundMadeInPart};
+    use SkipReason::{Moved, NotCancelled, NotConfirmed, NotExpired, Started, VisitGone};
+    use VisitStatus::{Cancelled, Confirmed, Expired, Other};
     const MOVED: &str = "2026-08-04T05:00:00Z";
     const BEFORE: &str = "2026-08-03T04:59:59.999999Z";
 
@@ -293,6 +335,20 @@ fn what_is_sent_is_true_when_it_is_sent() {
         (BookingCancelled, Some((Confirmed, START)), BEFORE, Some(NotCancelled)),
         (BookingCancelled, Some((Other, START)), BEFORE, Some(NotCancelled)),
         (BookingCancelled, None, BEFORE, Some(VisitGone)),
+    ]);
+    for kind in [HoldExpired, LatePayment] {
+        table.extend([
+            (kind, Some((Expired, START)), START, None),
+            (kind, Some((Confirmed, START)), BEFORE, Some(NotExpired)),
+            (kind, None, BEFORE, Some(VisitGone)),
+        ]);
+    }
+    for kind in [RefundMade, RefundMadeInPart, PaymentReturned] {
+        table.extend([Cancelled, Confirmed, Expired, Other].map(|state| (kind, Some((state, MOVED)), START, None)));
+    }
+    table.extend([
+        (PaymentFailed, Some((Cancelled, START)), START, None),
+        (PaymentFailed, Some((Confirmed, START)), BEFORE, Some(NotCancelled)),
     ]);
     for (kind, state, now, expected) in table {
         let facts = state.map(|(status, start)| facts(status, at(start)));
@@ -387,6 +443,12 @@ fn a_subject_gives_nothing_away_and_no_name_writes_lines() {
         Letter::BookingRescheduled(&facts),
         Letter::BookingCancelled(&facts),
         Letter::Reminder(&facts),
+        Letter::PaymentFailed(&facts),
+        Letter::HoldExpired(&facts),
+        Letter::LatePayment(&facts),
+        Letter::RefundMade(&facts),
+        Letter::RefundMadeInPart(&facts),
+        Letter::PaymentReturned(&facts),
         Letter::RegistrationRepeated,
         Letter::Link(LinkPurpose::VerifyEmail, LINK.parse().expect("an id")),
         Letter::Link(LinkPurpose::ResetPassword, LINK.parse().expect("an id")),

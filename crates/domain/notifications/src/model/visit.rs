@@ -1,5 +1,6 @@
 //! What a message needs to know of a visit.
 
+use amrutam_kernel::Money;
 use jiff::Timestamp;
 use std::{fmt, str::FromStr};
 
@@ -10,6 +11,8 @@ pub enum VisitStatus {
     Confirmed,
     /// It will not take place.
     Cancelled,
+    /// It was not paid in time.
+    Expired,
     /// Anything else: nothing is said of it.
     Other,
 }
@@ -20,6 +23,7 @@ impl VisitStatus {
         match word {
             "confirmed" => Self::Confirmed,
             "cancelled" => Self::Cancelled,
+            "expired" => Self::Expired,
             _ => Self::Other,
         }
     }
@@ -76,6 +80,8 @@ pub struct VisitFacts {
     pub ends_at: Timestamp,
     /// How the two meet.
     pub mode: VisitMode,
+    /// Its price.
+    pub fee: Money,
     /// The practitioner's name.
     pub doctor_name: String,
     /// The practitioner's qualification: `BAMS, MD (Ayurveda)`.

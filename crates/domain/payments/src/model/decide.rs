@@ -88,7 +88,7 @@ fn settlement(price: Money, visit: &Visit, ruling: Option<Ruling>, policy: &Refu
 
 /// The one decision: what must be done about this payment now, if anything.
 pub fn due(payment: &Payment, rules: &PaymentRules, now: Timestamp) -> Option<Due> {
-    stray(payment).or_else(|| of_the_price(payment, rules)).or_else(|| {
+    stray(payment).or_else(|| of_the_price(payment, rules)).or_else(|| failed_refund(payment)).or_else(|| {
         deadlines(payment, rules)
             .find(|(reason, at)| *at <= now && !payment.asks(*reason))
             .map(|(reason, _)| Due::AskPerson(reason))
@@ -123,6 +123,12 @@ fn of_the_price(payment: &Payment, rules: &PaymentRules) -> Option<Due> {
         | MoneyState::PartiallyRefunded
         | MoneyState::RefundFailed => None,
     }
+}
+
+/// A refund that failed is before a person until it is no more.
+fn failed_refund(payment: &Payment) -> Option<Due> {
+    let failed = payment.captures.iter().any(Capture::refund_failed);
+    (failed && !payment.asks(ReviewReason::RefundFailed)).then_some(Due::AskPerson(ReviewReason::RefundFailed))
 }
 
 /// Until when something may stay as it is before a person is asked.

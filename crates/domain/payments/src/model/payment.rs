@@ -174,6 +174,13 @@ pub struct Capture {
     pub written_off: i64,
 }
 
+impl Capture {
+    /// Whether its refund failed.
+    pub fn refund_failed(&self) -> bool {
+        self.refund.as_ref().is_some_and(|refund| matches!(refund.step, RefundStep::Failed { .. }))
+    }
+}
+
 /// What a person is being asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Review {

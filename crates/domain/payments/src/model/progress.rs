@@ -99,7 +99,13 @@ impl Progress {
     }
 
     fn see_capture(&mut self, seen: &GatewayPayment, evidence: &Evidence) {
-        if self.payment.capture(&seen.reference).is_some() || seen.amount.is_zero() {
+        if let Some((_, known)) = self.payment.capture(&seen.reference) {
+            if known.amount != seen.amount {
+                self.ask_person(ReviewReason::AmountsDiffer, Some(seen.amount), Some(&seen.reference), evidence);
+            }
+            return;
+        }
+        if seen.amount.is_zero() {
             return;
         }
         let pays = self.payment.paying().is_none() && seen.amount == self.payment.amount;
@@ -212,7 +218,9 @@ impl Progress {
             // Every state in which its refund can be under way has the arrow.
             self.payment.become_state(state).ok();
         }
-        self.close(ReviewReason::RefundFailed);
+        if !self.payment.captures.iter().any(Capture::refund_failed) {
+            self.close(ReviewReason::RefundFailed);
+        }
         self.close(ReviewReason::RefundStuck);
         let cause = self.refund(index).map_or("refunded", |refund| refund.reason.as_str());
         self.step(StepKind::Refunded, Some(amount), cause, evidence);
@@ -229,7 +237,7 @@ impl Progress {
             self.payment.become_state(MoneyState::RefundFailed).ok();
         }
         self.step(StepKind::RefundFailed, Some(refund.amount), word(code), evidence);
-        self.ask_person(ReviewReason::RefundFailed, Some(refund.amount), None, evidence);
+        self.advance(evidence);
     }
 
     /// The order is open.
@@ -366,6 +374,12 @@ impl Progress {
                     if !self.settle(settlement, evidence) {
                         break;
                     }
+                }
+                Due::AskPerson(ReviewReason::RefundFailed) => {
+                    let failed = self.payment.captures.iter().filter(|capture| capture.refund_failed());
+                    let refunds = failed.filter_map(|capture| capture.refund.as_ref()).map(|refund| refund.amount);
+                    let amount = refunds.reduce(|sum, amount| sum.plus(&amount).unwrap_or(sum));
+                    self.ask_person(ReviewReason::RefundFailed, amount, None, evidence);
                 }
                 Due::AskPerson(reason) => {
                     let amount = self.payment.paying().map(|capture| capture.amount);

@@ -56,9 +56,9 @@ impl ReviewReason {
             Self::NotConfirmed => &[Choice::ConfirmAgain, Choice::RefundFull],
             Self::NoOutcome => &[Choice::MarkEarned, Choice::RefundFull, Choice::RefundByPolicy],
             Self::TaskFailed => &[Choice::Retry],
-            Self::UnknownPayment => &[Choice::WriteOff],
+            Self::UnknownPayment | Self::MissingThere => &[Choice::WriteOff],
             Self::MissingHere | Self::AmountsDiffer => &[Choice::LookAgain],
-            Self::ForeignRefund | Self::MissingThere => &[Choice::LookAgain, Choice::WriteOff],
+            Self::ForeignRefund => &[Choice::LookAgain, Choice::WriteOff],
         }
     }
 }

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     NewsError, events,
     model::{
-        Evidence, GatewayName, GatewayPayment, GatewayRefund, PaymentSighting, Progress, RefundState, RefundStep,
+        Evidence, GatewayName, GatewayPayment, GatewayPaymentRef, GatewayRefund, PaymentSighting, Progress, RefundState, RefundStep,
         ReviewReason,
     },
     ports::{Booked, GatewayError, Locator, PaymentChanges, PaymentGateway},
@@ -102,7 +102,7 @@ async fn capture(
             None => Some(ReviewReason::MissingHere),
             Some(amount) => (amount != seen.amount).then_some(ReviewReason::AmountsDiffer),
         };
-        take_over(deps, context, payment.id, asked, seen.amount, |progress| {
+        take_over(deps, context, payment.id, asked, (seen.amount, &seen.reference), |progress| {
             progress.see_payment(seen, &Evidence::List);
         })
         .await?;
@@ -132,7 +132,7 @@ async fn refund(
     });
     if !known {
         let reason = Some(ReviewReason::MissingHere);
-        take_over(deps, context, payment.id, reason, seen.amount, |progress| {
+        take_over(deps, context, payment.id, reason, (seen.amount, &seen.of), |progress| {
             progress.see_refund(seen, &Evidence::List);
         })
         .await?;
@@ -145,7 +145,7 @@ async fn take_over(
     context: &Context,
     id: PaymentId,
     asked: Option<ReviewReason>,
-    amount: Money,
+    (amount, of): (Money, &GatewayPaymentRef),
     see: impl Fn(&mut Progress) + Send + Sync,
 ) -> Result<(), NewsError> {
     let noted = note(deps, Locator::Id(id), |snapshot| {
@@ -154,7 +154,7 @@ async fn take_over(
             let mut progress = Progress::of(before.clone(), deps.rules, deps.clock.now());
             see(&mut progress);
             if let Some(reason) = asked {
-                progress.ask_person(reason, Some(amount), None, &Evidence::List);
+                progress.ask_person(reason, Some(amount), Some(of), &Evidence::List);
             }
             update(deps, context, &before, progress, &mut changes);
         }

@@ -15,7 +15,7 @@ pub(crate) struct Stage {
 /// calling off costs, and some of the next.
 pub(crate) fn stage() -> Stage {
     crate::interleave::finish(async {
-        let mut clinic = Clinic::open("2026-11-23T03:20:00Z".parse().unwrap(), 7).await.unwrap();
+        let mut clinic = Clinic::open_for("2026-11-23T03:20:00Z".parse().unwrap(), 7, 2).await.unwrap();
         clinic.payments = PaymentsMode::Required;
         let mut patients = Vec::new();
         for name in ["asha", "ravi", "meera"] {

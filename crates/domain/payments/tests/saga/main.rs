@@ -27,6 +27,9 @@ fn whatever_happens_money_ends_in_one_outcome() {
     let (mut tally, played) = (Tally::default(), seeds.end - seeds.start);
     for seed in seeds {
         let (found, violations) = play(&stage, seed, Mutant::None);
+        if only.is_some() {
+            violations.iter().for_each(|violation| println!("{violation}"));
+        }
         assert!(violations.is_empty(), "SAGA_SEED={seed}: {violations:#?}");
         tally.add(&found);
     }

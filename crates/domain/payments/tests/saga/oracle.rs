@@ -5,7 +5,7 @@ use crate::{interleave::finish, play::Play};
 use amrutam_booking::model::{Consultation, ConsultationStatus, TimelineEntry};
 use amrutam_kernel::{ConsultationId, Currency};
 use amrutam_payments::{
-    model::{Account, GatewayPayment, Payment, PaymentSighting, RefundState, RefundStep},
+    model::{Account, GatewayPayment, Payment, PaymentSighting, RefundState, RefundStep, Review, ReviewReason},
     ports::PaymentStore,
 };
 use jiff::SignedDuration;
@@ -88,9 +88,17 @@ fn outcome(play: &Play<'_>, payments: &[Payment], paid: &GatewayPayment, found: 
     let pays = payment.paying().is_some_and(|capture| capture.reference == paid.reference);
     if !pays {
         if back != paid.amount.amount() && !case {
-            found.push(format!("I6: {} pays nothing, and {back} went back", paid.reference));
+            found.push(format!("I6: {} pays nothing, and {back} went back: {payment:?}", paid.reference));
         }
         return;
+    }
+    let in_time = payment.order_opened_at.is_some_and(|opened| paid.at < opened + SignedDuration::from_hours(23));
+    let found_late = |review: &Review| {
+        review.reason == ReviewReason::MissingHere && review.of.as_ref() == Some(&paid.reference)
+    };
+    // A look that was given up is a case of its own.
+    if payment.reviews.iter().any(found_late) && in_time && !payment.asks(ReviewReason::TaskFailed) {
+        found.push(format!("L1: {} was found by reconciliation alone: {payment:?}", paid.reference));
     }
     if payment.ruling.is_some() || case {
         return;
