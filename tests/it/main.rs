@@ -11,6 +11,7 @@
 mod accounts;
 mod bad_input;
 mod checker;
+mod dead_letters;
 mod dependency_rule;
 mod disconnects;
 mod documents;
@@ -22,6 +23,7 @@ mod limits;
 mod mails;
 mod path;
 mod races;
+mod reviews;
 mod routes;
 mod second_factor;
 mod seed;

@@ -12,6 +12,7 @@ use amrutam_crypto::{
     SystemClock, SystemIds, SystemSecrets, TokioPause,
 };
 use amrutam_kernel::{Dependency, PortError};
+use amrutam_operations::model::ApprovalLimits;
 use amrutam_postgres::{Accounts, Postgres, Vault};
 use amrutam_redis::{Cache, CachedGate, InvalidSettings, RedlockSlots, SessionCache};
 use async_trait::async_trait;
@@ -89,7 +90,11 @@ pub(crate) async fn wire(settings: &Settings) -> Result<Wired, WiringError> {
         verifier: Arc::new(CachedTokens::new(tokens)),
         consultations: store.clone(),
         directory: store.clone(),
-        availability: store,
+        availability: store.clone(),
+        letters: store.clone(),
+        reviews: store.clone(),
+        history: store,
+        approval: ApprovalLimits::new(settings.business.approval_above.per_currency()),
         locks: Arc::new(locks.clone()),
         sealer,
         clock: Arc::new(SystemClock),

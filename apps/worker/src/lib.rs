@@ -1,4 +1,4 @@
-//! The worker: publishes what the outbox holds, consumes events, sends messages, and keeps house.
+//! The worker: publishes what the outbox holds, consumes events, sends messages, keeps dead letters, and keeps house.
 //!
 //! Any number run side by side. The relay and the housekeeping are led by one at a time, by an advisory lock; consumers
 //! and the mail run compete for messages; everything they do is safe to do twice.
@@ -10,6 +10,7 @@ mod holds;
 mod housekeeping;
 mod http;
 mod notifications;
+mod operations;
 mod relay;
 mod settings;
 mod supervisor;

@@ -39,7 +39,7 @@ mod problems;
 mod read;
 mod secret;
 
-pub use business::Business;
+pub use business::{ApprovalAbove, Business};
 pub use environment::Environment;
 pub use problems::{Problems, SettingsError, Validate};
 pub use secret::{InvalidUrl, Secret, SecretUrl, printable};

@@ -265,9 +265,23 @@ impl Stack {
         }
     }
 
-    /// How many events lie in the dead letters.
+    pub(crate) fn amqp_url(&self) -> &str {
+        &self.amqp_url
+    }
+
+    /// How many events are dead, in the broker or where they are kept.
     pub async fn dead_letters(&self) -> u32 {
-        super::broker::dead_letters(&self.amqp_url, &self.prefix).await
+        let broker = self.broker().await;
+        let in_broker = broker.dead_letters().await;
+        broker.close().await;
+        let kept = "SELECT count(*) FROM dead_letters WHERE source = 'event' AND state = 'dead'";
+        in_broker + self.sql().await.value::<u32>(kept).await
+    }
+
+    /// What the operator's command line writes, with the settings of this stack.
+    pub async fn operator(&self, arguments: &[&str], input: &str) -> String {
+        let variables = [("AMRUTAM__DATABASE__URL", &*self.database.url), ("AMRUTAM__TOKENS__KEY_DIR", keys().await)];
+        Process::output("amrutamctl", arguments, &variables, input).await
     }
 }
 

@@ -24,7 +24,7 @@ impl From<PortError> for Problem {
     }
 }
 
-fn contended() -> Problem {
+pub(super) fn contended() -> Problem {
     Problem::new(Code::Contended).detail("too many changes at once; try again shortly").retry_after(RETRY_SECONDS)
 }
 

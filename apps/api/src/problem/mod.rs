@@ -3,6 +3,7 @@
 mod code;
 mod identity;
 mod mapping;
+mod operations;
 
 pub(crate) use code::Code;
 

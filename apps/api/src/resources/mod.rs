@@ -5,11 +5,13 @@ mod auth;
 mod availability;
 mod consultation_views;
 mod consultations;
+mod dead_letters;
 mod doctor_dtos;
 mod doctors;
 mod factors;
 mod ops;
 mod passwords;
+mod reviews;
 mod sessions;
 mod shared;
 mod slots;
@@ -32,7 +34,9 @@ pub(crate) fn configure(config: &mut ServiceConfig<'_>) {
         .configure(availability::configure)
         .configure(time_off::configure)
         .configure(slots::configure)
-        .configure(consultations::configure);
+        .configure(consultations::configure)
+        .configure(dead_letters::configure)
+        .configure(reviews::configure);
 }
 
 pub(crate) use ops::alive;

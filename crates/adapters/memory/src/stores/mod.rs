@@ -8,6 +8,7 @@ mod factors;
 mod ledger;
 mod links;
 mod messages;
+mod operations;
 mod readers;
 mod sessions;
 

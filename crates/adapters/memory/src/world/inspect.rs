@@ -6,8 +6,9 @@ use amrutam_identity::{
     Account,
     model::{Link, Session},
 };
-use amrutam_kernel::{AuditEntry, EventEnvelope, EventId};
+use amrutam_kernel::{AuditEntry, EventEnvelope, EventId, Requeue};
 use amrutam_notifications::{ScheduledMessage, ports::Settled};
+use amrutam_operations::model::{DeadLetter, ReviewCase};
 
 impl MemoryWorld {
     /// Every event announced, in order.
@@ -63,5 +64,20 @@ impl MemoryWorld {
     /// Every message with what became of it, by id.
     pub fn messages(&self) -> Vec<(ScheduledMessage, Option<Settled>)> {
         self.lock().tables.messages.values().map(|m| (m.message.clone(), m.settled.clone())).collect()
+    }
+
+    /// Every dead letter, by id.
+    pub fn dead_letters(&self) -> Vec<DeadLetter> {
+        self.lock().tables.letters.values().cloned().collect()
+    }
+
+    /// Every event that was handed out again, to whom, in order.
+    pub fn requeued(&self) -> Vec<(Requeue, EventEnvelope)> {
+        self.lock().tables.requeued.clone()
+    }
+
+    /// Every review case, by id.
+    pub fn review_cases(&self) -> Vec<ReviewCase> {
+        self.lock().tables.reviews.values().cloned().collect()
     }
 }

@@ -10,12 +10,15 @@ use amrutam_identity::{
     ports::EndSessions,
 };
 use amrutam_kernel::{
-    AccountId, CommitError, ConsultationId, DoctorId, Effects, EventId, Fingerprint, IdempotencyClaim, LinkId,
-    MessageId, PortError, Recorded, SessionId, SlotId, StoredAnswer,
+    AccountId, CommitError, ConsultationId, DeadLetterId, DeadSource, DoctorId, Effects, EventEnvelope, EventId, Fingerprint,
+    GivenUp, IdempotencyClaim, LinkId, MessageId, PortError, Recorded, Requeue, ReviewCaseId, SessionId, SlotId,
+    StoredAnswer,
 };
 use amrutam_notifications::ScheduledMessage;
+use amrutam_operations::model::{DeadLetter, ReviewCase};
 use jiff::{SignedDuration, Timestamp, civil::Date};
 use std::collections::{BTreeMap, BTreeSet};
+use uuid::Uuid;
 
 /// How long an idempotent answer is kept.
 const ANSWERS_LIVE: SignedDuration = SignedDuration::from_hours(24);
@@ -84,6 +87,9 @@ pub(crate) struct Tables {
     pub(crate) inbox: BTreeSet<(String, EventId)>,
     pub(crate) messages: BTreeMap<MessageId, StoredMessage>,
     pub(crate) beginnings: BTreeMap<(String, EventId), u32>,
+    pub(crate) letters: BTreeMap<DeadLetterId, DeadLetter>,
+    pub(crate) requeued: Vec<(Requeue, EventEnvelope)>,
+    pub(crate) reviews: BTreeMap<ReviewCaseId, ReviewCase>,
 }
 
 impl Tables {
@@ -112,6 +118,25 @@ impl Tables {
             self.answers.insert((claim.caller, claim.key.as_str().to_owned()), answer);
         }
         Ok(())
+    }
+
+    /// The dead letter of a task that is given up.
+    pub(crate) fn give_up(&mut self, given_up: &GivenUp) {
+        let same = |letter: &&DeadLetter| {
+            (letter.source, letter.subject) == (given_up.source, given_up.subject) && letter.consumer == given_up.consumer
+        };
+        let letter = DeadLetter::of_task(given_up, self.letters.values().find(same));
+        self.letters.insert(letter.id, letter);
+    }
+
+    /// A requeued message was done with.
+    pub(crate) fn settle_letter(&mut self, message: Uuid, at: Timestamp) {
+        let theirs = |letter: &&mut DeadLetter| (letter.source, letter.subject) == (DeadSource::Message, message);
+        if let Some(letter) = self.letters.values_mut().find(theirs)
+            && let Some(settled) = letter.settled(at)
+        {
+            *letter = settled;
+        }
     }
 
     /// Stores a new link for an account that is there.

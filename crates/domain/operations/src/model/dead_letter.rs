@@ -1,6 +1,6 @@
 //! A dead letter, from its first death to its end.
 
-use amrutam_kernel::{CorrelationId, DeadLetterId, DeadMessage, DeadSource, EventEnvelope};
+use amrutam_kernel::{CorrelationId, DeadLetterId, DeadMessage, DeadSource, EventEnvelope, GivenUp};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use std::{collections::BTreeMap, fmt, str::FromStr};
@@ -239,6 +239,45 @@ impl DeadLetter {
             discard_reason: None,
             updated_at: now,
             version: 1,
+        }
+    }
+
+    /// The letter of a task of ours that is given up; that of an earlier life of it, when there is one. It is committed with
+    /// what gives the task up, so it is told once.
+    pub fn of_task(given_up: &GivenUp, before: Option<&Self>) -> Self {
+        let at = given_up.at;
+        let letter = Self {
+            id: given_up.id,
+            source: given_up.source,
+            consumer: given_up.consumer.to_owned(),
+            subject: given_up.subject,
+            kind: given_up.kind.clone(),
+            payload: Payload::Task(given_up.payload.clone()),
+            headers: BTreeMap::new(),
+            error: given_up.error.clone(),
+            attempts: given_up.attempts,
+            redeliveries: 0,
+            deaths: 1,
+            requeues: 0,
+            correlation_id: Some(given_up.correlation_id.clone()),
+            first_failed_at: given_up.first_failed_at.unwrap_or(at).min(at),
+            opened_at: at,
+            died_at: at,
+            state: LetterState::Dead,
+            discard_reason: None,
+            updated_at: at,
+            version: 1,
+        };
+        let Some(before) = before else { return letter };
+        Self {
+            id: before.id,
+            deaths: before.deaths.saturating_add(1),
+            requeues: before.requeues,
+            correlation_id: before.correlation_id.clone(),
+            first_failed_at: before.first_failed_at,
+            opened_at: before.opened_at,
+            version: before.version.saturating_add(1),
+            ..letter
         }
     }
 
