@@ -242,7 +242,7 @@ impl Stack {
     }
 
     /// Another administrator, made by the operator.
-    pub(crate) async fn new_admin(&self) -> Person {
+    pub async fn new_admin(&self) -> Person {
         let (email, password) = (format!("{}@amrutam.example", unique("admin")), unique("a password"));
         let variables = [("AMRUTAM__DATABASE__URL", &*self.database.url), ("AMRUTAM__TOKENS__KEY_DIR", keys().await)];
         let arguments = ["admin", "create", "--email", &email, "--name", "Administrator"];
@@ -280,8 +280,13 @@ impl Stack {
 
     /// What the operator's command line writes, with the settings of this stack.
     pub async fn operator(&self, arguments: &[&str], input: &str) -> String {
-        let variables = [("AMRUTAM__DATABASE__URL", &*self.database.url), ("AMRUTAM__TOKENS__KEY_DIR", keys().await)];
+        let variables: Vec<_> = self.common.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         Process::output("amrutamctl", arguments, &variables, input).await
+    }
+
+    /// What the worker measures, in Prometheus' words.
+    pub async fn worker_metrics(&self) -> String {
+        Client::new(&self.worker_url).get("/metrics").send().await.text()
     }
 }
 

@@ -8,6 +8,7 @@ mod documents;
 mod edges;
 mod idempotency;
 mod limits;
+mod operations;
 
 use crate::{
     application::app,

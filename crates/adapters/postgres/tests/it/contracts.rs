@@ -164,6 +164,11 @@ impl amrutam_notifications::contract::Harness for Real {
         self.entries_on(resource_id).await
     }
 
+    async fn dead_letters(&self, message: MessageId) -> Vec<String> {
+        let sql = "SELECT error FROM dead_letters WHERE subject_id::text = $1 AND source = 'message'";
+        self.db.app().await.column(sql, &[&message.to_string()]).await
+    }
+
     fn spawn(&self, work: BoxFuture<'static, ()>) {
         tokio::spawn(work);
     }
