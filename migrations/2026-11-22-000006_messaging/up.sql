@@ -5,6 +5,8 @@ CREATE TABLE outbox (
   event_id     uuid NOT NULL,
   aggregate_id uuid NOT NULL,
   envelope     jsonb NOT NULL,
+  -- A dead letter that begins afresh: to which consumer alone, and in which of its lives. Everybody's when null.
+  requeue      jsonb,
   created_at   timestamptz NOT NULL DEFAULT now(),
   -- One that can't be published is set aside for a while, and its aggregate with it, so that it holds up no other.
   attempts       int NOT NULL DEFAULT 0,

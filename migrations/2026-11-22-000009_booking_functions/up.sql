@@ -126,7 +126,7 @@ BEGIN
 END
 $$;
 
--- Events and audit entries of those that are 'ok'.
+-- Events, audit entries and work that is given up, of those that are 'ok'.
 CREATE FUNCTION store_effects(effects jsonb, verdicts text[]) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -142,6 +142,10 @@ BEGIN
       FROM jsonb_to_recordset(effects -> 'audit') AS x (n int, id uuid, occurred_at timestamptz, actor_id uuid, actor text, action text,
         resource_kind text, resource_id text, patient_id uuid, outcome text, correlation_id text)
       WHERE verdicts[n] = 'ok';
+  END IF;
+  IF jsonb_array_length(effects -> 'given_up') > 0 THEN
+    PERFORM put_given_up((SELECT coalesce(jsonb_agg(e), '[]') FROM jsonb_array_elements(effects -> 'given_up') e
+                            WHERE verdicts[(e ->> 'n')::int] = 'ok'));
   END IF;
 END
 $$;

@@ -412,6 +412,50 @@ fn profiles(cast: &Cast) -> Vec<Case> {
     ]
 }
 
+fn operations() -> Vec<Case> {
+    let nothing = unknown_id();
+    let letters = |act: &str, what, body: Value| {
+        Case::new(Who::Admin, "POST", format!("/v1/admin/dead-letters/{nothing}/{act}"), what).json(&body)
+    };
+    let resolve = |what, body: Value| {
+        Case::new(Who::Admin, "POST", format!("/v1/admin/reviews/{nothing}/resolve"), what).json(&body)
+    };
+    let list = |path: &str, what| get(Who::Admin, format!("/v1/admin/{path}"), what);
+    vec![
+        letters("discard", "no reason", json!({})).is(422, "validation_failed", "/reason"),
+        letters("discard", "an unknown reason", json!({ "reason": "bored" })).is(422, "validation_failed", "/reason"),
+        letters("discard", "an unknown field", json!({ "reason": "obsolete", "note": "x" })).is(
+            400,
+            "unknown_field",
+            "/note",
+        ),
+        letters("discard", "no such letter", json!({ "reason": "obsolete" })).is(404, "not_found", ""),
+        letters("requeue", "a body that says something", json!({ "force": true })).is(400, "unknown_field", "/force"),
+        letters("requeue", "no such letter", json!({})).is(404, "not_found", ""),
+        letters("revive", "an unknown act", json!({})).is(404, "not_found", ""),
+        resolve("no choice", json!({})).is(422, "validation_failed", "/choice"),
+        resolve("a number for a choice", json!({ "choice": 7 })).is(400, "invalid_type", "/choice"),
+        resolve("an empty note", json!({ "choice": "retry", "note": "" })).is(422, "validation_failed", "/note"),
+        resolve("a long note", json!({ "choice": "retry", "note": "x".repeat(1_001) })).is(
+            422,
+            "validation_failed",
+            "/note",
+        ),
+        resolve("an amount", json!({ "choice": "retry", "amount": 1 })).is(400, "unknown_field", "/amount"),
+        resolve("no such case", json!({ "choice": "retry" })).is(404, "not_found", ""),
+        list("dead-letters?state=alive", "an unknown state").is(422, "validation_failed", "/state"),
+        list("dead-letters?source=mail", "an unknown source").is(422, "validation_failed", "/source"),
+        list("dead-letters?consumer=a%20b", "no consumer's name").is(422, "validation_failed", "/consumer"),
+        list("dead-letters?limit=101", "too many").is(422, "validation_failed", "/limit"),
+        list("dead-letters?order=asc", "an unknown parameter").is(400, "unknown_field", "/order"),
+        list("dead-letters?cursor=x", "no cursor").is(400, "invalid_cursor", ""),
+        list("dead-letters/x", "no id").is(404, "not_found", ""),
+        list("reviews?state=closed", "an unknown state").is(422, "validation_failed", "/state"),
+        list("reviews?kind=A", "no kind").is(422, "validation_failed", "/kind"),
+        list("reviews?cursor=x", "no cursor").is(400, "invalid_cursor", ""),
+    ]
+}
+
 fn queries(cast: &Cast) -> Vec<Case> {
     let slots = |query: &str, what| get(Who::Anonymous, format!("/v1/doctors/{}/slots?{query}", cast.doctor.id), what);
     let visits = |query: &str, what| get(Who::Patient, format!("/v1/consultations?{query}"), what);
@@ -543,6 +587,7 @@ fn bad_input_has_its_precise_answer_and_changes_nothing() {
             bookings(&cast),
             acts(&cast),
             accounts(),
+            operations(),
             schedules(&cast),
             profiles(&cast),
             queries(&cast),

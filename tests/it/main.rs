@@ -11,6 +11,7 @@
 mod accounts;
 mod bad_input;
 mod checker;
+mod dead_letters;
 mod dependency_rule;
 mod disconnects;
 mod documents;
@@ -23,6 +24,7 @@ mod mails;
 mod path;
 mod payments;
 mod races;
+mod reviews;
 mod routes;
 mod sagas;
 mod second_factor;

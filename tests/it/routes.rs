@@ -27,6 +27,7 @@ const TRANSITION: Answer = (409, "invalid_transition");
 const NO_LINK: Answer = (422, "invalid_link");
 const NOT_A_DOCTOR: Answer = (422, "not_a_doctors_account");
 const NO_CODE: Answer = (422, "invalid_code");
+const NOT_OFFERED: Answer = (422, "choice_not_offered");
 const WRONG_PASSWORD: Answer = (422, "wrong_password");
 
 const PUBLIC: Answers = [OK; 8];
@@ -36,6 +37,9 @@ const SIDES: Answers = [NOBODY, OK, ABSENT, OK, ABSENT, OK, OK, FORBIDDEN];
 const fn signed_in(answer: Answer) -> Answers {
     [NOBODY, answer, answer, answer, answer, answer, answer, answer]
 }
+
+/// What is operational is support's to see, too.
+const OPERATIONAL: Answers = [NOBODY, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN, OK, OK, FORBIDDEN];
 
 const fn admin(answer: Answer) -> Answers {
     [NOBODY, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN, answer, FORBIDDEN]
@@ -127,6 +131,13 @@ const TABLE: &[Row] = &[
     ),
     ("POST", "/v1/admin/doctors/{doctor_id}/verify", admin(TRANSITION)),
     ("POST", "/v1/admin/doctors/{doctor_id}/suspend", admin(OK)),
+    ("GET", "/v1/admin/dead-letters", OPERATIONAL),
+    ("GET", "/v1/admin/dead-letters/{dead_letter_id}", OPERATIONAL),
+    ("POST", "/v1/admin/dead-letters/{dead_letter_id}/requeue", admin(OK)),
+    ("POST", "/v1/admin/dead-letters/{dead_letter_id}/discard", admin(OK)),
+    ("GET", "/v1/admin/reviews", OPERATIONAL),
+    ("GET", "/v1/admin/reviews/{review_id}", OPERATIONAL),
+    ("POST", "/v1/admin/reviews/{review_id}/resolve", admin(NOT_OFFERED)),
     ("POST", "/v1/consultations", [NOBODY, CREATED, CREATED, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN]),
     ("GET", "/v1/consultations", [NOBODY, OK, OK, OK, OK, OK, OK, FORBIDDEN]),
     ("GET", "/v1/consultations/{consultation_id}", SIDES),
@@ -275,6 +286,12 @@ async fn ask(stack: &Stack, cast: &Cast, method: &str, template: &str, caller: &
         let made = doctor.person.client.post(&time_off, &away).send().await.expect(201);
         path = path.replace("{time_off_id}", made["id"].as_str().unwrap());
     }
+    if path.contains("{dead_letter_id}") {
+        path = path.replace("{dead_letter_id}", &dead_message(stack).await);
+    }
+    if path.contains("{review_id}") {
+        path = path.replace("{review_id}", &open_case(stack).await);
+    }
     for (whose, owner) in [("of_patient", &cast.patient), ("of_doctor", &cast.doctor.person)] {
         let session = format!("{{session_id:{whose}}}");
         if path.contains(&session) {
@@ -322,6 +339,8 @@ async fn ask(stack: &Stack, cast: &Cast, method: &str, template: &str, caller: &
         ("PUT", "availability") => json!({ "rules": daily(1, 5) }),
         ("POST", "time-off") => json!({ "from": "2190-01-01T00:00:00Z", "to": "2190-01-02T00:00:00Z" }),
         ("POST", "consultations") => booking(&cast.slot()),
+        ("POST", "discard") => json!({ "reason": "obsolete" }),
+        ("POST", "resolve") => json!({ "choice": "burn" }),
         ("POST", "cancel") => json!({ "reason": "technical_issue" }),
         ("POST", "reschedule") => json!({ "slot_id": cast.slot().id }),
         _ => Value::Null,
@@ -331,6 +350,32 @@ async fn ask(stack: &Stack, cast: &Cast, method: &str, template: &str, caller: &
     let keyed = template == "/v1/consultations" || act == "retry";
     let call = if keyed && method == "POST" { call.key(&unique("key")) } else { call };
     call.send().await
+}
+
+/// The id of a dead letter of a message that is not there: nothing comes of requeueing it.
+pub(crate) async fn dead_message(stack: &Stack) -> String {
+    let id = unknown_id();
+    let statement = format!(
+        "INSERT INTO dead_letters (id, source, consumer, subject_id, kind, payload, headers, error, attempts, redeliveries, \
+           deaths, requeues, first_failed_at, opened_at, died_at, state, updated_at, version) \
+         VALUES ('{id}', 'message', 'mail', '{id}', 'reminder_1h', '{{}}', '{{}}', '550 no', 6, 0, 1, 0, now(), now(), now(), \
+           'dead', now(), 1)"
+    );
+    assert_eq!(stack.sql().await.execute(&statement).await, 1);
+    id
+}
+
+/// The id of an open review case.
+pub(crate) async fn open_case(stack: &Stack) -> String {
+    let id = unknown_id();
+    let statement = format!(
+        "INSERT INTO review_cases (id, kind, subject_kind, subject_id, reason, choices, tried, opened_at, opened_by_event, \
+           correlation_id, state, updated_at, version) \
+         VALUES ('{id}', 'payment', 'payment', '{id}', 'refund_failed', '[{{\"word\": \"retry\", \"moves\": null}}]', '[]', \
+           now(), '{id}', 'routes', 'open', now(), 1)"
+    );
+    assert_eq!(stack.sql().await.execute(&statement).await, 1);
+    id
 }
 
 /// Method, path and description of each operation.

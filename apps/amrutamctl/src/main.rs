@@ -2,6 +2,7 @@
 
 mod accounts;
 mod keys;
+mod operations;
 mod seed;
 mod settings;
 
@@ -24,6 +25,12 @@ enum Command {
     /// Keys: for tokens, sealed values, blind indexes and links.
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Work that no try helped.
+    #[command(subcommand)]
+    DeadLetters(operations::DeadLetters),
+    /// Cases that need a person's decision.
+    #[command(subcommand)]
+    Reviews(operations::Reviews),
     /// Administrators.
     #[command(subcommand)]
     Admin(Admin),
@@ -75,6 +82,8 @@ async fn run(command: Command) -> Result<(), Box<dyn Error>> {
             println!("the schema is up to date ({} migrations ran)", ran.len());
         }
         Command::Keys(command) => keys::run(command)?,
+        Command::DeadLetters(command) => operations::dead_letters(&Settings::load()?, command).await?,
+        Command::Reviews(command) => operations::reviews(&Settings::load()?, command).await?,
         Command::Admin(Admin::Create { email, name }) => {
             accounts::create_admin(&Settings::load()?, &email, &name).await?;
         }

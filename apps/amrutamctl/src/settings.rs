@@ -3,7 +3,7 @@
 use amrutam_crypto::{AesGcmSealer, HmacBlindIndex, KeySource, Keys, SystemClock};
 use amrutam_postgres::{Accounts, Postgres, Vault};
 pub(crate) use amrutam_settings::Environment;
-use amrutam_settings::{Problems, SecretUrl, SettingsError, Validate};
+use amrutam_settings::{Business, Problems, SecretUrl, SettingsError, Validate};
 use serde::Deserialize;
 use std::{error::Error, sync::Arc};
 
@@ -14,6 +14,8 @@ pub(crate) struct Settings {
     pub(crate) database: Database,
     #[serde(default)]
     pub(crate) tokens: KeySource,
+    #[serde(default)]
+    pub(crate) business: Business,
 }
 
 #[derive(Debug, Deserialize)]
@@ -50,5 +52,7 @@ impl Database {
 }
 
 impl Validate for Settings {
-    fn validate(&self, _: &mut Problems) {}
+    fn validate(&self, problems: &mut Problems) {
+        problems.within("business", &self.business);
+    }
 }

@@ -130,7 +130,7 @@ fn refer_to(headers: &mut Value, wanted: &str) {
 }
 
 /// What is shown with its version.
-const VERSIONED: [&str; 4] = ["Account", "Availability", "Consultation", "Doctor"];
+const VERSIONED: [&str; 6] = ["Account", "Availability", "Consultation", "DeadLetter", "Doctor", "Review"];
 
 /// The header fields of a success, which follow from what it shows and how it is asked for.
 fn complete_success(takes_key: bool, is_cacheable: bool, response: &mut Value) {

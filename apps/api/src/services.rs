@@ -24,6 +24,11 @@ use amrutam_payments::{
     use_cases as paying,
 };
 use amrutam_kernel::{Clock, IdSource, LinkTokens, Pause, Sealer};
+use amrutam_operations::{
+    model::ApprovalLimits,
+    ports::{DeadLetterStore, ReviewStore, VisitHistory},
+    use_cases as operations,
+};
 use std::{sync::Arc, time::Duration};
 
 /// Bounds of one request.
@@ -89,6 +94,14 @@ pub(crate) struct Services {
     pub(crate) directory: Arc<dyn DirectoryStore>,
     /// Rules and slots.
     pub(crate) availability: Arc<dyn AvailabilityStore>,
+    /// Dead letters.
+    pub(crate) letters: Arc<dyn DeadLetterStore>,
+    /// Review cases.
+    pub(crate) reviews: Arc<dyn ReviewStore>,
+    /// What happened to the visits of review cases.
+    pub(crate) history: Arc<dyn VisitHistory>,
+    /// When one person is not enough.
+    pub(crate) approval: ApprovalLimits,
     /// The filter before the database.
     pub(crate) locks: Arc<dyn SlotLocks>,
     /// Seals what a patient writes.
@@ -180,6 +193,21 @@ impl Services {
             ids: &*self.ids,
             pause: &*self.pause,
             rules: &self.payment_rules,
+        }
+    }
+
+    /// For dead letters and review cases.
+    pub(crate) fn operations(&self) -> operations::Deps<'_> {
+        operations::Deps {
+            letters: &*self.letters,
+            reviews: &*self.reviews,
+            history: &*self.history,
+            sealer: &*self.sealer,
+            policy: &PolicyTable,
+            clock: &*self.clock,
+            ids: &*self.ids,
+            pause: &*self.pause,
+            limits: &self.approval,
         }
     }
 

@@ -14,6 +14,7 @@ use amrutam_crypto::{
 use amrutam_gateways::{InvalidGatewaySettings, RazorpayWebhooks, StripeWebhooks};
 use amrutam_kernel::{Dependency, PortError};
 use amrutam_payments::{model::PaymentRules, ports::WebhookVerifier};
+use amrutam_operations::model::ApprovalLimits;
 use amrutam_postgres::{Accounts, Postgres, Vault};
 use amrutam_redis::{Cache, CachedGate, InvalidSettings, RedlockSlots, SessionCache};
 use amrutam_settings::{GatewayKind, Payments};
@@ -97,9 +98,13 @@ pub(crate) async fn wire(settings: &Settings) -> Result<Wired, WiringError> {
         directory: store.clone(),
         availability: store.clone(),
         payment_store: store.clone(),
-        paid_visits: store,
+        paid_visits: store.clone(),
         payment_rules: PaymentRules::v1(),
         webhooks: webhooks(&settings.payments)?,
+        letters: store.clone(),
+        reviews: store.clone(),
+        history: store,
+        approval: ApprovalLimits::new(settings.business.approval_above.per_currency()),
         locks: Arc::new(locks.clone()),
         sealer,
         clock: Arc::new(SystemClock),

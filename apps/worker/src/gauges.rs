@@ -4,12 +4,16 @@ use crate::worker::{World, rest};
 use amrutam_kernel::{Clock, PortError};
 use amrutam_payments::model::MoneyState;
 use metrics::gauge;
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 use tokio_util::sync::CancellationToken;
 
 const EVERY: Duration = Duration::from_secs(5);
 
 pub(crate) async fn run(world: World, stop: CancellationToken) {
+    let mut known = BTreeSet::new();
     while rest(&stop, EVERY).await {
         let pool = world.postgres.pool_status();
         let figures = [("open", pool.size), ("idle", pool.available), ("waiting", pool.waiting)];
@@ -18,6 +22,9 @@ pub(crate) async fn run(world: World, stop: CancellationToken) {
         }
         if let Err(error) = database(&world).await {
             tracing::debug!(%error, reason = error.reason(), "no figures from the database");
+        }
+        if let Err(error) = people(&world, &mut known).await {
+            tracing::debug!(%error, reason = error.reason(), "no figures of what waits for people");
         }
         if let Err(error) = world.publisher.queue_depths().await {
             tracing::debug!(%error, reason = error.reason(), "no figures from the broker");
@@ -42,5 +49,25 @@ async fn database(world: &World) -> Result<(), PortError> {
     }
     let runway = world.postgres.partition_runway_days(world.rules.business_day(now)).await?;
     gauge!("amrutam_partition_runway_days").set(f64::from(runway));
+    Ok(())
+}
+
+/// What waits for a person to look at it. `known` are those that were told of: what has none any more is told so.
+async fn people(world: &World, known: &mut BTreeSet<(String, String)>) -> Result<(), PortError> {
+    let waiting = world.postgres.waiting_for_people().await?.into_iter();
+    let waiting: BTreeMap<_, _> =
+        waiting.map(|row| ((row.what, row.of), (row.count, row.oldest_seconds))).collect();
+    known.extend(waiting.keys().cloned());
+    for key @ (what, of) in &*known {
+        let (count, oldest) = waiting.get(key).copied().unwrap_or((0, 0.0));
+        let of = of.clone();
+        if what == "reviews" {
+            gauge!("amrutam_reviews_open", "kind" => of.clone()).set(count as f64);
+            gauge!("amrutam_reviews_oldest_seconds", "kind" => of).set(oldest);
+        } else {
+            gauge!("amrutam_dead_letters_open", "consumer" => of.clone()).set(count as f64);
+            gauge!("amrutam_dead_letters_oldest_seconds", "consumer" => of).set(oldest);
+        }
+    }
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! The worker: publishes what the outbox holds, consumes events, sends messages, asks payment gateways, and keeps house.
+//! The worker: publishes what the outbox holds, consumes events, sends messages, asks payment gateways, keeps dead letters,
+//! and keeps house.
 //!
 //! Any number run side by side. The relay, the housekeeping and the reconciliation are led by one at a time, by an
 //! advisory lock; consumers, the mail run and the task runner compete for work; everything they do is safe to do twice.
@@ -12,6 +13,7 @@ mod holds;
 mod housekeeping;
 mod http;
 mod notifications;
+mod operations;
 mod payments;
 mod reconciliation;
 mod relay;

@@ -89,7 +89,7 @@ async fn publish(publisher: &dyn EventPublisher, rows: Vec<OutboxRow>) -> Outcom
     }
     let in_order = aggregates.into_values().map(async |rows| {
         let mut outcome = Outcome::default();
-        for OutboxRow { seq, event, .. } in rows {
+        for OutboxRow { seq, event, requeue, .. } in rows {
             let event = match event {
                 Ok(event) => event,
                 Err(error) => {
@@ -97,7 +97,11 @@ async fn publish(publisher: &dyn EventPublisher, rows: Vec<OutboxRow>) -> Outcom
                     break;
                 }
             };
-            match publisher.publish(&event).await {
+            let published = match &requeue {
+                Some(to) => publisher.requeue(&event, to).await,
+                None => publisher.publish(&event).await,
+            };
+            match published {
                 Ok(()) => outcome.published.push(seq),
                 Err(error @ PortError::Defect { .. }) => {
                     outcome.hopeless.push((seq, error.reason().to_owned()));
@@ -124,7 +128,7 @@ async fn publish(publisher: &dyn EventPublisher, rows: Vec<OutboxRow>) -> Outcom
 #[cfg(test)]
 mod tests {
     use super::*;
-    use amrutam_kernel::{AggregateRef, Dependency, EventEnvelope, EventId};
+    use amrutam_kernel::{AggregateRef, Dependency, EventEnvelope, EventId, Requeue};
     use async_trait::async_trait;
     use jiff::Timestamp;
     use std::sync::Mutex;
@@ -143,6 +147,11 @@ mod tests {
                 _ => Ok(()),
             }
         }
+
+        async fn requeue(&self, event: &EventEnvelope, to: &Requeue) -> Result<(), PortError> {
+            self.0.lock().unwrap().push(format!("{} to {} alone", event.event_type, to.consumer));
+            Ok(())
+        }
     }
 
     fn row(seq: i64, aggregate: u128, word: &str) -> OutboxRow {
@@ -158,7 +167,16 @@ mod tests {
             payload: serde_json::json!({}),
         };
         let event = if word == "garbled" { Err("not an event".to_owned()) } else { Ok(event) };
-        OutboxRow { seq, aggregate, event }
+        OutboxRow { seq, aggregate, event, requeue: None }
+    }
+
+    #[tokio::test]
+    async fn what_is_requeued_goes_to_its_consumer_alone() {
+        let broker = Broker::default();
+        let to = Requeue { consumer: "reminders".to_owned(), number: 1, redeliveries: 0 };
+        let requeued = OutboxRow { requeue: Some(to), ..row(1, 1, "fine") };
+        assert_eq!(publish(&broker, vec![requeued]).await.published, [1]);
+        assert_eq!(*broker.0.lock().unwrap(), ["fine to reminders alone"]);
     }
 
     #[tokio::test]

@@ -3,6 +3,7 @@
 use crate::{
     Settings, delivery, gateway_tasks, gauges, holds, housekeeping, http,
     notifications::Notifications,
+    operations::{Office, Reviews},
     payments::{self, BookingEvents, PaymentEvents, Payments},
     reconciliation, relay,
     supervisor::{REST, supervised},
@@ -15,8 +16,9 @@ use amrutam_gateways::{
     Circuit, CircuitPolicy, InvalidGatewaySettings, InvalidSmtpSettings, SmtpMailer, SmtpSettings,
 };
 use amrutam_kernel::{EventHandler, PortError};
+use amrutam_operations::{REVIEWS_BINDINGS, REVIEWS_CONSUMER, model::ApprovalLimits};
 use amrutam_postgres::{Accounts, Postgres, Vault};
-use amrutam_rabbitmq::{ConsumerSpec, Consumers, Parts, Publisher};
+use amrutam_rabbitmq::{ConsumerSpec, Consumers, DeadLetters, Parts, Publisher};
 use amrutam_telemetry::Telemetry;
 use jiff::tz::TimeZone;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -32,6 +34,8 @@ pub(crate) struct World {
     pub(crate) link_tokens: Arc<HmacLinkTokens>,
     pub(crate) pages_url: Arc<str>,
     pub(crate) keys: Keys,
+    pub(crate) sealer: Arc<AesGcmSealer>,
+    pub(crate) approval: Arc<ApprovalLimits>,
     pub(crate) rules: Arc<BookingRules>,
     pub(crate) payments: Arc<Payments>,
     pub(crate) clock: SystemClock,
@@ -86,10 +90,11 @@ impl Worker {
             ConsumerSpec { name: Notifications::NAME, bindings: Notifications::BINDINGS },
             ConsumerSpec { name: amrutam_payments::use_cases::CONSUMER, bindings: amrutam_payments::use_cases::BINDINGS },
             ConsumerSpec { name: amrutam_booking::use_cases::CONSUMER, bindings: amrutam_booking::use_cases::BINDINGS },
+            ConsumerSpec { name: REVIEWS_CONSUMER, bindings: REVIEWS_BINDINGS },
         ];
         let keys = settings.tokens.load()?;
         let sealer = Arc::new(AesGcmSealer::new(&keys, Arc::new(SystemClock))?);
-        let vault = Vault::new(sealer, Arc::new(HmacBlindIndex::new(&keys)?));
+        let vault = Vault::new(sealer.clone(), Arc::new(HmacBlindIndex::new(&keys)?));
         let postgres = Postgres::connect(&settings.database)?;
         let world = World {
             accounts: Accounts::new(postgres.clone(), vault),
@@ -102,6 +107,8 @@ impl Worker {
             link_tokens: Arc::new(HmacLinkTokens::new(&keys)?),
             pages_url: settings.mail.pages_url.as_str().into(),
             keys,
+            sealer,
+            approval: Arc::new(ApprovalLimits::new(settings.business.approval_above.per_currency())),
             rules: Arc::new(BookingRules::v1(TimeZone::get(&settings.business.time_zone)?)),
             payments: Arc::new(Payments::of(&settings.payments, settings.environment)?),
             clock: SystemClock,
@@ -122,16 +129,19 @@ impl Worker {
         let Self { world, settings, telemetry, listener } = self;
         let handlers: Vec<Arc<dyn EventHandler>> = vec![
             Arc::new(Notifications::new(world.clone())),
+            Arc::new(Reviews::new(world.clone())),
             Arc::new(PaymentEvents(world.clone())),
             Arc::new(BookingEvents(world.clone())),
         ];
         let parts = Parts {
             publisher: world.publisher.clone(),
             ledger: Arc::new(world.postgres.clone()),
+            office: Arc::new(Office::new(world.clone())),
             clock: Arc::new(world.clock),
             ids: Arc::new(world.ids),
         };
         let consumers = Consumers::start(&settings.amqp, handlers, &parts, &stop);
+        let dead_letters = DeadLetters::start(&settings.amqp, &parts, &stop);
         let tasks = TaskTracker::new();
         start(&tasks, "relay", &world, &stop, relay::run);
         start(&tasks, "delivery", &world, &stop, delivery::run);
@@ -143,10 +153,12 @@ impl Worker {
         start(&tasks, "gauges", &world, &stop, gauges::run);
         start(&tasks, "keys", &world, &stop, watch_keys);
         tasks.close();
-        let server = http::serve(listener, world.clone(), consumers.watch(), telemetry, stop.clone());
+        let health = consumers.watch().and(dead_letters.watch());
+        let server = http::serve(listener, world.clone(), health, telemetry, stop.clone());
         tracing::info!(listen = %settings.worker.listen, "worker started");
         server.await;
         consumers.stopped().await;
+        dead_letters.stopped().await;
         // Longer than any statement, and than a mail with its reads and its settling as a rule; else its lease ends.
         if tokio::time::timeout(Duration::from_secs(25), tasks.wait()).await.is_err() {
             tracing::warn!("some work was still under way after 25 s");

@@ -40,7 +40,7 @@ mod problems;
 mod read;
 mod secret;
 
-pub use business::Business;
+pub use business::{ApprovalAbove, Business};
 pub use environment::Environment;
 pub use payments::{GatewayKind, Payments, PaymentsMode};
 pub use problems::{Problems, SettingsError, Validate};

@@ -30,7 +30,7 @@ mod stack;
 mod tls;
 
 pub use authenticator::{Authenticator, within_a_step};
-pub use broker::queues;
+pub use broker::{Broker, queues};
 pub use client::{Call, Client, Reply};
 pub use database::{Database, Sql};
 pub use environment::{Environment, environment, free_port};

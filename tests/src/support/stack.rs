@@ -276,7 +276,7 @@ impl Stack {
     }
 
     /// Another administrator, made by the operator.
-    pub(crate) async fn new_admin(&self) -> Person {
+    pub async fn new_admin(&self) -> Person {
         let (email, password) = (format!("{}@amrutam.example", unique("admin")), unique("a password"));
         let variables = [("AMRUTAM__DATABASE__URL", &*self.database.url), ("AMRUTAM__TOKENS__KEY_DIR", keys().await)];
         let arguments = ["admin", "create", "--email", &email, "--name", "Administrator"];
@@ -299,9 +299,28 @@ impl Stack {
         }
     }
 
-    /// How many events lie in the dead letters.
+    pub(crate) fn amqp_url(&self) -> &str {
+        &self.amqp_url
+    }
+
+    /// How many events are dead, in the broker or where they are kept.
     pub async fn dead_letters(&self) -> u32 {
-        super::broker::dead_letters(&self.amqp_url, &self.prefix).await
+        let broker = self.broker().await;
+        let in_broker = broker.dead_letters().await;
+        broker.close().await;
+        let kept = "SELECT count(*) FROM dead_letters WHERE source = 'event' AND state = 'dead'";
+        in_broker + self.sql().await.value::<u32>(kept).await
+    }
+
+    /// What the operator's command line writes, with the settings of this stack.
+    pub async fn operator(&self, arguments: &[&str], input: &str) -> String {
+        let variables: Vec<_> = self.common.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        Process::output("amrutamctl", arguments, &variables, input).await
+    }
+
+    /// What the worker measures, in Prometheus' words.
+    pub async fn worker_metrics(&self) -> String {
+        Client::new(&self.worker_url).get("/metrics").send().await.text()
     }
 }
 

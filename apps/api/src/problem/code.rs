@@ -69,6 +69,8 @@ codes! {
     StepUpRequired = "step_up_required", 403, "The second factor must be shown again first";
     /// Signed in, yet not allowed to do this.
     Forbidden = "forbidden", 403, "Not allowed";
+    /// Whoever proposed a choice can't approve it: another admin must.
+    OwnApproval = "own_approval", 403, "Another person must approve";
     /// Absent, or not visible to this caller.
     NotFound = "not_found", 404, "Not found";
     /// The resource has no such method.
@@ -105,6 +107,8 @@ codes! {
     RegistrationTaken = "registration_taken", 409, "The registration number is taken";
     /// The registration is not valid today.
     RegistrationNotValid = "registration_not_valid", 409, "The registration is not valid today";
+    /// A dead letter that can't be read can't be handled: discard it.
+    NotRequeueable = "not_requeueable", 409, "What can't be read can't be requeued";
     /// The first request with this key is still running.
     IdempotencyInProgress = "idempotency_in_progress", 409, "The first request with this key is still running";
     /// The caller's copy is stale.
@@ -136,6 +140,8 @@ codes! {
     ReasonNotAllowed = "reason_not_allowed", 422, "The reason is not the caller's to give";
     /// A summary can't be kept yet.
     SummaryNotSupported = "summary_not_supported", 422, "A summary can't be kept yet";
+    /// Not one of the review case's choices.
+    ChoiceNotOffered = "choice_not_offered", 422, "The choice is not offered";
     /// The account named is no doctor's.
     NotADoctorsAccount = "not_a_doctors_account", 422, "The account is not a doctor's";
     /// The key was used for another request.

@@ -4,6 +4,7 @@ mod code;
 mod identity;
 mod mapping;
 mod payments;
+mod operations;
 
 pub(crate) use code::Code;
 

@@ -5,6 +5,7 @@ mod auth;
 mod availability;
 mod consultation_views;
 mod consultations;
+mod dead_letters;
 mod doctor_dtos;
 mod doctors;
 mod factors;
@@ -12,6 +13,7 @@ mod ops;
 mod passwords;
 mod payment_views;
 mod payments;
+mod reviews;
 mod sessions;
 mod shared;
 mod slots;
@@ -37,7 +39,9 @@ pub(crate) fn configure(config: &mut ServiceConfig<'_>) {
         .configure(slots::configure)
         .configure(consultations::configure)
         .configure(payments::configure)
-        .configure(webhooks::configure);
+        .configure(webhooks::configure)
+        .configure(dead_letters::configure)
+        .configure(reviews::configure);
 }
 
 pub(crate) use ops::alive;

@@ -66,6 +66,14 @@ words! {
     StaffRoleWord { Doctor, Admin, Auditor, Support }
     /// As recorded in identity documents.
     SexWord { Female, Male, Other }
+    /// What kind of work a dead letter is.
+    DeadSourceWord { Event, Message, GatewayTask }
+    /// Where a dead letter stands.
+    DeadLetterStateWord { Dead, Requeued, Settled, Discarded }
+    /// Why a dead letter need not be handled any more.
+    DiscardReasonWord { Obsolete, HandledByHand, Duplicate, Unreadable, MadeInError }
+    /// Where a review case stands.
+    ReviewStateWord { Open, AwaitingApproval, Resolved }
     /// A day of the week.
     WeekdayWord { Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday }
 }
@@ -253,6 +261,14 @@ mod tests {
         assert_eq!(documented::<TimelineKindWord>(), visit.into_iter().chain(payment).collect::<Vec<_>>());
         let states: Vec<_> = amrutam_payments::model::MoneyState::ALL.iter().map(|state| state.as_str()).collect();
         assert_eq!(documented::<PaymentStatusWord>(), states);
+        {
+            use amrutam_kernel::DeadSource;
+            use amrutam_operations::model::{DiscardReason, LetterState, ReviewState};
+            assert_eq!(documented::<DeadSourceWord>(), DeadSource::ALL.map(DeadSource::as_str));
+            assert_eq!(documented::<DeadLetterStateWord>(), LetterState::ALL.map(LetterState::as_str));
+            assert_eq!(documented::<DiscardReasonWord>(), DiscardReason::ALL.map(DiscardReason::as_str));
+            assert_eq!(documented::<ReviewStateWord>(), ReviewState::ALL.map(ReviewState::as_str));
+        }
         let word = |sex: Sex| serde_json::to_value(sex).unwrap().as_str().unwrap().to_owned();
         assert_eq!(documented::<SexWord>(), [Sex::Female, Sex::Male, Sex::Other].map(word));
     }

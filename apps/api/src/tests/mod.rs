@@ -8,6 +8,7 @@ mod documents;
 mod edges;
 mod idempotency;
 mod limits;
+mod operations;
 
 use crate::{
     application::app,
@@ -31,12 +32,13 @@ use amrutam_identity::{
     ports::{AccessClaims, InvalidToken, MfaClaims, TokenVerifier},
     use_cases::{NewStaff, create_staff},
 };
-use amrutam_kernel::{Actor, Context, Role, Sensitive};
+use amrutam_kernel::{Actor, Context, Currency, Role, Sensitive};
 use amrutam_memory::{
     FakeHasher, FakeIndex, FakeLinks, FakeSealer, FakeSecrets, FakeTokens, ManualClock, MemoryGate, MemorySlotLocks,
     MemoryTotp, MemoryWorld, SeededIds, VirtualPause,
 };
 use amrutam_payments::model::PaymentRules;
+use amrutam_operations::model::ApprovalLimits;
 use amrutam_redis::LocalLimits;
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::{Value, json};
@@ -174,6 +176,10 @@ impl Api {
             consultations: world.clone(),
             directory: world.clone(),
             availability: world.clone(),
+            letters: world.clone(),
+            reviews: world.clone(),
+            history: world.clone(),
+            approval: ApprovalLimits::new([(Currency::Inr, 1_000_000)]),
             locks: Arc::new(MemorySlotLocks::new()),
             sealer: Arc::new(FakeSealer::new()),
             clock: clock.clone(),

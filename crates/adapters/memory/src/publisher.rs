@@ -1,6 +1,6 @@
 //! A broker that only remembers.
 
-use amrutam_kernel::{Dependency, EventEnvelope, EventPublisher, PortError};
+use amrutam_kernel::{Dependency, EventEnvelope, EventPublisher, PortError, Requeue};
 use async_trait::async_trait;
 use std::{
     collections::VecDeque,
@@ -42,5 +42,9 @@ impl EventPublisher for RecordingPublisher {
             None => Ok(()),
             Some(_) => Err(PortError::unavailable(Dependency::Broker, "told to fail")),
         }
+    }
+
+    async fn requeue(&self, event: &EventEnvelope, _: &Requeue) -> Result<(), PortError> {
+        self.publish(event).await
     }
 }

@@ -57,7 +57,7 @@ pub(crate) struct SnapshotRow {
 }
 
 impl RecordedRow {
-    fn against(self, claim: &IdempotencyClaim) -> Result<Recorded, PortError> {
+    pub(crate) fn against(self, claim: &IdempotencyClaim) -> Result<Recorded, PortError> {
         let fingerprint = unhex(&self.fingerprint).and_then(|bytes| bytes.try_into().ok());
         let fingerprint = fingerprint.ok_or_else(|| unreadable("fingerprint"))?;
         let same = Fingerprint::from_bytes(fingerprint) == claim.fingerprint;

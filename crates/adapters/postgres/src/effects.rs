@@ -2,10 +2,13 @@
 
 use crate::{error::unreadable, functions, json::Json, pool::Postgres};
 use amrutam_kernel::{
-    AccountId, AuditEntry, AuditEntryId, CommitError, CorrelationId, Effects, EventEnvelope, EventId, StoredAnswer,
+    AccountId, AuditEntry, AuditEntryId, CommitError, CorrelationId, DeadLetterId, Effects, EventEnvelope, EventId,
+    GivenUp, StoredAnswer,
 };
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::Value;
+use uuid::Uuid;
 
 /// Something of a group's `n`th unit of work, counted from 1.
 #[derive(Debug, Serialize)]
@@ -31,6 +34,7 @@ pub(crate) struct EffectRows<'a> {
     correlation_ids: String,
     events: Vec<Of<EventRow<'a>>>,
     audit: Vec<Of<AuditRow<'a>>>,
+    given_up: Vec<Of<GivenUpRow<'a>>>,
     inbox: Vec<Of<InboxRow>>,
     answers: Vec<Of<AnswerRow<'a>>>,
 }
@@ -52,6 +56,21 @@ struct AuditRow<'a> {
     patient_id: Option<AccountId>,
     outcome: &'static str,
     correlation_id: &'a CorrelationId,
+}
+
+#[derive(Debug, Serialize)]
+struct GivenUpRow<'a> {
+    id: DeadLetterId,
+    source: &'static str,
+    consumer: &'static str,
+    subject: Uuid,
+    kind: &'a str,
+    payload: &'a Value,
+    error: &'a str,
+    attempts: u32,
+    correlation_id: &'a CorrelationId,
+    first_failed_at: Option<Timestamp>,
+    at: Timestamp,
 }
 
 #[derive(Debug, Serialize)]
@@ -77,6 +96,7 @@ impl<'a> EffectRows<'a> {
             correlation_ids: correlation_ids.join(" "),
             events: number(all(), |unit| unit.events.iter().map(|envelope| EventRow { envelope }).collect()),
             audit: number(all(), |unit| unit.audit.iter().map(AuditRow::from).collect()),
+            given_up: number(all(), |unit| unit.given_up.iter().map(GivenUpRow::from).collect()),
             inbox: number(all(), |unit| {
                 unit.inbox.iter().map(|mark| InboxRow { consumer: mark.consumer, event: mark.event }).collect()
             }),
@@ -125,6 +145,24 @@ impl<'a> From<&'a AuditEntry> for AuditRow<'a> {
             patient_id: entry.patient,
             outcome: entry.outcome.as_str(),
             correlation_id: &entry.correlation_id,
+        }
+    }
+}
+
+impl<'a> From<&'a GivenUp> for GivenUpRow<'a> {
+    fn from(given_up: &'a GivenUp) -> Self {
+        Self {
+            id: given_up.id,
+            source: given_up.source.as_str(),
+            consumer: given_up.consumer,
+            subject: given_up.subject,
+            kind: &given_up.kind,
+            payload: &given_up.payload,
+            error: &given_up.error,
+            attempts: given_up.attempts,
+            correlation_id: &given_up.correlation_id,
+            first_failed_at: given_up.first_failed_at,
+            at: given_up.at,
         }
     }
 }

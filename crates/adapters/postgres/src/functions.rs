@@ -43,3 +43,19 @@ define_sql_function! {
 }
 define_sql_function! { fn commit_payment(changes: Jsonb) -> Text; }
 define_sql_function! { fn claim_gateway_tasks(lease_us: BigInt, most: Integer) -> Jsonb; }
+define_sql_function! {
+    fn dead_letter_snapshot(wanted: Uuid, caller: Nullable<Uuid>, claim_key: Nullable<Text>) -> Nullable<Jsonb>;
+}
+define_sql_function! { fn dead_letter_about(of_source: Text, of_consumer: Text, subject: Uuid) -> Nullable<Jsonb>; }
+define_sql_function! {
+    fn list_dead_letters(in_state: Nullable<Text>, of_consumer: Nullable<Text>, of_source: Nullable<Text>, after_at: Nullable<Timestamptz>, after_id: Nullable<Uuid>, most: Integer) -> Jsonb;
+}
+define_sql_function! { fn put_dead_letter(change: Jsonb) -> Text; }
+define_sql_function! {
+    fn review_snapshot(wanted: Uuid, caller: Nullable<Uuid>, claim_key: Nullable<Text>) -> Nullable<Jsonb>;
+}
+define_sql_function! {
+    fn list_reviews(in_state: Nullable<Text>, of_kind: Nullable<Text>, after_at: Nullable<Timestamptz>, after_id: Nullable<Uuid>, most: Integer) -> Jsonb;
+}
+define_sql_function! { fn open_review(change: Jsonb) -> Text; }
+define_sql_function! { fn put_review(change: Jsonb) -> Text; }

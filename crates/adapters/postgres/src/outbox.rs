@@ -6,7 +6,7 @@ use crate::{
     pool::{Postgres, bounded},
     schema::outbox,
 };
-use amrutam_kernel::{EventEnvelope, PortError};
+use amrutam_kernel::{EventEnvelope, PortError, Requeue};
 use diesel::{
     dsl::{self, count_star, min, sql},
     prelude::*,
@@ -26,6 +26,8 @@ pub struct OutboxRow {
     pub aggregate: Uuid,
     /// The event; an error text when it can't be read.
     pub event: Result<EventEnvelope, String>,
+    /// To one consumer alone, when it is a dead letter that begins afresh.
+    pub requeue: Option<Requeue>,
 }
 
 /// How far behind the relay is.
@@ -50,12 +52,17 @@ impl Postgres {
             .filter(dsl::not(outbox::aggregate_id.eq_any(held_back)))
             .order(outbox::seq.asc())
             .limit(i64::from(limit))
-            .select((outbox::seq, outbox::aggregate_id, outbox::envelope));
+            .select((outbox::seq, outbox::aggregate_id, outbox::envelope, outbox::requeue));
         let mut conn = self.connection().await?;
-        let result = bounded(conn.limit(), query.load::<(i64, Uuid, Value)>(conn.raw()?)).await;
-        let row = |(seq, aggregate, envelope)| {
-            let event = serde_json::from_value(envelope).map_err(|error: serde_json::Error| error.to_string());
-            OutboxRow { seq, aggregate, event }
+        let result = bounded(conn.limit(), query.load::<(i64, Uuid, Value, Option<Value>)>(conn.raw()?)).await;
+        let row = |(seq, aggregate, envelope, requeue): (_, _, _, Option<Value>)| {
+            let text = |error: serde_json::Error| error.to_string();
+            let event = serde_json::from_value(envelope).map_err(text);
+            match requeue.map(serde_json::from_value).transpose() {
+                Ok(requeue) => OutboxRow { seq, aggregate, event, requeue },
+                // To nobody rather than to everybody.
+                Err(error) => OutboxRow { seq, aggregate, event: Err(text(error)), requeue: None },
+            }
         };
         Ok(conn.settle(result)?.into_iter().map(row).collect())
     }

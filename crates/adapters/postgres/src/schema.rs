@@ -197,6 +197,7 @@ diesel::table! {
         event_id -> Uuid,
         aggregate_id -> Uuid,
         envelope -> Jsonb,
+        requeue -> Nullable<Jsonb>,
         created_at -> Timestamptz,
         parked_until -> Nullable<Timestamptz>,
     }

@@ -12,8 +12,9 @@ struct Passing {
 
 /// Answers live 24 hours (contract). Inbox marks and counts outlive any message in the broker, the dead letters excepted.
 /// Messages that were sent or skipped are kept for questions, and far longer than the event they follow from could come
-/// again; those given up stay until a person removes them. A link is told to be over, not unknown, for 30 days.
-const PASSING: [Passing; 9] = [
+/// again; those given up stay until a person removes them. Dead letters that were settled or discarded
+/// are kept as long. A link is told to be over, not unknown, for 30 days.
+const PASSING: [Passing; 10] = [
     Passing { table: "idempotency_keys", over: "created_at < now() - interval '24 hours'" },
     Passing { table: "inbox", over: "handled_at < now() - interval '30 days'" },
     Passing { table: "inbox_attempts", over: "updated_at < now() - interval '30 days'" },
@@ -25,6 +26,10 @@ const PASSING: [Passing; 9] = [
     Passing { table: "webhook_inbox", over: "received_at < now() - interval '90 days'" },
     // What was done is in the payment's timeline; what was given up stays.
     Passing { table: "gateway_tasks", over: "status = 'done' AND ended_at < now() - interval '90 days'" },
+    Passing {
+        table: "dead_letters",
+        over: "state IN ('settled', 'discarded') AND updated_at < now() - interval '90 days'",
+    },
     Passing { table: "account_links", over: "expires_at < now() - interval '30 days'" },
     // Its tokens first: a session can have very many, and they must not all go in one statement.
     Passing { table: "refresh_tokens", over: "session_id IN (SELECT id FROM sessions WHERE expires_at < now())" },

@@ -7,7 +7,7 @@ use crate::{
     settings::Settings,
     topology::{ConsumerSpec, short},
 };
-use amrutam_kernel::{Clock, EventEnvelope, EventHandler, IdSource, RedeliveryLedger};
+use amrutam_kernel::{Clock, DeadLetterOffice, EventEnvelope, EventHandler, IdSource, RedeliveryLedger};
 use futures::StreamExt;
 use lapin::{
     Channel, Connection,
@@ -38,6 +38,8 @@ pub struct Parts {
     pub publisher: Publisher,
     /// Counts the beginnings of redelivered messages.
     pub ledger: Arc<dyn RedeliveryLedger>,
+    /// Keeps dead letters, and hears of those that were handled in the end.
+    pub office: Arc<dyn DeadLetterOffice>,
     /// Stamps first failures.
     pub clock: Arc<dyn Clock>,
     /// Draws the jitter.
@@ -52,9 +54,16 @@ pub struct Consumers {
 
 /// Tells how the consumers are; for readiness.
 #[derive(Clone)]
-pub struct Health(Vec<Arc<AtomicBool>>);
+pub struct Health(pub(crate) Vec<Arc<AtomicBool>>);
 
 impl Health {
+    /// Of all that either tells of.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
     /// Whether every consumer is connected and consuming.
     pub fn all_consuming(&self) -> bool {
         self.0.iter().all(|consuming| consuming.load(Ordering::Relaxed))

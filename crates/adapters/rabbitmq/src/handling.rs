@@ -5,7 +5,7 @@ use crate::{
     message::{self, Failure, History},
     topology::LADDER,
 };
-use amrutam_kernel::{EventEnvelope, EventHandler, Handled, HandlerError, TraceParent};
+use amrutam_kernel::{EventEnvelope, EventHandler, EventId, Handled, HandlerError, PortError, TraceParent};
 use lapin::{
     BasicProperties,
     message::Delivery,
@@ -129,7 +129,7 @@ impl Handling {
     }
 
     async fn attempt(&self, event: EventEnvelope, history: &History) -> Verdict {
-        let consumer = self.handler.consumer();
+        let (consumer, id) = (self.handler.consumer(), event.id);
         let mut redeliveries = history.redeliveries_counted;
         if history.redelivered {
             match self.parts.ledger.begin(consumer, event.id).await {
@@ -146,9 +146,24 @@ impl Handling {
         let begun = Instant::now();
         let outcome = self.guarded(event).await;
         metrics::histogram!("amrutam_message_seconds", "consumer" => consumer).record(begun.elapsed().as_secs_f64());
+        let outcome = match outcome {
+            Ok(handled) if history.requeued => self.settled(id, handled).await,
+            outcome => outcome,
+        };
         match outcome {
             Ok(handled) => Verdict::Done(handled),
             Err(error) => self.failed(error, retries, redeliveries),
+        }
+    }
+
+    /// A dead letter that was handled in the end is none any more. When that can't be noted now, the message comes again: it
+    /// is a duplicate then, and never a failure of its handler.
+    async fn settled(&self, event: EventId, handled: Handled) -> Result<Handled, HandlerError> {
+        let noted = timeout(self.limit, self.parts.office.settle(self.handler.consumer(), event)).await;
+        match noted {
+            Ok(Ok(())) => Ok(handled),
+            Ok(Err(error)) => Err(HandlerError::Unavailable(format!("{error}: {}", PortError::reason(&error)))),
+            Err(_) => Err(HandlerError::Unavailable("it could not be noted in time that it was handled".into())),
         }
     }
 

@@ -6,7 +6,7 @@ use crate::{
     settings::Settings,
     topology::{ConsumerSpec, Topology, short},
 };
-use amrutam_kernel::{Dependency, EventEnvelope, EventPublisher, IdSource, PortError};
+use amrutam_kernel::{Dependency, EventEnvelope, EventPublisher, IdSource, PortError, Requeue};
 use async_trait::async_trait;
 use lapin::{
     BasicProperties, Channel, Confirmation, Connection,
@@ -165,6 +165,10 @@ impl Publisher {
         let _ = timeout(Duration::from_secs(2), sessions.wait_for(Option::is_none)).await;
     }
 
+    pub(crate) fn consumers(&self) -> &[ConsumerSpec] {
+        &self.shared.consumers
+    }
+
     pub(crate) fn topology(&self) -> &Topology {
         &self.shared.topology
     }
@@ -225,6 +229,23 @@ impl EventPublisher for Publisher {
             // Waiting does not help: somebody has to bind a queue.
             PublishError::Unroutable => {
                 PortError::defect(Dependency::Broker, format_args!("{}: {error}", event.event_type.escape_default()))
+            }
+            other => PortError::unavailable(Dependency::Broker, other),
+        })
+    }
+
+    async fn requeue(&self, event: &EventEnvelope, to: &Requeue) -> Result<(), PortError> {
+        let body = serde_json::to_vec(event).map_err(|error| PortError::defect(Dependency::Broker, error))?;
+        // The default exchange routes by the queue's name: nobody else gets it.
+        let queue = self.shared.topology.work_queue(&to.consumer);
+        let sent = self.send_to_own("", &queue, message::of_requeue(event, to), &body).await;
+        let result = sent.as_ref().map_or_else(PublishError::result, |()| "confirmed");
+        metrics::counter!("amrutam_events_requeued_total", "result" => result).increment(1);
+        let known = self.consumers().iter().any(|spec| spec.name == to.consumer);
+        sent.map_err(|error| match error {
+            // Its queue is not declared anew when nobody is of that name any more.
+            PublishError::Unroutable if !known => {
+                PortError::defect(Dependency::Broker, format_args!("there is no consumer {}", to.consumer.escape_default()))
             }
             other => PortError::unavailable(Dependency::Broker, other),
         })

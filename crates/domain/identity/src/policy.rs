@@ -83,6 +83,7 @@ const fn row(action: Action) -> Row {
         Action::RefundApprove          => r(  NO,       NO,       NO,       ANY,      NO,       NO,       NO  ),
         Action::AuditRead              => r(  OWN,      NO,       NO,       NO,       ANY,      NO,       NO  ),
         Action::ReportRead             => r(  NO,       OWN_SUMS, NO,       SUMS,     ANY,      ANY,      NO  ),
+        Action::OperationsRead         => r(  NO,       NO,       MASKED,   ANY,      NO,       ANY,      NO  ),
         Action::OperationsManage       => r(  NO,       NO,       NO,       ANY,      NO,       ANY,      NO  ),
     }
 }
@@ -247,6 +248,7 @@ mod tests {
             (RefundApprove, "xxx xxx xxx fff xxx xxx ???"),
             (AuditRead, "f-- xxx xxx xxx fff xxx ???"),
             (ReportRead, "xxx a-- xxx aaa fff fff ???"),
+            (OperationsRead, "xxx xxx fmm fff xxx fff ???"),
             (OperationsManage, "xxx xxx xxx fff xxx fff ???"),
         ];
         for (action, expected) in table {

@@ -136,7 +136,9 @@ actions! {
     AuditRead = "audit.read",
     /// Read reports.
     ReportRead = "report.read",
-    /// Read dead letters and reviews, requeue and resolve them.
+    /// Read dead letters and reviews.
+    OperationsRead = "operations.read",
+    /// Requeue and discard dead letters, resolve reviews.
     OperationsManage = "operations.manage",
 }
 

@@ -1,6 +1,6 @@
 //! What every unit of work carries besides its own domain's changes.
 
-use crate::{AuditEntry, Dependency, EventEnvelope, EventId, IdempotencyClaim, PortError, StoredAnswer};
+use crate::{AuditEntry, Dependency, EventEnvelope, EventId, GivenUp, IdempotencyClaim, PortError, StoredAnswer};
 
 /// A consumer's note that it has handled an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct Effects {
     pub events: Vec<EventEnvelope>,
     /// To be put on the record.
     pub audit: Vec<AuditEntry>,
+    /// Work of ours that used up its tries, to lie among the dead letters from now on.
+    pub given_up: Vec<GivenUp>,
     /// Refuses the commit when the consumer has handled the event before.
     pub inbox: Option<InboxMark>,
     /// Refuses the commit when the claim is already answered.

@@ -61,6 +61,10 @@ typed_id! {
     EventId;
     /// A message to a person (mail, SMS, push).
     MessageId;
+    /// A message or task that no try helped.
+    DeadLetterId;
+    /// Something that needs a person's decision.
+    ReviewCaseId;
     /// An entry of the audit trail.
     AuditEntryId;
     /// The payment of a consultation. There is one per consultation, under the same UUID: see [`PaymentId::of`].

@@ -18,6 +18,7 @@ mod actor;
 mod audit;
 mod blind_index;
 mod context;
+mod dead_letter;
 mod effects;
 mod event;
 mod idempotency;
@@ -38,14 +39,15 @@ pub use actor::{Actor, Role, UnknownRole};
 pub use audit::{AuditEntry, Outcome};
 pub use blind_index::BlindIndex;
 pub use context::{Context, CorrelationId, InvalidCorrelationId, TraceParent};
+pub use dead_letter::{DeadLetterOffice, DeadMessage, DeadSource, GivenUp, Requeue, UnknownSource};
 pub use effects::{CommitError, Effects, InboxMark, recorded};
 pub use event::{AggregateRef, EventEnvelope};
 pub use idempotency::{
     Fingerprint, IdempotencyClaim, IdempotencyKey, Idempotent, InvalidIdempotencyKey, Recorded, StoredAnswer,
 };
 pub use ids::{
-    AccountId, AuditEntryId, ConsultationId, DoctorId, EventId, GatewayTaskId, InvalidId, JournalId, LinkId, MessageId,
-    PaymentId, SessionId, SlotId, TimeOffId,
+    AccountId, AuditEntryId, ConsultationId, DeadLetterId, DoctorId, EventId, GatewayTaskId, InvalidId, JournalId, LinkId,
+    MessageId, PaymentId, ReviewCaseId, SessionId, SlotId, TimeOffId,
 };
 pub use limits::{LimitDecision, LimitKey, LimitPolicy, LimitState, RateLimit, RateLimiter};
 pub use links::{LinkPurpose, LinkTokens, UnknownPurpose};

@@ -1,6 +1,6 @@
 //! Events on the move: what announces them, what handles them, who counts the handlers' crashes.
 
-use crate::{EventEnvelope, EventId, PortError};
+use crate::{EventEnvelope, EventId, PortError, Requeue};
 use async_trait::async_trait;
 
 /// Announces events to whoever listens.
@@ -9,6 +9,9 @@ pub trait EventPublisher: Send + Sync {
     /// Returns when the broker has taken responsibility for the event in every queue bound to its type. After an error
     /// it may still have been published: publish again, consumers deduplicate by the event's id.
     async fn publish(&self, event: &EventEnvelope) -> Result<(), PortError>;
+
+    /// As [`EventPublisher::publish`], to one consumer alone, which begins with it afresh.
+    async fn requeue(&self, event: &EventEnvelope, to: &Requeue) -> Result<(), PortError>;
 }
 
 /// One consumer of events.

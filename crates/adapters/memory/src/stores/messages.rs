@@ -1,13 +1,16 @@
 //! Notifications' messages.
 
 use crate::world::{MemoryWorld, MessageState, StoredMessage, defect, into_port_error};
-use amrutam_kernel::{CommitError, Effects, MessageId, PortError};
+use amrutam_kernel::{CommitError, DeadLetterId, DeadSource, Effects, GivenUp, MessageId, PortError};
 use amrutam_notifications::{
     ScheduledMessage,
     ports::{MessageStore, Settled},
 };
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
+
+/// Whose work a mail is, among the dead letters.
+const MAIL: &str = "mail";
 
 #[async_trait]
 impl MessageStore for MemoryWorld {
@@ -71,8 +74,38 @@ impl MessageStore for MemoryWorld {
                 stored.state = MessageState::Done;
             }
         }
-        stored.settled = Some(settled);
+        stored.settled = Some(settled.clone());
+        let message = stored.message.clone();
+        match settled {
+            Settled::GaveUp { error, at } => tx.tables().give_up(&given_up(&message, error, at)),
+            Settled::Sent { at } | Settled::Skipped { at, .. } => tx.tables().settle_letter(message.id.as_uuid(), at),
+            Settled::RetryAt { .. } | Settled::MaybeSent { .. } => {}
+        }
         tx.commit().map_err(into_port_error)?;
         Ok(true)
+    }
+}
+
+fn given_up(message: &ScheduledMessage, error: String, at: Timestamp) -> GivenUp {
+    GivenUp {
+        id: DeadLetterId::from_uuid(message.id.as_uuid()),
+        source: DeadSource::Message,
+        consumer: MAIL,
+        subject: message.id.as_uuid(),
+        kind: message.kind.as_str().to_owned(),
+        payload: serde_json::json!({
+            "message_id": message.id,
+            "recipient_id": message.recipient,
+            "consultation_id": message.consultation,
+            "slot_starts_at": message.slot_starts_at,
+            "link_id": message.link,
+            "due_at": message.due_at,
+            "maybe_sent": message.maybe_sent,
+        }),
+        error,
+        attempts: message.attempts,
+        correlation_id: message.correlation_id.clone(),
+        first_failed_at: None,
+        at,
     }
 }

@@ -9,6 +9,7 @@ mod ledger;
 mod links;
 mod messages;
 mod payments;
+mod operations;
 mod readers;
 mod sessions;
 

@@ -6,8 +6,9 @@ use amrutam_identity::{
     Account,
     model::{Link, Session},
 };
-use amrutam_kernel::{AuditEntry, EventEnvelope, EventId};
+use amrutam_kernel::{AuditEntry, EventEnvelope, EventId, Requeue};
 use amrutam_notifications::{ScheduledMessage, ports::Settled};
+use amrutam_operations::model::{DeadLetter, ReviewCase};
 use amrutam_payments::model::{GatewayTask, Journal, Payment};
 use jiff::Timestamp;
 
@@ -92,5 +93,20 @@ impl MemoryWorld {
             TaskState::Done | TaskState::Dead => None,
         });
         due.min()
+    }
+
+    /// Every dead letter, by id.
+    pub fn dead_letters(&self) -> Vec<DeadLetter> {
+        self.lock().tables.letters.values().cloned().collect()
+    }
+
+    /// Every event that was handed out again, to whom, in order.
+    pub fn requeued(&self) -> Vec<(Requeue, EventEnvelope)> {
+        self.lock().tables.requeued.clone()
+    }
+
+    /// Every review case, by id.
+    pub fn review_cases(&self) -> Vec<ReviewCase> {
+        self.lock().tables.reviews.values().cloned().collect()
     }
 }

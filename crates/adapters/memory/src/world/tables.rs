@@ -13,13 +13,16 @@ use amrutam_identity::{
     ports::EndSessions,
 };
 use amrutam_kernel::{
-    AccountId, CommitError, ConsultationId, DoctorId, Effects, EventId, Fingerprint, GatewayTaskId, IdempotencyClaim,
-    LinkId, MessageId, PaymentId, PortError, Recorded, SessionId, SlotId, StoredAnswer,
+    AccountId, CommitError, ConsultationId, DeadLetterId, DeadSource, DoctorId, Effects, EventEnvelope, EventId, Fingerprint,
+    GatewayTaskId, GivenUp, IdempotencyClaim, LinkId, MessageId, PaymentId, PortError, Recorded, Requeue, ReviewCaseId,
+    SessionId, SlotId, StoredAnswer,
 };
 use amrutam_notifications::ScheduledMessage;
+use amrutam_operations::model::{DeadLetter, ReviewCase};
 use amrutam_payments::model::{GatewayEventId, GatewayName, GatewayTask, Journal, Payment, PaymentEntry};
 use jiff::{SignedDuration, Timestamp, civil::Date};
 use std::collections::{BTreeMap, BTreeSet};
+use uuid::Uuid;
 
 /// How long an idempotent answer is kept.
 const ANSWERS_LIVE: SignedDuration = SignedDuration::from_hours(24);
@@ -108,6 +111,9 @@ pub(crate) struct Tables {
     pub(crate) journals: Shared<Vec<Journal>>,
     pub(crate) gateway_tasks: Table<GatewayTaskId, StoredTask>,
     pub(crate) webhooks: Set<(GatewayName, GatewayEventId)>,
+    pub(crate) letters: BTreeMap<DeadLetterId, DeadLetter>,
+    pub(crate) requeued: Vec<(Requeue, EventEnvelope)>,
+    pub(crate) reviews: BTreeMap<ReviewCaseId, ReviewCase>,
 }
 
 impl Tables {
@@ -136,6 +142,25 @@ impl Tables {
             self.answers.insert((claim.caller, claim.key.as_str().to_owned()), answer);
         }
         Ok(())
+    }
+
+    /// The dead letter of a task that is given up.
+    pub(crate) fn give_up(&mut self, given_up: &GivenUp) {
+        let same = |letter: &&DeadLetter| {
+            (letter.source, letter.subject) == (given_up.source, given_up.subject) && letter.consumer == given_up.consumer
+        };
+        let letter = DeadLetter::of_task(given_up, self.letters.values().find(same));
+        self.letters.insert(letter.id, letter);
+    }
+
+    /// A requeued message was done with.
+    pub(crate) fn settle_letter(&mut self, message: Uuid, at: Timestamp) {
+        let theirs = |letter: &&mut DeadLetter| (letter.source, letter.subject) == (DeadSource::Message, message);
+        if let Some(letter) = self.letters.values_mut().find(theirs)
+            && let Some(settled) = letter.settled(at)
+        {
+            *letter = settled;
+        }
     }
 
     /// Stores a new link for an account that is there.

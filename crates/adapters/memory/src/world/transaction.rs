@@ -44,6 +44,7 @@ impl Transaction<'_> {
     /// Commits these effects as well.
     pub(crate) fn carry(&mut self, effects: &Effects) -> Result<(), CommitError> {
         self.draft.mark(effects, self.now)?;
+        effects.given_up.iter().for_each(|given_up| self.draft.give_up(given_up));
         self.events.extend_from_slice(&effects.events);
         self.audit.extend_from_slice(&effects.audit);
         Ok(())

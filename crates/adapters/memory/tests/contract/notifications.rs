@@ -11,7 +11,7 @@ use amrutam_identity::{
     ports::{AccountChange, AccountStore},
 };
 use amrutam_kernel::{
-    AccountId, AuditEntryId, Clock, ConsultationId, CorrelationId, Currency, Effects, EventId, IdSource, Money,
+    AccountId, AuditEntryId, Clock, ConsultationId, CorrelationId, Currency, Effects, EventId, IdSource, MessageId, Money,
     RedeliveryLedger, Role, Sensitive, SlotId, TimeRange,
 };
 use amrutam_memory::SeededIds;
@@ -46,6 +46,11 @@ impl Harness for Memory {
 
     async fn audited(&self, resource_id: &str) -> Vec<AuditEntryId> {
         self.audited_on(resource_id)
+    }
+
+    async fn dead_letters(&self, message: MessageId) -> Vec<String> {
+        let letters = self.world.dead_letters().into_iter();
+        letters.filter(|letter| letter.subject == message.as_uuid()).map(|letter| letter.error).collect()
     }
 
     fn spawn(&self, work: BoxFuture<'static, ()>) {

@@ -11,12 +11,14 @@ use amrutam_identity::{
     ports::{AccountChange, AccountStore, FactorStore, LinkStore, SessionGate, SessionStore},
 };
 use amrutam_kernel::{
-    AccountId, AuditEntryId, ConsultationId, Effects, EventId, PortError, RedeliveryLedger, Role, Sensitive,
+    AccountId, AuditEntryId, ConsultationId, CorrelationId, Effects, EventId, MessageId, PortError, RedeliveryLedger,
+    Requeue, Role, Sensitive,
 };
 use amrutam_notifications::{
-    Contact, VisitFacts, VisitMode, VisitStatus,
-    ports::{Contacts, MessageStore, VisitReader},
+    Contact, MessageKind, ScheduledMessage, VisitFacts, VisitMode, VisitStatus,
+    ports::{Contacts, MessageStore, Settled, VisitReader},
 };
+use amrutam_operations::ports::{DeadLetterStore, ReviewStore};
 use amrutam_postgres::{Accounts, Postgres};
 use async_trait::async_trait;
 use futures::future::BoxFuture;
@@ -41,7 +43,7 @@ impl Real {
     }
 
     async fn events_about(&self, aggregate: Uuid) -> Vec<EventId> {
-        let sql = "SELECT event_id::text FROM outbox WHERE aggregate_id::text = $1 ORDER BY seq";
+        let sql = "SELECT event_id::text FROM outbox WHERE aggregate_id::text = $1 AND requeue IS NULL ORDER BY seq";
         let ids = self.db.app().await.column(sql, &[&aggregate.to_string()]).await;
         ids.iter().map(|id| id.parse().unwrap()).collect()
     }
@@ -162,8 +164,70 @@ impl amrutam_notifications::contract::Harness for Real {
         self.entries_on(resource_id).await
     }
 
+    async fn dead_letters(&self, message: MessageId) -> Vec<String> {
+        let sql = "SELECT error FROM dead_letters WHERE subject_id::text = $1 AND source = 'message'";
+        self.db.app().await.column(sql, &[&message.to_string()]).await
+    }
+
     fn spawn(&self, work: BoxFuture<'static, ()>) {
         tokio::spawn(work);
+    }
+}
+
+#[async_trait]
+impl amrutam_operations::contract::Harness for Real {
+    fn letters(&self) -> Arc<dyn DeadLetterStore> {
+        self.store.clone()
+    }
+
+    fn reviews(&self) -> Arc<dyn ReviewStore> {
+        self.store.clone()
+    }
+
+    fn now(&self) -> Timestamp {
+        self.began
+    }
+
+    async fn announced(&self, aggregate: Uuid) -> Vec<EventId> {
+        self.events_about(aggregate).await
+    }
+
+    async fn requeued(&self) -> Vec<(Requeue, EventId)> {
+        let rows = self.store.outbox_batch(100).await.unwrap().into_iter();
+        rows.filter_map(|row| Some((row.requeue?, row.event.unwrap().id))).collect()
+    }
+
+    async fn audited(&self, resource_id: &str) -> Vec<AuditEntryId> {
+        self.entries_on(resource_id).await
+    }
+
+    async fn give_up_message(&self, id: Uuid) {
+        let message = ScheduledMessage {
+            id: MessageId::from_uuid(id),
+            kind: MessageKind::PasswordChanged,
+            dedupe_key: id.to_string(),
+            recipient: AccountId::from_uuid(id),
+            consultation: None,
+            slot_starts_at: None,
+            link: None,
+            due_at: self.began - SignedDuration::from_secs(1),
+            attempts: 0,
+            maybe_sent: false,
+            correlation_id: CorrelationId::from(id),
+            trace_parent: None,
+        };
+        self.store.plan(&[message], &Effects::default()).await.unwrap();
+        let claimed = self.store.claim_due(SignedDuration::from_secs(60), 1).await.unwrap().remove(0);
+        let settled = Settled::GaveUp { error: "550 no".to_owned(), at: self.began };
+        assert!(self.store.settle(claimed.id, claimed.attempts, settled).await.unwrap());
+    }
+
+    async fn message(&self, id: Uuid) -> (bool, u32) {
+        let sql = "SELECT (status = 'scheduled' AND next_attempt_at <= now()) || ' ' || attempts FROM scheduled_messages \
+                   WHERE id::text = $1";
+        let found = self.db.app().await.column(sql, &[&id.to_string()]).await;
+        let (due, attempts) = found[0].split_once(' ').unwrap();
+        (due == "true", attempts.parse().unwrap())
     }
 }
 
@@ -285,6 +349,14 @@ mod factors {
 
 mod messages {
     amrutam_notifications::message_store_contract!(super::own());
+}
+
+mod dead_letters {
+    amrutam_operations::dead_letter_store_contract!(super::own());
+}
+
+mod reviews {
+    amrutam_operations::review_store_contract!(super::own());
 }
 
 mod readers {

@@ -1,8 +1,8 @@
 //! A stand of its own for each test: a prefix, a publisher, consumers, and a connection to look behind the scenes.
 
 use amrutam_kernel::{
-    AggregateRef, Clock, EventEnvelope, EventHandler, EventId, Handled, HandlerError, IdSource, PortError,
-    RedeliveryLedger,
+    AggregateRef, Clock, DeadLetterOffice, DeadMessage, Dependency, EventEnvelope, EventHandler, EventId, Handled,
+    HandlerError, IdSource, PortError, RedeliveryLedger,
 };
 use amrutam_rabbitmq::{ConsumerSpec, Consumers, Parts, Publisher, Settings, Topology};
 use async_trait::async_trait;
@@ -85,6 +85,36 @@ impl RedeliveryLedger for Ledger {
     }
 }
 
+/// Remembers what it is told; refuses as often as the test says.
+#[derive(Default)]
+pub(crate) struct Office {
+    pub(crate) taken: Mutex<Vec<DeadMessage>>,
+    pub(crate) settled: Mutex<Vec<EventId>>,
+    pub(crate) refusals: AtomicU32,
+}
+
+impl Office {
+    fn refuses(&self) -> Result<(), PortError> {
+        let left = self.refusals.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        if left.is_ok() { Err(PortError::unavailable(Dependency::Database, "told to refuse")) } else { Ok(()) }
+    }
+}
+
+#[async_trait]
+impl DeadLetterOffice for Office {
+    async fn take(&self, dead: DeadMessage) -> Result<(), PortError> {
+        self.refuses()?;
+        self.taken.lock().unwrap().push(dead);
+        Ok(())
+    }
+
+    async fn settle(&self, _: &str, event: EventId) -> Result<(), PortError> {
+        self.refuses()?;
+        self.settled.lock().unwrap().push(event);
+        Ok(())
+    }
+}
+
 pub(crate) type Answer = Result<Handled, HandlerError>;
 type Script = dyn Fn(EventEnvelope, usize) -> BoxFuture<'static, Answer> + Send + Sync;
 
@@ -129,6 +159,7 @@ pub(crate) struct Stand {
     pub(crate) topology: Topology,
     pub(crate) publisher: Publisher,
     pub(crate) ledger: Arc<Ledger>,
+    pub(crate) office: Arc<Office>,
     pub(crate) admin: Connection,
     pub(crate) stop: CancellationToken,
     jitter: Jitter,
@@ -169,6 +200,7 @@ pub(crate) async fn on_stand_at<F: Future<Output = ()>>(
         topology: Topology::new(settings.prefix.clone()),
         admin: Connection::connect(url, ConnectionProperties::default()).await.unwrap(),
         ledger: Arc::default(),
+        office: Arc::default(),
         stop: CancellationToken::new(),
         settings,
         publisher,
@@ -200,13 +232,17 @@ impl Dead {
 impl Stand {
     pub(crate) fn consume(&self, handler: &Arc<Scripted>) -> Consumers {
         let handler: Arc<dyn EventHandler> = Arc::clone(handler) as Arc<dyn EventHandler>;
-        let parts = Parts {
+        Consumers::start(&self.settings, vec![handler], &self.parts(), &self.stop)
+    }
+
+    pub(crate) fn parts(&self) -> Parts {
+        Parts {
             publisher: self.publisher.clone(),
             ledger: Arc::clone(&self.ledger) as Arc<dyn RedeliveryLedger>,
+            office: Arc::clone(&self.office) as Arc<dyn DeadLetterOffice>,
             clock: Arc::new(SystemClock),
             ids: Arc::new(self.jitter),
-        };
-        Consumers::start(&self.settings, vec![handler], &parts, &self.stop)
+        }
     }
 
     pub(crate) async fn take(&self, queue: &str) -> Option<Delivery> {

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic, in its helpers too")]
 
 mod consuming;
+mod dead;
 mod harness;
 mod outage;
 mod publishing;

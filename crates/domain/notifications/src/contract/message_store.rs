@@ -197,6 +197,26 @@ pub async fn a_settled_message_is_done_with(harness: &dyn Harness) {
     assert!(!harness.messages().settle(unknown, 1, Settled::Sent { at: now }).await.unwrap());
 }
 
+/// From the moment it is settled so, and only by whoever holds it.
+pub async fn what_is_given_up_lies_among_the_dead_letters(harness: &dyn Harness) {
+    let planned = [message(harness, 0), message(harness, 0), message(harness, 0)];
+    plan(harness, &planned).await;
+    assert_eq!(claim(harness, 100).await.len(), 3);
+    let at = harness.now();
+    let gave_up = || Settled::GaveUp { error: "550 no such user".to_owned(), at };
+    assert!(!harness.messages().settle(planned[0].id, 2, gave_up()).await.unwrap());
+    assert_eq!(harness.dead_letters(planned[0].id).await, [""; 0]);
+    assert!(harness.messages().settle(planned[0].id, 1, gave_up()).await.unwrap());
+    assert!(!harness.messages().settle(planned[0].id, 1, gave_up()).await.unwrap());
+    assert_eq!(harness.dead_letters(planned[0].id).await, ["550 no such user"]);
+    assert!(harness.messages().settle(planned[1].id, 1, Settled::Sent { at }).await.unwrap());
+    let retry = Settled::RetryAt { at, error: "later".to_owned() };
+    assert!(harness.messages().settle(planned[2].id, 1, retry).await.unwrap());
+    for message in &planned[1..] {
+        assert_eq!(harness.dead_letters(message.id).await, [""; 0]);
+    }
+}
+
 /// From the time given, whatever its lease was.
 pub async fn a_message_to_be_retried_is_due_again(harness: &dyn Harness) {
     let planned = message(harness, 0);

@@ -28,7 +28,7 @@ use crate::{
     Contact, VisitFacts,
     ports::{Contacts, MessageStore, VisitReader},
 };
-use amrutam_kernel::{AccountId, AuditEntryId, ConsultationId, EventId};
+use amrutam_kernel::{AccountId, AuditEntryId, ConsultationId, EventId, MessageId};
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
@@ -52,6 +52,8 @@ pub trait Harness: Send + Sync {
     async fn announced(&self, aggregate: Uuid) -> Vec<EventId>;
     /// The ids of the audit entries on this resource.
     async fn audited(&self, resource_id: &str) -> Vec<AuditEntryId>;
+    /// The dead letters about this message: the error of each.
+    async fn dead_letters(&self, message: MessageId) -> Vec<String>;
     /// Runs a task in parallel: `tokio::spawn(work)`.
     fn spawn(&self, work: BoxFuture<'static, ()>);
 }
@@ -110,6 +112,7 @@ macro_rules! message_store_contract {
             only_due_messages_are_claimed_earliest_first
             a_claimed_message_is_nobody_elses_until_its_lease_ends
             a_settled_message_is_done_with
+            what_is_given_up_lies_among_the_dead_letters
             a_message_to_be_retried_is_due_again
             a_message_that_may_have_been_sent_says_so
             only_the_last_attempt_settles

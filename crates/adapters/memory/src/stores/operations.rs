@@ -1,0 +1,178 @@
+//! Operations' dead letters and review cases.
+
+use super::after;
+use crate::world::{MemoryWorld, MessageState};
+use amrutam_booking::model::ConsultationStatus;
+use amrutam_kernel::{
+    CommitError, ConsultationId, DeadLetterId, DeadSource, Effects, IdempotencyClaim, MessageId, Page, PageRequest,
+    PortError, Requeue, ReviewCaseId,
+};
+use amrutam_operations::{
+    model::{DeadLetter, Decider, HistoryEntry, Payload, ReviewCase, ReviewState},
+    ports::{
+        ByTime, DeadLetterStore, LetterChange, LetterFilter, Records, ReviewFilter, ReviewStore, Snapshot,
+        VisitHistory,
+    },
+};
+use async_trait::async_trait;
+use uuid::Uuid;
+
+#[async_trait]
+impl Records for MemoryWorld {
+    async fn put_on_record(&self, effects: &Effects) -> Result<(), PortError> {
+        self.record_alone(effects)
+    }
+}
+
+#[async_trait]
+impl DeadLetterStore for MemoryWorld {
+    async fn letter(
+        &self,
+        id: DeadLetterId,
+        claim: Option<&IdempotencyClaim>,
+    ) -> Result<Option<Snapshot<DeadLetter>>, PortError> {
+        let now = self.now();
+        self.read(|tables| {
+            let found = tables.letters.get(&id).cloned();
+            found.map(|found| Snapshot { found, recorded: tables.recorded(claim, now) })
+        })
+    }
+
+    async fn letter_about(
+        &self,
+        source: DeadSource,
+        consumer: &str,
+        subject: Uuid,
+    ) -> Result<Option<DeadLetter>, PortError> {
+        let wanted = |letter: &&DeadLetter| {
+            (letter.source, letter.consumer.as_str(), letter.subject) == (source, consumer, subject)
+        };
+        self.read(|tables| tables.letters.values().find(wanted).cloned())
+    }
+
+    async fn letters(
+        &self,
+        filter: &LetterFilter,
+        page: PageRequest<ByTime<DeadLetterId>>,
+    ) -> Result<Page<DeadLetter, ByTime<DeadLetterId>>, PortError> {
+        let wanted = |letter: &&DeadLetter| {
+            filter.state.is_none_or(|state| letter.state == state)
+                && filter.consumer.as_ref().is_none_or(|consumer| letter.consumer == *consumer)
+                && filter.source.is_none_or(|source| letter.source == source)
+        };
+        let rows = self.read(|tables| tables.letters.values().filter(wanted).cloned().collect())?;
+        let key = |letter: &DeadLetter| (letter.opened_at, letter.id);
+        Ok(Page::cut(after(rows, &page, key), page.limit, key))
+    }
+
+    async fn put_letter(&self, change: LetterChange<'_>, effects: &Effects) -> Result<(), CommitError> {
+        let mut tx = self.begin(effects)?;
+        let now = self.now();
+        let (tables, letter) = (tx.tables(), change.letter);
+        let work = |letter: &DeadLetter| (letter.source, letter.consumer.clone(), letter.subject);
+        let stored = tables.letters.values().find(|stored| work(stored) == work(letter) || stored.id == letter.id);
+        if stored.map_or(0, |stored| stored.version) != letter.version - 1 {
+            return Err(CommitError::Stale);
+        }
+        if change.requeue {
+            match (&letter.payload, letter.source) {
+                (Payload::Event(event), _) => {
+                    let requeue = Requeue {
+                        consumer: letter.consumer.clone(),
+                        number: letter.requeues,
+                        redeliveries: letter.redeliveries,
+                    };
+                    tables.requeued.push((requeue, event.clone()));
+                }
+                (_, DeadSource::Message) => {
+                    let message = tables.messages.get_mut(&MessageId::from_uuid(letter.subject));
+                    if let Some(message) = message.filter(|message| message.state == MessageState::Done) {
+                        message.state = MessageState::Waiting;
+                        message.message.attempts = 0;
+                        message.next_at = now;
+                        if message.message.link.is_none() {
+                            message.message.due_at = letter.updated_at;
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        tables.letters.insert(letter.id, letter.clone());
+        tx.commit()
+    }
+}
+
+#[async_trait]
+impl ReviewStore for MemoryWorld {
+    async fn review(
+        &self,
+        id: ReviewCaseId,
+        claim: Option<&IdempotencyClaim>,
+    ) -> Result<Option<Snapshot<ReviewCase>>, PortError> {
+        let now = self.now();
+        self.read(|tables| {
+            let found = tables.reviews.get(&id).cloned();
+            found.map(|found| Snapshot { found, recorded: tables.recorded(claim, now) })
+        })
+    }
+
+    async fn reviews(
+        &self,
+        filter: &ReviewFilter,
+        page: PageRequest<ByTime<ReviewCaseId>>,
+    ) -> Result<Page<ReviewCase, ByTime<ReviewCaseId>>, PortError> {
+        let wanted = |case: &&ReviewCase| {
+            filter.state.is_none_or(|state| case.state == state)
+                && filter.kind.as_ref().is_none_or(|kind| case.kind == *kind)
+        };
+        let rows = self.read(|tables| tables.reviews.values().filter(wanted).cloned().collect())?;
+        let key = |case: &ReviewCase| (case.opened_at, case.id);
+        Ok(Page::cut(after(rows, &page, key), page.limit, key))
+    }
+
+    async fn open_review(&self, case: &ReviewCase, effects: &Effects) -> Result<bool, CommitError> {
+        let is_same = |other: &ReviewCase| {
+            other.state != ReviewState::Resolved && (&other.subject, &other.reason) == (&case.subject, &case.reason)
+        };
+        if self.read(|tables| tables.reviews.values().any(is_same))? {
+            let effects = Effects { events: Vec::new(), audit: Vec::new(), ..effects.clone() };
+            return self.begin(&effects)?.commit().map(|()| false);
+        }
+        let mut tx = self.begin(effects)?;
+        if tx.tables().reviews.values().any(is_same) {
+            return Err(CommitError::Stale);
+        }
+        tx.tables().reviews.insert(case.id, case.clone());
+        tx.commit().map(|()| true)
+    }
+
+    async fn put_review(&self, case: &ReviewCase, effects: &Effects) -> Result<(), CommitError> {
+        let mut tx = self.begin(effects)?;
+        if tx.tables().reviews.get(&case.id).map(|stored| stored.version) != Some(case.version - 1) {
+            return Err(CommitError::Stale);
+        }
+        tx.tables().reviews.insert(case.id, case.clone());
+        tx.commit()
+    }
+}
+
+#[async_trait]
+impl VisitHistory for MemoryWorld {
+    async fn history(&self, id: ConsultationId) -> Result<Vec<HistoryEntry>, PortError> {
+        self.read(|tables| {
+            let entries = tables.timeline.get(&id).into_iter().flat_map(|entries| entries.values());
+            let entry = |entry: &amrutam_booking::model::TimelineEntry| HistoryEntry {
+                version: entry.version,
+                at: entry.at,
+                kind: entry.kind.as_str().to_owned(),
+                from: entry.from.map(ConsultationStatus::as_str).map(str::to_owned),
+                to: entry.to.as_str().to_owned(),
+                actor: Decider::stored(entry.actor.clone()).role().to_owned(),
+                cause: entry.cause.clone(),
+                event: entry.event,
+            };
+            entries.map(entry).collect()
+        })
+    }
+}

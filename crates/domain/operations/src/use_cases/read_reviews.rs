@@ -1,0 +1,72 @@
+//! Looking at review cases. Every look is on the record before anything is shown.
+
+use super::{Deps, permit::Deed, resolve::note_place};
+use crate::{
+    ReviewError,
+    model::{HistoryEntry, ReviewCase, SealedNote},
+    ports::{ByTime, ReviewFilter},
+};
+use amrutam_kernel::{
+    Action, Context, Dependency, Outcome, Page, PageRequest, PortError, ReviewCaseId, Sensitive, Sight,
+};
+
+/// A case as one caller sees it.
+#[derive(Debug, Clone)]
+pub struct SeenReview {
+    /// The case.
+    pub case: ReviewCase,
+    /// What happened to its visit, if it has one.
+    pub history: Vec<HistoryEntry>,
+    /// Whether to show whom it is about and who decided.
+    pub shows_people: bool,
+    /// What whoever decided noted.
+    pub note: Option<Sensitive<String>>,
+    /// What whoever approved noted.
+    pub approval_note: Option<Sensitive<String>>,
+}
+
+/// One case, with what happened to its visit.
+pub async fn read_review(deps: Deps<'_>, context: &Context, id: ReviewCaseId) -> Result<SeenReview, ReviewError> {
+    let deed = Deed::of_review("review.read", Some(id.as_uuid()));
+    let sight = deps.permit::<ReviewError>(context, Action::OperationsRead, deed).await?;
+    let case = deps.reviews.review(id, None).await?.ok_or(ReviewError::NotFound)?.found;
+    let history = match case.consultation {
+        Some(visit) => deps.history.history(visit).await?,
+        None => Vec::new(),
+    };
+    let shows_people = sight == Sight::Full;
+    let decision = case.decision.as_ref().filter(|_| shows_people);
+    let note = decision.and_then(|decision| decision.note.as_ref());
+    let approval_note = decision.and_then(|decision| decision.approval.as_ref()?.note.as_ref());
+    let note = open(deps, &case, "sealed_note", note)?;
+    let approval_note = open(deps, &case, "sealed_approval_note", approval_note)?;
+    deps.tell(deps.entry(context, Deed { patient: case.patient, ..deed }, Outcome::Allowed)).await?;
+    Ok(SeenReview { case, history, shows_people, note, approval_note })
+}
+
+fn open(
+    deps: Deps<'_>,
+    case: &ReviewCase,
+    column: &'static str,
+    note: Option<&SealedNote>,
+) -> Result<Option<Sensitive<String>>, PortError> {
+    let Some(note) = note else { return Ok(None) };
+    let plain = deps.sealer.open(&note_place(case, column, note.version), &note.sealed);
+    let plain = plain.map_err(|error| PortError::defect(Dependency::Database, error))?;
+    let text = String::from_utf8(plain).map_err(|error| PortError::defect(Dependency::Database, error))?;
+    Ok(Some(Sensitive::new(text)))
+}
+
+/// A page of cases, oldest first, and whether to show whom they are about.
+pub async fn list_reviews(
+    deps: Deps<'_>,
+    context: &Context,
+    filter: &ReviewFilter,
+    page: PageRequest<ByTime<ReviewCaseId>>,
+) -> Result<(Page<ReviewCase, ByTime<ReviewCaseId>>, bool), ReviewError> {
+    let deed = Deed::of_review("review.list", None);
+    let sight = deps.permit::<ReviewError>(context, Action::OperationsRead, deed).await?;
+    let page = deps.reviews.reviews(filter, page).await?;
+    deps.tell(deps.entry(context, deed, Outcome::Allowed)).await?;
+    Ok((page, sight == Sight::Full))
+}

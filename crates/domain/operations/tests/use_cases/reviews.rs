@@ -1,0 +1,178 @@
+use crate::Desk;
+use amrutam_kernel::{
+    AggregateRef, Clock, Context, CorrelationId, Denial, EventEnvelope, EventId, Fingerprint, Handled,
+    IdempotencyClaim, Idempotent, Limit, PageRequest, ReviewCaseId, Role, Sensitive, StoredAnswer,
+};
+use amrutam_memory::Fault;
+use amrutam_operations::{
+    OpenError, ReviewError,
+    model::{ReviewCase, ReviewRefusal, ReviewState},
+    ports::ReviewFilter,
+    use_cases::{Resolve, list_reviews, open_review, read_review, resolve},
+};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+fn needed(desk: &Desk, number: u128, payload: Value) -> EventEnvelope {
+    EventEnvelope {
+        id: EventId::from_uuid(Uuid::from_u128(number)),
+        event_type: "payment.review_needed.v1".to_owned(),
+        aggregate: AggregateRef { kind: "payment".to_owned(), id: Uuid::from_u128(50), version: 3 },
+        occurred_at: desk.clock.now(),
+        actor: "system:payments".to_owned(),
+        correlation_id: CorrelationId::from(Uuid::from_u128(60)),
+        trace_parent: None,
+        payload,
+    }
+}
+
+fn payload() -> Value {
+    json!({
+        "reason": "refund_failed", "amount": { "amount": 2_000_000, "currency": "INR" },
+        "choices": ["refund_full", { "choice": "refund_by_policy", "amount": { "amount": 500_000, "currency": "INR" } },
+                    { "choice": "write_off" }],
+        "tried": ["refund"], "patient_id": Uuid::from_u128(8),
+    })
+}
+
+async fn opened(desk: &Desk) -> ReviewCase {
+    assert_eq!(open_review(desk.deps(), &needed(desk, 1, payload())).await.unwrap(), Handled::Applied);
+    desk.world.review_cases().remove(0)
+}
+
+fn choose<'a>(id: ReviewCaseId, choice: &str) -> Resolve<'a> {
+    Resolve { id, choice: choice.to_owned(), note: None, idempotency: None }
+}
+
+async fn resolved(desk: &Desk, context: &Context, id: ReviewCaseId, choice: &str) -> Result<ReviewCase, ReviewError> {
+    resolve(desk.deps(), context, choose(id, choice)).await.map(|(case, _)| case)
+}
+
+#[tokio::test]
+async fn an_event_opens_a_case_once_and_one_trouble_has_one() {
+    let desk = Desk::new();
+    let case = opened(&desk).await;
+    assert_eq!((case.kind.as_str(), case.subject.kind.as_str(), case.subject.id), ("payment", "payment", Uuid::from_u128(50)));
+    assert_eq!(case.choices.iter().map(|choice| choice.moves.map(|money| money.amount())).collect::<Vec<_>>(), [
+        Some(2_000_000),
+        Some(500_000),
+        None
+    ]);
+    assert_eq!(open_review(desk.deps(), &needed(&desk, 1, payload())).await.unwrap(), Handled::Duplicate);
+    assert_eq!(open_review(desk.deps(), &needed(&desk, 2, payload())).await.unwrap(), Handled::Ignored);
+    assert_eq!(open_review(desk.deps(), &needed(&desk, 2, payload())).await.unwrap(), Handled::Duplicate);
+    assert_eq!(desk.world.review_cases(), [case]);
+    assert_eq!(desk.deeds(), ["review.open allowed"]);
+
+    for (name, value) in [("choices", json!([])), ("reason", json!("Asha's")), ("amount", json!(7)), ("choices", json!([""]))] {
+        let mut bad = payload();
+        bad[name] = value;
+        let refused = open_review(desk.deps(), &needed(&desk, 3, bad)).await;
+        let Err(OpenError::Malformed(error)) = refused else { unreachable!("{name}: {refused:?}") };
+        assert!(!error.to_string().contains("Asha"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_resolution_is_announced_with_it_or_not_at_all() {
+    let desk = Desk::new();
+    let case = opened(&desk).await;
+    desk.world.fail_next_commits([Fault::Unavailable]);
+    assert!(matches!(resolved(&desk, &desk.admin(), case.id, "write_off").await, Err(ReviewError::Port(_))));
+    assert!(desk.world.outbox().is_empty());
+    let refused = resolved(&desk, &desk.admin(), case.id, "burn").await;
+    assert!(matches!(refused, Err(ReviewError::Refused(ReviewRefusal::NotOffered { .. }))), "{refused:?}");
+
+    desk.world.fail_next_commits([Fault::Stale, Fault::Busy]);
+    let done = resolved(&desk, &desk.admin(), case.id, "refund_by_policy").await.unwrap();
+    assert_eq!(done.state, ReviewState::Resolved);
+    let [event] = &desk.world.outbox()[..] else { unreachable!("one event") };
+    assert_eq!(event.event_type, "review.resolved.v1");
+    let admin = format!("admin:{}", Uuid::from_u128(1));
+    assert_eq!(event.payload, json!({
+        "case": case.id, "kind": "payment", "subject": { "kind": "payment", "id": Uuid::from_u128(50) },
+        "reason": "refund_failed", "consultation_id": null, "choice": "refund_by_policy",
+        "amount": { "amount": 500_000, "currency": "INR" }, "decided_by": admin, "approved_by": null,
+    }));
+    let refused = resolved(&desk, &desk.admin(), case.id, "write_off").await;
+    assert!(matches!(refused, Err(ReviewError::Refused(ReviewRefusal::Resolved))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn much_money_moves_by_two_people_and_never_by_the_same_one_twice() {
+    let desk = Desk::new();
+    let case = opened(&desk).await;
+    let (first, second) = (desk.admin(), desk.person(2, Role::Admin));
+    let proposed = resolved(&desk, &first, case.id, "refund_full").await.unwrap();
+    assert_eq!(proposed.state, ReviewState::AwaitingApproval);
+    assert!(desk.world.outbox().is_empty(), "nobody carries out a proposal");
+    let refused = resolved(&desk, &first, case.id, "refund_full").await;
+    assert!(matches!(refused, Err(ReviewError::Refused(ReviewRefusal::OwnApproval))), "{refused:?}");
+    // The command line shows no second factor.
+    let refused = resolved(&desk, &desk.operator(), case.id, "refund_full").await;
+    assert!(matches!(refused, Err(ReviewError::Denied(Denial::Forbidden))), "{refused:?}");
+    desk.clock.advance(jiff::SignedDuration::from_mins(6));
+    let refused = resolved(&desk, &second, case.id, "refund_full").await;
+    assert!(matches!(refused, Err(ReviewError::Denied(Denial::StepUpRequired))), "{refused:?}");
+    let done = resolved(&desk, &desk.person(2, Role::Admin), case.id, "refund_full").await.unwrap();
+    assert_eq!((done.state, done.is_approved()), (ReviewState::Resolved, true));
+    let payload = &desk.world.outbox()[0].payload;
+    assert_eq!(payload["decided_by"], format!("admin:{}", Uuid::from_u128(1)));
+    assert_eq!(payload["approved_by"], format!("admin:{}", Uuid::from_u128(2)));
+    assert_eq!(desk.deeds(), [
+        "review.open allowed",
+        "review.propose allowed",
+        "review.approve denied",
+        "review.approve denied",
+        "review.resolve denied",
+        "review.approve allowed",
+    ]);
+}
+
+#[tokio::test]
+async fn notes_are_sealed_and_shown_to_admins() {
+    let desk = Desk::new();
+    let case = opened(&desk).await;
+    let note = |text: &str| Some(Sensitive::new(text.to_owned()));
+    let command = Resolve { note: note("the bank says no"), ..choose(case.id, "refund_full") };
+    resolve(desk.deps(), &desk.admin(), command).await.unwrap();
+    let command = Resolve { note: note("agreed"), ..choose(case.id, "refund_full") };
+    resolve(desk.deps(), &desk.person(2, Role::Admin), command).await.unwrap();
+    let stored = format!("{:?}", desk.world.review_cases());
+    assert!(!stored.contains("bank"), "{stored}");
+    let seen = read_review(desk.deps(), &desk.admin(), case.id).await.unwrap();
+    assert_eq!(seen.note.unwrap().expose(), "the bank says no");
+    assert_eq!(seen.approval_note.unwrap().expose(), "agreed");
+    let seen = read_review(desk.deps(), &desk.person(3, Role::Support), case.id).await.unwrap();
+    assert!(seen.note.is_none() && seen.approval_note.is_none() && !seen.shows_people);
+    let page = PageRequest { limit: Limit::default(), after: None };
+    let (listed, shows_people) =
+        list_reviews(desk.deps(), &desk.person(3, Role::Support), &ReviewFilter::default(), page).await.unwrap();
+    assert_eq!((listed.items.len(), shows_people), (1, false));
+}
+
+#[tokio::test]
+async fn the_same_request_gets_the_same_answer_and_proposes_once() {
+    let desk = Desk::new();
+    let case = opened(&desk).await;
+    let claim = IdempotencyClaim {
+        caller: desk.admin().actor.account().unwrap(),
+        key: "key".parse().unwrap(),
+        fingerprint: Fingerprint::of("POST", "/", b""),
+    };
+    let render = |case: &ReviewCase| StoredAnswer {
+        status: 200,
+        location: None,
+        content_type: "application/json".to_owned(),
+        etag: None,
+        body: case.state.to_string(),
+    };
+    let command = || Resolve {
+        idempotency: Some(Idempotent { claim: &claim, render: &render }),
+        ..choose(case.id, "refund_full")
+    };
+    let (_, answer) = resolve(desk.deps(), &desk.admin(), command()).await.unwrap();
+    let again = resolve(desk.deps(), &desk.admin(), command()).await;
+    let Err(ReviewError::Replay(replayed)) = again else { unreachable!("{again:?}") };
+    assert_eq!((Some(replayed.clone()), replayed.body.as_str()), (answer, "awaiting_approval"));
+}

@@ -1,0 +1,13 @@
+DROP FUNCTION put_review(jsonb);
+DROP FUNCTION open_review(jsonb);
+DROP FUNCTION list_reviews(text, text, timestamptz, uuid, int);
+DROP FUNCTION review_snapshot(uuid, uuid, text);
+DROP FUNCTION put_dead_letter(jsonb);
+DROP FUNCTION list_dead_letters(text, text, text, timestamptz, uuid, int);
+DROP FUNCTION dead_letter_about(text, text, uuid);
+DROP FUNCTION dead_letter_snapshot(uuid, uuid, text);
+DROP FUNCTION recorded_answer(uuid, text);
+DROP FUNCTION settle_dead_letter(text, text, uuid, timestamptz);
+DROP FUNCTION put_given_up(jsonb);
+DROP TABLE review_cases;
+DROP TABLE dead_letters;
