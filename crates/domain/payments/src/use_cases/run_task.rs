@@ -2,6 +2,7 @@
 
 use super::{
     Deps,
+    handle::CONSUMER,
     record::{Noted, note, update},
 };
 use crate::{
@@ -12,7 +13,7 @@ use crate::{
     },
     ports::{GatewayError, Locator, PaymentChanges, PaymentGateway},
 };
-use amrutam_kernel::{Actor, Context, Effects, PortError, RetryPolicy};
+use amrutam_kernel::{Actor, Context, DeadLetterId, DeadSource, Effects, GivenUp, PortError, RetryPolicy};
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
 
@@ -83,6 +84,9 @@ pub async fn run_task(deps: Deps<'_>, task: &GatewayTask) -> Result<Ran, NewsErr
             }
         };
         changes.ended = Some((task.id, task.claims, ended.clone()));
+        if let TaskEnd::Dead { error } = &ended {
+            changes.effects.given_up.push(dead_letter(deps, task, error, now));
+        }
         if let Ok(mut end) = end.lock() {
             *end = ended;
         }
@@ -219,6 +223,23 @@ fn failed(
                 }
             }
         }
+    }
+}
+
+/// Kept in the same commit: nothing is both given up and unknown to whoever must look at it.
+fn dead_letter(deps: Deps<'_>, task: &GatewayTask, error: &str, now: Timestamp) -> GivenUp {
+    GivenUp {
+        id: DeadLetterId::from_uuid(deps.ids.uuid_v7(now)),
+        source: DeadSource::GatewayTask,
+        consumer: CONSUMER,
+        subject: task.id.as_uuid(),
+        kind: task.kind.as_str().to_owned(),
+        payload: serde_json::json!({ "payment_id": task.payment, "key": task.key, "task": task.kind }),
+        error: error.to_owned(),
+        attempts: task.tries,
+        correlation_id: task.correlation_id.clone(),
+        first_failed_at: None,
+        at: now,
     }
 }
 
