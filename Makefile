@@ -11,7 +11,7 @@ AMRUTAM_DEV_DIR ?= .dev
 # Who names a directory of binaries has built them.
 ifndef AMRUTAM_BIN_DIR
 AMRUTAM_BIN_DIR := $(or $(CARGO_TARGET_DIR),target)/release
-BUILD_RELEASE := cargo build --release --workspace --bins
+BUILD_RELEASE := cargo build --release --workspace --bins && infra/dev/no-crash-points
 else
 BUILD_RELEASE := @echo "using the binaries in $(AMRUTAM_BIN_DIR)"
 endif

@@ -6,6 +6,7 @@ mod contracts;
 mod identity;
 mod messaging;
 mod outage;
+mod payments;
 mod refusals;
 mod schema;
 mod sealed;

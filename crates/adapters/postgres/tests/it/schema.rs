@@ -115,6 +115,21 @@ async fn the_app_can_not_change_the_schema_or_the_audit_trail() {
             "UPDATE audit_log SET action = ''",
             "DELETE FROM audit_log",
             "TRUNCATE audit_log",
+            "UPDATE payments SET amount = 1",
+            "UPDATE payments SET patient_id = doctor_id",
+            "DELETE FROM payments",
+            "UPDATE payment_captures SET amount = 1",
+            "DELETE FROM payment_captures",
+            "UPDATE payment_timeline SET cause = ''",
+            "DELETE FROM payment_timeline",
+            "UPDATE ledger_journals SET kind = ''",
+            "DELETE FROM ledger_journals",
+            "UPDATE ledger_lines SET amount = 1",
+            "DELETE FROM ledger_lines",
+            "TRUNCATE ledger_lines",
+            "UPDATE webhook_inbox SET event = ''",
+            "UPDATE reconciliations SET differences = 0",
+            "ALTER TABLE ledger_lines DISABLE TRIGGER USER",
             "SET ROLE amrutam_owner",
         ],
     )
@@ -161,6 +176,8 @@ async fn the_reader_reads_reports_and_nothing_personal() {
             "SELECT FROM idempotency_keys",
             "SELECT FROM patient_calendars",
             "SELECT FROM phi.visit_reasons",
+            "SELECT document FROM payments",
+            "SELECT FROM webhook_inbox",
             "INSERT INTO inbox (consumer, event_id) VALUES ('x', gen_random_uuid())",
             "UPDATE consultations SET status = status",
             "DELETE FROM outbox",
@@ -169,6 +186,46 @@ async fn the_reader_reads_reports_and_nothing_personal() {
         ],
     )
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_journal_that_does_not_balance_is_not_stored() {
+    let db = Database::new();
+    let app = db.app().await;
+    let payment = "INSERT INTO payments VALUES ('019aaf00-0000-7000-8000-000000000001', gen_random_uuid(), gen_random_uuid(),
+        100, 'INR', 'razorpay', 'created', NULL, NULL, now(), now(), 1, 1, '{}')";
+    app.run(payment).await;
+    let journal = |id: u32| {
+        format!(
+            "INSERT INTO ledger_journals VALUES ('019aaf00-0000-7000-8000-0000000001{id:02}',
+             '019aaf00-0000-7000-8000-000000000001', 'capture', now(), '{{}}')"
+        )
+    };
+    let line = |id: u32, position: u32, entry: &str, amount: i64, currency: &str| {
+        format!(
+            "INSERT INTO ledger_lines VALUES ('019aaf00-0000-7000-8000-0000000001{id:02}', {position}, 'a', '{entry}',
+             {amount}, '{currency}')"
+        )
+    };
+    let (debit, credit) = (|id| line(id, 1, "debit", 100, "INR"), |id| line(id, 2, "credit", 100, "INR"));
+    let refused: [Vec<String>; 6] = [
+        vec![journal(1)],
+        vec![journal(2), debit(2)],
+        vec![journal(3), debit(3), line(3, 2, "credit", 99, "INR")],
+        vec![journal(4), debit(4), line(4, 2, "credit", 100, "USD")],
+        vec![journal(5), debit(5), line(5, 2, "credit", -100, "INR")],
+        vec![journal(6), debit(6), credit(6), line(6, 3, "debit", 1, "INR")],
+    ];
+    for statements in refused {
+        let outcome = app.try_run(&format!("BEGIN; {}; COMMIT", statements.join(";"))).await;
+        app.run("ROLLBACK").await;
+        assert!(outcome.is_err(), "{statements:?}");
+    }
+    app.run(&format!("BEGIN; {}; {}; {}; COMMIT", journal(7), debit(7), credit(7))).await;
+    // And it stays as it is: a line more, later, is refused, too.
+    let later = app.try_run(&line(7, 3, "debit", 1, "INR")).await;
+    assert!(later.is_err());
+    assert_eq!(app.count("SELECT count(*) FROM ledger_lines").await, 2);
 }
 
 fn day(at: Timestamp) -> Date {
