@@ -1,23 +1,26 @@
-//! AES-256-GCM.
+//! AES-256-GCM under a key of the process: how values were sealed before people had data keys of their own. They open, and are sealed
+//! anew when they are written again.
 //!
 //! A sealed value is: format (1), algorithm (1), length of the key's id, the key's id, a random nonce of 12 bytes, the
 //! ciphertext, a tag of 16 bytes. What precedes the nonce is authenticated together with the place, so no byte of it can
 //! be changed. Random nonces are good for 2^32 values per key.
 
-use crate::{KeyError, KeyKind, Keys};
+use crate::{
+    KeyError, KeyKind, Keys,
+    nonce::{NONCE_BYTES, nonce},
+};
 use aes_gcm::{
     Nonce,
-    aead::{Aead, Generate, Payload},
+    aead::{Aead, Payload},
 };
 use amrutam_kernel::{Clock, Dependency, MAX_SEALED_PLAIN, PortError, SealError, SealPlace, Sealer};
 use async_trait::async_trait;
 use std::{fmt, sync::Arc};
 
-/// Sealed directly under a key of the process. Other formats will put a patient's own key between.
-const DIRECT: u8 = 1;
-const AES_256_GCM: u8 = 1;
-const NONCE_BYTES: usize = 12;
-const TAG_BYTES: usize = 16;
+/// Sealed directly under a key of the process.
+pub(crate) const DIRECT: u8 = 1;
+pub(crate) const AES_256_GCM: u8 = 1;
+pub(crate) const TAG_BYTES: usize = 16;
 
 /// Seals under the newest key whose time has come, opens under the key a value names.
 pub struct AesGcmSealer {
@@ -64,7 +67,7 @@ impl AesGcmSealer {
             .and_then(|keys| keys.in_use(self.clock.now()))
             .ok_or_else(|| defect("the sealing key is gone"))?;
         let id_len = u8::try_from(id.len()).map_err(defect)?;
-        let nonce = <[u8; NONCE_BYTES]>::try_generate().map_err(defect)?;
+        let nonce = nonce()?;
 
         let mut sealed = Vec::with_capacity(3 + id.len() + NONCE_BYTES + plain.len() + TAG_BYTES);
         sealed.extend_from_slice(&[DIRECT, AES_256_GCM, id_len]);
@@ -76,7 +79,7 @@ impl AesGcmSealer {
         Ok(sealed)
     }
 
-    fn open_now(&self, place: &SealPlace<'_>, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
+    pub(crate) fn open_now(&self, place: &SealPlace<'_>, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
         let [DIRECT, AES_256_GCM, id_len, rest @ ..] = sealed else {
             return Err(SealError::Malformed);
         };
@@ -99,7 +102,7 @@ fn associated_data(header: &[u8], place: &SealPlace<'_>) -> Vec<u8> {
     [header, &place.to_bytes()].concat()
 }
 
-fn defect(error: impl fmt::Display) -> PortError {
+pub(crate) fn defect(error: impl fmt::Display) -> PortError {
     PortError::defect(Dependency::Hasher, format_args!("sealing: {error}"))
 }
 

@@ -7,7 +7,8 @@
 //!
 //! [`MemoryWorld`] is the database: one locked copy of state that implements the stores of every domain. Around it stand
 //! [`ManualClock`], [`SeededIds`] and [`VirtualPause`] for time and chance, [`MemorySlotLocks`], [`FakeHasher`],
-//! [`FakeTokens`], [`FakeLinks`], [`FakeSecrets`], [`MemoryTotp`], [`MemoryGate`], [`FakeSealer`], [`FakeIndex`], [`RecordingMailer`] and
+//! [`FakeTokens`], [`FakeLinks`], [`FakeSecrets`], [`MemoryTotp`], [`MemoryGate`], [`FakeSealer`], [`MemoryKeyStore`], [`FakeKeks`],
+//! [`FakeIndex`], [`RecordingMailer`] and
 //! [`RecordingPublisher`] for the other technologies.
 //!
 //! ```
@@ -27,6 +28,7 @@
 
 mod clinic;
 mod gate;
+mod keys;
 mod links;
 mod locks;
 mod mail;
@@ -42,6 +44,7 @@ mod world;
 
 pub use clinic::Clinic;
 pub use gate::MemoryGate;
+pub use keys::{FakeKeks, MemoryKeyStore};
 pub use links::FakeLinks;
 pub use locks::{LockMode, MemorySlotLocks};
 pub use mail::RecordingMailer;

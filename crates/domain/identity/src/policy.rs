@@ -82,6 +82,8 @@ const fn row(action: Action) -> Row {
         Action::AuditRead              => r(  OWN,      NO,       NO,       NO,       ANY,      NO,       NO  ),
         Action::ReportRead             => r(  NO,       OWN_SUMS, NO,       SUMS,     ANY,      ANY,      NO  ),
         Action::OperationsManage       => r(  NO,       NO,       NO,       ANY,      NO,       ANY,      NO  ),
+        Action::KeysDestroy            => r(  NO,       NO,       NO,       NO,       NO,       ANY,      NO  ),
+        Action::KeysManage             => r(  NO,       NO,       NO,       NO,       NO,       ANY,      NO  ),
     }
 }
 
@@ -244,6 +246,8 @@ mod tests {
             (AuditRead, "f-- xxx xxx xxx fff xxx ???"),
             (ReportRead, "xxx a-- xxx aaa fff fff ???"),
             (OperationsManage, "xxx xxx xxx fff xxx fff ???"),
+            (KeysDestroy, "xxx xxx xxx xxx xxx fff ???"),
+            (KeysManage, "xxx xxx xxx xxx xxx fff ???"),
         ];
         for (action, expected) in table {
             assert_eq!(answers(action), expected, "{}", action.as_str());

@@ -134,6 +134,10 @@ actions! {
     ReportRead = "report.read",
     /// Read dead letters and reviews, requeue and resolve them.
     OperationsManage = "operations.manage",
+    /// Destroy a person's keys, and with them what is sealed of them.
+    KeysDestroy = "keys.destroy",
+    /// Renew a person's key, retire a key-encryption key.
+    KeysManage = "keys.manage",
 }
 
 impl Action {

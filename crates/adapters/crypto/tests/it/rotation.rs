@@ -207,6 +207,17 @@ impl Clock for Set {
     }
 }
 
+pub(crate) fn place() -> SealPlace<'static> {
+    SealPlace {
+        schema: "phi",
+        table: "accounts",
+        column: "phone",
+        row: Uuid::from_u128(7),
+        owner: AccountId::from_uuid(Uuid::from_u128(8)),
+        version: 1,
+    }
+}
+
 /// Whoever reads late opens what another has sealed already.
 #[tokio::test]
 async fn no_sealed_value_is_unknown_during_a_rotation() {
@@ -215,14 +226,7 @@ async fn no_sealed_value_is_unknown_during_a_rotation() {
     let clock = Arc::new(Set(Mutex::new(begin())));
     let keys = [(); 2].map(|()| Keys::load(KeyDir::new(&dir.0)).unwrap());
     let [quick, slow] = keys.each_ref().map(|keys| AesGcmSealer::new(keys, clock.clone()).unwrap());
-    let place = SealPlace {
-        schema: "phi",
-        table: "accounts",
-        column: "phone",
-        row: Uuid::from_u128(7),
-        owner: AccountId::from_uuid(Uuid::from_u128(8)),
-        version: 1,
-    };
+    let place = place();
     let rotated = rotate(&dir.0, "new", Rotatable::Sealing, false, begin()).unwrap();
     assert_eq!((rotated.before.as_str(), rotated.retire_from), ("old", None));
     assert!(keys[0].reload().unwrap());

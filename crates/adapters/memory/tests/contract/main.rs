@@ -4,5 +4,6 @@
 mod booking;
 mod fake;
 mod identity;
+mod keys;
 mod memory;
 mod notifications;
