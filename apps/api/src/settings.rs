@@ -266,6 +266,9 @@ pub struct Settings {
     /// Access tokens and keys.
     #[serde(default)]
     pub tokens: Tokens,
+    /// Where the data keys of people are.
+    #[serde(default)]
+    pub keys: amrutam_postgres::KeysSettings,
     /// Who may log in.
     #[serde(default)]
     pub accounts: Accounts,
@@ -305,6 +308,7 @@ impl Validate for Settings {
         problems.within("limits", &self.limits);
         problems.within("proxies", &self.proxies);
         problems.within("tokens", &self.tokens);
+        problems.within("keys", &self.keys);
         problems.within("hasher", &self.hasher);
         problems.within("business", &self.business);
         problems.within("telemetry", &self.telemetry);

@@ -11,6 +11,7 @@ mod housekeeping;
 mod http;
 mod notifications;
 mod relay;
+mod rewrap;
 mod settings;
 mod supervisor;
 mod worker;
@@ -22,4 +23,5 @@ pub use worker::{BuildError, Worker};
 mod leaders {
     pub(crate) const RELAY: i64 = 0x616d_7274_0001;
     pub(crate) const HOUSEKEEPING: i64 = 0x616d_7274_0002;
+    pub(crate) const REWRAP: i64 = 0x616d_7274_0015;
 }

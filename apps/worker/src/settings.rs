@@ -24,6 +24,9 @@ pub struct Settings {
     /// Keys: contact details are sealed, and links in mails are made when a mail is sent.
     #[serde(default)]
     pub tokens: KeySource,
+    /// Where the data keys of people are.
+    #[serde(default)]
+    pub keys: amrutam_postgres::KeysSettings,
     /// Logs, traces.
     #[serde(default)]
     pub telemetry: TelemetrySettings,
@@ -107,6 +110,7 @@ impl Settings {
             "amqp": self.amqp,
             "mail": self.mail,
             "tokens": self.tokens,
+            "keys": self.keys,
             "telemetry": self.telemetry,
             "business": self.business,
         }))
@@ -120,6 +124,7 @@ impl Validate for Settings {
         problems.within("amqp", &self.amqp);
         problems.within("mail", &self.mail);
         problems.within("tokens", &self.tokens);
+        problems.within("keys", &self.keys);
         if self.environment == Environment::Production {
             let own = self.mail.pages_url.starts_with("https://") && self.mail.pages_url != default_pages_url();
             problems.check(
@@ -181,6 +186,7 @@ mod tests {
                 timeout_ms: default_timeout_ms(),
             },
             tokens: KeySource::dir("keys"),
+            keys: amrutam_postgres::KeysSettings::default(),
             telemetry: TelemetrySettings::default(),
             business: Business::default(),
         };

@@ -3,12 +3,12 @@
 use crate::{
     Settings, delivery, gauges, holds, housekeeping, http,
     notifications::Notifications,
-    relay,
+    relay, rewrap,
     supervisor::{REST, supervised},
 };
 use amrutam_booking::model::BookingRules;
 use amrutam_crypto::{
-    AesGcmSealer, HmacBlindIndex, HmacLinkTokens, KeyError, Keys, SystemClock, SystemIds, TokioPause,
+    EnvelopeSealer, HmacBlindIndex, HmacLinkTokens, KeyError, Keys, LocalKeks, SystemClock, SystemIds, TokioPause,
 };
 use amrutam_gateways::{InvalidSmtpSettings, SmtpMailer, SmtpSettings};
 use amrutam_kernel::{EventHandler, PortError};
@@ -29,6 +29,9 @@ pub(crate) struct World {
     pub(crate) link_tokens: Arc<HmacLinkTokens>,
     pub(crate) pages_url: Arc<str>,
     pub(crate) keys: Keys,
+    pub(crate) sealer: Arc<EnvelopeSealer>,
+    pub(crate) keks: LocalKeks,
+    pub(crate) keys_postgres: Postgres,
     pub(crate) rules: Arc<BookingRules>,
     pub(crate) clock: SystemClock,
     pub(crate) ids: SystemIds,
@@ -77,9 +80,10 @@ impl Worker {
         let ids = SystemIds;
         let consumers = vec![ConsumerSpec { name: Notifications::NAME, bindings: Notifications::BINDINGS }];
         let keys = settings.tokens.load()?;
-        let sealer = Arc::new(AesGcmSealer::new(&keys, Arc::new(SystemClock))?);
-        let vault = Vault::new(sealer, Arc::new(HmacBlindIndex::new(&keys)?));
         let postgres = Postgres::connect(&settings.database)?;
+        let keys_postgres = settings.keys.connect(&postgres)?;
+        let sealer = Arc::new(EnvelopeSealer::new(&keys, Arc::new(keys_postgres.clone()), Arc::new(SystemClock))?);
+        let vault = Vault::new(sealer.clone(), Arc::new(HmacBlindIndex::new(&keys)?));
         let world = World {
             accounts: Accounts::new(postgres.clone(), vault),
             postgres,
@@ -87,7 +91,10 @@ impl Worker {
             mailer: Arc::new(SmtpMailer::new(&SmtpSettings::from(&settings.mail))?),
             link_tokens: Arc::new(HmacLinkTokens::new(&keys)?),
             pages_url: settings.mail.pages_url.as_str().into(),
+            keks: LocalKeks::new(&keys, Arc::new(SystemClock))?,
             keys,
+            sealer,
+            keys_postgres,
             rules: Arc::new(BookingRules::v1(TimeZone::get(&settings.business.time_zone)?)),
             clock: SystemClock,
             ids,
@@ -120,6 +127,8 @@ impl Worker {
         start(&tasks, "housekeeping", &world, &stop, housekeeping::run);
         start(&tasks, "gauges", &world, &stop, gauges::run);
         start(&tasks, "keys", &world, &stop, watch_keys);
+        start(&tasks, "destroyed-keys", &world, &stop, watch_destroyed);
+        start(&tasks, "rewrap", &world, &stop, rewrap::run);
         tasks.close();
         let server = http::serve(listener, world.clone(), consumers.watch(), telemetry, stop.clone());
         tracing::info!(listen = %settings.worker.listen, "worker started");
@@ -131,6 +140,7 @@ impl Worker {
         }
         world.publisher.close().await;
         world.postgres.close();
+        world.keys_postgres.close();
         tracing::info!("worker stopped");
     }
 }
@@ -149,6 +159,11 @@ fn start<F: Future<Output = ()> + Send + 'static>(
 /// Keys change under a running worker.
 async fn watch_keys(world: World, stop: CancellationToken) {
     stop.run_until_cancelled(world.keys.clone().watch(Arc::new(TokioPause))).await;
+}
+
+/// Keys of people are destroyed under a running worker.
+async fn watch_destroyed(world: World, stop: CancellationToken) {
+    stop.run_until_cancelled(world.sealer.clone().watch(Arc::new(TokioPause))).await;
 }
 
 /// Rests, or returns `false` when it is time to stop.

@@ -38,3 +38,15 @@ define_sql_function! { fn begin_totp_factor(change: Jsonb) -> Text; }
 define_sql_function! { fn confirm_totp_factor(change: Jsonb) -> Text; }
 define_sql_function! { fn replace_recovery_codes(change: Jsonb) -> Text; }
 define_sql_function! { fn remove_totp_factor(change: Jsonb) -> Text; }
+define_sql_function! {
+    #[sql_name = "keys.take_seals"]
+    fn take_seals(owner: Uuid, wanted: BigInt, most: BigInt, born_after: Timestamptz) -> Jsonb;
+}
+define_sql_function! { #[sql_name = "keys.find_key"] fn find_key(owner: Uuid, wanted: Integer) -> Jsonb; }
+define_sql_function! { #[sql_name = "keys.put_key"] fn put_key(key: Jsonb, wanted: BigInt, at: Timestamptz) -> Text; }
+define_sql_function! { #[sql_name = "keys.destroy_keys"] fn destroy_keys(owner: Uuid, at: Timestamptz) -> BigInt; }
+define_sql_function! {
+    #[sql_name = "keys.rewrap_keys"]
+    fn rewrap_keys(old: Text, wrappings: Jsonb, at: Timestamptz) -> BigInt;
+}
+define_sql_function! { #[sql_name = "keys.retire_kek"] fn retire_kek(kek: Text, at: Timestamptz) -> BigInt; }

@@ -21,6 +21,7 @@ mod gate;
 mod gauges;
 mod group;
 mod json;
+mod keys;
 mod leader;
 mod ledger;
 mod links;
@@ -37,8 +38,9 @@ mod upkeep;
 mod vault;
 
 pub use accounts::Accounts;
+pub use keys::KeysSettings;
 pub use leader::Leadership;
-pub use migrate::{MigrateError, migrate, revert_all};
+pub use migrate::{MigrateError, migrate, migrate_keys, revert_all};
 pub use outbox::{OutboxRow, OutboxState};
 pub use pool::{PoolStatus, Postgres, Settings};
 pub use vault::Vault;

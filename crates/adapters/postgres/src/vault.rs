@@ -1,7 +1,16 @@
 //! What the tables must not show is sealed on its way in and opened on its way out.
 
-use crate::{effects::hex, error::unreadable};
+use crate::{
+    effects::hex,
+    error::unreadable,
+    pool::{Postgres, bounded},
+};
 use amrutam_kernel::{BlindIndex, PortError, SealError, SealPlace, Sealer};
+use diesel::{
+    QueryableByName,
+    sql_types::{BigInt, Bytea},
+};
+use diesel_async::RunQueryDsl;
 use std::{
     fmt::{self, Display},
     str::FromStr,
@@ -101,3 +110,28 @@ impl Display for At<'_> {
         write!(f, "{schema}.{table}.{column} of {row}, version {version}: {}", self.error)
     }
 }
+
+impl Postgres {
+    /// How many values are sealed directly under a key of that name: from before there were data keys.
+    pub async fn sealed_directly_under(&self, kek: &str) -> Result<u64, PortError> {
+        let length = u8::try_from(kek.len()).map_err(unreadable)?;
+        let prefix = [&[1, 1, length], kek.as_bytes()].concat();
+        let query = diesel::sql_query(DIRECTLY_SEALED).bind::<Bytea, _>(prefix);
+        let mut conn = self.connection().await?;
+        let result = bounded(conn.limit(), query.get_result::<Counted>(conn.raw()?)).await;
+        u64::try_from(conn.settle(result)?.count).map_err(unreadable)
+    }
+}
+
+#[derive(QueryableByName)]
+struct Counted {
+    #[diesel(sql_type = BigInt)]
+    count: i64,
+}
+
+/// Every column that ever held such a value.
+const DIRECTLY_SEALED: &str = "SELECT count(*) FROM (
+  SELECT unnest(ARRAY[email, full_name, phone, date_of_birth, sex]) AS value FROM phi.contacts
+  UNION ALL SELECT sealed FROM phi.visit_reasons
+  UNION ALL SELECT secret FROM totp_factors
+) AS sealed WHERE substr(value, 1, length($1)) = $1";
