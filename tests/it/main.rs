@@ -10,6 +10,7 @@
 
 mod accounts;
 mod bad_input;
+mod canary;
 mod checker;
 mod dependency_rule;
 mod disconnects;
@@ -24,6 +25,7 @@ mod path;
 mod races;
 mod routes;
 mod second_factor;
+mod sealed;
 mod seed;
 mod sessions;
 mod timing;

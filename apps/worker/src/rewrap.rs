@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// How often it is looked whether there is anything to do.
-const EVERY: Duration = Duration::from_secs(30);
+const EVERY: Duration = Duration::from_secs(10);
 /// How long it goes on before the progress is shown.
-const STRETCH: Duration = Duration::from_secs(10);
+const STRETCH: Duration = Duration::from_secs(5);
 
 pub(crate) async fn run(world: World, stop: CancellationToken) {
     loop {

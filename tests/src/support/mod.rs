@@ -28,7 +28,7 @@ mod stack;
 mod tls;
 
 pub use authenticator::{Authenticator, within_a_step};
-pub use broker::queues;
+pub use broker::{Tap, queues};
 pub use client::{Call, Client, Reply};
 pub use database::{Database, Sql};
 pub use environment::{Environment, environment, free_port};

@@ -237,9 +237,12 @@ async fn keys_leave_after_their_time() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert_eq!(sealer.open(&place(), &sealed).await, Err(SealError::Erased));
-    // Also from memory, where it is wiped.
-    sealer.forget_destroyed().await.unwrap();
-    assert!(key.upgrade().is_none());
+    // Also from memory, where it is wiped, though the cache frees what it has dropped a few looks later.
+    while key.upgrade().is_some() {
+        assert!(begun.elapsed() < Duration::from_secs(20));
+        sealer.forget_destroyed().await.unwrap();
+        sealer.seal(&SealPlace { owner: owner(9), ..place() }, b"x").await.unwrap();
+    }
 }
 
 #[tokio::test]

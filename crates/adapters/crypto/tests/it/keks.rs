@@ -57,8 +57,7 @@ mod wrapper {
 #[tokio::test]
 async fn a_retired_key_leaves_its_name_and_running_processes_follow() {
     let world = Dir::new();
-    let now = SystemClock.now();
-    let retire = |id: &str| retire_sealing(&world.dir.0, id, now);
+    let retire = |id: &str| retire_sealing(&world.dir.0, id, SystemClock.now());
     assert!(matches!(retire("first"), Err(ManageError::SealsNow(_))));
     assert!(matches!(retire("nobodys"), Err(ManageError::UnknownSealing(_))));
     let place = crate::rotation::place();
