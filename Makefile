@@ -67,10 +67,10 @@ migrate: toolchain packages ## Bring the development database's schema up to dat
 	@$(SERVERS_ENV); AMRUTAM__DATABASE__ADMIN_URL="$$ADMIN_DATABASE_URL" AMRUTAM__DATABASE__URL="$$DATABASE_URL" \
 	  AMRUTAM__ENVIRONMENT=development "$(AMRUTAM_BIN_DIR)/amrutamctl" migrate
 
-bench: toolchain packages ## Measure bookings against the running stack
+bench: toolchain packages ## Measure sealing, and bookings against the running stack
 	$(BUILD_RELEASE)
 	infra/dev/stack up --quiet --payments none
-	@$(STACK_ENV); set -x; "$(AMRUTAM_BIN_DIR)/amrutam-bench" booking
+	@$(STACK_ENV); set -x; "$(AMRUTAM_BIN_DIR)/amrutam-bench" seal; "$(AMRUTAM_BIN_DIR)/amrutam-bench" booking
 
 race: toolchain packages ## Let many clients fight for the same slots, and check that each has one winner
 	$(BUILD_RELEASE)

@@ -10,6 +10,7 @@
 
 mod accounts;
 mod bad_input;
+mod canary;
 mod checker;
 mod dead_letters;
 mod dependency_rule;
@@ -28,6 +29,7 @@ mod reviews;
 mod routes;
 mod sagas;
 mod second_factor;
+mod sealed;
 mod seed;
 mod sessions;
 mod timing;

@@ -20,7 +20,8 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Bring the schema up to date (as the owner: AMRUTAM__DATABASE__ADMIN_URL).
+    /// Bring the schema up to date (as the owner: AMRUTAM__DATABASE__ADMIN_URL), and that of the data keys where they have a database
+    /// of their own (AMRUTAM__KEYS__ADMIN_URL).
     Migrate,
     /// Keys: for tokens, sealed values, blind indexes and links.
     #[command(subcommand)]
@@ -72,6 +73,8 @@ async fn main() -> ExitCode {
 }
 
 async fn run(command: Command) -> Result<(), Box<dyn Error>> {
+    amrutam_crypto::forbid_core_dumps()?;
+    amrutam_crypto::hide_memory()?;
     match command {
         Command::Migrate => {
             let settings = Settings::load()?;
@@ -80,8 +83,12 @@ async fn run(command: Command) -> Result<(), Box<dyn Error>> {
                 println!("ran {migration}");
             }
             println!("the schema is up to date ({} migrations ran)", ran.len());
+            if let Some(keys_url) = settings.keys.admin_url() {
+                let ran = amrutam_postgres::migrate_keys(keys_url, settings.database.admin_url()).await?;
+                println!("the schema of the data keys is up to date ({} migrations ran)", ran.len());
+            }
         }
-        Command::Keys(command) => keys::run(command)?,
+        Command::Keys(command) => keys::run(command).await?,
         Command::DeadLetters(command) => operations::dead_letters(&Settings::load()?, command).await?,
         Command::Reviews(command) => operations::reviews(&Settings::load()?, command).await?,
         Command::Admin(Admin::Create { email, name }) => {

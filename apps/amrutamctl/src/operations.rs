@@ -2,7 +2,7 @@
 //! the name of the operator who gives one.
 
 use crate::{accounts::operator, settings::Settings};
-use amrutam_crypto::{AesGcmSealer, SystemClock, SystemIds, TokioPause};
+use amrutam_crypto::{EnvelopeSealer, SystemClock, SystemIds, TokioPause};
 use amrutam_identity::PolicyTable;
 use amrutam_kernel::{Actor, Context, DeadLetterId, Limit, PageRequest, ReviewCaseId, Sensitive};
 use amrutam_operations::{
@@ -125,15 +125,16 @@ impl By {
 
 struct Desk {
     postgres: Postgres,
-    sealer: Arc<AesGcmSealer>,
+    sealer: Arc<EnvelopeSealer>,
     limits: ApprovalLimits,
 }
 
 impl Desk {
     fn open(settings: &Settings) -> Result<Self, Box<dyn Error>> {
+        let postgres = Postgres::connect(&settings.database.pool())?;
         Ok(Self {
-            postgres: Postgres::connect(&settings.database.pool())?,
-            sealer: Arc::new(AesGcmSealer::new(&settings.tokens.load()?, Arc::new(SystemClock))?),
+            sealer: settings.sealer(&postgres, &settings.tokens.load()?)?,
+            postgres,
             limits: ApprovalLimits::new(settings.business.approval_above.per_currency()),
         })
     }

@@ -1,7 +1,8 @@
 //! What the command line needs of the environment; the processes' own sections are passed over.
 
-use amrutam_crypto::{AesGcmSealer, HmacBlindIndex, KeySource, Keys, SystemClock};
-use amrutam_postgres::{Accounts, Postgres, Vault};
+use amrutam_crypto::{EnvelopeSealer, HmacBlindIndex, KeySource, Keys, SystemClock};
+use amrutam_kernel::PortError;
+use amrutam_postgres::{Accounts, KeysSettings, Postgres, Vault};
 pub(crate) use amrutam_settings::Environment;
 use amrutam_settings::{Business, Problems, SecretUrl, SettingsError, Validate};
 use serde::Deserialize;
@@ -16,6 +17,7 @@ pub(crate) struct Settings {
     pub(crate) tokens: KeySource,
     #[serde(default)]
     pub(crate) business: Business,
+    pub(crate) keys: DataKeys,
 }
 
 #[derive(Debug, Deserialize)]
@@ -30,10 +32,15 @@ impl Settings {
         amrutam_settings::load(None)
     }
 
+    /// Seals under the data keys of people.
+    pub(crate) fn sealer(&self, postgres: &Postgres, keys: &Keys) -> Result<Arc<EnvelopeSealer>, Box<dyn Error>> {
+        let store = Arc::new(self.keys.pool(postgres)?);
+        Ok(Arc::new(EnvelopeSealer::new(keys, store, Arc::new(SystemClock))?))
+    }
+
     /// Accounts, whose contact details are sealed.
     pub(crate) fn accounts(&self, postgres: &Postgres, keys: &Keys) -> Result<Accounts, Box<dyn Error>> {
-        let sealer = Arc::new(AesGcmSealer::new(keys, Arc::new(SystemClock))?);
-        let vault = Vault::new(sealer, Arc::new(HmacBlindIndex::new(keys)?));
+        let vault = Vault::new(self.sealer(postgres, keys)?, Arc::new(HmacBlindIndex::new(keys)?));
         Ok(Accounts::new(postgres.clone(), vault))
     }
 }
@@ -48,6 +55,27 @@ impl Database {
         let mut settings = amrutam_postgres::Settings::for_url(self.url.clone());
         settings.role = self.role.clone();
         settings
+    }
+}
+
+/// Section `keys`; the pool's size is the processes' own.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct DataKeys {
+    database_url: Option<SecretUrl>,
+    role: Option<String>,
+    admin_url: Option<SecretUrl>,
+}
+
+impl DataKeys {
+    /// The owner's log-in to a database of their own, where there is one.
+    pub(crate) fn admin_url(&self) -> Option<&str> {
+        let url = self.database_url.as_ref()?;
+        Some(self.admin_url.as_ref().unwrap_or(url).expose())
+    }
+
+    pub(crate) fn pool(&self, main: &Postgres) -> Result<Postgres, PortError> {
+        let (database_url, role) = (self.database_url.clone(), self.role.clone());
+        KeysSettings { database_url, role, pool_size: None }.connect(main)
     }
 }
 

@@ -17,7 +17,7 @@ use actix_web::{
     middleware::from_fn,
     web::{self, Data},
 };
-use amrutam_crypto::{Keys, TokioPause};
+use amrutam_crypto::{EnvelopeSealer, Keys, TokioPause};
 use amrutam_postgres::Postgres;
 use amrutam_redis::RedlockSlots;
 use amrutam_telemetry::{Telemetry, TelemetryError};
@@ -100,6 +100,8 @@ pub struct Application {
     postgres: Postgres,
     locks: RedlockSlots,
     keys: Keys,
+    sealer: Arc<EnvelopeSealer>,
+    keys_postgres: Postgres,
     telemetry: Telemetry,
 }
 
@@ -125,6 +127,8 @@ impl Application {
             postgres: wired.postgres,
             locks: wired.locks,
             keys: wired.keys,
+            sealer: wired.sealer,
+            keys_postgres: wired.keys_postgres,
             telemetry,
         })
     }
@@ -150,6 +154,7 @@ impl Application {
         let (mut http, mut metrics) = (tokio::spawn(http), tokio::spawn(metrics));
         let renewal = renewal.map(|renewal| tokio::spawn(renewal.run()));
         let keys = tokio::spawn(self.keys.watch(Arc::new(TokioPause)));
+        let destroyed = tokio::spawn(self.sealer.watch(Arc::new(TokioPause)));
         tracing::info!(http = %self.addresses.http, tls = renewal.is_some(), metrics = %self.addresses.metrics, "listening");
 
         let outcome = tokio::select! {
@@ -173,8 +178,10 @@ impl Application {
             renewal.abort();
         }
         keys.abort();
+        destroyed.abort();
         metrics_handle.stop(false).await;
         self.postgres.close();
+        self.keys_postgres.close();
         tracing::info!("stopped");
         outcome
     }

@@ -1,6 +1,7 @@
 //! The HTTP API as a process.
 
 use amrutam_api::{Application, Settings, openapi_json};
+use amrutam_settings::Environment;
 use clap::Parser;
 use std::{path::PathBuf, process::ExitCode};
 
@@ -38,6 +39,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
+    amrutam_crypto::forbid_core_dumps()?;
     if arguments.print_openapi {
         print!("{}", openapi_json());
         return Ok(());
@@ -50,6 +52,9 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     if arguments.print_config {
         println!("{}", amrutam_settings::printable(&settings));
         return Ok(());
+    }
+    if settings.environment != Environment::Development {
+        amrutam_crypto::hide_memory()?;
     }
     let stop = amrutam_telemetry::stop_signal()?;
     let telemetry = amrutam_telemetry::init("amrutam-api", &settings.telemetry)?;

@@ -14,7 +14,8 @@ use amrutam_booking::model;
 use amrutam_crypto::{HasherSettings, KeySource, TokenSettings};
 use amrutam_identity::model::IdentityRules;
 use amrutam_kernel::Role;
-use amrutam_settings::{Business, Environment, Payments, PaymentsMode, Problems, Secret, Validate};
+pub use amrutam_settings::{Payments, PaymentsMode};
+use amrutam_settings::{Business, Environment, Problems, Secret, Validate};
 use amrutam_telemetry::TelemetrySettings;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -238,6 +239,9 @@ pub struct Settings {
     /// Access tokens and keys.
     #[serde(default)]
     pub tokens: Tokens,
+    /// Where the data keys of people are.
+    #[serde(default)]
+    pub keys: amrutam_postgres::KeysSettings,
     /// Who may log in.
     #[serde(default)]
     pub accounts: Accounts,
@@ -284,6 +288,7 @@ impl Validate for Settings {
         problems.within("limits", &self.limits);
         problems.within("proxies", &self.proxies);
         problems.within("tokens", &self.tokens);
+        problems.within("keys", &self.keys);
         problems.within("hasher", &self.hasher);
         problems.within("payments", &ForHere(&self.payments, self.environment));
         problems.within("business", &self.business);

@@ -8,7 +8,7 @@ use crate::{
 };
 use amrutam_booking::model::BookingRules;
 use amrutam_crypto::{
-    AesGcmSealer, Argon2Hasher, CachedTokens, HmacBlindIndex, HmacLinkTokens, JwtTokens, KeyError, Keys, Rfc6238,
+    Argon2Hasher, CachedTokens, EnvelopeSealer, HmacBlindIndex, HmacLinkTokens, JwtTokens, KeyError, Keys, Rfc6238,
     SystemClock, SystemIds, SystemSecrets, TokioPause,
 };
 use amrutam_gateways::{InvalidGatewaySettings, RazorpayWebhooks, StripeWebhooks};
@@ -55,17 +55,20 @@ pub(crate) struct Wired {
     pub(crate) postgres: Postgres,
     pub(crate) locks: RedlockSlots,
     pub(crate) keys: Keys,
+    pub(crate) sealer: Arc<EnvelopeSealer>,
+    pub(crate) keys_postgres: Postgres,
 }
 
 /// Connects nothing that may be away: the process begins, and says what is missing.
 pub(crate) async fn wire(settings: &Settings) -> Result<Wired, WiringError> {
     let keys = settings.tokens.source().load()?;
     let tokens = Arc::new(JwtTokens::new(settings.tokens.to_adapter(), &keys)?);
-    let sealer = Arc::new(AesGcmSealer::new(&keys, Arc::new(SystemClock))?);
     let index = Arc::new(HmacBlindIndex::new(&keys)?);
     let hasher = Argon2Hasher::new(settings.hasher.to_adapter())?;
     let rules = BookingRules::v1(TimeZone::get(&settings.business.time_zone)?);
     let postgres = Postgres::connect(&settings.database)?;
+    let keys_postgres = settings.keys.connect(&postgres)?;
+    let sealer = Arc::new(EnvelopeSealer::new(&keys, Arc::new(keys_postgres.clone()), Arc::new(SystemClock))?);
     let locks = RedlockSlots::connect(settings.redis.clone()).await?;
     let cache = Cache::connect(&settings.redis).await?;
     let store = Arc::new(postgres.clone());
@@ -73,6 +76,9 @@ pub(crate) async fn wire(settings: &Settings) -> Result<Wired, WiringError> {
     let gate = Arc::new(CachedGate::new(SessionCache::new(cache.clone()), store.clone()));
     let mut probes: Vec<Arc<dyn Probe>> =
         vec![Arc::new(Database(postgres.clone())), Arc::new(LockNodes(locks.clone()))];
+    if settings.keys.database_url.is_some() {
+        probes.push(Arc::new(KeysDatabase(keys_postgres.clone())));
+    }
     if let Some(cache) = &cache {
         probes.push(Arc::new(SharedCache(cache.clone())));
     }
@@ -106,7 +112,7 @@ pub(crate) async fn wire(settings: &Settings) -> Result<Wired, WiringError> {
         history: store,
         approval: ApprovalLimits::new(settings.business.approval_above.per_currency()),
         locks: Arc::new(locks.clone()),
-        sealer,
+        sealer: sealer.clone(),
         clock: Arc::new(SystemClock),
         ids: Arc::new(SystemIds),
         pause: Arc::new(TokioPause),
@@ -123,7 +129,7 @@ pub(crate) async fn wire(settings: &Settings) -> Result<Wired, WiringError> {
         in_flight: InFlight::default(),
         readiness: Readiness::new(probes),
     };
-    Ok(Wired { services, postgres, locks, keys })
+    Ok(Wired { services, postgres, locks, keys, sealer, keys_postgres })
 }
 
 /// None where no secret is set: its route is then not there.
@@ -160,6 +166,17 @@ impl Probe for Database {
     async fn probe(&self) -> Vec<DependencyReport> {
         let up = self.0.ping(DATABASE_PING).await.is_ok();
         vec![DependencyReport { name: Dependency::Database.as_str().to_owned(), state: state(up), required: true }]
+    }
+}
+
+struct KeysDatabase(Postgres);
+
+#[async_trait]
+impl Probe for KeysDatabase {
+    async fn probe(&self) -> Vec<DependencyReport> {
+        let up = self.0.ping(DATABASE_PING).await.is_ok();
+        // Without it, what is sealed of people whose keys are at hand still opens.
+        vec![DependencyReport { name: format!("keys-{}", Dependency::Database), state: state(up), required: false }]
     }
 }
 

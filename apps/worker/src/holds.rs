@@ -8,9 +8,7 @@ use amrutam_booking::{
 };
 use amrutam_crypto::TokioPause;
 use amrutam_identity::PolicyTable;
-use amrutam_kernel::{
-    Actor, Clock, Context, CorrelationId, Dependency, IdSource, PortError, SealError, SealPlace, Sealer, SlotId,
-};
+use amrutam_kernel::{Actor, Clock, Context, CorrelationId, IdSource, SealError, SealPlace, Sealer, SlotId};
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
@@ -60,11 +58,12 @@ impl SlotLocks for NoLocks {
 /// Who reads and writes nothing sealed is not given the keys.
 struct NoSealer;
 
+#[async_trait]
 impl Sealer for NoSealer {
-    fn seal(&self, _: &SealPlace<'_>, _: &[u8]) -> Result<Vec<u8>, PortError> {
-        Err(PortError::defect(Dependency::Database, "the worker seals nothing"))
+    async fn seal(&self, _: &SealPlace<'_>, _: &[u8]) -> Result<Vec<u8>, SealError> {
+        Err(SealError::UnknownKey)
     }
-    fn open(&self, _: &SealPlace<'_>, _: &[u8]) -> Result<Vec<u8>, SealError> {
+    async fn open(&self, _: &SealPlace<'_>, _: &[u8]) -> Result<Vec<u8>, SealError> {
         Err(SealError::UnknownKey)
     }
 }

@@ -17,6 +17,7 @@ mod operations;
 mod payments;
 mod reconciliation;
 mod relay;
+mod rewrap;
 mod settings;
 mod supervisor;
 mod worker;
@@ -29,4 +30,5 @@ mod leaders {
     pub(crate) const RELAY: i64 = 0x616d_7274_0001;
     pub(crate) const HOUSEKEEPING: i64 = 0x616d_7274_0002;
     pub(crate) const RECONCILIATION: i64 = 0x616d_7274_0003;
+    pub(crate) const REWRAP: i64 = 0x616d_7274_0015;
 }

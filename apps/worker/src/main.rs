@@ -1,5 +1,6 @@
 //! `amrutam-worker`: reads settings, builds the worker, runs it until it is told to stop.
 
+use amrutam_settings::Environment;
 use amrutam_worker::{Settings, Worker};
 use clap::Parser;
 use std::{error::Error, path::PathBuf, process::ExitCode};
@@ -39,10 +40,14 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> Result<(), Box<dyn Error>> {
+    amrutam_crypto::forbid_core_dumps()?;
     let settings: Settings = amrutam_settings::load(args.config.as_deref())?;
     if args.print_config {
         println!("{}", settings.printable());
         return Ok(());
+    }
+    if settings.environment != Environment::Development {
+        amrutam_crypto::hide_memory()?;
     }
     rustls::crypto::ring::default_provider().install_default().map_err(|_| "another TLS provider is installed")?;
     let telemetry = amrutam_telemetry::init("amrutam-worker", &settings.telemetry)?;

@@ -24,6 +24,9 @@ pub struct Settings {
     /// Keys: contact details are sealed, and links in mails are made when a mail is sent.
     #[serde(default)]
     pub tokens: KeySource,
+    /// Where the data keys of people are.
+    #[serde(default)]
+    pub keys: amrutam_postgres::KeysSettings,
     /// Logs, traces.
     #[serde(default)]
     pub telemetry: TelemetrySettings,
@@ -111,6 +114,7 @@ impl Settings {
             "mail": self.mail,
             "tokens": self.tokens,
             "payments": self.payments,
+            "keys": self.keys,
             "telemetry": self.telemetry,
             "business": self.business,
         }))
@@ -125,6 +129,7 @@ impl Validate for Settings {
         problems.within("mail", &self.mail);
         problems.within("tokens", &self.tokens);
         problems.within("payments", &ForHere(&self.payments, self.environment));
+        problems.within("keys", &self.keys);
         if self.environment == Environment::Production {
             let own = self.mail.pages_url.starts_with("https://") && self.mail.pages_url != default_pages_url();
             problems.check(
@@ -196,6 +201,7 @@ mod tests {
             },
             tokens: KeySource::dir("keys"),
             payments: Payments::default(),
+            keys: amrutam_postgres::KeysSettings::default(),
             telemetry: TelemetrySettings::default(),
             business: Business::default(),
         };

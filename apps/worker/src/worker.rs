@@ -5,12 +5,12 @@ use crate::{
     notifications::Notifications,
     operations::{Office, Reviews},
     payments::{self, BookingEvents, PaymentEvents, Payments},
-    reconciliation, relay,
+    reconciliation, relay, rewrap,
     supervisor::{REST, supervised},
 };
 use amrutam_booking::model::BookingRules;
 use amrutam_crypto::{
-    AesGcmSealer, HmacBlindIndex, HmacLinkTokens, KeyError, Keys, SystemClock, SystemIds, TokioPause,
+    EnvelopeSealer, HmacBlindIndex, HmacLinkTokens, KeyError, Keys, LocalKeks, SystemClock, SystemIds, TokioPause,
 };
 use amrutam_gateways::{
     Circuit, CircuitPolicy, InvalidGatewaySettings, InvalidSmtpSettings, SmtpMailer, SmtpSettings,
@@ -34,7 +34,9 @@ pub(crate) struct World {
     pub(crate) link_tokens: Arc<HmacLinkTokens>,
     pub(crate) pages_url: Arc<str>,
     pub(crate) keys: Keys,
-    pub(crate) sealer: Arc<AesGcmSealer>,
+    pub(crate) sealer: Arc<EnvelopeSealer>,
+    pub(crate) keks: LocalKeks,
+    pub(crate) keys_postgres: Postgres,
     pub(crate) approval: Arc<ApprovalLimits>,
     pub(crate) rules: Arc<BookingRules>,
     pub(crate) payments: Arc<Payments>,
@@ -93,9 +95,10 @@ impl Worker {
             ConsumerSpec { name: REVIEWS_CONSUMER, bindings: REVIEWS_BINDINGS },
         ];
         let keys = settings.tokens.load()?;
-        let sealer = Arc::new(AesGcmSealer::new(&keys, Arc::new(SystemClock))?);
-        let vault = Vault::new(sealer.clone(), Arc::new(HmacBlindIndex::new(&keys)?));
         let postgres = Postgres::connect(&settings.database)?;
+        let keys_postgres = settings.keys.connect(&postgres)?;
+        let sealer = Arc::new(EnvelopeSealer::new(&keys, Arc::new(keys_postgres.clone()), Arc::new(SystemClock))?);
+        let vault = Vault::new(sealer.clone(), Arc::new(HmacBlindIndex::new(&keys)?));
         let world = World {
             accounts: Accounts::new(postgres.clone(), vault),
             postgres,
@@ -106,8 +109,10 @@ impl Worker {
             ),
             link_tokens: Arc::new(HmacLinkTokens::new(&keys)?),
             pages_url: settings.mail.pages_url.as_str().into(),
+            keks: LocalKeks::new(&keys, Arc::new(SystemClock))?,
             keys,
             sealer,
+            keys_postgres,
             approval: Arc::new(ApprovalLimits::new(settings.business.approval_above.per_currency())),
             rules: Arc::new(BookingRules::v1(TimeZone::get(&settings.business.time_zone)?)),
             payments: Arc::new(Payments::of(&settings.payments, settings.environment)?),
@@ -152,6 +157,8 @@ impl Worker {
         start(&tasks, "housekeeping", &world, &stop, housekeeping::run);
         start(&tasks, "gauges", &world, &stop, gauges::run);
         start(&tasks, "keys", &world, &stop, watch_keys);
+        start(&tasks, "destroyed-keys", &world, &stop, watch_destroyed);
+        start(&tasks, "rewrap", &world, &stop, rewrap::run);
         tasks.close();
         let health = consumers.watch().and(dead_letters.watch());
         let server = http::serve(listener, world.clone(), health, telemetry, stop.clone());
@@ -165,6 +172,7 @@ impl Worker {
         }
         world.publisher.close().await;
         world.postgres.close();
+        world.keys_postgres.close();
         tracing::info!("worker stopped");
     }
 }
@@ -183,6 +191,11 @@ fn start<F: Future<Output = ()> + Send + 'static>(
 /// Keys change under a running worker.
 async fn watch_keys(world: World, stop: CancellationToken) {
     stop.run_until_cancelled(world.keys.clone().watch(Arc::new(TokioPause))).await;
+}
+
+/// Keys of people are destroyed under a running worker.
+async fn watch_destroyed(world: World, stop: CancellationToken) {
+    stop.run_until_cancelled(world.sealer.clone().watch(Arc::new(TokioPause))).await;
 }
 
 /// Rests, or returns `false` when it is time to stop.

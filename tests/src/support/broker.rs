@@ -71,6 +71,18 @@ impl Broker {
         Some(serde_json::from_slice(&got.delivery.data).expect("an event"))
     }
 
+    /// All that has come to a queue of the test's own: each message with its properties, as text.
+    pub async fn heard(&self, queue: &str) -> Vec<String> {
+        let mut heard = Vec::new();
+        let options = BasicGetOptions { no_ack: true };
+        while let Some(message) = self.channel.basic_get(queue.into(), options).await.expect("the broker") {
+            let delivery = message.delivery;
+            let body = String::from_utf8_lossy(&delivery.data).into_owned();
+            heard.push(format!("{} {:?} {body}", delivery.routing_key, delivery.properties));
+        }
+        heard
+    }
+
     /// How many messages lie in the dead letters of the broker.
     pub async fn dead_letters(&self) -> u32 {
         let topology = amrutam_rabbitmq::Topology::new(self.prefix.as_str());

@@ -1,7 +1,13 @@
 //! A database for each stack, and a look into it.
 
 use super::{Process, environment, eventually, unique};
-use std::{fmt::Display, str::FromStr, time::Duration};
+use std::{
+    fmt::Display,
+    io::Write,
+    process::{Command, Stdio},
+    str::FromStr,
+    time::Duration,
+};
 use tokio::sync::OnceCell;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage, error::SqlState};
 use url::Url;
@@ -42,10 +48,75 @@ impl Database {
         Self { admin_url: admin_url.to_owned(), url: url.to_owned() }
     }
 
+    /// A copy of what is there now but for the data keys, as a backup of the main database is. Needs no rights but the owner's.
+    pub async fn backup(&self) -> String {
+        let output = pg("pg_dump", &["--exclude-schema=keys", "--no-owner", &self.admin_url], None).await;
+        String::from_utf8(output).expect("SQL")
+    }
+
+    /// Everything, as the owner may dump it.
+    pub async fn whole_dump(&self) -> String {
+        String::from_utf8(pg("pg_dump", &[&self.admin_url], None).await).expect("SQL")
+    }
+
+    /// Another database on the same server, made of a backup; `also` comes after it.
+    pub async fn restored(&self, backup: &str, also: &str) -> Self {
+        let empty = self.empty("restored").await;
+        let script = format!("\\set ON_ERROR_STOP on\n{backup}\n{also}");
+        pg("psql", &["--quiet", "--no-psqlrc", "--dbname", &empty.admin_url], Some(script)).await;
+        empty
+    }
+
+    async fn empty(&self, stem: &str) -> Self {
+        let environment = environment();
+        let name = unique(&format!("amrutam_it_{}_{stem}", environment.run)).replace('-', "_");
+        environment.bequeath("database", &name);
+        create(&self.admin_url, &name, "").await;
+        Self { admin_url: with_path(&self.admin_url, &name), url: with_path(&self.url, &name) }
+    }
+
+    /// Gives the data keys a database of their own, and its address.
+    pub(crate) async fn keys_apart(&self) -> String {
+        let apart = self.empty("keys").await;
+        let variables = [
+            ("AMRUTAM__DATABASE__ADMIN_URL", &*self.admin_url),
+            ("AMRUTAM__DATABASE__URL", &*self.url),
+            ("AMRUTAM__KEYS__ADMIN_URL", &*apart.admin_url),
+            ("AMRUTAM__KEYS__DATABASE_URL", &*apart.url),
+        ];
+        Process::output("amrutamctl", &["migrate"], &variables, "").await;
+        apart.url
+    }
+
     /// A side connection, as the owner.
     pub async fn sql(&self) -> Sql {
         Sql::connect(&self.admin_url).await.unwrap_or_else(|error| panic!("no side connection: {error}"))
     }
+}
+
+/// A program of PostgreSQL, of the newest version installed.
+async fn pg(program: &str, arguments: &[&str], input: Option<String>) -> Vec<u8> {
+    let installed = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut versions: Vec<_> = installed.map(|entry| entry.path().join("bin").join(program)).collect();
+    versions.sort();
+    let program = versions.into_iter().rfind(|path| path.is_file()).unwrap_or_else(|| program.into());
+    let mut command = Command::new(&program);
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let run = move || {
+        let mut child = command.spawn()?;
+        let mut stdin = child.stdin.take();
+        // It reads while it writes; a script that fails early is not read to its end.
+        let writer = std::thread::spawn(move || {
+            let written = stdin.as_mut().zip(input).map(|(stdin, input)| stdin.write_all(input.as_bytes()));
+            drop(written);
+        });
+        let output = child.wait_with_output();
+        drop(writer.join());
+        output
+    };
+    let output = tokio::task::spawn_blocking(run).await.expect("a thread").expect("PostgreSQL's own programs");
+    assert!(output.status.success(), "{}: {}", program.display(), String::from_utf8_lossy(&output.stderr));
+    output.stdout
 }
 
 async fn migrate(admin_url: &str) {

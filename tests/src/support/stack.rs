@@ -23,6 +23,7 @@ pub struct Options {
     pub(crate) more_workers: usize,
     pub(crate) alone: bool,
     pub(crate) own: &'static [&'static str],
+    pub(crate) keys_apart: bool,
     pub(crate) settings: Vec<(String, String)>,
     pub(crate) paid: bool,
 }
@@ -67,6 +68,11 @@ impl Options {
     /// With servers of its own: `postgres`, `redis`, `rabbitmq`.
     pub fn own(self, own: &'static [&'static str]) -> Self {
         Self { own, ..self }
+    }
+
+    /// With the data keys of people in a database of their own.
+    pub fn keys_apart(self) -> Self {
+        Self { keys_apart: true, ..self }
     }
 
     /// With a setting of its own: `PAYMENTS__MODE`.
@@ -124,6 +130,7 @@ impl Stack {
             Some(own) => Database::migrated(own.variable("ADMIN_DATABASE_URL"), own.variable("DATABASE_URL")).await,
             None => Database::of_template().await,
         };
+        let keys_url = if options.keys_apart { Some(database.keys_apart().await) } else { None };
         let redis_urls = own("redis").map_or(&*environment.redis_urls, |own| own.variable("REDIS_URLS")).to_owned();
         let amqp_url = own("rabbitmq").map_or(&*environment.amqp_url, |own| own.variable("AMQP_URL")).to_owned();
         let name = unique(&format!("it-{}-{}", environment.run, options.name));
@@ -156,6 +163,7 @@ impl Stack {
         .into_iter()
         .chain(limits)
         .chain(if options.paid { merchant(&listen(gateway)) } else { Vec::new() })
+        .chain(keys_url.map(|url| ("AMRUTAM__KEYS__DATABASE_URL".to_owned(), url)))
         .chain(options.settings)
         .collect();
         let process = |part: &str, program: &str, own: &[(&str, &str)]| {
@@ -278,10 +286,25 @@ impl Stack {
     /// Another administrator, made by the operator.
     pub async fn new_admin(&self) -> Person {
         let (email, password) = (format!("{}@amrutam.example", unique("admin")), unique("a password"));
-        let variables = [("AMRUTAM__DATABASE__URL", &*self.database.url), ("AMRUTAM__TOKENS__KEY_DIR", keys().await)];
         let arguments = ["admin", "create", "--email", &email, "--name", "Administrator"];
-        Process::output("amrutamctl", &arguments, &variables, &password).await;
+        self.operate(&arguments, &password).await;
         Person::log_in(&self.anonymous(), &email, &password).await
+    }
+
+    /// Runs `amrutamctl` with the settings of the processes, and gives what it wrote.
+    pub async fn operate(&self, arguments: &[&str], input: &str) -> String {
+        let variables: Vec<_> = self.common.iter().map(|(key, value)| (&**key, &**value)).collect();
+        Process::output("amrutamctl", arguments, &variables, input).await
+    }
+
+    /// Where the worker answers.
+    pub fn worker_url(&self) -> &str {
+        &self.worker_url
+    }
+
+    /// Where its Redis servers and its broker are.
+    pub fn others(&self) -> (&str, &str) {
+        (&self.redis_urls, &self.amqp_url)
     }
 
     /// Where the locks are: a client per node, and what their names begin with.

@@ -6,7 +6,7 @@ use amrutam_booking::{
     ports::{LockOutcome, SlotLocks},
     use_cases::{AvailabilityDeps, Deps, DirectoryDeps},
 };
-use amrutam_crypto::{AesGcmSealer, Argon2Hasher, HasherSettings, SystemClock, SystemIds, TokioPause};
+use amrutam_crypto::{Argon2Hasher, EnvelopeSealer, HasherSettings, SystemClock, SystemIds, TokioPause};
 use amrutam_identity::{PolicyTable, model::EmailAddress, ports::AccountStore};
 use amrutam_kernel::{
     AccountId, Actor, Clock, Context, CorrelationId, IdSource, Role, SecondFactor, SessionId, SignIn, SlotId,
@@ -47,7 +47,7 @@ pub(crate) struct World {
     pub(crate) clock: SeedClock,
     pub(crate) ids: SystemIds,
     pub(crate) rules: BookingRules,
-    sealer: AesGcmSealer,
+    sealer: Arc<EnvelopeSealer>,
 }
 
 impl World {
@@ -56,12 +56,12 @@ impl World {
         let postgres = Postgres::connect(&settings.database.pool())?;
         Ok(Self {
             accounts: settings.accounts(&postgres, &keys)?,
+            sealer: settings.sealer(&postgres, &keys)?,
             postgres,
             hasher: Argon2Hasher::new(HasherSettings::default())?,
             clock: SeedClock { set: Mutex::new(None) },
             ids: SystemIds,
             rules: BookingRules::v1(TimeZone::get("Asia/Kolkata")?),
-            sealer: AesGcmSealer::new(&keys, Arc::new(SystemClock))?,
         })
     }
 
@@ -116,7 +116,7 @@ impl World {
             store: &self.postgres,
             policy: &PolicyTable,
             locks: &AloneHere,
-            sealer: &self.sealer,
+            sealer: &*self.sealer,
             clock: &self.clock,
             ids: &self.ids,
             pause: &TokioPause,

@@ -3,7 +3,7 @@
 //!
 //! Keys come from a [`KeyProvider`]: a directory ([`KeyDir`]) or one text, for the environment ([`KeyBundle`]). A key's name says what
 //! it is: `<kid>.pem` signs tokens (of several, the newest whose time has come), `<kid>.pub.pem` only verifies them, `<id>.kek`
-//! seals, `<id>.index` makes blind indexes, `<id>.link` the tokens of links in mails. A process is given the kinds it needs.
+//! wraps the data keys that seal, `<id>.index` makes blind indexes, `<id>.link` the tokens of links in mails. A process is given the kinds it needs.
 //!
 //! [`Keys`] are asked for anew every few seconds ([`Keys::watch`]), so that keys change under running processes without a
 //! token refused: [`rotate`] makes a key that is published at once and signs [`KEY_PUBLISHED_AHEAD`] later, [`retire`] removes the one
@@ -11,21 +11,28 @@
 #![deny(missing_docs)]
 
 mod cached;
+mod envelope;
 mod hasher;
+mod keks;
 mod keys;
 mod mac;
+mod nonce;
+mod process;
 mod sealer;
 mod system;
 mod tokens;
 mod totp;
 
 pub use cached::{CachedTokens, Rekeyed};
+pub use envelope::{EnvelopeSealer, KeyCacheLimits};
 pub use hasher::{Argon2Hasher, HasherSettings};
+pub use keks::LocalKeks;
 pub use keys::{
     KEY_PUBLISHED_AHEAD, KeyBundle, KeyDir, KeyError, KeyKind, KeyName, KeyProvider, KeySource, Keys, ManageError,
-    ProvidedKey, RELOAD_INTERVAL, Rotatable, Rotated, TOKENS_OUTLIVE_KEY, generate_missing, retire, rotate,
+    ProvidedKey, RELOAD_INTERVAL, Rotatable, Rotated, TOKENS_OUTLIVE_KEY, generate_missing, retire, retire_sealing, rotate,
 };
 pub use mac::{HmacBlindIndex, HmacLinkTokens};
+pub use process::{forbid_core_dumps, hide_memory};
 pub use sealer::AesGcmSealer;
 pub use system::{SystemClock, SystemIds, SystemSecrets, TokioPause};
 pub use tokens::{JwtTokens, TokenSettings};

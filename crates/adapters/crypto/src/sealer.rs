@@ -1,22 +1,26 @@
-//! AES-256-GCM.
+//! AES-256-GCM under a key of the process: how values were sealed before people had data keys of their own. They open, and are sealed
+//! anew when they are written again.
 //!
 //! A sealed value is: format (1), algorithm (1), length of the key's id, the key's id, a random nonce of 12 bytes, the
 //! ciphertext, a tag of 16 bytes. What precedes the nonce is authenticated together with the place, so no byte of it can
 //! be changed. Random nonces are good for 2^32 values per key.
 
-use crate::{KeyError, KeyKind, Keys};
+use crate::{
+    KeyError, KeyKind, Keys,
+    nonce::{NONCE_BYTES, nonce},
+};
 use aes_gcm::{
     Nonce,
-    aead::{Aead, Generate, Payload},
+    aead::{Aead, Payload},
 };
 use amrutam_kernel::{Clock, Dependency, MAX_SEALED_PLAIN, PortError, SealError, SealPlace, Sealer};
+use async_trait::async_trait;
 use std::{fmt, sync::Arc};
 
-/// Sealed directly under a key of the process. Other formats will put a patient's own key between.
-const DIRECT: u8 = 1;
-const AES_256_GCM: u8 = 1;
-const NONCE_BYTES: usize = 12;
-const TAG_BYTES: usize = 16;
+/// Sealed directly under a key of the process.
+pub(crate) const DIRECT: u8 = 1;
+pub(crate) const AES_256_GCM: u8 = 1;
+pub(crate) const TAG_BYTES: usize = 16;
 
 /// Seals under the newest key whose time has come, opens under the key a value names.
 pub struct AesGcmSealer {
@@ -40,8 +44,19 @@ impl fmt::Debug for AesGcmSealer {
     }
 }
 
+#[async_trait]
 impl Sealer for AesGcmSealer {
-    fn seal(&self, place: &SealPlace<'_>, plain: &[u8]) -> Result<Vec<u8>, PortError> {
+    async fn seal(&self, place: &SealPlace<'_>, plain: &[u8]) -> Result<Vec<u8>, SealError> {
+        Ok(self.seal_now(place, plain)?)
+    }
+
+    async fn open(&self, place: &SealPlace<'_>, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
+        self.open_now(place, sealed)
+    }
+}
+
+impl AesGcmSealer {
+    fn seal_now(&self, place: &SealPlace<'_>, plain: &[u8]) -> Result<Vec<u8>, PortError> {
         if plain.len() > MAX_SEALED_PLAIN {
             return Err(defect(format_args!("{} bytes are too many to seal", plain.len())));
         }
@@ -52,7 +67,7 @@ impl Sealer for AesGcmSealer {
             .and_then(|keys| keys.in_use(self.clock.now()))
             .ok_or_else(|| defect("the sealing key is gone"))?;
         let id_len = u8::try_from(id.len()).map_err(defect)?;
-        let nonce = <[u8; NONCE_BYTES]>::try_generate().map_err(defect)?;
+        let nonce = nonce()?;
 
         let mut sealed = Vec::with_capacity(3 + id.len() + NONCE_BYTES + plain.len() + TAG_BYTES);
         sealed.extend_from_slice(&[DIRECT, AES_256_GCM, id_len]);
@@ -64,7 +79,7 @@ impl Sealer for AesGcmSealer {
         Ok(sealed)
     }
 
-    fn open(&self, place: &SealPlace<'_>, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
+    pub(crate) fn open_now(&self, place: &SealPlace<'_>, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
         let [DIRECT, AES_256_GCM, id_len, rest @ ..] = sealed else {
             return Err(SealError::Malformed);
         };
@@ -87,7 +102,7 @@ fn associated_data(header: &[u8], place: &SealPlace<'_>) -> Vec<u8> {
     [header, &place.to_bytes()].concat()
 }
 
-fn defect(error: impl fmt::Display) -> PortError {
+pub(crate) fn defect(error: impl fmt::Display) -> PortError {
     PortError::defect(Dependency::Hasher, format_args!("sealing: {error}"))
 }
 
@@ -136,11 +151,11 @@ mod tests {
     fn what_is_sealed_opens_and_no_two_sealings_are_alike() {
         let sealer = sealer();
         for plain in [b"".as_slice(), b"+91 98765 43210", &vec![7; MAX_SEALED_PLAIN]] {
-            let sealed = sealer.seal(&place(), plain).unwrap();
-            assert_eq!(sealer.open(&place(), &sealed).as_deref(), Ok(plain));
-            assert_ne!(sealed, sealer.seal(&place(), plain).unwrap());
+            let sealed = sealer.seal_now(&place(), plain).unwrap();
+            assert_eq!(sealer.open_now(&place(), &sealed).as_deref(), Ok(plain));
+            assert_ne!(sealed, sealer.seal_now(&place(), plain).unwrap());
         }
-        let sealed = sealer.seal(&place(), b"+91 98765 43210").unwrap();
+        let sealed = sealer.seal_now(&place(), b"+91 98765 43210").unwrap();
         assert_eq!(sealed.get(..5), Some([1, 1, 2, b'k', b'1'].as_slice()));
         assert_eq!(sealed.len(), 5 + 12 + 15 + 16);
         assert!(!sealed.windows(5).any(|w| w == b"98765"));
@@ -149,23 +164,23 @@ mod tests {
     #[test]
     fn any_changed_bit_is_refused_and_any_cut() {
         let sealer = sealer();
-        let sealed = sealer.seal(&place(), b"+91 98765 43210").unwrap();
+        let sealed = sealer.seal_now(&place(), b"+91 98765 43210").unwrap();
         for at in 0..sealed.len() {
             for bit in 0..8 {
                 let mut changed = sealed.clone();
                 changed[at] ^= 1 << bit;
-                assert!(sealer.open(&place(), &changed).is_err(), "byte {at} bit {bit}");
+                assert!(sealer.open_now(&place(), &changed).is_err(), "byte {at} bit {bit}");
             }
-            assert!(sealer.open(&place(), &sealed[..at]).is_err(), "cut at {at}");
+            assert!(sealer.open_now(&place(), &sealed[..at]).is_err(), "cut at {at}");
         }
         let longer = [sealed.as_slice(), &[0]].concat();
-        assert_eq!(sealer.open(&place(), &longer), Err(SealError::Refused));
+        assert_eq!(sealer.open_now(&place(), &longer), Err(SealError::Refused));
     }
 
     #[test]
     fn a_value_opens_only_where_it_was_put() {
         let sealer = sealer();
-        let sealed = sealer.seal(&place(), b"secret").unwrap();
+        let sealed = sealer.seal_now(&place(), b"secret").unwrap();
         let elsewhere = [
             SealPlace { schema: "public", ..place() },
             SealPlace { table: "doctors", ..place() },
@@ -176,34 +191,34 @@ mod tests {
             SealPlace { table: "accountsp", column: "hone", ..place() },
         ];
         for other in elsewhere {
-            assert_eq!(sealer.open(&other, &sealed), Err(SealError::Refused), "{other:?}");
+            assert_eq!(sealer.open_now(&other, &sealed), Err(SealError::Refused), "{other:?}");
         }
     }
 
     #[test]
     fn the_newest_key_seals_and_keys_are_looked_up_never_tried() {
-        let old = sealer().seal(&place(), b"secret").unwrap();
+        let old = sealer().seal_now(&place(), b"secret").unwrap();
         let rotated = load(&[("k1", ONES), ("k2", TWOS)]).unwrap();
-        assert_eq!(rotated.open(&place(), &old).as_deref(), Ok(b"secret".as_slice()));
-        let new = rotated.seal(&place(), b"secret").unwrap();
+        assert_eq!(rotated.open_now(&place(), &old).as_deref(), Ok(b"secret".as_slice()));
+        let new = rotated.seal_now(&place(), b"secret").unwrap();
         assert_eq!(new.get(3..5), Some(b"k2".as_slice()));
-        assert_eq!(sealer().open(&place(), &new), Err(SealError::UnknownKey));
+        assert_eq!(sealer().open_now(&place(), &new), Err(SealError::UnknownKey));
         let twins = load(&[("k1", ONES), ("k2", ONES)]).unwrap();
         let mut relabelled = old.clone();
         relabelled[4] = b'2';
-        assert_eq!(twins.open(&place(), &relabelled), Err(SealError::Refused), "the id is sealed with the value");
+        assert_eq!(twins.open_now(&place(), &relabelled), Err(SealError::Refused), "the id is sealed with the value");
         let renamed = load(&[("k3", TWOS)]).unwrap();
-        assert_eq!(renamed.open(&place(), &new), Err(SealError::UnknownKey), "the right key under another id");
+        assert_eq!(renamed.open_now(&place(), &new), Err(SealError::UnknownKey), "the right key under another id");
         let replaced = load(&[("k2", ONES)]).unwrap();
-        assert_eq!(replaced.open(&place(), &new), Err(SealError::Refused), "another key under the right id");
+        assert_eq!(replaced.open_now(&place(), &new), Err(SealError::Refused), "another key under the right id");
     }
 
     #[test]
     fn one_mebibyte_is_the_most() {
         let too_much = vec![0; MAX_SEALED_PLAIN + 1];
-        assert!(matches!(sealer().seal(&place(), &too_much), Err(PortError::Defect { .. })));
+        assert!(matches!(sealer().seal_now(&place(), &too_much), Err(PortError::Defect { .. })));
         let forged = [vec![1, 1, 2, b'k', b'1'], vec![0; NONCE_BYTES + TAG_BYTES + MAX_SEALED_PLAIN + 1]].concat();
-        assert_eq!(sealer().open(&place(), &forged), Err(SealError::Malformed));
+        assert_eq!(sealer().open_now(&place(), &forged), Err(SealError::Malformed));
     }
 
     #[test]
@@ -224,8 +239,8 @@ mod tests {
         let sealer = load(&[("k1", ONES), ("k2", &ahead)]).unwrap();
         let since = format!("Use-From: 2026-08-03T05:00:00Z\n{TWOS}");
         let later = load(&[("k1", ONES), ("k2", &since)]).unwrap();
-        let (before, after) = (sealer.seal(&place(), b"x").unwrap(), later.seal(&place(), b"x").unwrap());
+        let (before, after) = (sealer.seal_now(&place(), b"x").unwrap(), later.seal_now(&place(), b"x").unwrap());
         assert_eq!((before.get(3..5), after.get(3..5)), (Some(b"k1".as_slice()), Some(b"k2".as_slice())));
-        assert_eq!(sealer.open(&place(), &after).as_deref(), Ok(b"x".as_slice()));
+        assert_eq!(sealer.open_now(&place(), &after).as_deref(), Ok(b"x".as_slice()));
     }
 }

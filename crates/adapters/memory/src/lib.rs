@@ -7,7 +7,8 @@
 //!
 //! [`MemoryWorld`] is the database: one locked copy of state that implements the stores of every domain. Around it stand
 //! [`ManualClock`], [`SeededIds`] and [`VirtualPause`] for time and chance, [`MemorySlotLocks`], [`FakeHasher`],
-//! [`FakeTokens`], [`FakeLinks`], [`FakeSecrets`], [`MemoryTotp`], [`MemoryGate`], [`FakeGateway`], [`FakeSealer`], [`FakeIndex`], [`RecordingMailer`] and
+//! [`FakeTokens`], [`FakeLinks`], [`FakeSecrets`], [`MemoryTotp`], [`MemoryGate`], [`FakeGateway`], [`FakeSealer`],
+//! [`MemoryKeyStore`], [`FakeKeks`], [`FakeIndex`], [`RecordingMailer`] and
 //! [`RecordingPublisher`] for the other technologies.
 //!
 //! ```
@@ -28,6 +29,7 @@
 mod clinic;
 mod gate;
 mod gateway;
+mod keys;
 mod links;
 mod locks;
 mod mail;
@@ -44,6 +46,7 @@ mod world;
 pub use clinic::Clinic;
 pub use gate::MemoryGate;
 pub use gateway::{FAKE_SIGNATURE, FAKE_SIGNED_AT, FakeGateway, GatewayFault, RefundMode};
+pub use keys::{FakeKeks, MemoryKeyStore};
 pub use links::FakeLinks;
 pub use locks::{LockMode, MemorySlotLocks};
 pub use mail::RecordingMailer;

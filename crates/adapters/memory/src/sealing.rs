@@ -1,6 +1,7 @@
 //! Sealing and blind indexes that hide nothing.
 
 use amrutam_kernel::{BlindIndex, Dependency, MAX_SEALED_PLAIN, PortError, SealError, SealPlace, Sealer};
+use async_trait::async_trait;
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
     sync::atomic::{AtomicU64, Ordering},
@@ -32,17 +33,18 @@ fn scramble(nonce: &[u8], bytes: &[u8]) -> Vec<u8> {
     bytes.iter().zip(nonce.iter().cycle()).map(|(byte, mask)| !byte ^ mask).collect()
 }
 
+#[async_trait]
 impl Sealer for FakeSealer {
-    fn seal(&self, place: &SealPlace<'_>, plain: &[u8]) -> Result<Vec<u8>, PortError> {
+    async fn seal(&self, place: &SealPlace<'_>, plain: &[u8]) -> Result<Vec<u8>, SealError> {
         if plain.len() > MAX_SEALED_PLAIN {
-            return Err(PortError::defect(Dependency::Database, "more than one sealed value may hold"));
+            return Err(PortError::defect(Dependency::Database, "more than one sealed value may hold").into());
         }
         let nonce = self.nonces.fetch_add(1, Ordering::Relaxed).to_be_bytes();
         let hidden = scramble(&nonce, plain);
         Ok([MAGIC, &nonce, &checksum(place, &nonce, &hidden), &hidden].concat())
     }
 
-    fn open(&self, place: &SealPlace<'_>, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
+    async fn open(&self, place: &SealPlace<'_>, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
         let rest = sealed.strip_prefix(MAGIC).ok_or(SealError::Malformed)?;
         let (nonce, rest) = rest.split_at_checked(8).ok_or(SealError::Malformed)?;
         let (sum, hidden) = rest.split_at_checked(8).ok_or(SealError::Malformed)?;
@@ -83,18 +85,18 @@ mod tests {
     use amrutam_kernel::AccountId;
     use uuid::Uuid;
 
-    #[test]
-    fn opens_where_it_was_sealed_and_nowhere_else() {
+    #[tokio::test]
+    async fn opens_where_it_was_sealed_and_nowhere_else() {
         let (sealer, owner) = (FakeSealer::new(), AccountId::from_uuid(Uuid::nil()));
         let place = SealPlace { schema: "phi", table: "t", column: "c", row: Uuid::nil(), owner, version: 1 };
-        let sealed = sealer.seal(&place, b"canary").unwrap();
-        assert_ne!(sealed, sealer.seal(&place, b"canary").unwrap());
+        let sealed = sealer.seal(&place, b"canary").await.unwrap();
+        assert_ne!(sealed, sealer.seal(&place, b"canary").await.unwrap());
         assert!(!sealed.windows(6).any(|window| window == b"canary"));
-        assert_eq!(sealer.open(&place, &sealed), Ok(b"canary".to_vec()));
-        assert_eq!(sealer.open(&SealPlace { row: Uuid::max(), ..place }, &sealed), Err(SealError::Refused));
-        assert_eq!(sealer.open(&place, b"canary"), Err(SealError::Malformed));
+        assert_eq!(sealer.open(&place, &sealed).await, Ok(b"canary".to_vec()));
+        assert_eq!(sealer.open(&SealPlace { row: Uuid::max(), ..place }, &sealed).await, Err(SealError::Refused));
+        assert_eq!(sealer.open(&place, b"canary").await, Err(SealError::Malformed));
         let mut altered = sealed;
         *altered.last_mut().unwrap() ^= 1;
-        assert_eq!(sealer.open(&place, &altered), Err(SealError::Refused));
+        assert_eq!(sealer.open(&place, &altered).await, Err(SealError::Refused));
     }
 }

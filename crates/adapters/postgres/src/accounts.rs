@@ -10,7 +10,7 @@ use crate::{
     pool::{Postgres, bounded},
     schema::{accounts, contacts},
     sessions::EndingRow,
-    vault::Vault,
+    vault::{Unopened, Vault, unless_erased},
 };
 use amrutam_identity::{
     model::{Account, EmailAddress, Link, PasswordHash},
@@ -62,8 +62,8 @@ struct AccountRow {
 }
 
 impl AccountRow {
-    fn open(self, contact: ContactRow, vault: &Vault) -> Result<Account, PortError> {
-        let (email, profile) = contact.open(self.time_zone, vault)?;
+    async fn open(self, contact: ContactRow, vault: &Vault) -> Result<Account, Unopened> {
+        let (email, profile) = contact.open(self.time_zone, vault).await?;
         Ok(Account {
             id: AccountId::from_uuid(self.id),
             role: self.role.parse().map_err(unreadable)?,
@@ -101,7 +101,7 @@ fn phc<S: Serializer>(hash: &Option<&PasswordHash>, serializer: S) -> Result<S::
 }
 
 impl Accounts {
-    fn row<'a>(&self, account: &'a Account) -> Result<NewAccountRow<'a>, PortError> {
+    async fn row<'a>(&self, account: &'a Account) -> Result<NewAccountRow<'a>, PortError> {
         Ok(NewAccountRow {
             id: account.id,
             role: account.role.as_str(),
@@ -113,7 +113,7 @@ impl Accounts {
             time_zone: &account.profile.time_zone,
             version: account.version,
             created_at: account.created_at,
-            contact: SealedContact::of(account, &self.vault)?,
+            contact: SealedContact::of(account, &self.vault).await?,
         })
     }
 }
@@ -143,7 +143,7 @@ struct Spend {
 #[async_trait]
 impl AccountStore for Accounts {
     async fn insert(&self, account: &Account, link: Option<&Link>, effects: &Effects) -> Result<Inserted, PortError> {
-        let (account, link) = (self.row(account)?, link.map(LinkRow::from));
+        let (account, link) = (self.row(account).await?, link.map(LinkRow::from));
         let change = Insert { account, link, effects: EffectRows::of(&[effects]) };
         let query = diesel::select(functions::insert_account(Json(change)));
         let mut conn = self.db.connection().await?;
@@ -158,7 +158,7 @@ impl AccountStore for Accounts {
 
     async fn update(&self, change: AccountChange<'_>, effects: &Effects) -> Result<Vec<SessionId>, CommitError> {
         let change = Update {
-            account: self.row(change.account)?,
+            account: self.row(change.account).await?,
             spend: change.spend.map(|(id, at)| Spend { id, at }),
             void_links: change.void_links,
             end_sessions: change.end_sessions.map(EndingRow::from),
@@ -183,9 +183,11 @@ impl AccountStore for Accounts {
             .select((AccountRow::as_select(), Option::<ContactRow>::as_select()));
         let mut conn = self.db.connection().await?;
         let result = bounded(conn.limit(), query.first::<(AccountRow, Option<ContactRow>)>(conn.raw()?)).await;
-        let found = conn.settle(result.optional())?.filter(|(account, _)| account.email_index == wanted);
-        let found = found.and_then(|(account, contact)| Some((account, contact?)));
-        found.map(|(account, contact)| account.open(contact, &self.vault)).transpose()
+        let Some((account, Some(contact))) = conn.settle(result.optional())? else { return Ok(None) };
+        let is_wanted = account.email_index == wanted;
+        // The next one is opened, too: a key is fetched and as much is opened either way.
+        let opened = account.open(contact, &self.vault).await;
+        if is_wanted { unless_erased(opened) } else { Ok(None) }
     }
 
     async fn by_id(&self, id: AccountId) -> Result<Option<Account>, PortError> {
@@ -195,7 +197,7 @@ impl AccountStore for Accounts {
             .select((AccountRow::as_select(), ContactRow::as_select()));
         let mut conn = self.db.connection().await?;
         let result = bounded(conn.limit(), query.first::<(AccountRow, ContactRow)>(conn.raw()?)).await;
-        let found = conn.settle(result.optional())?;
-        found.map(|(account, contact)| account.open(contact, &self.vault)).transpose()
+        let Some((account, contact)) = conn.settle(result.optional())? else { return Ok(None) };
+        unless_erased(account.open(contact, &self.vault).await)
     }
 }

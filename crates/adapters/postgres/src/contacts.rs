@@ -5,7 +5,7 @@ use crate::{
     error::Optional,
     pool::bounded,
     schema::{accounts, contacts},
-    vault::Vault,
+    vault::{Unopened, Vault, unless_erased},
 };
 use amrutam_identity::{
     EmailAddress, PersonName,
@@ -37,16 +37,21 @@ pub(crate) struct SealedContact {
 
 impl SealedContact {
     /// Sealed for the row of this account and version.
-    pub(crate) fn of(account: &Account, vault: &Vault) -> Result<Self, PortError> {
-        let seal = |column, text: &str| vault.seal(&place(account.id, account.version, column), text.as_bytes());
+    pub(crate) async fn of(account: &Account, vault: &Vault) -> Result<Self, PortError> {
+        let place = |column| place(account.id, account.version, column);
+        let seal = async |column, text: &str| vault.seal(&place(column), text.as_bytes()).await;
+        let seal_some = async |column, text: Option<&str>| match text {
+            Some(text) => seal(column, text).await.map(Some),
+            None => Ok(None),
+        };
         let Profile { full_name, phone, date_of_birth, sex, time_zone: _ } = &account.profile;
         let date_of_birth = date_of_birth.as_ref().map(|date| date.expose().to_string());
         Ok(Self {
-            email: seal("email", account.email.expose().as_str())?,
-            full_name: seal("full_name", full_name.expose().as_str())?,
-            phone: phone.as_ref().map(|phone| seal("phone", phone.expose())).transpose()?,
-            date_of_birth: date_of_birth.map(|date| seal("date_of_birth", &date)).transpose()?,
-            sex: sex.as_ref().map(|sex| seal("sex", sex_word(*sex.expose()))).transpose()?,
+            email: seal("email", account.email.expose().as_str()).await?,
+            full_name: seal("full_name", full_name.expose().as_str()).await?,
+            phone: seal_some("phone", phone.as_ref().map(|phone| phone.expose().as_str())).await?,
+            date_of_birth: seal_some("date_of_birth", date_of_birth.as_deref()).await?,
+            sex: seal_some("sex", sex.as_ref().map(|sex| sex_word(*sex.expose()))).await?,
         })
     }
 }
@@ -64,29 +69,31 @@ pub(crate) struct ContactRow {
 }
 
 impl ContactRow {
-    pub(crate) fn open(
+    pub(crate) async fn open(
         self,
         time_zone: String,
         vault: &Vault,
-    ) -> Result<(Sensitive<EmailAddress>, Profile), PortError> {
+    ) -> Result<(Sensitive<EmailAddress>, Profile), Unopened> {
         let place = |column| place(AccountId::from_uuid(self.account_id), self.version, column);
+        let sex = open::<SexWord>(vault, place("sex"), self.sex).await?;
         let profile = Profile {
-            full_name: Sensitive::new(vault.open_text::<PersonName>(&place("full_name"), &self.full_name)?),
-            phone: open(vault, place("phone"), self.phone)?,
-            date_of_birth: open(vault, place("date_of_birth"), self.date_of_birth)?,
-            sex: open::<SexWord>(vault, place("sex"), self.sex)?.map(|word| Sensitive::new(word.expose().0)),
+            full_name: Sensitive::new(vault.open_text::<PersonName>(&place("full_name"), &self.full_name).await?),
+            phone: open(vault, place("phone"), self.phone).await?,
+            date_of_birth: open(vault, place("date_of_birth"), self.date_of_birth).await?,
+            sex: sex.map(|word| Sensitive::new(word.expose().0)),
             time_zone,
         };
-        Ok((Sensitive::new(vault.open_text(&place("email"), &self.email)?), profile))
+        Ok((Sensitive::new(vault.open_text(&place("email"), &self.email).await?), profile))
     }
 }
 
-fn open<T: FromStr<Err: std::fmt::Display>>(
+async fn open<T: FromStr<Err: std::fmt::Display>>(
     vault: &Vault,
     place: SealPlace<'_>,
     sealed: Option<Vec<u8>>,
-) -> Result<Option<Sensitive<T>>, PortError> {
-    sealed.map(|sealed| vault.open_text(&place, &sealed).map(Sensitive::new)).transpose()
+) -> Result<Option<Sensitive<T>>, Unopened> {
+    let Some(sealed) = sealed else { return Ok(None) };
+    Ok(Some(Sensitive::new(vault.open_text(&place, &sealed).await?)))
 }
 
 fn sex_word(sex: Sex) -> &'static str {
@@ -116,10 +123,13 @@ impl Contacts for Accounts {
         let mut conn = self.db.connection().await?;
         let result = bounded(conn.limit(), query.first::<(i64, Vec<u8>, Vec<u8>, String)>(conn.raw()?)).await;
         let Some((version, email, name, time_zone)) = conn.settle(result.optional())? else { return Ok(None) };
-        Ok(Some(Contact {
-            email: Sensitive::new(self.vault.open_text(&place(id, version, "email"), &email)?),
-            name: Sensitive::new(self.vault.open_text(&place(id, version, "full_name"), &name)?),
-            time_zone,
-        }))
+        let opened = async {
+            Ok(Contact {
+                email: Sensitive::new(self.vault.open_text(&place(id, version, "email"), &email).await?),
+                name: Sensitive::new(self.vault.open_text(&place(id, version, "full_name"), &name).await?),
+                time_zone,
+            })
+        };
+        unless_erased(opened.await)
     }
 }

@@ -50,9 +50,9 @@ enum FactorRow {
     Confirmed { secret: String, begun_at: Timestamp, confirmed_at: Timestamp, last_step: i64 },
 }
 
-fn open(vault: &Vault, account: AccountId, begun_at: Timestamp, sealed: &str) -> Result<TotpSecret, PortError> {
+async fn open(vault: &Vault, account: AccountId, begun_at: Timestamp, sealed: &str) -> Result<TotpSecret, PortError> {
     let sealed = unhex(sealed).ok_or_else(|| unreadable("a factor's secret"))?;
-    let plain = vault.open(&place(account, begun_at), &sealed)?;
+    let plain = vault.open(&place(account, begun_at), &sealed).await?;
     plain.try_into().map(TotpSecret::from_bytes).map_err(|_| unreadable("a factor's secret of another length"))
 }
 
@@ -111,11 +111,11 @@ impl FactorStore for Accounts {
         for factor in factors {
             match factor {
                 FactorRow::Pending { secret, begun_at } => {
-                    let secret = open(&self.vault, account, begun_at, &secret)?;
+                    let secret = open(&self.vault, account, begun_at, &secret).await?;
                     all.pending = Some(PendingFactor { secret, begun_at });
                 }
                 FactorRow::Confirmed { secret, begun_at, confirmed_at, last_step } => {
-                    let secret = open(&self.vault, account, begun_at, &secret)?;
+                    let secret = open(&self.vault, account, begun_at, &secret).await?;
                     all.confirmed = Some(ConfirmedFactor { secret, confirmed_at, last_step: Step(last_step) });
                 }
             }
@@ -145,7 +145,7 @@ impl FactorStore for Accounts {
     }
 
     async fn begin(&self, account: AccountId, pending: &PendingFactor, effects: &Effects) -> Result<(), PortError> {
-        let secret = self.vault.seal(&place(account, pending.begun_at), pending.secret.expose())?;
+        let secret = self.vault.seal(&place(account, pending.begun_at), pending.secret.expose()).await?;
         let change = Begin { account, secret, begun_at: pending.begun_at, effects: EffectRows::of(&[effects]) };
         let _ok: String = self.db.ask(diesel::select(functions::begin_totp_factor(Json(change)))).await?;
         Ok(())

@@ -59,3 +59,15 @@ define_sql_function! {
 }
 define_sql_function! { fn open_review(change: Jsonb) -> Text; }
 define_sql_function! { fn put_review(change: Jsonb) -> Text; }
+define_sql_function! {
+    #[sql_name = "keys.take_seals"]
+    fn take_seals(owner: Uuid, wanted: BigInt, most: BigInt, born_after: Timestamptz) -> Jsonb;
+}
+define_sql_function! { #[sql_name = "keys.find_key"] fn find_key(owner: Uuid, wanted: Integer) -> Jsonb; }
+define_sql_function! { #[sql_name = "keys.put_key"] fn put_key(key: Jsonb, wanted: BigInt, at: Timestamptz) -> Text; }
+define_sql_function! { #[sql_name = "keys.destroy_keys"] fn destroy_keys(owner: Uuid, at: Timestamptz) -> BigInt; }
+define_sql_function! {
+    #[sql_name = "keys.rewrap_keys"]
+    fn rewrap_keys(old: Text, wrappings: Jsonb, at: Timestamptz) -> BigInt;
+}
+define_sql_function! { #[sql_name = "keys.retire_kek"] fn retire_kek(kek: Text, at: Timestamptz) -> BigInt; }

@@ -22,6 +22,7 @@ mod gate;
 mod gauges;
 mod group;
 mod json;
+mod keys;
 mod leader;
 mod ledger;
 mod links;
@@ -43,8 +44,9 @@ mod vault;
 
 pub use accounts::Accounts;
 pub use dead_letters::Waiting;
+pub use keys::KeysSettings;
 pub use leader::Leadership;
-pub use migrate::{MigrateError, migrate, revert_all};
+pub use migrate::{MigrateError, migrate, migrate_keys, revert_all};
 pub use outbox::{OutboxRow, OutboxState};
 pub use payment_upkeep::PaymentFigures;
 pub use pool::{PoolStatus, Postgres, Settings};

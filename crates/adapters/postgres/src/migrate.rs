@@ -1,8 +1,12 @@
 //! Migrations, embedded in the binary and run by the owner role.
 
 use crate::target::Target;
-use diesel::ConnectionError;
-use diesel_async::{AsyncMigrationHarness, AsyncPgConnection};
+use diesel::{
+    ConnectionError,
+    migration::{Migration, MigrationSource},
+    pg::Pg,
+};
+use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../../migrations");
@@ -28,6 +32,37 @@ pub async fn migrate(owner_url: &str) -> Result<Vec<String>, MigrateError> {
     Ok(ran.iter().map(ToString::to_string).collect())
 }
 
+/// Brings a database of data keys alone up to date, and takes the schema for them out of the main one, so that a process that is not
+/// told of the other finds no keys rather than makes new ones. Refused while there are keys in the main one: move them first.
+pub async fn migrate_keys(keys_owner_url: &str, main_owner_url: &str) -> Result<Vec<String>, MigrateError> {
+    let mut main = connect(main_owner_url).await?;
+    main.batch_execute(DROP_UNUSED).await.map_err(|error| MigrateError::Run(error.to_string()))?;
+    let mut harness = harness(keys_owner_url).await?;
+    let ran = harness.run_pending_migrations(KeysAlone).map_err(|error| MigrateError::Run(error.to_string()))?;
+    Ok(ran.iter().map(ToString::to_string).collect())
+}
+
+const DROP_UNUSED: &str = "DO $$ BEGIN
+  IF to_regclass('keys.owners') IS NOT NULL THEN
+    LOCK TABLE keys.owners IN ACCESS EXCLUSIVE MODE;
+    IF EXISTS (SELECT FROM keys.owners) THEN
+      RAISE EXCEPTION 'there are data keys in the main database: move the schema keys to the other one first';
+    END IF;
+    DROP SCHEMA keys CASCADE;
+  END IF;
+END $$";
+
+/// The one migration that makes the schema for data keys.
+struct KeysAlone;
+
+impl MigrationSource<Pg> for KeysAlone {
+    fn migrations(&self) -> diesel::migration::Result<Vec<Box<dyn Migration<Pg>>>> {
+        let mut all = MigrationSource::<Pg>::migrations(&MIGRATIONS)?;
+        all.retain(|migration| migration.name().to_string().ends_with("_keys"));
+        Ok(all)
+    }
+}
+
 /// Takes every migration back; for tests of the way down.
 pub async fn revert_all(owner_url: &str) -> Result<usize, MigrateError> {
     let mut harness = harness(owner_url).await?;
@@ -35,19 +70,19 @@ pub async fn revert_all(owner_url: &str) -> Result<usize, MigrateError> {
     Ok(ran.len())
 }
 
-async fn harness(owner_url: &str) -> Result<AsyncMigrationHarness<AsyncPgConnection>, MigrateError> {
+async fn connect(owner_url: &str) -> Result<AsyncPgConnection, MigrateError> {
     let target = Target::of(owner_url).map_err(|error| ConnectionError::InvalidConnectionUrl(error.to_string()))?;
-    let mut connection = target.connect().await?;
+    Ok(target.connect().await?)
+}
+
+async fn harness(owner_url: &str) -> Result<AsyncMigrationHarness<AsyncPgConnection>, MigrateError> {
+    let mut connection = connect(owner_url).await?;
     // One at a time: who comes second finds nothing left to do. And a migration waits for no other lock longer than traffic
     // can bear.
-    diesel_async::SimpleAsyncConnection::batch_execute(
-        &mut connection,
-        &format!(
-            "SET lock_timeout = '60s'; SELECT pg_advisory_lock({MIGRATING}); \
-             SET lock_timeout = '2s'; SET statement_timeout = 0"
-        ),
-    )
-    .await
-    .map_err(|error| MigrateError::Run(error.to_string()))?;
+    let settings = format!(
+        "SET lock_timeout = '60s'; SELECT pg_advisory_lock({MIGRATING}); \
+         SET lock_timeout = '2s'; SET statement_timeout = 0"
+    );
+    connection.batch_execute(&settings).await.map_err(|error| MigrateError::Run(error.to_string()))?;
     Ok(AsyncMigrationHarness::new(connection))
 }

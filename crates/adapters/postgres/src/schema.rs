@@ -264,6 +264,34 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    keys.keks (id) {
+        id -> Text,
+        first_used_at -> Timestamptz,
+        retired_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    keys.owners (owner_id) {
+        owner_id -> Uuid,
+        version -> Integer,
+        made_at -> Timestamptz,
+        seals -> BigInt,
+        destroyed_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    keys.data_keys (owner_id, version) {
+        owner_id -> Uuid,
+        version -> Integer,
+        kek_id -> Text,
+        wrapped -> Bytea,
+        check_value -> Bytea,
+    }
+}
+
 diesel::joinable!(consultations -> doctors (doctor_id));
 diesel::joinable!(contacts -> accounts (account_id));
 diesel::joinable!(refresh_tokens -> sessions (session_id));

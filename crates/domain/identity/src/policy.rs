@@ -85,6 +85,8 @@ const fn row(action: Action) -> Row {
         Action::ReportRead             => r(  NO,       OWN_SUMS, NO,       SUMS,     ANY,      ANY,      NO  ),
         Action::OperationsRead         => r(  NO,       NO,       MASKED,   ANY,      NO,       ANY,      NO  ),
         Action::OperationsManage       => r(  NO,       NO,       NO,       ANY,      NO,       ANY,      NO  ),
+        Action::KeysDestroy            => r(  NO,       NO,       NO,       NO,       NO,       ANY,      NO  ),
+        Action::KeysManage             => r(  NO,       NO,       NO,       NO,       NO,       ANY,      NO  ),
     }
 }
 
@@ -250,6 +252,8 @@ mod tests {
             (ReportRead, "xxx a-- xxx aaa fff fff ???"),
             (OperationsRead, "xxx xxx fmm fff xxx fff ???"),
             (OperationsManage, "xxx xxx xxx fff xxx fff ???"),
+            (KeysDestroy, "xxx xxx xxx xxx xxx fff ???"),
+            (KeysManage, "xxx xxx xxx xxx xxx fff ???"),
         ];
         for (action, expected) in table {
             assert_eq!(answers(action), expected, "{}", action.as_str());

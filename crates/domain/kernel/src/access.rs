@@ -140,6 +140,10 @@ actions! {
     OperationsRead = "operations.read",
     /// Requeue and discard dead letters, resolve reviews.
     OperationsManage = "operations.manage",
+    /// Destroy a person's keys, and with them what is sealed of them.
+    KeysDestroy = "keys.destroy",
+    /// Renew a person's key, retire a key-encryption key.
+    KeysManage = "keys.manage",
 }
 
 impl Action {

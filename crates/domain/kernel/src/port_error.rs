@@ -40,7 +40,7 @@ impl fmt::Display for Dependency {
 }
 
 /// A port's failure.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PortError {
     /// Away, slow or full: the caller may try again shortly. `reason` is for logs, without personal data.
     #[error("the {dependency} is unavailable")]

@@ -1,6 +1,7 @@
 //! Sealing personal data, as a port: what is stored can be read only here, and only where it was put.
 
-use crate::{AccountId, PortError};
+use crate::{AccountId, Dependency, PortError};
+use async_trait::async_trait;
 use uuid::Uuid;
 
 /// 1 MiB: the most one value may hold. Larger things are files, sealed in chunks.
@@ -53,24 +54,45 @@ impl SealPlace<'_> {
     }
 }
 
-/// Why a sealed value was not opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+/// Why a value was not sealed or opened.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
     /// Not a sealed value, or in a form this version does not know.
     #[error("not a sealed value of a known form")]
     Malformed,
-    /// Sealed under a key this process does not hold.
+    /// Sealed under a key that is not there.
     #[error("sealed under a key that is not held here")]
     UnknownKey,
     /// Altered, or moved from where it was sealed.
     #[error("the sealed value has been altered or moved")]
     Refused,
+    /// The owner's keys have been destroyed: what was sealed of them opens never again, and nothing new is sealed.
+    #[error("the owner's keys have been destroyed")]
+    Erased,
+    /// The keys could not be asked for.
+    #[error(transparent)]
+    Port(#[from] PortError),
 }
 
-/// Seals and opens single values of at most [`MAX_SEALED_PLAIN`].
+impl From<SealError> for PortError {
+    /// What does not open is ours to mend; what can't be tried now may be tried again.
+    fn from(error: SealError) -> Self {
+        match error {
+            SealError::Port(error) => error,
+            error => Self::defect(Dependency::Database, error),
+        }
+    }
+}
+
+/// Seals and opens single values of at most [`MAX_SEALED_PLAIN`], each under a key of its owner. Neither waits for anything
+/// while that key is at hand.
+#[async_trait]
 pub trait Sealer: Send + Sync {
     /// Seals for a place. Sealing twice gives two different values.
-    fn seal(&self, place: &SealPlace<'_>, plain: &[u8]) -> Result<Vec<u8>, PortError>;
+    async fn seal(&self, place: &SealPlace<'_>, plain: &[u8]) -> Result<Vec<u8>, SealError>;
     /// Opens what was sealed for that place.
-    fn open(&self, place: &SealPlace<'_>, sealed: &[u8]) -> Result<Vec<u8>, SealError>;
+    async fn open(&self, place: &SealPlace<'_>, sealed: &[u8]) -> Result<Vec<u8>, SealError>;
+    /// Fetches what sealing for that owner will need, so that it can be awaited beside something else. Whether that went
+    /// well, sealing tells.
+    async fn prepare(&self, _owner: AccountId) {}
 }

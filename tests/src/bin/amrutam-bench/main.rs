@@ -10,6 +10,7 @@ mod http;
 mod load;
 mod pgbench;
 mod race;
+mod seal;
 mod stack;
 mod world;
 
@@ -32,6 +33,8 @@ enum Command {
     Booking(booking::Options),
     /// Many clients, one slot: one winner each time, also under faults.
     Race(race::Options),
+    /// What sealing and opening a value cost; asks no server.
+    Seal(seal::Options),
 }
 
 /// Somebody wants us to end: what is under way is undone.
@@ -50,6 +53,7 @@ async fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Booking(options) => booking::run(&options).await,
         Command::Race(options) => race::run(&options).await,
+        Command::Seal(options) => seal::run(&options).await,
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

@@ -6,7 +6,7 @@
 //! these tokens and looks up these sessions like any other.
 
 use crate::{Fallible, http, stack::Stack};
-use amrutam_crypto::{AesGcmSealer, HmacBlindIndex, JwtTokens, KeySource, Keys, SystemClock, SystemIds, TokenSettings};
+use amrutam_crypto::{EnvelopeSealer, HmacBlindIndex, JwtTokens, KeySource, Keys, SystemClock, SystemIds, TokenSettings};
 use amrutam_identity::{
     Account, Profile,
     model::{Assurance, PasswordHash},
@@ -274,9 +274,10 @@ fn text(ids: &[Uuid]) -> Vec<String> {
 fn account_store(stack: &Stack, keys: &Keys) -> Fallible<Accounts> {
     let mut settings = amrutam_postgres::Settings::for_url(stack.value("ADMIN_DATABASE_URL")?.parse()?);
     settings.role = Some("amrutam_app".to_owned());
-    let sealer = Arc::new(AesGcmSealer::new(keys, Arc::new(SystemClock))?);
+    let postgres = Postgres::connect(&settings)?;
+    let sealer = Arc::new(EnvelopeSealer::new(keys, Arc::new(postgres.clone()), Arc::new(SystemClock))?);
     let vault = Vault::new(sealer, Arc::new(HmacBlindIndex::new(keys)?));
-    Ok(Accounts::new(Postgres::connect(&settings)?, vault))
+    Ok(Accounts::new(postgres, vault))
 }
 
 async fn insert_accounts(store: &Accounts, run: &str, role: Role, ids: &[Uuid]) -> Fallible<()> {

@@ -4,7 +4,7 @@
 
 use super::{
     KeyDir, KeyError, KeyKind, KeyName, KeyProvider,
-    material::{Dated, RSA_BITS, SECRET_BYTES, TokenKeys, dated, sealing_keys},
+    material::{Dated, RSA_BITS, SECRET_BYTES, TokenKeys, dated, is_tombstone, sealing_keys, tombstone},
 };
 use aes_gcm::aead::Generate;
 use amrutam_identity::use_cases::ACCESS_TOKEN_LIFETIME;
@@ -45,6 +45,12 @@ pub enum ManageError {
     /// There is no such key.
     #[error("there is no token key {0}")]
     Unknown(String),
+    /// There is no such key.
+    #[error("there is no sealing key {0}")]
+    UnknownSealing(String),
+    /// It wraps data keys now, or is the only one.
+    #[error("{0} wraps data keys: rotate, and wait until the next key is in use")]
+    SealsNow(String),
     /// It signs, or is the only one.
     #[error("{0} signs tokens: rotate, and wait until the next key signs")]
     InUse(String),
@@ -79,7 +85,7 @@ pub struct Rotated {
     pub use_from: Timestamp,
     /// The key that is used until then.
     pub before: String,
-    /// When the key before may be retired; sealing keys never.
+    /// When the key before may be retired; of sealing keys, the store of data keys tells.
     pub retire_from: Option<Timestamp>,
 }
 
@@ -143,6 +149,27 @@ pub fn retire(dir: &Path, id: &str, by_force: bool, now: Timestamp) -> Result<Pa
     Ok(path)
 }
 
+/// Wipes a sealing key that wraps and seals nothing any more, which only its store can tell: what it has sealed is lost with it. Its name
+/// stays taken.
+pub fn retire_sealing(dir: &Path, id: &str, now: Timestamp) -> Result<PathBuf, ManageError> {
+    let there = KeyDir::new(dir).keys()?;
+    let found = there.iter().find(|key| key.name.id == id && key.name.kind == KeyKind::Sealing);
+    let key = found.ok_or_else(|| ManageError::UnknownSealing(id.to_owned()))?;
+    let path = dir.join(key.name.to_string());
+    if is_tombstone(key) {
+        return Ok(path);
+    }
+    if sealing_keys(&there)?.and_then(|keys| in_use(&keys, now)).is_none_or(|(used, _)| used == id) {
+        return Err(ManageError::SealsNow(id.to_owned()));
+    }
+    let aside = beside(&path);
+    write_aside(&aside, &tombstone(now))
+        .and_then(|()| fs::rename(&aside, &path))
+        .and_then(|()| sync(dir))
+        .map_err(KeyError::io(&path))?;
+    Ok(path)
+}
+
 fn in_use<T>(keys: &Dated<T>, now: Timestamp) -> Option<(String, Timestamp)> {
     let (id, _) = keys.in_use(now)?;
     Some((id.to_owned(), keys.since(id)?))
@@ -172,13 +199,9 @@ fn make(dir: &Path, id: &str, kind: KeyKind, use_from: Timestamp) -> Result<Path
 
 /// The whole file or nothing, never over another one.
 fn write_new(dir: &Path, path: &Path, content: &[u8]) -> Result<(), ManageError> {
-    let mut aside = path.as_os_str().to_owned();
-    aside.push(".new");
-    let aside = PathBuf::from(aside);
+    let aside = beside(path);
     let written = (|| {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
-        file.write_all(content)?;
-        file.sync_all()?;
+        write_aside(&aside, content)?;
         // A rename would replace what is there.
         let linked = fs::hard_link(&aside, path);
         fs::remove_file(&aside)?;
@@ -188,6 +211,18 @@ fn write_new(dir: &Path, path: &Path, content: &[u8]) -> Result<(), ManageError>
         io::ErrorKind::AlreadyExists => ManageError::Exists { path: path.to_owned() },
         _ => KeyError::io(path)(source).into(),
     })
+}
+
+fn beside(path: &Path) -> PathBuf {
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(".new");
+    PathBuf::from(aside)
+}
+
+fn write_aside(aside: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(aside)?;
+    file.write_all(content)?;
+    file.sync_all()
 }
 
 fn sync(dir: &Path) -> io::Result<()> {

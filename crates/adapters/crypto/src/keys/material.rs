@@ -22,10 +22,20 @@ pub(crate) const SECRET_BYTES: usize = 32;
 /// The algorithm of every token key.
 pub(crate) const ALGORITHM: &str = "RS256";
 const USE_FROM: &str = "Use-From:";
+const RETIRED: &str = "Retired:";
 
 /// The content of a key that is used from `at` on.
 pub(crate) fn dated(at: Timestamp, body: &[u8]) -> Zeroizing<Vec<u8>> {
     Zeroizing::new([format!("{USE_FROM} {at}\n").as_bytes(), body].concat())
+}
+
+/// What is left of a sealing key that is needed no more: its name is never given to another.
+pub(crate) fn tombstone(at: Timestamp) -> Vec<u8> {
+    format!("{RETIRED} {at}\n").into_bytes()
+}
+
+pub(crate) fn is_tombstone(key: &ProvidedKey) -> bool {
+    key.content.starts_with(RETIRED.as_bytes())
 }
 
 /// Since when it may be used, and the key itself.
@@ -128,7 +138,7 @@ fn checked<T: HasPublic>(name: &KeyName, key: &PKeyRef<T>) -> Result<(Vec<u8>, V
 /// The keys that seal; nothing when there is none.
 pub(crate) fn sealing_keys(keys: &[ProvidedKey]) -> Result<Option<Dated<Aes256Gcm>>, KeyError> {
     let mut ciphers = BTreeMap::new();
-    for key in keys.iter().filter(|key| key.name.kind == KeyKind::Sealing) {
+    for key in keys.iter().filter(|key| key.name.kind == KeyKind::Sealing && !is_tombstone(key)) {
         let (from, _) = undated(key)?;
         ciphers.insert((from, key.name.id.clone()), Aes256Gcm::new(&Key::<Aes256Gcm>::from(*secret(key)?)));
     }

@@ -10,7 +10,8 @@ mod source;
 
 pub use error::KeyError;
 pub use manage::{
-    KEY_PUBLISHED_AHEAD, ManageError, Rotatable, Rotated, TOKENS_OUTLIVE_KEY, generate_missing, retire, rotate,
+    KEY_PUBLISHED_AHEAD, ManageError, Rotatable, Rotated, TOKENS_OUTLIVE_KEY, generate_missing, retire, retire_sealing,
+    rotate,
 };
 pub use name::{KeyKind, KeyName};
 pub use provider::{KeyBundle, KeyDir, KeyProvider, ProvidedKey};

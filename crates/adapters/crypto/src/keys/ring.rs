@@ -2,7 +2,7 @@
 
 use super::{
     KeyError, KeyKind, KeyProvider, ProvidedKey,
-    material::{Dated, SECRET_BYTES, TokenKeys, only_secret, sealing_keys},
+    material::{Dated, SECRET_BYTES, TokenKeys, is_tombstone, only_secret, sealing_keys},
 };
 use aes_gcm::Aes256Gcm;
 use amrutam_kernel::Pause;
@@ -37,7 +37,7 @@ impl Keys {
 
     /// Asks again, and says whether anything was different. On an error everything stays as it is.
     ///
-    /// Token keys come and go. A key that seals may come but not go, and those for blind indexes and links stay what they are:
+    /// Token keys come and go. A key that seals may come but goes only when it has been retired, and those for blind indexes and links stay what they are:
     /// without them there is data that nobody finds or opens any more.
     pub fn reload(&self) -> Result<bool, KeyError> {
         let provided = sorted(&*self.0.provider)?;
@@ -133,18 +133,23 @@ pub(crate) struct KeyRing {
     pub(crate) link: Option<Zeroizing<[u8; SECRET_BYTES]>>,
     /// Of each sealing key, to notice one that has been replaced.
     sealing_prints: Vec<(String, [u8; 32])>,
+    /// Sealing keys that have been retired: they may go.
+    retired: Vec<String>,
 }
 
 impl KeyRing {
     fn of(keys: &[ProvidedKey]) -> Result<Self, KeyError> {
         let sealing = keys.iter().filter(|key| key.name.kind == KeyKind::Sealing);
+        let (retired, sealing): (Vec<_>, Vec<_>) = sealing.partition(|key| is_tombstone(key));
+        let print = |key: &ProvidedKey| (key.name.id.clone(), fingerprint(std::slice::from_ref(key)));
         Ok(Self {
             fingerprint: fingerprint(keys),
             tokens: TokenKeys::of(keys)?,
             sealing: sealing_keys(keys)?,
             blind_index: only_secret(keys, KeyKind::BlindIndex)?,
             link: only_secret(keys, KeyKind::Link)?,
-            sealing_prints: sealing.map(|key| (key.name.id.clone(), fingerprint(std::slice::from_ref(key)))).collect(),
+            sealing_prints: sealing.into_iter().map(print).collect(),
+            retired: retired.into_iter().map(|key| key.name.id.clone()).collect(),
         })
     }
 
@@ -152,7 +157,11 @@ impl KeyRing {
         if old.tokens.is_some() && self.tokens.is_none() {
             return Err(missing(KeyKind::Signing, origin));
         }
-        if old.sealing_prints.iter().any(|key| !self.sealing_prints.contains(key)) {
+        if old.sealing.is_some() && self.sealing.is_none() {
+            return Err(missing(KeyKind::Sealing, origin));
+        }
+        let stays = |key: &(String, _)| self.sealing_prints.contains(key) || self.retired.contains(&key.0);
+        if !old.sealing_prints.iter().all(stays) {
             return Err(KeyError::unusable(origin, "a sealing key in use is gone or another one"));
         }
         if old.blind_index.is_some() && old.blind_index != self.blind_index {

@@ -4,6 +4,7 @@
 mod attacks;
 mod contracts;
 mod forge;
+mod keks;
 mod keys;
 mod naive;
 mod rotation;

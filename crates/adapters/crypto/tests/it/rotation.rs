@@ -207,33 +207,37 @@ impl Clock for Set {
     }
 }
 
-/// Whoever reads late opens what another has sealed already.
-#[test]
-fn no_sealed_value_is_unknown_during_a_rotation() {
-    let dir = TempDir::new();
-    generate_missing(&dir.0, "old", begin()).unwrap();
-    let clock = Arc::new(Set(Mutex::new(begin())));
-    let keys = [(); 2].map(|()| Keys::load(KeyDir::new(&dir.0)).unwrap());
-    let [quick, slow] = keys.each_ref().map(|keys| AesGcmSealer::new(keys, clock.clone()).unwrap());
-    let place = SealPlace {
+pub(crate) fn place() -> SealPlace<'static> {
+    SealPlace {
         schema: "phi",
         table: "accounts",
         column: "phone",
         row: Uuid::from_u128(7),
         owner: AccountId::from_uuid(Uuid::from_u128(8)),
         version: 1,
-    };
+    }
+}
+
+/// Whoever reads late opens what another has sealed already.
+#[tokio::test]
+async fn no_sealed_value_is_unknown_during_a_rotation() {
+    let dir = TempDir::new();
+    generate_missing(&dir.0, "old", begin()).unwrap();
+    let clock = Arc::new(Set(Mutex::new(begin())));
+    let keys = [(); 2].map(|()| Keys::load(KeyDir::new(&dir.0)).unwrap());
+    let [quick, slow] = keys.each_ref().map(|keys| AesGcmSealer::new(keys, clock.clone()).unwrap());
+    let place = place();
     let rotated = rotate(&dir.0, "new", Rotatable::Sealing, false, begin()).unwrap();
     assert_eq!((rotated.before.as_str(), rotated.retire_from), ("old", None));
     assert!(keys[0].reload().unwrap());
-    let old = quick.seal(&place, b"x").unwrap();
-    assert_eq!(slow.open(&place, &old).as_deref(), Ok(b"x".as_slice()), "not read yet, not needed yet");
+    let old = quick.seal(&place, b"x").await.unwrap();
+    assert_eq!(slow.open(&place, &old).await.as_deref(), Ok(b"x".as_slice()), "not read yet, not needed yet");
     assert!(keys[1].reload().unwrap());
     *clock.0.lock().unwrap() = rotated.use_from;
-    let new = quick.seal(&place, b"x").unwrap();
+    let new = quick.seal(&place, b"x").await.unwrap();
     assert_eq!(new.get(3..6), Some(b"new".as_slice()));
     for sealed in [old, new] {
-        assert_eq!(slow.open(&place, &sealed).as_deref(), Ok(b"x".as_slice()));
+        assert_eq!(slow.open(&place, &sealed).await.as_deref(), Ok(b"x".as_slice()));
     }
     assert!(matches!(retire(&dir.0, "old.kek", true, begin()), Err(ManageError::Unknown(_))), "never retired");
 }

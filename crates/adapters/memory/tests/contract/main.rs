@@ -4,6 +4,7 @@
 mod booking;
 mod fake;
 mod identity;
+mod keys;
 mod memory;
 mod notifications;
 mod operations;

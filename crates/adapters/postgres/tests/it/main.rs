@@ -4,6 +4,7 @@
 mod concurrency;
 mod contracts;
 mod identity;
+mod keys;
 mod messaging;
 mod outage;
 mod payments;

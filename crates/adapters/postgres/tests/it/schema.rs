@@ -5,31 +5,31 @@ use amrutam_booking::ports::{AvailabilityStore, ConsultationStore};
 use amrutam_kernel::{AccountId, CommitError, ConsultationId, TimeRange};
 use jiff::{SignedDuration, Timestamp, ToSpan, civil::Date, tz::TimeZone};
 
-/// Everything in the two schemas, one line each.
+/// Everything in the three schemas, one line each.
 const CATALOG: &str = "
 SELECT * FROM (
   SELECT format('column %s.%s %s %s null:%s default:%s generated:%s%s', c.oid::regclass, a.attname, a.attnum,
                 format_type(a.atttypid, a.atttypmod), NOT a.attnotnull, pg_get_expr(d.adbin, d.adrelid), a.attgenerated, a.attidentity)
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 LEFT JOIN pg_attrdef d ON (d.adrelid, d.adnum) = (c.oid, a.attnum)
-    WHERE c.relnamespace IN ('public'::regnamespace, to_regnamespace('phi'))
+    WHERE c.relnamespace IN ('public'::regnamespace, to_regnamespace('phi'), to_regnamespace('keys'))
   UNION ALL
   SELECT format('relation %s kind:%s owner:%s options:%s bound:%s key:%s acl:%s', c.oid::regclass, c.relkind, c.relowner::regrole,
                 c.reloptions, pg_get_expr(c.relpartbound, c.oid), pg_get_partkeydef(c.oid),
                 (SELECT array_agg(x::text ORDER BY x::text) FROM unnest(c.relacl) x))
-    FROM pg_class c WHERE c.relnamespace IN ('public'::regnamespace, to_regnamespace('phi'))
+    FROM pg_class c WHERE c.relnamespace IN ('public'::regnamespace, to_regnamespace('phi'), to_regnamespace('keys'))
   UNION ALL
   SELECT format('constraint %s %s %s', conrelid::regclass, conname, pg_get_constraintdef(oid))
-    FROM pg_constraint WHERE connamespace IN ('public'::regnamespace, to_regnamespace('phi'))
+    FROM pg_constraint WHERE connamespace IN ('public'::regnamespace, to_regnamespace('phi'), to_regnamespace('keys'))
   UNION ALL
   SELECT format('index %s', pg_get_indexdef(indexrelid)) FROM pg_index JOIN pg_class c ON c.oid = indexrelid
-    WHERE c.relnamespace IN ('public'::regnamespace, to_regnamespace('phi'))
+    WHERE c.relnamespace IN ('public'::regnamespace, to_regnamespace('phi'), to_regnamespace('keys'))
   UNION ALL
   SELECT format('function %s acl:%s', pg_get_functiondef(p.oid), (SELECT array_agg(x::text ORDER BY x::text) FROM unnest(p.proacl) x))
-    FROM pg_proc p WHERE p.pronamespace IN ('public'::regnamespace, to_regnamespace('phi')) AND p.prokind = 'f'
+    FROM pg_proc p WHERE p.pronamespace IN ('public'::regnamespace, to_regnamespace('phi'), to_regnamespace('keys')) AND p.prokind = 'f'
       AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = p.oid AND deptype = 'e')
   UNION ALL
   SELECT format('schema %s acl:%s', nspname, (SELECT array_agg(x::text ORDER BY x::text) FROM unnest(nspacl) x))
-    FROM pg_namespace WHERE nspname IN ('public', 'phi')
+    FROM pg_namespace WHERE nspname IN ('public', 'phi', 'keys')
   UNION ALL
   SELECT format('extension %s', extname) FROM pg_extension
 ) AS catalog (line) ORDER BY line COLLATE \"C\"";
@@ -112,6 +112,12 @@ async fn the_app_can_not_change_the_schema_or_the_audit_trail() {
             "DELETE FROM consultation_timeline",
             "UPDATE phi.visit_reasons SET sealed = ''",
             "DELETE FROM phi.visit_reasons",
+            "CREATE TABLE keys.mine (id int)",
+            "DELETE FROM keys.owners",
+            "DELETE FROM keys.keks",
+            "UPDATE keys.keks SET id = id",
+            "UPDATE keys.data_keys SET check_value = ''",
+            "UPDATE keys.data_keys SET owner_id = owner_id",
             "UPDATE audit_log SET action = ''",
             "DELETE FROM audit_log",
             "TRUNCATE audit_log",
@@ -178,6 +184,8 @@ async fn the_reader_reads_reports_and_nothing_personal() {
             "SELECT FROM phi.visit_reasons",
             "SELECT document FROM payments",
             "SELECT FROM webhook_inbox",
+            "SELECT FROM keys.data_keys",
+            "SELECT keys.find_key(gen_random_uuid(), 1)",
             "INSERT INTO inbox (consumer, event_id) VALUES ('x', gen_random_uuid())",
             "UPDATE consultations SET status = status",
             "DELETE FROM outbox",

@@ -11,8 +11,8 @@ use crate::{
     ports::{BookingSnapshot, Changes, LockOutcome, SlotLock},
 };
 use amrutam_kernel::{
-    AccountId, Action, Actor, CommitError, Context, Denial, DoctorId, Idempotent, Outcome, Recorded, Role, SealPlace,
-    Sensitive, SlotId, StoredAnswer,
+    AccountId, Action, Actor, CommitError, Context, Denial, DoctorId, Idempotent, Outcome, PortError, Recorded, Role,
+    SealPlace, Sensitive, SlotId, StoredAnswer,
 };
 use std::time::Duration;
 
@@ -76,18 +76,22 @@ pub async fn book(
                 LockOutcome::Unavailable => {}
             }
         }
-        let snapshot = deps.store.booking_snapshot(command.slot, patient, claim).await?;
+        let snapshot = deps.store.booking_snapshot(command.slot, patient, claim);
+        // The patient's key comes beside it: sealing then waits for nothing.
+        let (snapshot, ()) = futures::join!(snapshot, prepare(deps, patient, &command));
+        let snapshot = snapshot?;
         match snapshot.recorded {
             Some(Recorded::Same(answer)) => return Err(BookError::Replay(answer)),
             Some(Recorded::Other) => return Err(BookError::KeyReused),
             None => {}
         }
-        let (changes, booked, answer) = decide(deps, context, patient, &command, &snapshot)?;
+        let (mut changes, booked, answer) = decide(deps, context, patient, &command, &snapshot)?;
         if somebody_is_at_it && looks < MAX_LOOKS {
             looks += 1;
             pause(deps, 1).await;
             continue;
         }
+        seal_reason(deps, &command, &mut changes).await?;
         match deps.store.commit(&changes).await {
             Ok(()) => {
                 if let Some(lock) = lock {
@@ -115,7 +119,7 @@ async fn pause(deps: Deps<'_>, round: u32) {
     deps.pause.pause(Duration::from_millis(millis)).await;
 }
 
-/// From a snapshot to the changes, purely but for ids and the seal.
+/// From a snapshot to the changes, purely but for ids.
 fn decide(
     deps: Deps<'_>,
     context: &Context,
@@ -162,8 +166,7 @@ fn decide(
     let slot = slot.booked_by(consultation.id, consultation.hold_expires_at);
     record.slot(slot.clone());
     record.calendar(&snapshot.calendar, &consultation);
-    let sealed_reason = seal_reason(deps, command, &consultation)?;
-    record.created(consultation.clone(), sealed_reason);
+    record.created(consultation.clone());
 
     let booked = Booked { consultation, slot };
     let mut changes = record.changes;
@@ -185,10 +188,20 @@ fn confirm_unpaid(record: &mut Recorder<'_>, context: &Context, pending: Consult
     }
 }
 
-fn seal_reason(deps: Deps<'_>, command: &Book<'_>, consultation: &Consultation) -> Result<Option<Vec<u8>>, BookError> {
-    let Some(reason) = &command.reason else { return Ok(None) };
-    let place = reason_place(consultation);
-    Ok(Some(deps.sealer.seal(&place, reason.expose().as_bytes())?))
+async fn prepare(deps: Deps<'_>, patient: AccountId, command: &Book<'_>) {
+    if command.reason.is_some() {
+        deps.sealer.prepare(patient).await;
+    }
+}
+
+async fn seal_reason(deps: Deps<'_>, command: &Book<'_>, changes: &mut Changes) -> Result<(), BookError> {
+    let Some(reason) = &command.reason else { return Ok(()) };
+    for new in &mut changes.created {
+        let place = reason_place(&new.consultation);
+        let sealed = deps.sealer.seal(&place, reason.expose().as_bytes()).await;
+        new.sealed_reason = Some(sealed.map_err(PortError::from)?);
+    }
+    Ok(())
 }
 
 /// Where the reason lies; what binds its ciphertext to its row and its patient.

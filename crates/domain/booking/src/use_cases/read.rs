@@ -14,7 +14,7 @@ use crate::{
 };
 use amrutam_kernel::{
     Action, Actor, ConsultationId, Context, Dependency, Outcome, Page, PageRequest, PortError, Relation, Role,
-    Sensitive,
+    SealError, Sensitive,
 };
 use jiff::Timestamp;
 
@@ -131,7 +131,11 @@ async fn open_reason(
     let Some(sealed) = deps.store.sealed_reason(consultation.id).await? else { return Ok(None) };
     let place = reason_place(consultation);
     // A value that does not open is an attack or a lost key: refuse loudly rather than show a visit without its reason.
-    let plain = deps.sealer.open(&place, &sealed).map_err(|error| PortError::defect(Dependency::Database, error))?;
+    let plain = match deps.sealer.open(&place, &sealed).await {
+        // The visit is kept, what was said of it is not.
+        Err(SealError::Erased) => return Ok(None),
+        opened => opened.map_err(PortError::from)?,
+    };
     let text = String::from_utf8(plain).map_err(|error| PortError::defect(Dependency::Database, error))?;
     Ok(Some(Sensitive::new(text)))
 }

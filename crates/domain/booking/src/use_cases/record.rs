@@ -81,8 +81,8 @@ impl<'a> Recorder<'a> {
         self.changes.slots.push(SlotUpdate(slot));
     }
 
-    pub(super) fn created(&mut self, consultation: Consultation, sealed_reason: Option<Vec<u8>>) {
-        self.changes.created.push(NewConsultation { consultation, sealed_reason });
+    pub(super) fn created(&mut self, consultation: Consultation) {
+        self.changes.created.push(NewConsultation { consultation, sealed_reason: None });
     }
 
     /// The patient's calendar after `consultation` became what it is now. Holds that ran out are swept along.

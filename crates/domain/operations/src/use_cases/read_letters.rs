@@ -10,7 +10,7 @@ use crate::{
     ports::{ByTime, LetterFilter},
 };
 use amrutam_kernel::{
-    Action, Context, DeadLetterId, Dependency, Outcome, Page, PageRequest, PortError, Sensitive, Sight,
+    Action, Context, DeadLetterId, Outcome, Page, PageRequest, PortError, Sensitive, Sight,
 };
 
 /// A dead letter as one caller sees it.
@@ -55,8 +55,7 @@ pub async fn open_payload(
     deps.permit::<LetterError>(context, Action::OperationsManage, deed).await?;
     let letter = deps.letters.letter(id, None).await?.ok_or(LetterError::NotFound)?.found;
     let Payload::Sealed(sealed) = &letter.payload else { return Ok(None) };
-    let body = deps.sealer.open(&body_place(id.as_uuid()), sealed);
-    let body = body.map_err(|error| PortError::defect(Dependency::Database, error))?;
+    let body = deps.sealer.open(&body_place(id.as_uuid()), sealed).await.map_err(PortError::from)?;
     deps.tell(deps.entry(context, deed, Outcome::Allowed)).await?;
     Ok(Some(Sensitive::new(body)))
 }

@@ -7,7 +7,7 @@ use crate::{
     ports::{ByTime, ReviewFilter},
 };
 use amrutam_kernel::{
-    Action, Context, Dependency, Outcome, Page, PageRequest, PortError, ReviewCaseId, Sensitive, Sight,
+    Action, Context, Dependency, Outcome, Page, PageRequest, PortError, ReviewCaseId, SealError, Sensitive, Sight,
 };
 
 /// A case as one caller sees it.
@@ -38,21 +38,24 @@ pub async fn read_review(deps: Deps<'_>, context: &Context, id: ReviewCaseId) ->
     let decision = case.decision.as_ref().filter(|_| shows_people);
     let note = decision.and_then(|decision| decision.note.as_ref());
     let approval_note = decision.and_then(|decision| decision.approval.as_ref()?.note.as_ref());
-    let note = open(deps, &case, "sealed_note", note)?;
-    let approval_note = open(deps, &case, "sealed_approval_note", approval_note)?;
+    let note = open(deps, &case, "sealed_note", note).await?;
+    let approval_note = open(deps, &case, "sealed_approval_note", approval_note).await?;
     deps.tell(deps.entry(context, Deed { patient: case.patient, ..deed }, Outcome::Allowed)).await?;
     Ok(SeenReview { case, history, shows_people, note, approval_note })
 }
 
-fn open(
+async fn open(
     deps: Deps<'_>,
     case: &ReviewCase,
     column: &'static str,
     note: Option<&SealedNote>,
 ) -> Result<Option<Sensitive<String>>, PortError> {
     let Some(note) = note else { return Ok(None) };
-    let plain = deps.sealer.open(&note_place(case, column, note.version), &note.sealed);
-    let plain = plain.map_err(|error| PortError::defect(Dependency::Database, error))?;
+    let plain = match deps.sealer.open(&note_place(case, column, note.version), &note.sealed).await {
+        // The patient's record is gone, and what was written about it with it.
+        Err(SealError::Erased) => return Ok(None),
+        opened => opened?,
+    };
     let text = String::from_utf8(plain).map_err(|error| PortError::defect(Dependency::Database, error))?;
     Ok(Some(Sensitive::new(text)))
 }

@@ -7,7 +7,7 @@ use crate::{
     model::{Decider, ReviewCase, ReviewRefusal, ReviewState},
 };
 use amrutam_kernel::{
-    AccountId, Action, CommitError, Context, Effects, EventId, Outcome, Recorded, ReviewCaseId, SealPlace, Sensitive,
+    AccountId, Action, CommitError, Context, Effects, EventId, Outcome, PortError, Recorded, ReviewCaseId, SealPlace, Sensitive,
     StoredAnswer,
 };
 use uuid::Uuid;
@@ -66,7 +66,7 @@ pub async fn resolve(
         if case.is_approved() {
             deps.permit::<ReviewError>(context, Action::RefundApprove, deed).await?;
         }
-        let case = note(deps, case, command.note.as_ref())?;
+        let case = note(deps, case, command.note.as_ref()).await?;
         let event = match case.state {
             ReviewState::Resolved => resolved(EventId::from_uuid(deps.ids.uuid_v7(now)), &case, context, now),
             ReviewState::Open | ReviewState::AwaitingApproval => None,
@@ -86,10 +86,11 @@ pub async fn resolve(
     Err(ReviewError::Contended)
 }
 
-fn note(deps: Deps<'_>, case: ReviewCase, note: Option<&Sensitive<String>>) -> Result<ReviewCase, ReviewError> {
+async fn note(deps: Deps<'_>, case: ReviewCase, note: Option<&Sensitive<String>>) -> Result<ReviewCase, ReviewError> {
     let Some(text) = note else { return Ok(case) };
     let column = if case.is_approved() { "sealed_approval_note" } else { "sealed_note" };
-    let sealed = deps.sealer.seal(&note_place(&case, column, case.version), text.expose().as_bytes())?;
+    let place = note_place(&case, column, case.version);
+    let sealed = deps.sealer.seal(&place, text.expose().as_bytes()).await.map_err(PortError::from)?;
     Ok(case.noted(sealed))
 }
 

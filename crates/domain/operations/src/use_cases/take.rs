@@ -6,7 +6,7 @@ use crate::{
     model::DeadLetter,
     ports::LetterChange,
 };
-use amrutam_kernel::{CommitError, DeadLetterId, DeadMessage, DeadSource, Effects};
+use amrutam_kernel::{CommitError, DeadLetterId, DeadMessage, DeadSource, Effects, PortError};
 
 /// Keeps a dead message. Says whether that was news: the same death may be told many times, and one of a copy from before a
 /// requeue says nothing about what is under way.
@@ -23,7 +23,7 @@ pub async fn take(deps: Deps<'_>, dead: &DeadMessage) -> Result<bool, LetterErro
                 let id = deps.ids.uuid_v7(now);
                 let sealed = match &dead.event {
                     Some(_) => Vec::new(),
-                    None => deps.sealer.seal(&body_place(id), &dead.body)?,
+                    None => deps.sealer.seal(&body_place(id), &dead.body).await.map_err(PortError::from)?,
                 };
                 DeadLetter::of(dead, DeadLetterId::from_uuid(id), sealed, now)
             }
