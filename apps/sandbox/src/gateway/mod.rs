@@ -195,6 +195,12 @@ impl Gateway {
         known
     }
 
+    /// The newest event's id.
+    #[must_use]
+    pub fn last_event(&self) -> Option<String> {
+        self.store.events().pop().map(|event| event.id)
+    }
+
     /// What was effectively done, per order; of one receipt, or of all.
     #[must_use]
     pub fn tallies(&self, receipt: Option<&str>) -> Vec<OrderTally> {

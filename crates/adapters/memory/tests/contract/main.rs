@@ -3,6 +3,7 @@
 
 mod booking;
 mod fake;
+mod gateway;
 mod identity;
 mod memory;
 mod notifications;
