@@ -174,7 +174,14 @@ async fn each_fault_is_told_apart() {
         let paid = stage.hand(&order.order, PaymentStatus::Captured, None);
         let play = |fail_on| {
             let retry_after = Some("7".to_owned());
-            let behaviour = Behaviour { fail_next: 1, fail_on, fail_how: fault, fail_with: status, retry_after, ..Behaviour::default() };
+            let behaviour = Behaviour {
+                fail_next: 1,
+                fail_on,
+                fail_how: fault,
+                fail_with: status,
+                retry_after,
+                ..Behaviour::default()
+            };
             stage.sandbox.behave(behaviour).unwrap();
         };
         play(Call::Refund);

@@ -96,6 +96,28 @@ fn a_clock_that_jumps_back_does_not_keep_it_open() {
     assert!(circuit.enter().is_ok());
 }
 
+#[test]
+fn its_state_is_a_gauge() {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let metrics = recorder.handle();
+    let _here = metrics::set_default_local_recorder(&recorder);
+    let (circuit, hand) = circuit();
+    let shows = |state: u8| {
+        let line = format!("amrutam_circuit_state{{destination=\"test\"}} {state}\n");
+        assert!(metrics.render().contains(&line), "{}", metrics.render());
+    };
+    shows(0);
+    fail(&circuit, 5);
+    shows(2);
+    assert!(circuit.enter().is_err());
+    assert!(metrics.render().contains("amrutam_circuit_refused_total{destination=\"test\"} 1\n"));
+    hand.forward(1);
+    let probe = circuit.enter().unwrap();
+    shows(1);
+    probe.succeeded();
+    shows(0);
+}
+
 proptest! {
     /// Whatever happened, it passes calls again at most the longest pause and a lost probe later; while it is not closed,
     /// at most one call is out per probe limit.

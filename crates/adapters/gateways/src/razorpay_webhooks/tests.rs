@@ -62,10 +62,15 @@ fn what_is_rightly_signed_is_understood() {
     let WebhookNews::Payment(payment) = news else { panic!("{news:?}") };
     assert_eq!(payment.reference.as_str(), "pay_DESlfW9H8K9uqM");
     assert_eq!(payment.order.as_ref().map(|order| order.as_str()), Some("order_DESlLckIVRkHWj"));
-    assert_eq!((payment.amount, payment.state.clone()), (Money::new(49_900, Currency::Inr).unwrap(), PaymentSighting::Captured));
+    assert_eq!(
+        (payment.amount, payment.state.clone()),
+        (Money::new(49_900, Currency::Inr).unwrap(), PaymentSighting::Captured)
+    );
     assert!(!format!("{payment:?}").contains("payer"), "nothing of its payer is kept");
 
-    for (event, status) in [("refund.created", "pending"), ("refund.processed", "processed"), ("refund.failed", "failed")] {
+    for (event, status) in
+        [("refund.created", "pending"), ("refund.processed", "processed"), ("refund.failed", "failed")]
+    {
         let news = verify(&refund(event, status)).unwrap().news;
         let WebhookNews::Refund(refund) = news else { panic!("{news:?}") };
         assert_eq!(refund.idempotency_key.as_deref(), Some("refund-key-1"));
@@ -127,7 +132,9 @@ fn what_is_unknown_is_left_alone_and_what_is_senseless_is_not_believed() {
 
     let mut nothing_in_it = payment("payment.captured", NOW);
     nothing_in_it["payload"] = json!({});
-    for body in [json!([]), json!({}), json!({"event": "x"}), nothing_in_it, json!({"event": "x", "created_at": i64::MAX})] {
+    for body in
+        [json!([]), json!({}), json!({"event": "x"}), nothing_in_it, json!({"event": "x", "created_at": i64::MAX})]
+    {
         assert_eq!(verify(&body), Err(WebhookError::Malformed), "{body}");
     }
     let text = b"not JSON";

@@ -109,7 +109,8 @@ async fn read(stream: &mut TcpStream) -> Option<String> {
         request.extend(&piece[..count]);
         let text = String::from_utf8_lossy(&request).into_owned();
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+            let length =
+                head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
             if body.len() >= length.unwrap_or(0) {
                 return Some(text);
             }
@@ -202,7 +203,10 @@ async fn an_intent_is_asked_for_as_stripe_wants_it() {
         ("metadata[key]", "p:open"),
     ];
     assert_eq!(fields, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
-    assert!(refunding.contains("POST /v1/refunds") && refunding.ends_with("metadata%5Bkey%5D=p%3Arefund%3A0"), "{refunding}");
+    assert!(
+        refunding.contains("POST /v1/refunds") && refunding.ends_with("metadata%5Bkey%5D=p%3Arefund%3A0"),
+        "{refunding}"
+    );
 }
 
 #[tokio::test]
@@ -256,7 +260,11 @@ async fn what_moved_is_listed_page_by_page() {
     assert_eq!(names, ["ch_1", "ch_2", "re_1", "re_2"]);
     let requests = server.requests();
     assert!(requests[0].contains(&format!("created%5Bgte%5D={NOW}&created%5Blte%5D={}", NOW + 60)), "{}", requests[0]);
-    assert!(requests[1].contains("starting_after=ch_1") && requests[3].contains("/v1/refunds?") && requests[3].contains("starting_after=re_1"));
+    assert!(
+        requests[1].contains("starting_after=ch_1")
+            && requests[3].contains("/v1/refunds?")
+            && requests[3].contains("starting_after=re_1")
+    );
     for cursor in ["", "mangos:1", "charges:../x"] {
         assert!(matches!(stripe.settled(range, Some(cursor.to_owned())).await, Err(GatewayError::Rejected { .. })));
     }

@@ -45,7 +45,8 @@ fn verify(body: &Value) -> Result<Webhook, WebhookError> {
 fn a_known_signature_is_known() {
     let body = br#"{"id":"evt_1","type":"ping","created":1796028000}"#;
     let signature = "97f003623bd767beb36da3ce1bdd1e9ad1808340fbd3f335f56b0294d9ec0a44";
-    let header = format!("t=1796028000,v1={signature},v0=6ffbb59b2300aae63f272406069a9788598b792a944a07aba816edb039989a39");
+    let header =
+        format!("t=1796028000,v1={signature},v0=6ffbb59b2300aae63f272406069a9788598b792a944a07aba816edb039989a39");
     assert_eq!(verify_as(Some(&header), body).unwrap().news, WebhookNews::Ignored { kind: "ping".to_owned() });
 }
 
