@@ -176,9 +176,10 @@ impl Caller {
     }
 
     async fn call<T: DeserializeOwned>(&self, kind: Kind, request: Request<Full<Bytes>>) -> Result<T, GatewayError> {
-        let pass = self.circuit.enter().map_err(|open| away(open.to_string()))?;
         let begun = Instant::now();
-        let outcome = match timeout(self.timeout, self.exchange(request)).await {
+        let pass = self.circuit.enter(self.timeout / 2).await.map_err(|open| away(open.to_string()))?;
+        let left = self.timeout.saturating_sub(begun.elapsed());
+        let outcome = match timeout(left, self.exchange(request)).await {
             Ok(outcome) => outcome,
             Err(_) => Err(Lost::Sent(format!("no answer within {} ms", self.timeout.as_millis()))),
         };
