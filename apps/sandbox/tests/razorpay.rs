@@ -1,6 +1,6 @@
 //! Our own Razorpay adapter against the sandbox: the port's suite, and what the sandbox can do wrong.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a test's helpers fail by panicking, like the test")]
+#![expect(clippy::expect_used, reason = "a test's helpers fail by panicking, like the test")]
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

@@ -227,11 +227,7 @@ impl Caller {
             }
         };
         let status = answer.status;
-        if status.is_server_error() {
-            pass.failed()
-        } else {
-            pass.succeeded()
-        }
+        pass.ended(!status.is_server_error());
         match status {
             _ if status.is_success() => serde_json::from_slice(&answer.body)
                 .map_err(|_| in_doubt(format!("the answer {} makes no sense", status.as_u16()))),

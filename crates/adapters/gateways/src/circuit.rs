@@ -225,6 +225,15 @@ impl Pass<'_> {
         self.tell(Happening::Failed);
     }
 
+    /// One or the other.
+    pub fn ended(self, answered: bool) {
+        if answered {
+            self.succeeded();
+        } else {
+            self.failed();
+        }
+    }
+
     fn tell(&mut self, happening: Happening) {
         self.told = true;
         self.circuit.tell(self.epoch, happening);

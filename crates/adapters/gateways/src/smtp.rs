@@ -255,11 +255,7 @@ impl Mailer for SmtpMailer {
         let pass = circuit.enter(self.timeout / 2).await.map_err(|open| MailError::Transient(open.to_string()))?;
         let left = self.timeout.saturating_sub(begun.elapsed());
         let sent = self.attempt(&message, &formatted, left).await;
-        if sent.as_ref().is_err_and(|failure| !failure.answered) {
-            pass.failed()
-        } else {
-            pass.succeeded()
-        }
+        pass.ended(sent.as_ref().map_or_else(|failure| failure.answered, |()| true));
         sent.map_err(|failure| failure.error)
     }
 }
