@@ -3,7 +3,6 @@
 
 mod booking;
 mod fake;
-mod gateway;
 mod identity;
 mod memory;
 mod notifications;
