@@ -6,3 +6,4 @@ mod fake;
 mod identity;
 mod memory;
 mod notifications;
+mod payments;
