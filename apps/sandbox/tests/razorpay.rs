@@ -10,7 +10,7 @@ use amrutam_gateways::{
     Circuit, CircuitPolicy, InvalidGatewaySettings, Network, Razorpay, RazorpaySettings, RazorpayWebhooks,
 };
 use amrutam_kernel::{Clock, Currency, Money, PaymentId};
-use amrutam_payments::contract::GatewayHarness;
+use amrutam_payments::contract::Till;
 use amrutam_payments::ports::{
     GatewayError, GatewayPaymentRef, NewOrder, NewRefund, Order, OrderRef, PaymentGateway, PaymentSighting,
     RefundState, Webhook, WebhookError, WebhookNews, WebhookVerifier,
@@ -105,7 +105,7 @@ fn payment() -> PaymentId {
 }
 
 #[async_trait]
-impl GatewayHarness for Stage {
+impl Till for Stage {
     fn gateway(&self) -> Arc<dyn PaymentGateway> {
         Arc::clone(&self.razorpay) as _
     }
@@ -118,7 +118,7 @@ impl GatewayHarness for Stage {
         self.hand(order, PaymentStatus::Captured, Some(amount.amount()))
     }
 
-    async fn decline(&self, order: &OrderRef) -> GatewayPaymentRef {
+    async fn fail(&self, order: &OrderRef) -> GatewayPaymentRef {
         self.hand(order, PaymentStatus::Failed, None)
     }
 
@@ -126,7 +126,13 @@ impl GatewayHarness for Stage {
         self.behave(Call::Write, Fault::DropAfter);
     }
 
-    async fn set_away(&self, away: bool) {
+    async fn limit_next(&self, seconds: u32) {
+        let retry_after = Some(seconds.to_string());
+        let behaviour = Behaviour { fail_next: 1, fail_how: Fault::Limited, retry_after, ..Behaviour::default() };
+        self.sandbox.behave(behaviour).expect("can be played");
+    }
+
+    async fn away(&self, away: bool) {
         self.sandbox.behave(Behaviour { down: away, ..Behaviour::default() }).expect("can be played");
         let begun = Instant::now();
         while TcpStream::connect(self.address).await.is_ok() == away {
@@ -206,6 +212,35 @@ fn word(error: &GatewayError) -> &'static str {
         GatewayError::Unavailable { .. } => "unavailable",
         GatewayError::Unknown { .. } => "unknown",
     }
+}
+
+/// What is lost of an order is found by its receipt; with another amount it is another matter.
+#[tokio::test]
+async fn an_order_whose_answer_was_lost_is_found() {
+    let stage = stage().await;
+    stage.lose_next_answer().await;
+    assert_eq!(word(&stage.order().await.unwrap_err()), "unknown");
+    let found = stage.order().await.unwrap();
+    assert_eq!(
+        stage.sandbox.tallies(None).into_iter().map(|order| order.id).collect::<Vec<_>>(),
+        [found.order.as_str()]
+    );
+    let (amount, key) = (Money::new(50_000, Currency::Inr).unwrap(), format!("{}:open", payment()));
+    let dearer = NewOrder { payment: payment(), amount, idempotency_key: &key, expires_at: Wall.now() };
+    assert_eq!(word(&stage.razorpay.open_order(&dearer).await.unwrap_err()), "rejected");
+}
+
+#[tokio::test]
+async fn nothing_is_asked_of_who_is_away_and_that_is_known() {
+    let stage = stage().await;
+    let order = stage.order().await.unwrap();
+    let paid = stage.hand(&order.order, PaymentStatus::Captured, None);
+    stage.away(true).await;
+    assert_eq!(word(&stage.order().await.unwrap_err()), "unavailable");
+    assert_eq!(word(&stage.refund(&paid, "refund-key-1").await.unwrap_err()), "unavailable");
+    assert_eq!(word(&stage.razorpay.order_payments(&order.order).await.unwrap_err()), "unavailable");
+    stage.away(false).await;
+    assert_eq!(stage.sandbox.stats().refunds, 0);
 }
 
 #[tokio::test]

@@ -1,11 +1,15 @@
 use super::*;
 use amrutam_kernel::{Currency, Money};
-use amrutam_payments::ports::PaymentSighting;
+use amrutam_payments::{
+    contract::Sender,
+    ports::{GatewayPayment, PaymentSighting},
+};
 use data_encoding::HEXLOWER;
 use hmac::{Hmac, Mac};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use sha2::Sha256;
+use std::sync::Arc;
 
 const SECRET: &str = "webhook-secret";
 const NOW: i64 = 1_796_028_000;
@@ -140,6 +144,70 @@ fn what_is_unknown_is_left_alone_and_what_is_senseless_is_not_believed() {
     let text = b"not JSON";
     assert_eq!(verify_as(Some(&sign(SECRET, text)), text), Err(WebhookError::Malformed));
 }
+
+struct Razorpays;
+
+async fn razorpays() -> Razorpays {
+    Razorpays
+}
+
+impl Razorpays {
+    fn numbered(number: u32, at: Timestamp, mut event: Value, what: &str) -> Value {
+        let entity = &mut event["payload"][what]["entity"];
+        entity["id"] = json!(format!("{what}_{number}"));
+        entity["created_at"] = json!(at.as_second());
+        event["created_at"] = json!(at.as_second());
+        event
+    }
+
+    fn send(&self, event: &Value, at: Timestamp) -> (Vec<(String, String)>, Vec<u8>) {
+        let body = event.to_string().into_bytes();
+        (self.signed(&body, at), body)
+    }
+}
+
+impl Sender for Razorpays {
+    fn verifier(&self) -> Arc<dyn WebhookVerifier> {
+        Arc::new(RazorpayWebhooks::new(vec![SECRET.to_owned().into()]).unwrap())
+    }
+
+    fn captured(&self, number: u32, at: Timestamp) -> (Vec<(String, String)>, Vec<u8>) {
+        self.send(&Self::numbered(number, at, payment("payment.captured", NOW), "payment"), at)
+    }
+
+    fn refunded(&self, number: u32, at: Timestamp) -> (Vec<(String, String)>, Vec<u8>) {
+        self.send(&Self::numbered(number, at, refund("refund.processed", "processed"), "refund"), at)
+    }
+
+    fn other(&self, number: u32, at: Timestamp) -> (Vec<(String, String)>, Vec<u8>) {
+        let event =
+            json!({"event": format!("settlement.processed{number}"), "created_at": at.as_second(), "payload": {}});
+        self.send(&event, at)
+    }
+
+    fn signed(&self, body: &[u8], _: Timestamp) -> Vec<(String, String)> {
+        let header = |name: &str, value: String| (name.to_owned(), value);
+        vec![header("x-razorpay-signature", sign(SECRET, body)), header("x-razorpay-event-id", "evt_1".to_owned())]
+    }
+
+    fn captured_news(&self, number: u32, at: Timestamp) -> WebhookNews {
+        WebhookNews::Payment(GatewayPayment {
+            reference: format!("payment_{number}").parse().unwrap(),
+            order: Some("order_DESlLckIVRkHWj".parse().unwrap()),
+            payment: None,
+            amount: Money::new(49_900, Currency::Inr).unwrap(),
+            refunded: Money::zero(Currency::Inr),
+            state: PaymentSighting::Captured,
+            at,
+        })
+    }
+
+    fn signs_its_time(&self) -> bool {
+        false
+    }
+}
+
+amrutam_payments::webhook_verifier_contract!(razorpays());
 
 proptest! {
     /// A body with any one byte changed, lost or added is refused.

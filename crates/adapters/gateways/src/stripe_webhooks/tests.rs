@@ -1,11 +1,15 @@
 use super::*;
 use amrutam_kernel::{Currency, Money};
-use amrutam_payments::ports::{PaymentSighting, RefundState};
+use amrutam_payments::{
+    contract::Sender,
+    ports::{GatewayPayment, PaymentSighting, RefundState},
+};
 use data_encoding::HEXLOWER;
 use hmac::{Hmac, Mac};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use sha2::Sha256;
+use std::sync::Arc;
 
 const SECRET: &str = "whsec_test_secret";
 const NOW: i64 = 1_796_028_000;
@@ -140,6 +144,67 @@ fn what_is_senseless_is_not_believed() {
     let foreign = charge("charge.succeeded", |charge| charge["currency"] = json!("jpy"));
     assert!(matches!(verify(&foreign).unwrap().news, WebhookNews::Ignored { .. }));
 }
+
+struct Stripes;
+
+async fn stripes() -> Stripes {
+    Stripes
+}
+
+impl Stripes {
+    fn send(&self, number: u32, at: Timestamp, mut event: Value) -> (Vec<(String, String)>, Vec<u8>) {
+        let kind = event["type"].as_str().unwrap_or_default().replace('.', "");
+        event["id"] = json!(format!("evt_{kind}{number}"));
+        event["created"] = json!(at.as_second());
+        event["data"]["object"]["id"] = json!(format!("ch_{number}"));
+        event["data"]["object"]["created"] = json!(at.as_second());
+        let body = event.to_string().into_bytes();
+        (self.signed(&body, at), body)
+    }
+}
+
+impl Sender for Stripes {
+    fn verifier(&self) -> Arc<dyn WebhookVerifier> {
+        Arc::new(StripeWebhooks::new(vec![SECRET.to_owned().into()]).unwrap())
+    }
+
+    fn captured(&self, number: u32, at: Timestamp) -> (Vec<(String, String)>, Vec<u8>) {
+        self.send(number, at, charge("charge.succeeded", |_| ()))
+    }
+
+    fn refunded(&self, number: u32, at: Timestamp) -> (Vec<(String, String)>, Vec<u8>) {
+        let object = json!({"id": "re_1", "amount": 100, "currency": "inr", "charge": "ch_1", "status": "succeeded",
+            "failure_reason": null, "metadata": {}, "created": NOW});
+        self.send(number, at, json!({"type": "refund.updated", "data": {"object": object}}))
+    }
+
+    fn other(&self, number: u32, at: Timestamp) -> (Vec<(String, String)>, Vec<u8>) {
+        self.send(number, at, json!({"type": "payout.paid", "data": {"object": {}}}))
+    }
+
+    fn signed(&self, body: &[u8], at: Timestamp) -> Vec<(String, String)> {
+        let seconds = at.as_second();
+        vec![("stripe-signature".to_owned(), format!("t={seconds},v1={}", sign(SECRET, seconds, body)))]
+    }
+
+    fn captured_news(&self, number: u32, at: Timestamp) -> WebhookNews {
+        WebhookNews::Payment(GatewayPayment {
+            reference: format!("ch_{number}").parse().unwrap(),
+            order: Some("pi_3MmlLrLkdIwHu7ix0uke3Ezy".parse().unwrap()),
+            payment: "01890a5d-ac96-774b-bcce-b302099a8057".parse().ok(),
+            amount: Money::new(49_900, Currency::Inr).unwrap(),
+            refunded: Money::zero(Currency::Inr),
+            state: PaymentSighting::Captured,
+            at,
+        })
+    }
+
+    fn signs_its_time(&self) -> bool {
+        true
+    }
+}
+
+amrutam_payments::webhook_verifier_contract!(stripes());
 
 proptest! {
     /// A body with any one byte changed, lost or added is refused.
