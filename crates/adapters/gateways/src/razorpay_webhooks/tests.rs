@@ -2,7 +2,7 @@ use super::*;
 use amrutam_kernel::{Currency, Money};
 use amrutam_payments::{
     contract::Sender,
-    ports::{GatewayPayment, PaymentSighting},
+    ports::{GatewayPayment, OrderRef, PaymentSighting},
 };
 use data_encoding::HEXLOWER;
 use hmac::{Hmac, Mac};
@@ -65,7 +65,7 @@ fn what_is_rightly_signed_is_understood() {
     assert_eq!(at, Timestamp::from_second(NOW).ok());
     let WebhookNews::Payment(payment) = news else { panic!("{news:?}") };
     assert_eq!(payment.reference.as_str(), "pay_DESlfW9H8K9uqM");
-    assert_eq!(payment.order.as_ref().map(|order| order.as_str()), Some("order_DESlLckIVRkHWj"));
+    assert_eq!(payment.order.as_ref().map(OrderRef::as_str), Some("order_DESlLckIVRkHWj"));
     assert_eq!(
         (payment.amount, payment.state.clone()),
         (Money::new(49_900, Currency::Inr).unwrap(), PaymentSighting::Captured)
