@@ -10,7 +10,8 @@ const PATH: &str = "/v1/webhooks/payments/razorpay";
 
 async fn captured_event(stack: &Stack) -> String {
     let events = stack.gateway.events().await;
-    let captured = events.iter().find(|event| event["event"] == "payment.captured").expect("a captured payment is told");
+    let captured =
+        events.iter().find(|event| event["event"] == "payment.captured").expect("a captured payment is told");
     captured["id"].as_str().unwrap().to_owned()
 }
 

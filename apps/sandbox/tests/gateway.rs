@@ -1,6 +1,11 @@
 //! The gateway as a merchant's server meets it: over real sockets, misbehaving as told.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a test's helpers fail by panicking, like the test")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test's helpers fail by panicking, like the test"
+)]
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

@@ -18,6 +18,8 @@ pub enum Call {
     /// Each.
     #[default]
     Any,
+    /// Every `POST`.
+    Write,
     /// `POST /v1/orders`.
     CreateOrder,
     /// `POST /v1/payments/{id}/refund`.
@@ -223,7 +225,12 @@ impl Script {
     /// A call has come: what now? Takes one off `fail_next` when it goes wrong.
     pub(super) fn arrive(&self, call: Call) -> Verdict {
         let mut behaviour = self.lock();
-        if behaviour.fail_on != Call::Any && behaviour.fail_on != call {
+        let meant = match behaviour.fail_on {
+            Call::Any => true,
+            Call::Write => call != Call::Read,
+            one => one == call,
+        };
+        if !meant {
             return Verdict::default();
         }
         let fault = (behaviour.fail_next > 0).then_some(behaviour.fail_how);

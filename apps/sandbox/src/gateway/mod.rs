@@ -14,6 +14,7 @@ mod model;
 mod page;
 pub(crate) mod serve;
 mod store;
+mod table;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -23,8 +24,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 pub use self::behaviour::{Behaviour, Call, Fault, InvalidBehaviour, Tamper, Webhooks};
-pub use self::model::{Delivery, PAYER_CONTACT, PAYER_EMAIL, PaymentStatus, RefundStatus};
-pub use self::store::{OrderTally, PaymentTally};
+pub use self::model::{Delivery, OrderTally, PAYER_CONTACT, PAYER_EMAIL, PaymentStatus, PaymentTally, RefundStatus};
 
 use self::behaviour::{Script, Telling};
 use self::courier::Job;
@@ -193,6 +193,12 @@ impl Gateway {
             self.enqueue(Job::Tell { event: event.to_owned(), tamper, delay, retry: None });
         }
         known
+    }
+
+    /// The newest event's id.
+    #[must_use]
+    pub fn last_event(&self) -> Option<String> {
+        self.store.events().pop().map(|event| event.id)
     }
 
     /// What was effectively done, per order; of one receipt, or of all.

@@ -95,6 +95,44 @@ pub struct Delivery {
     pub status: Option<u16>,
 }
 
+/// An order with what was effectively done about it, for checkers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OrderTally {
+    /// The order.
+    pub id: String,
+    /// The caller's own name of it.
+    pub receipt: Option<String>,
+    /// In minor units, like all amounts.
+    pub amount: i64,
+    /// How often money was captured, over all its payments. More than one: the payer paid twice.
+    pub captures: u32,
+    /// What was captured.
+    pub captured: i64,
+    /// Refunds that did not fail.
+    pub refunds: usize,
+    /// What they sum up to.
+    pub refunded: i64,
+    /// Each payment.
+    pub payments: Vec<PaymentTally>,
+}
+
+/// A payment with what was effectively done about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PaymentTally {
+    /// The payment.
+    pub id: String,
+    /// Where it stands.
+    pub status: PaymentStatus,
+    /// In minor units.
+    pub amount: i64,
+    /// How often money was captured by it.
+    pub captures: u32,
+    /// Refunds that did not fail.
+    pub refunds: usize,
+    /// What they sum up to.
+    pub refunded: i64,
+}
+
 impl Order {
     pub(super) fn json(&self, payments: &[&Payment]) -> Value {
         let paid: i64 = payments.iter().filter(|payment| payment.captures > 0).map(|payment| payment.amount).sum();

@@ -4,10 +4,10 @@ use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 
+use super::Pay;
 use super::api::Shared;
 use super::error::ApiError;
-use super::model::PaymentStatus;
-use super::{Pay, store::OrderTally};
+use super::model::{OrderTally, PaymentStatus};
 use crate::http::{Text, document, page};
 
 const NOTE: &str = "This is the sandbox, a fake for development and tests: no money moves.";

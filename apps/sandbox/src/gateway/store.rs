@@ -6,45 +6,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use rand::Rng as _;
 use rand::distr::Alphanumeric;
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::error::ApiError;
-use super::model::{Delivery, Event, Order, Payment, PaymentStatus, Refund, RefundStatus};
+use super::model::{Delivery, Event, Order, OrderTally, Payment, PaymentStatus, PaymentTally, Refund, RefundStatus};
+use super::table::Table;
 use crate::clock;
 
 /// Least amount of a payment or refund, in minor units.
 const LEAST: i64 = 100;
 /// What one list gives at most.
 const PAGE: usize = 100;
-
-/// Rows in the order they were made.
-#[derive(Debug)]
-struct Table<T> {
-    rows: Vec<T>,
-    places: HashMap<String, usize>,
-}
-
-impl<T> Default for Table<T> {
-    fn default() -> Self {
-        Self { rows: Vec::new(), places: HashMap::new() }
-    }
-}
-
-impl<T> Table<T> {
-    fn add(&mut self, id: &str, row: T) {
-        self.places.insert(id.to_owned(), self.rows.len());
-        self.rows.push(row);
-    }
-
-    fn get(&self, id: &str) -> Option<&T> {
-        self.places.get(id).and_then(|place| self.rows.get(*place))
-    }
-
-    fn get_mut(&mut self, id: &str) -> Option<&mut T> {
-        self.places.get(id).and_then(|place| self.rows.get_mut(*place))
-    }
-}
 
 #[derive(Debug, Default)]
 struct State {
@@ -89,44 +61,6 @@ pub(super) struct Window {
     pub(super) to: Option<i64>,
     pub(super) count: Option<usize>,
     pub(super) skip: Option<usize>,
-}
-
-/// An order with what was effectively done about it, for checkers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct OrderTally {
-    /// The order.
-    pub id: String,
-    /// The caller's own name of it.
-    pub receipt: Option<String>,
-    /// In minor units, like all amounts.
-    pub amount: i64,
-    /// How often money was captured, over all its payments. More than one: the payer paid twice.
-    pub captures: u32,
-    /// What was captured.
-    pub captured: i64,
-    /// Refunds that did not fail.
-    pub refunds: usize,
-    /// What they sum up to.
-    pub refunded: i64,
-    /// Each payment.
-    pub payments: Vec<PaymentTally>,
-}
-
-/// A payment with what was effectively done about it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PaymentTally {
-    /// The payment.
-    pub id: String,
-    /// Where it stands.
-    pub status: PaymentStatus,
-    /// In minor units.
-    pub amount: i64,
-    /// How often money was captured by it.
-    pub captures: u32,
-    /// Refunds that did not fail.
-    pub refunds: usize,
-    /// What they sum up to.
-    pub refunded: i64,
 }
 
 /// News for the event queue: name and entities.
@@ -466,7 +400,7 @@ impl Store {
 }
 
 fn items(items: Vec<Value>) -> Value {
-    json!({ "entity": "collection", "count": items.len(), "items": items })
+    json!({ "entity": "collection", "count": items.len(), "items": Value::Array(items) })
 }
 
 fn collection<'a, T: 'a>(

@@ -175,14 +175,11 @@ impl Caller {
         Ok(request)
     }
 
-    async fn call<T: DeserializeOwned>(
-        &self,
-        kind: Kind,
-        request: Request<Full<Bytes>>,
-    ) -> Result<T, GatewayError> {
-        let pass = self.circuit.enter().map_err(|open| away(open.to_string()))?;
+    async fn call<T: DeserializeOwned>(&self, kind: Kind, request: Request<Full<Bytes>>) -> Result<T, GatewayError> {
         let begun = Instant::now();
-        let outcome = match timeout(self.timeout, self.exchange(request)).await {
+        let pass = self.circuit.enter(self.timeout / 2).await.map_err(|open| away(open.to_string()))?;
+        let left = self.timeout.saturating_sub(begun.elapsed());
+        let outcome = match timeout(left, self.exchange(request)).await {
             Ok(outcome) => outcome,
             Err(_) => Err(Lost::Sent(format!("no answer within {} ms", self.timeout.as_millis()))),
         };
@@ -230,7 +227,7 @@ impl Caller {
             }
         };
         let status = answer.status;
-        if status.is_server_error() { pass.failed() } else { pass.succeeded() }
+        pass.ended(!status.is_server_error());
         match status {
             _ if status.is_success() => serde_json::from_slice(&answer.body)
                 .map_err(|_| in_doubt(format!("the answer {} makes no sense", status.as_u16()))),

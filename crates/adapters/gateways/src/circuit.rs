@@ -8,6 +8,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
+use tokio::{pin, sync::Notify, time::timeout};
 
 /// When a circuit opens, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,6 +104,8 @@ pub struct Circuit {
     clock: Arc<dyn Clock>,
     policy: CircuitPolicy,
     inner: Mutex<Inner>,
+    /// Told when a probe has ended.
+    settled: Notify,
 }
 
 /// The circuit is open: not asked, nothing done.
@@ -122,19 +125,39 @@ impl Circuit {
     /// A closed one. `destination` is what the metrics call it.
     pub fn new(destination: &'static str, clock: Arc<dyn Clock>, policy: CircuitPolicy) -> Self {
         let inner = Mutex::new(Inner { state: State::Closed { failures: 0 }, epoch: 0 });
-        let circuit = Self { destination, clock, policy, inner };
+        let circuit = Self { destination, clock, policy, inner, settled: Notify::new() };
         circuit.report(State::Closed { failures: 0 });
         circuit
     }
 
-    /// Lets a call pass, or says that the destination is left alone.
-    pub fn enter(&self) -> Result<Pass<'_>, CircuitOpen> {
+    /// Lets a call pass, or says that the destination is left alone. While another call is out to see, this one waits for
+    /// what it sees, at most for `patience`: those who are held up together go on together when it is back.
+    pub async fn enter(&self, patience: Duration) -> Result<Pass<'_>, CircuitOpen> {
+        let entered = timeout(patience, async {
+            loop {
+                let settled = self.settled.notified();
+                pin!(settled);
+                // Before the look: a probe that ends in between is not missed.
+                settled.as_mut().enable();
+                match self.try_enter() {
+                    Ok(pass) => return Some(pass),
+                    Err(State::Probing { .. }) => settled.await,
+                    Err(State::Open { .. } | State::Closed { .. }) => return None,
+                }
+            }
+        });
+        entered.await.ok().flatten().ok_or_else(|| {
+            counter!("amrutam_circuit_refused_total", "destination" => self.destination).increment(1);
+            CircuitOpen(self.destination)
+        })
+    }
+
+    fn try_enter(&self) -> Result<Pass<'_>, State> {
         let now = self.clock.now();
         let mut inner = self.lock();
         let (state, pass) = step(inner.state, Happening::Asked, now, &self.policy);
         if !pass {
-            counter!("amrutam_circuit_refused_total", "destination" => self.destination).increment(1);
-            return Err(CircuitOpen(self.destination));
+            return Err(inner.state);
         }
         self.become_(&mut inner, state);
         Ok(Pass { circuit: self, epoch: inner.epoch, told: false })
@@ -163,6 +186,9 @@ impl Circuit {
             return;
         }
         self.report(state);
+        if !matches!(state, State::Probing { .. }) {
+            self.settled.notify_waiters();
+        }
         match state {
             State::Open { pause, .. } => tracing::warn!(
                 destination = self.destination,
@@ -197,6 +223,15 @@ impl Pass<'_> {
     /// It did not, or said that it can't.
     pub fn failed(mut self) {
         self.tell(Happening::Failed);
+    }
+
+    /// One or the other.
+    pub fn ended(self, answered: bool) {
+        if answered {
+            self.succeeded();
+        } else {
+            self.failed();
+        }
     }
 
     fn tell(&mut self, happening: Happening) {

@@ -157,9 +157,9 @@ impl SmtpMailer {
     }
 
     /// One try, whatever the circuit says.
-    async fn attempt(&self, message: &Message, formatted: &[u8]) -> Result<(), Failure> {
-        let late = |_| Failure::of_the_server(format!("no answer within {} ms", self.timeout.as_millis()));
-        let mut connection = timeout(self.timeout, self.begin(message, formatted)).await.map_err(late)??;
+    async fn attempt(&self, message: &Message, formatted: &[u8], limit: Duration) -> Result<(), Failure> {
+        let late = |_| Failure::of_the_server(format!("no answer within {} ms", limit.as_millis()));
+        let mut connection = timeout(limit, self.begin(message, formatted)).await.map_err(late)??;
         self.hand_over(&mut connection, formatted).await?;
         self.keep(connection);
         Ok(())
@@ -249,11 +249,13 @@ impl Mailer for SmtpMailer {
         let message = self.compose(mail)?;
         let formatted = message.formatted();
         let Some(circuit) = &self.circuit else {
-            return self.attempt(&message, &formatted).await.map_err(|failure| failure.error);
+            return self.attempt(&message, &formatted, self.timeout).await.map_err(|failure| failure.error);
         };
-        let pass = circuit.enter().map_err(|open| MailError::Transient(open.to_string()))?;
-        let sent = self.attempt(&message, &formatted).await;
-        if sent.as_ref().is_err_and(|failure| !failure.answered) { pass.failed() } else { pass.succeeded() }
+        let begun = Instant::now();
+        let pass = circuit.enter(self.timeout / 2).await.map_err(|open| MailError::Transient(open.to_string()))?;
+        let left = self.timeout.saturating_sub(begun.elapsed());
+        let sent = self.attempt(&message, &formatted, left).await;
+        pass.ended(sent.as_ref().map_or_else(|failure| failure.answered, |()| true));
         sent.map_err(|failure| failure.error)
     }
 }
@@ -297,8 +299,7 @@ impl Server {
                 AsyncSmtpConnection::connect_tokio1(address, None, &hello, Some(parameters.clone()), None).await
             }
             Tls::Absent | Tls::Upgraded(_) => {
-                let unreachable =
-                    |error: io::Error| Failure::of_the_server(format!("no connection: {}", error.kind()));
+                let unreachable = |error: io::Error| Failure::of_the_server(format!("no connection: {}", error.kind()));
                 let stream = TcpStream::connect(address).await.map_err(unreachable)?;
                 // lettre writes the final dot by itself: held back until the mail's own bytes are acknowledged, which a
                 // server in no hurry does after 40 ms.

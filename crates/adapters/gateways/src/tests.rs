@@ -1,11 +1,12 @@
 //! Against a small SMTP server of our own.
 
-use crate::{InvalidSmtpSettings, SmtpMailer, SmtpSettings};
-use amrutam_kernel::{MessageId, Sensitive};
+use crate::{Circuit, CircuitPolicy, InvalidSmtpSettings, SmtpMailer, SmtpSettings};
+use amrutam_kernel::{Clock, MessageId, Sensitive};
 use amrutam_notifications::{
     Mail,
     ports::{MailError, Mailer},
 };
+use jiff::Timestamp;
 use std::{
     collections::VecDeque,
     net::SocketAddr,
@@ -287,6 +288,56 @@ async fn who_gives_up_leaves_no_half_spoken_connection() {
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert!(matches!(mailer.send(&mail()).await, Err(MailError::Permanent(_))));
     assert_eq!(server.count().0, 2);
+}
+
+struct Standing;
+
+impl Clock for Standing {
+    fn now(&self) -> Timestamp {
+        Timestamp::UNIX_EPOCH
+    }
+}
+
+fn guarded(mailer: SmtpMailer) -> SmtpMailer {
+    mailer.guarded(Circuit::new("smtp", Arc::new(Standing), CircuitPolicy::STANDARD))
+}
+
+#[tokio::test]
+async fn a_server_that_keeps_failing_is_left_alone() {
+    for quirk in [
+        Quirk::Says("greeting", "421 full"),
+        Quirk::Says("EHLO", "550 not you"),
+        Quirk::Says("MAIL", "421 closing"),
+        Quirk::HangsUpBeforeTheEnd,
+    ] {
+        let server = Server::start((0..5).map(|_| Some(quirk))).await;
+        let mailer = guarded(server.mailer());
+        for _ in 0..5 {
+            assert!(matches!(mailer.send(&mail()).await, Err(MailError::Transient(_) | MailError::Unknown(_))));
+        }
+        let error = mailer.send(&mail()).await.unwrap_err();
+        assert!(matches!(&error, MailError::Transient(reason) if reason.contains("left alone")), "{error}");
+        assert_eq!(server.count().0, 5, "it is not asked");
+    }
+}
+
+#[tokio::test]
+async fn what_a_server_says_about_mails_is_no_failure_of_it() {
+    for answer in ["550 no such mailbox", "450 busy", "452 full"] {
+        let server = Server::start((0..10).map(|_| Some(Quirk::Says("RCPT", answer)))).await;
+        let mailer = guarded(server.mailer());
+        for _ in 0..10 {
+            mailer.send(&mail()).await.unwrap_err();
+        }
+        assert_eq!(mailer.send(&mail()).await, Ok(()), "{answer}");
+    }
+    let server = Server::start([]).await;
+    let mailer = guarded(server.mailer());
+    let odd = Mail { to: Sensitive::new("not an address".to_owned()), ..mail() };
+    for _ in 0..10 {
+        mailer.send(&odd).await.unwrap_err();
+    }
+    assert_eq!(mailer.send(&mail()).await, Ok(()), "what can't be sent is not asked for");
 }
 
 #[test]

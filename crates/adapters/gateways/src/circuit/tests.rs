@@ -24,7 +24,7 @@ fn circuit() -> (Circuit, Arc<Hand>) {
 
 fn fail(circuit: &Circuit, times: u32) {
     for _ in 0..times {
-        circuit.enter().unwrap().failed();
+        circuit.try_enter().unwrap().failed();
     }
 }
 
@@ -33,10 +33,10 @@ fn failures_in_a_row_open_it_and_others_do_not() {
     let (circuit, _) = circuit();
     for _ in 0..10 {
         fail(&circuit, 4);
-        circuit.enter().unwrap().succeeded();
+        circuit.try_enter().unwrap().succeeded();
     }
     fail(&circuit, 5);
-    assert_eq!(circuit.enter().map(drop), Err(CircuitOpen("test")));
+    assert!(circuit.try_enter().is_err());
 }
 
 #[test]
@@ -44,14 +44,14 @@ fn one_call_sees_whether_it_is_back() {
     let (circuit, hand) = circuit();
     fail(&circuit, 5);
     hand.forward(1);
-    let probe = circuit.enter().unwrap();
-    assert!(circuit.enter().is_err(), "one at a time");
+    let probe = circuit.try_enter().unwrap();
+    assert!(circuit.try_enter().is_err(), "one at a time");
     probe.failed();
     hand.forward(1);
-    assert!(circuit.enter().is_err(), "the pause is doubled");
+    assert!(circuit.try_enter().is_err(), "the pause is doubled");
     hand.forward(1);
-    circuit.enter().unwrap().succeeded();
-    assert!((0..10).all(|_| circuit.enter().is_ok()));
+    circuit.try_enter().unwrap().succeeded();
+    assert!((0..10).all(|_| circuit.try_enter().is_ok()));
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn the_pause_has_a_bound() {
     fail(&circuit, 5);
     for _ in 0..20 {
         hand.forward(30);
-        circuit.enter().unwrap().failed();
+        circuit.try_enter().unwrap().failed();
     }
 }
 
@@ -69,22 +69,22 @@ fn who_gives_up_on_a_probe_lets_the_next_be_it() {
     let (circuit, hand) = circuit();
     fail(&circuit, 5);
     hand.forward(1);
-    drop(circuit.enter().unwrap());
-    let lost = circuit.enter().unwrap();
-    assert!(circuit.enter().is_err());
+    drop(circuit.try_enter().unwrap());
+    let lost = circuit.try_enter().unwrap();
+    assert!(circuit.try_enter().is_err());
     hand.forward(30);
-    circuit.enter().unwrap().succeeded();
+    circuit.try_enter().unwrap().succeeded();
     lost.failed();
-    circuit.enter().unwrap().succeeded();
+    circuit.try_enter().unwrap().succeeded();
 }
 
 #[test]
 fn what_began_before_it_opened_does_not_close_it() {
     let (circuit, _) = circuit();
-    let early = circuit.enter().unwrap();
+    let early = circuit.try_enter().unwrap();
     fail(&circuit, 5);
     early.succeeded();
-    assert!(circuit.enter().is_err());
+    assert!(circuit.try_enter().is_err());
 }
 
 #[test]
@@ -92,8 +92,52 @@ fn a_clock_that_jumps_back_does_not_keep_it_open() {
     let (circuit, hand) = circuit();
     fail(&circuit, 5);
     hand.forward(-3_600);
-    circuit.enter().unwrap().succeeded();
-    assert!(circuit.enter().is_ok());
+    circuit.try_enter().unwrap().succeeded();
+    assert!(circuit.try_enter().is_ok());
+}
+
+#[tokio::test]
+async fn who_comes_while_one_is_out_waits_for_what_it_sees() {
+    let long = Duration::from_secs(60);
+    let (circuit, hand) = circuit();
+    for back in [true, false] {
+        fail(&circuit, 5);
+        hand.forward(30);
+        let probe = circuit.try_enter().unwrap();
+        let crowd = futures::future::join_all((0..7).map(|_| circuit.enter(long)));
+        let look = async {
+            tokio::task::yield_now().await;
+            if back { probe.succeeded() } else { probe.failed() }
+        };
+        let (entered, ()) = futures::join!(crowd, look);
+        assert!(entered.iter().all(|one| one.is_ok() == back), "{back}");
+        entered.into_iter().flatten().for_each(Pass::succeeded);
+    }
+    hand.forward(60);
+    let _probe = circuit.try_enter().unwrap();
+    assert!(circuit.enter(Duration::from_millis(10)).await.is_err(), "not for ever");
+}
+
+#[tokio::test]
+async fn its_state_is_a_gauge() {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let metrics = recorder.handle();
+    let _here = metrics::set_default_local_recorder(&recorder);
+    let (circuit, hand) = circuit();
+    let shows = |state: u8| {
+        let line = format!("amrutam_circuit_state{{destination=\"test\"}} {state}\n");
+        assert!(metrics.render().contains(&line), "{}", metrics.render());
+    };
+    shows(0);
+    fail(&circuit, 5);
+    shows(2);
+    assert_eq!(circuit.enter(Duration::ZERO).await.map(drop), Err(CircuitOpen("test")));
+    assert!(metrics.render().contains("amrutam_circuit_refused_total{destination=\"test\"} 1\n"));
+    hand.forward(1);
+    let probe = circuit.try_enter().unwrap();
+    shows(1);
+    probe.succeeded();
+    shows(0);
 }
 
 proptest! {
@@ -106,17 +150,17 @@ proptest! {
         for (what, seconds) in steps {
             hand.forward(seconds);
             match what {
-                0 => under_way.extend(circuit.enter()),
+                0 => under_way.extend(circuit.try_enter()),
                 1 => under_way.pop().into_iter().for_each(Pass::succeeded),
                 2 => under_way.pop().into_iter().for_each(Pass::failed),
                 3 => drop(under_way.pop()),
-                _ => circuit.enter().into_iter().for_each(Pass::failed),
+                _ => circuit.try_enter().into_iter().for_each(Pass::failed),
             }
         }
         hand.forward(30);
-        let probe = circuit.enter();
+        let probe = circuit.try_enter();
         prop_assert!(probe.is_ok());
         probe.into_iter().for_each(Pass::succeeded);
-        prop_assert!(circuit.enter().is_ok());
+        prop_assert!(circuit.try_enter().is_ok());
     }
 }

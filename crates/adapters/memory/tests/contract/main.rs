@@ -8,3 +8,4 @@ mod keys;
 mod memory;
 mod notifications;
 mod operations;
+mod payments;

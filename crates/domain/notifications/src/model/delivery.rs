@@ -27,7 +27,8 @@ pub enum AfterFailure {
 
 const PATIENCE: SignedDuration = SignedDuration::from_hours(24);
 const SLOW_LANE: SignedDuration = SignedDuration::from_mins(2);
-const SLOW_LANE_JITTER_MS: u64 = 180_000;
+/// With the half minute for which a mail server that came back may still be left alone, below 5 minutes in all.
+const SLOW_LANE_JITTER_MS: u64 = 120_000;
 
 /// From when on a message is not tried again: 24 hours after it was due; for a reminder, the visit's start; for a link, its
 /// end when that is sooner.
@@ -39,7 +40,7 @@ pub fn give_up_at(message: &ScheduledMessage) -> Timestamp {
     }
 }
 
-/// The standard ladder first, for a hiccup; then every 2 to 5 minutes, for an outage, so that a message is at most 5
+/// The standard ladder first, for a hiccup; then every 2 to 4 minutes, for an outage, so that a message is at most 5
 /// minutes late once the mail server is back. A mail that may have been taken is sent once more, and never a third time.
 /// `below(n)` gives a number in `0..n`.
 ///

@@ -483,14 +483,14 @@ fn a_failure_climbs_the_ladder_then_takes_the_slow_lane_then_stops() {
             AfterFailure::GiveUp => panic!("too early"),
         }
     }
-    assert_eq!(millis, [500, 1_000, 2_000, 4_000, 8_000, 300_000, 300_000, 300_000]);
+    assert_eq!(millis, [500, 1_000, 2_000, 4_000, 8_000, 240_000, 240_000, 240_000]);
     let soonest = after_failure(&message, FailureClass::Transient, at(NOW), |_| 0);
     assert_eq!(soonest, AfterFailure::RetryAt(at(NOW) + SignedDuration::from_mins(2)));
 
     let day = at(NOW) + SignedDuration::from_hours(24);
-    let late = day - SignedDuration::from_mins(6);
+    let late = day - SignedDuration::from_mins(5);
     assert!(matches!(after_failure(&message, FailureClass::Transient, late, longest), AfterFailure::RetryAt(_)));
-    let too_late = day - SignedDuration::from_mins(5);
+    let too_late = day - SignedDuration::from_mins(4);
     assert_eq!(after_failure(&message, FailureClass::Transient, too_late, longest), AfterFailure::GiveUp);
     assert_eq!(after_failure(&message, FailureClass::Permanent, at(NOW), longest), AfterFailure::GiveUp);
 }
