@@ -7,8 +7,8 @@ use super::{
 use crate::{
     NewsError, events,
     model::{
-        Evidence, GatewayName, GatewayPayment, GatewayPaymentRef, GatewayRefund, PaymentSighting, Progress, RefundState, RefundStep,
-        ReviewReason,
+        Evidence, GatewayName, GatewayPayment, GatewayPaymentRef, GatewayRefund, PaymentSighting, Progress,
+        RefundState, RefundStep, ReviewReason,
     },
     ports::{Booked, GatewayError, Locator, PaymentChanges, PaymentGateway},
 };

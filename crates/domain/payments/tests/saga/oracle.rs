@@ -49,8 +49,11 @@ fn ledger(play: &Play<'_>, found: &mut Vec<String>) {
         .map(|paid| paid.amount.amount())
         .sum();
     let refunds = play.clinic.gateway.refunds();
-    let given: i64 =
-        refunds.iter().filter(|refund| refund.state == RefundState::Processed).map(|refund| refund.amount.amount()).sum();
+    let given: i64 = refunds
+        .iter()
+        .filter(|refund| refund.state == RefundState::Processed)
+        .map(|refund| refund.amount.amount())
+        .sum();
     let books = balances.get(&("gateway_receivable:fake".to_owned(), Currency::Inr)).copied().unwrap_or(0);
     if books != held - given {
         found.push(format!("I8: the gateway holds {}, the ledger says {books}", held - given));
@@ -93,9 +96,8 @@ fn outcome(play: &Play<'_>, payments: &[Payment], paid: &GatewayPayment, found: 
         return;
     }
     let in_time = payment.order_opened_at.is_some_and(|opened| paid.at < opened + SignedDuration::from_hours(23));
-    let found_late = |review: &Review| {
-        review.reason == ReviewReason::MissingHere && review.of.as_ref() == Some(&paid.reference)
-    };
+    let found_late =
+        |review: &Review| review.reason == ReviewReason::MissingHere && review.of.as_ref() == Some(&paid.reference);
     // A look that was given up is a case of its own.
     if payment.reviews.iter().any(found_late) && in_time && !payment.asks(ReviewReason::TaskFailed) {
         found.push(format!("L1: {} was found by reconciliation alone: {payment:?}", paid.reference));
@@ -134,7 +136,13 @@ fn expected_back(play: &Play<'_>, visit: &Consultation, price: i64) -> i64 {
     let last = timeline.last().unwrap();
     match visit.status {
         ConsultationStatus::Confirmed | ConsultationStatus::InProgress | ConsultationStatus::Completed => 0,
-        ConsultationStatus::NoShow => if last.cause == "doctor_absent" { price } else { 0 },
+        ConsultationStatus::NoShow => {
+            if last.cause == "doctor_absent" {
+                price
+            } else {
+                0
+            }
+        }
         ConsultationStatus::Pending | ConsultationStatus::Expired => price,
         ConsultationStatus::Cancelled => {
             let by_patient = last.actor.starts_with("patient:");

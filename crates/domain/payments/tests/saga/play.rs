@@ -104,8 +104,19 @@ impl Tally {
 
     pub(crate) fn assert_eventful(&self) {
         let all = [
-            self.bookings, self.captures, self.late, self.late_confirmed, self.unconfirmable, self.refunds, self.settled,
-            self.crashes, self.redelivered, self.webhooks_lost, self.reviews, self.resolved, self.strays,
+            self.bookings,
+            self.captures,
+            self.late,
+            self.late_confirmed,
+            self.unconfirmable,
+            self.refunds,
+            self.settled,
+            self.crashes,
+            self.redelivered,
+            self.webhooks_lost,
+            self.reviews,
+            self.resolved,
+            self.strays,
         ];
         assert!(all.iter().all(|count| *count >= 20), "too little happened: {self:?}");
     }
@@ -373,8 +384,7 @@ impl<'a> Play<'a> {
         let id = event.payload["consultation_id"].as_str().unwrap_or_default().to_owned();
         let now = self.now();
         let expired = |visit: &Consultation| {
-            visit.id.to_string() == id
-                && visit.status_at(now) == amrutam_booking::model::ConsultationStatus::Expired
+            visit.id.to_string() == id && visit.status_at(now) == amrutam_booking::model::ConsultationStatus::Expired
         };
         self.mutant == Mutant::LateMoneyIgnored && self.clinic.world.consultations().iter().any(expired)
     }
@@ -539,9 +549,8 @@ impl<'a> Play<'a> {
                 finish(self.handle(queued.clone()));
             }
             let ran = if self.mutant == Mutant::NoPolls {
-                let only = |task: &amrutam_payments::model::GatewayTask| {
-                    task.kind != amrutam_payments::model::TaskKind::Poll
-                };
+                let only =
+                    |task: &amrutam_payments::model::GatewayTask| task.kind != amrutam_payments::model::TaskKind::Poll;
                 let tasks = finish(self.clinic.payment_deps().store.claim_tasks(SignedDuration::from_hours(9_999), 50));
                 let tasks: Vec<_> = tasks.unwrap().into_iter().filter(only).collect();
                 for task in &tasks {
