@@ -3,13 +3,13 @@
 
 use crate::{interleave::finish, play::Play};
 use amrutam_booking::model::{Consultation, ConsultationStatus, TimelineEntry};
-use amrutam_kernel::{ConsultationId, Currency};
+use amrutam_kernel::{ConsultationId, Currency, EventId};
 use amrutam_payments::{
     model::{Account, GatewayPayment, Payment, PaymentSighting, RefundState, RefundStep, Review, ReviewReason},
     ports::PaymentStore,
 };
 use jiff::SignedDuration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) fn violations(play: &Play<'_>) -> Vec<String> {
     let mut found = play.clinic.world.violations();
@@ -77,6 +77,13 @@ fn once(play: &Play<'_>, found: &mut Vec<String>) {
     effects.dedup();
     if effects.len() != all {
         found.push(format!("I11: {} events had more than one effect", all - effects.len()));
+    }
+    let inbox: BTreeSet<_> = play.clinic.world.inbox().into_iter().collect();
+    let unmarked = |(consumer, event): &&(&'static str, EventId)| !inbox.contains(&((*consumer).to_owned(), *event));
+    let handled = play.handled.borrow();
+    let unmarked = handled.iter().filter(unmarked).count();
+    if unmarked > 0 {
+        found.push(format!("I10: {unmarked} handled events are in no inbox"));
     }
 }
 

@@ -23,6 +23,7 @@ use amrutam_payments::{
 use jiff::{SignedDuration, Timestamp};
 use std::{
     cell::{Cell, RefCell},
+    collections::BTreeSet,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -138,6 +139,8 @@ pub(crate) struct Play<'a> {
     queue: RefCell<Vec<Queued>>,
     notices: RefCell<Vec<(GatewayEventId, WebhookNews)>>,
     numbered: Cell<u64>,
+    /// Each event that a consumer said it had handled.
+    pub(crate) handled: RefCell<BTreeSet<(&'static str, EventId)>>,
     pub(crate) reviews: RefCell<Vec<EventEnvelope>>,
     pub(crate) tally: RefCell<Tally>,
 }
@@ -158,6 +161,7 @@ pub(crate) fn play(stage: &Stage, seed: u64, mutant: Mutant) -> (Tally, Vec<Stri
         queue: RefCell::default(),
         notices: RefCell::default(),
         numbered: Cell::new(0),
+        handled: RefCell::default(),
         reviews: RefCell::default(),
         tally: RefCell::default(),
     };
@@ -358,7 +362,8 @@ impl<'a> Play<'a> {
         let event = &queued.event;
         let handled = if queued.consumer == "booking" {
             if self.ignores(event) {
-                Ok(Handled::Ignored)
+                self.queue.borrow_mut().retain(|other| other.event.id != event.id);
+                return;
             } else {
                 amrutam_booking::use_cases::handle(self.booking(), event).await.map_err(|error| error.to_string())
             }
@@ -366,6 +371,7 @@ impl<'a> Play<'a> {
             amrutam_payments::use_cases::handle(self.payments(), event).await.map_err(|error| error.to_string())
         };
         if let Ok(handled) = handled {
+            self.handled.borrow_mut().insert((queued.consumer, event.id));
             if handled == Handled::Duplicate {
                 self.tally.borrow_mut().redelivered += 1;
             }
