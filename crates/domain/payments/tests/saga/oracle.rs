@@ -109,6 +109,10 @@ fn outcome(play: &Play<'_>, payments: &[Payment], paid: &GatewayPayment, found: 
     if payment.reviews.iter().any(found_late) && in_time && !payment.asks(ReviewReason::TaskFailed) {
         found.push(format!("L1: {} was found by reconciliation alone: {payment:?}", paid.reference));
     }
+    // Booking answers each announcement: a person is asked only while it can't.
+    if payment.asks(ReviewReason::NotConfirmed) {
+        found.push(format!("L1: booking never answered for {}", paid.reference));
+    }
     if payment.ruling.is_some() || case {
         return;
     }
@@ -153,8 +157,15 @@ fn expected_back(play: &Play<'_>, visit: &Consultation, price: i64) -> i64 {
         ConsultationStatus::Pending | ConsultationStatus::Expired => price,
         ConsultationStatus::Cancelled => {
             let by_patient = last.actor.starts_with("patient:");
-            let in_time = visit.range.start().duration_since(last.at) >= SignedDuration::from_hours(4);
-            if by_patient && !in_time && last.from == Some(ConsultationStatus::Confirmed) { 0 } else { price }
+            let ahead = visit.range.start().duration_since(last.at);
+            if !by_patient || last.from != Some(ConsultationStatus::Confirmed) || ahead >= SignedDuration::from_hours(4)
+            {
+                price
+            } else if ahead >= SignedDuration::from_hours(1) {
+                price / 2
+            } else {
+                0
+            }
         }
     }
 }
