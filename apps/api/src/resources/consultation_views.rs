@@ -2,9 +2,7 @@
 
 use super::{
     payment_views::PaymentView,
-    shared::{
-        CancelCauseWord, Fee, ModeWord, SlotStatusWord, StatusWord, Time, TimelineKindWord, TimelineSubjectWord,
-    },
+    shared::{CancelCauseWord, Fee, ModeWord, SlotStatusWord, StatusWord, Time, TimelineKindWord, TimelineSubjectWord},
 };
 use crate::http::{JSON, json};
 use amrutam_booking::{

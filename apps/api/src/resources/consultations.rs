@@ -25,7 +25,8 @@ use amrutam_booking::{
     use_cases::{self, Access, Book, Booked, Cancel, Changed, Idempotent, ListFilter, Seen},
 };
 use amrutam_kernel::{
-    Actor, ConsultationId, Context, DoctorId, IdempotencyClaim, PageRequest, Role, Sensitive, Sight, SlotId, StoredAnswer,
+    Actor, ConsultationId, Context, DoctorId, IdempotencyClaim, PageRequest, Role, Sensitive, Sight, SlotId,
+    StoredAnswer,
 };
 use amrutam_payments::{
     PaymentError,
