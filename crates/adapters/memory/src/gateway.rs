@@ -223,19 +223,28 @@ impl FakeGateway {
         self.lock().calls.clone()
     }
 
-    /// The notification as it would be sent: headers and body.
-    pub fn signed(&self, event: &GatewayEventId, news: &WebhookNews) -> (Vec<(String, String)>, Vec<u8>) {
+    /// The notification as it would be sent at `at`: headers and body.
+    pub fn notification(
+        &self,
+        event: &GatewayEventId,
+        news: &WebhookNews,
+        at: Timestamp,
+    ) -> (Vec<(String, String)>, Vec<u8>) {
         let (kind, value) = match news {
             WebhookNews::Payment(seen) => ("payment", serde_json::to_value(seen)),
             WebhookNews::Refund(seen) => ("refund", serde_json::to_value(seen)),
             WebhookNews::Ignored { kind } => ("other", serde_json::to_value(kind)),
         };
-        let at = self.clock.now();
         let body = serde_json::json!({ "event": event, "kind": kind, "at": at, "data": value.unwrap_or_default() });
         let body = body.to_string().into_bytes();
+        (Self::sign(&body, at), body)
+    }
+
+    /// The headers that make anything its notification.
+    pub fn sign(body: &[u8], at: Timestamp) -> Vec<(String, String)> {
         let signed_at = at.as_second().to_string();
-        let signature = checksum(&signed_at, &body);
-        (vec![(FAKE_SIGNATURE.to_owned(), signature), (FAKE_SIGNED_AT.to_owned(), signed_at)], body)
+        let signature = checksum(&signed_at, body);
+        vec![(FAKE_SIGNATURE.to_owned(), signature), (FAKE_SIGNED_AT.to_owned(), signed_at)]
     }
 
     fn call<T>(

@@ -8,8 +8,8 @@ mod factors;
 mod ledger;
 mod links;
 mod messages;
-mod payments;
 mod operations;
+mod payments;
 mod readers;
 mod sessions;
 

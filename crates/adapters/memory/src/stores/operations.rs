@@ -10,8 +10,7 @@ use amrutam_kernel::{
 use amrutam_operations::{
     model::{DeadLetter, Decider, HistoryEntry, Payload, ReviewCase, ReviewState},
     ports::{
-        ByTime, DeadLetterStore, LetterChange, LetterFilter, Records, ReviewFilter, ReviewStore, Snapshot,
-        VisitHistory,
+        ByTime, DeadLetterStore, LetterChange, LetterFilter, Records, ReviewFilter, ReviewStore, Snapshot, VisitHistory,
     },
 };
 use async_trait::async_trait;

@@ -13,9 +13,9 @@ use amrutam_identity::{
     ports::EndSessions,
 };
 use amrutam_kernel::{
-    AccountId, CommitError, ConsultationId, DeadLetterId, DeadSource, DoctorId, Effects, EventEnvelope, EventId, Fingerprint,
-    GatewayTaskId, GivenUp, IdempotencyClaim, LinkId, MessageId, PaymentId, PortError, Recorded, Requeue, ReviewCaseId,
-    SessionId, SlotId, StoredAnswer,
+    AccountId, CommitError, ConsultationId, DeadLetterId, DeadSource, DoctorId, Effects, EventEnvelope, EventId,
+    Fingerprint, GatewayTaskId, GivenUp, IdempotencyClaim, LinkId, MessageId, PaymentId, PortError, Recorded, Requeue,
+    ReviewCaseId, SessionId, SlotId, StoredAnswer,
 };
 use amrutam_notifications::ScheduledMessage;
 use amrutam_operations::model::{DeadLetter, ReviewCase};
@@ -147,7 +147,8 @@ impl Tables {
     /// The dead letter of a task that is given up.
     pub(crate) fn give_up(&mut self, given_up: &GivenUp) {
         let same = |letter: &&DeadLetter| {
-            (letter.source, letter.subject) == (given_up.source, given_up.subject) && letter.consumer == given_up.consumer
+            (letter.source, letter.subject) == (given_up.source, given_up.subject)
+                && letter.consumer == given_up.consumer
         };
         let letter = DeadLetter::of_task(given_up, self.letters.values().find(same));
         self.letters.insert(letter.id, letter);

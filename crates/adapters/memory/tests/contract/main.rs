@@ -7,3 +7,4 @@ mod identity;
 mod memory;
 mod notifications;
 mod operations;
+mod payments;

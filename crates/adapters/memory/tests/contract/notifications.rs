@@ -11,8 +11,8 @@ use amrutam_identity::{
     ports::{AccountChange, AccountStore},
 };
 use amrutam_kernel::{
-    AccountId, AuditEntryId, Clock, ConsultationId, CorrelationId, Currency, Effects, EventId, IdSource, MessageId, Money,
-    RedeliveryLedger, Role, Sensitive, SlotId, TimeRange,
+    AccountId, AuditEntryId, Clock, ConsultationId, CorrelationId, Currency, Effects, EventId, IdSource, MessageId,
+    Money, RedeliveryLedger, Role, Sensitive, SlotId, TimeRange,
 };
 use amrutam_memory::SeededIds;
 use amrutam_notifications::{

@@ -1,7 +1,5 @@
 use crate::memory::{Memory, memory};
-use amrutam_kernel::{
-    AccountId, AuditEntryId, Clock, CorrelationId, Effects, EventId, MessageId, Requeue,
-};
+use amrutam_kernel::{AccountId, AuditEntryId, Clock, CorrelationId, Effects, EventId, MessageId, Requeue};
 use amrutam_notifications::{
     MessageKind, ScheduledMessage,
     ports::{MessageStore, Settled},

@@ -4,7 +4,8 @@ use crate::{interleave::breathe, play::Mutant};
 use amrutam_booking::{
     model::TimelineEntry,
     ports::{
-        BookingSnapshot, ByStart, Changes, ConsultationFilter, ConsultationSnapshot, ConsultationStore, ConsultationView,
+        BookingSnapshot, ByStart, Changes, ConsultationFilter, ConsultationSnapshot, ConsultationStore,
+        ConsultationView,
     },
 };
 use amrutam_kernel::{
@@ -14,12 +15,10 @@ use amrutam_kernel::{
 use amrutam_memory::{FakeGateway, MemoryWorld};
 use amrutam_payments::{
     model::{
-        GatewayName, GatewayPayment, GatewayPaymentRef, GatewayRefund, GatewayTask, NewOrder, NewRefund, Order, OrderRef,
-        PaymentEntry, SettledPage,
+        GatewayName, GatewayPayment, GatewayPaymentRef, GatewayRefund, GatewayTask, NewOrder, NewRefund, Order,
+        OrderRef, PaymentEntry, SettledPage,
     },
-    ports::{
-        Balances, Booked, GatewayError, Locator, PaymentChanges, PaymentGateway, PaymentSnapshot, PaymentStore,
-    },
+    ports::{Balances, Booked, GatewayError, Locator, PaymentChanges, PaymentGateway, PaymentSnapshot, PaymentStore},
 };
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
@@ -121,7 +120,9 @@ impl PaymentStore for Wrapped<'_> {
             Mutant::InboxOff => changes.effects.inbox = None,
             Mutant::TasksLost => changes.tasks.clear(),
             Mutant::LedgerForgets => {
-                changes.journals.retain(|journal| journal.kind != amrutam_payments::model::JournalKind::RefundProcessed);
+                changes
+                    .journals
+                    .retain(|journal| journal.kind != amrutam_payments::model::JournalKind::RefundProcessed);
             }
             _ => {}
         }
