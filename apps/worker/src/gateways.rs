@@ -17,11 +17,12 @@ pub(crate) fn connect(
     let secret = secret.expose().to_owned().into();
     let clock = || Arc::new(SystemClock);
     let circuit = |name| Circuit::new(name, clock(), CircuitPolicy::STANDARD);
+    let trust = Trust::load(None)?;
     let network = |own: &str| Network {
         base_url: settings.base_url.clone().unwrap_or_else(|| own.to_owned()),
         timeout_ms: settings.timeout_ms,
         plain_allowed: environment == Environment::Development,
-        trust: Trust::default(),
+        trust: trust.clone(),
     };
     let gateway: Arc<dyn PaymentGateway> = match settings.gateway {
         GatewayKind::Razorpay => {

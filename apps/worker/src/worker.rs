@@ -18,6 +18,7 @@ use amrutam_operations::{REVIEWS_BINDINGS, REVIEWS_CONSUMER, model::ApprovalLimi
 use amrutam_postgres::{Accounts, Postgres, Vault};
 use amrutam_rabbitmq::{ConsumerSpec, Consumers, DeadLetters, Parts, Publisher};
 use amrutam_telemetry::Telemetry;
+use amrutam_tls::TrustError;
 use jiff::tz::TimeZone;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -59,6 +60,9 @@ pub enum BuildError {
     /// The payments section.
     #[error("the payment settings can't be used: {0}")]
     Gateway(#[from] InvalidGatewaySettings),
+    /// Whom gateways are known by.
+    #[error("certificates of authorities can't be used")]
+    Trust(#[from] TrustError),
     /// The business zone.
     #[error("the business time zone is unknown")]
     Zone(#[from] jiff::Error),

@@ -2,9 +2,7 @@
 
 use super::{
     payment_views::PaymentView,
-    shared::{
-        CancelReasonWord, Fee, ModeWord, SlotStatusWord, StatusWord, Time, TimelineKindWord, TimelineSubjectWord,
-    },
+    shared::{CancelCauseWord, Fee, ModeWord, SlotStatusWord, StatusWord, Time, TimelineKindWord, TimelineSubjectWord},
 };
 use crate::http::{JSON, json};
 use amrutam_booking::{
@@ -91,7 +89,7 @@ pub(crate) struct ConsultationView {
     /// While `pending`: when the slot is given back.
     hold_expires_at: Option<Time>,
     /// When `cancelled`: why.
-    #[schema(value_type = Option<CancelReasonWord>)]
+    #[schema(value_type = Option<CancelCauseWord>)]
     cancel_reason: Option<&'static str>,
     /// The patient's words; only when one consultation is read, by one of its two sides.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -33,6 +33,7 @@ use amrutam_payments::{
     use_cases::{read_payment, read_timeline as read_payment_steps},
 };
 use serde::Deserialize;
+use std::str::FromStr;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
@@ -418,11 +419,23 @@ impl CompleteRequest {
     }
 }
 
+/// One that a person can give.
+struct PersonsReason(CancelReason);
+
+impl FromStr for PersonsReason {
+    type Err = ();
+    fn from_str(word: &str) -> Result<Self, ()> {
+        word.parse().ok().filter(|reason: &CancelReason| reason.is_a_persons()).map(Self).ok_or(())
+    }
+}
+
 impl CancelRequest {
     fn parse(&self) -> Result<CancelReason, Problem> {
         let mut fields = Fields::default();
-        let words = CancelReason::ALL.map(CancelReason::as_str).join(", ");
-        fields.word("/reason", &words, &self.reason).ok_or_else(|| fields.into_problem())
+        let words: Vec<_> = CancelReason::ALL.into_iter().filter(|reason| reason.is_a_persons()).collect();
+        let words = words.into_iter().map(CancelReason::as_str).collect::<Vec<_>>().join(", ");
+        let given = fields.word::<PersonsReason>("/reason", &words, &self.reason);
+        given.map(|PersonsReason(reason)| reason).ok_or_else(|| fields.into_problem())
     }
 }
 

@@ -13,7 +13,6 @@ use actix_web::{
 use amrutam_kernel::{ConsultationId, Idempotent};
 use amrutam_payments::use_cases::{preview_cancellation, read_payment, retry_payment};
 use utoipa_actix_web::service_config::ServiceConfig;
-use uuid::Uuid;
 
 /// Routes.
 pub(crate) fn configure(config: &mut ServiceConfig<'_>) {

@@ -45,6 +45,11 @@ words! {
         PatientEmergency, PatientImproved, PatientBookedInError, PatientAlternative, PatientOther,
         DoctorUnavailable, DoctorScheduleChange, TechnicalIssue, DoctorOther
     }
+    /// Why a consultation was called off: by a person, or because it could not be paid.
+    CancelCauseWord {
+        PatientEmergency, PatientImproved, PatientBookedInError, PatientAlternative, PatientOther,
+        DoctorUnavailable, DoctorScheduleChange, TechnicalIssue, DoctorOther, PaymentFailed
+    }
     /// Where the money for a visit stands.
     PaymentStatusWord {
         Created, Pending, Failed, Cancelled, Captured, Settled, Refunding, Refunded, PartiallyRefunded, RefundFailed
@@ -219,7 +224,9 @@ mod tests {
         use amrutam_kernel::Role;
         assert_eq!(documented::<ModeWord>(), Mode::ALL.map(Mode::as_str));
         assert_eq!(documented::<StatusWord>(), ConsultationStatus::ALL.map(ConsultationStatus::as_str));
-        assert_eq!(documented::<CancelReasonWord>(), CancelReason::ALL.map(CancelReason::as_str));
+        let persons = CancelReason::ALL.into_iter().filter(|reason| reason.is_a_persons());
+        assert_eq!(documented::<CancelReasonWord>(), persons.map(CancelReason::as_str).collect::<Vec<_>>());
+        assert_eq!(documented::<CancelCauseWord>(), CancelReason::ALL.map(CancelReason::as_str));
         // Each word in an exhaustive match, so that a new one does not compile until it is told here.
         let word = |system: MedicalSystem| match system {
             MedicalSystem::Ayurveda

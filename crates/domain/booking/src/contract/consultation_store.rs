@@ -5,7 +5,10 @@ use super::{
     stage::{Booking, HOLD, Stage, bookable, minutes},
 };
 use crate::{
-    model::{CancelReason, Consultation, ConsultationStatus, LiveVisit, Mode, PatientCalendar, SlotStatus},
+    model::{
+        CancelReason, Consultation, ConsultationStatus, LiveVisit, Mode, PatientCalendar, SlotStatus, TimelineEntry,
+        TimelineKind,
+    },
     ports::{Changes, ConsultationView, NewConsultation, SlotUpdate},
 };
 use amrutam_kernel::{
@@ -439,6 +442,33 @@ pub async fn a_run_out_hold_gives_way_in_one_commit(harness: &dyn Harness) {
     let old = stage.consultations.consultation_snapshot(held.consultation.id, None, None).await.unwrap().unwrap();
     assert_eq!(old.slot.id, slots[0].id);
     assert_ne!(old.slot.consultation, Some(held.consultation.id));
+    assert_eq!(old.occupant.map(|occupant| occupant.id), old.slot.consultation, "and says whose");
+}
+
+/// Expired, noted that money came too late, and all the same confirmed: each a version with its line.
+pub async fn late_money_is_noted_or_brings_the_visit_back(harness: &dyn Harness) {
+    let stage = Stage::new(harness);
+    let (_, slots) = stage.doctor_with_slots(1).await;
+    let booking = stage.book(&slots[0]).await;
+    let (expired, mut changes) = stage.becoming(&booking.consultation, ConsultationStatus::Expired);
+    let freed = booking.slot.freed();
+    changes.slots.push(SlotUpdate(freed.clone()));
+    stage.consultations.commit(&changes).await.unwrap();
+
+    let noted = expired.noted(stage.now + minutes(30));
+    let line = TimelineEntry { kind: TimelineKind::Noted, ..stage.step(&noted, Some(expired.status), "late_payment") };
+    let changes =
+        Changes { updated: vec![(noted.clone(), expired.version)], timeline: vec![line.clone()], ..Changes::default() };
+    stage.consultations.commit(&changes).await.unwrap();
+    assert_eq!(stage.consultation(noted.id).await.as_ref(), Some(&noted));
+    assert_eq!(stage.consultations.timeline(noted.id).await.unwrap().last(), Some(&line));
+
+    let (back, mut changes) = stage.becoming(&noted, ConsultationStatus::Confirmed);
+    let taken = freed.booked_by(back.id, None);
+    changes.slots.push(SlotUpdate(taken.clone()));
+    stage.consultations.commit(&changes).await.unwrap();
+    assert_eq!(stage.consultation(back.id).await.as_ref(), Some(&back));
+    assert_eq!(stage.slot(taken.id).await, taken);
 }
 
 /// One slot is freed, the other taken, the visit changes its time.

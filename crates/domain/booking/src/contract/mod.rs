@@ -99,6 +99,7 @@ macro_rules! consultation_store_contract {
             an_event_is_handled_once_by_each_consumer
             effects_alone_are_committed
             a_run_out_hold_gives_way_in_one_commit
+            late_money_is_noted_or_brings_the_visit_back
             a_visit_moves_in_one_commit
             a_target_slot_is_read_with_its_occupant
             a_timeline_is_ordered_by_version

@@ -5,6 +5,7 @@ mod acts;
 mod availability;
 mod booking;
 mod directory;
+mod paid;
 mod policy;
 mod simulation;
 

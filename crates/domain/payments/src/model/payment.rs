@@ -179,6 +179,11 @@ impl Capture {
     pub fn refund_failed(&self) -> bool {
         self.refund.as_ref().is_some_and(|refund| matches!(refund.step, RefundStep::Failed { .. }))
     }
+
+    /// Whether a person has taken a refund of this amount, which nobody asked for, as a loss.
+    pub fn has_written_off(&self, amount: Money) -> bool {
+        !amount.is_zero() && self.written_off >= amount.amount()
+    }
 }
 
 /// What a person is being asked.

@@ -152,15 +152,16 @@ impl Progress {
             return;
         };
         let failed = matches!(seen.state, RefundState::Failed { .. });
+        let written_off = capture.has_written_off(seen.amount);
         let Some(refund) = capture.refund.clone() else {
-            if !failed {
+            if !failed && !written_off {
                 self.ask_person(ReviewReason::ForeignRefund, Some(seen.amount), Some(&seen.of), evidence);
             }
             return;
         };
         if !self.is_ours(index, &refund, seen) {
             // One of an earlier round failed before its successor was made; any other is a second one.
-            if !failed {
+            if !failed && !written_off {
                 self.ask_person(ReviewReason::ForeignRefund, Some(seen.amount), Some(&seen.of), evidence);
             }
             return;

@@ -36,10 +36,15 @@ enum News {
     Failed(GatewayError),
 }
 
-/// Claims up to `limit` due tasks and runs them one after another. Gives how each ended.
+/// Claims up to `limit` due tasks and runs them one after another. Gives how each ended. Those that could not be begun within
+/// half of their lease are left to whoever claims them next.
 pub async fn run_due_tasks(deps: Deps<'_>, limit: u16) -> Result<Vec<(GatewayTask, Ran)>, PortError> {
     let mut ran = Vec::new();
+    let begun = deps.clock.now();
     for task in deps.store.claim_tasks(deps.rules.lease, limit).await? {
+        if deps.clock.now().duration_since(begun) > deps.rules.lease / 2 {
+            break;
+        }
         // What can't be noted now is run again when its lease has ended.
         let ended = run_task(deps, &task).await.unwrap_or(Ran::Lost);
         ran.push((task, ended));
@@ -93,7 +98,7 @@ pub async fn run_task(deps: Deps<'_>, task: &GatewayTask) -> Result<Ran, NewsErr
         Ok(changes)
     });
     match noted.await {
-        Ok(Noted::Committed) => Ok(Ran::Ended(end.into_inner().unwrap_or_else(|broken| broken.into_inner()))),
+        Ok(Noted::Committed) => Ok(Ran::Ended(end.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))),
         // A claim that is not ours any more is refused as often as it is tried.
         Ok(Noted::Already) | Err(NewsError::Contended) => Ok(Ran::Lost),
         Err(error) => Err(error),

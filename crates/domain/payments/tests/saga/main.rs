@@ -16,7 +16,7 @@ const FIRST_SEED: u64 = 1;
 
 fn histories() -> u64 {
     // More of them on demand: SAGA_HISTORIES=100000 cargo test -p amrutam-payments --test saga
-    std::env::var("SAGA_HISTORIES").ok().and_then(|text| text.parse().ok()).unwrap_or(2_000)
+    std::env::var("SAGA_HISTORIES").ok().and_then(|text| text.parse().ok()).unwrap_or(1_000)
 }
 
 #[test]

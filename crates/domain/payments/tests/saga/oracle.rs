@@ -3,13 +3,13 @@
 
 use crate::{interleave::finish, play::Play};
 use amrutam_booking::model::{Consultation, ConsultationStatus, TimelineEntry};
-use amrutam_kernel::{ConsultationId, Currency};
+use amrutam_kernel::{ConsultationId, Currency, EventId};
 use amrutam_payments::{
     model::{Account, GatewayPayment, Payment, PaymentSighting, RefundState, RefundStep, Review, ReviewReason},
     ports::PaymentStore,
 };
 use jiff::SignedDuration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) fn violations(play: &Play<'_>) -> Vec<String> {
     let mut found = play.clinic.world.violations();
@@ -78,6 +78,13 @@ fn once(play: &Play<'_>, found: &mut Vec<String>) {
     if effects.len() != all {
         found.push(format!("I11: {} events had more than one effect", all - effects.len()));
     }
+    let inbox: BTreeSet<_> = play.clinic.world.inbox().into_iter().collect();
+    let unmarked = |(consumer, event): &&(&'static str, EventId)| !inbox.contains(&((*consumer).to_owned(), *event));
+    let handled = play.handled.borrow();
+    let unmarked = handled.iter().filter(unmarked).count();
+    if unmarked > 0 {
+        found.push(format!("I10: {unmarked} handled events are in no inbox"));
+    }
 }
 
 /// I6: exactly one of a visit, money back, a case.
@@ -101,6 +108,10 @@ fn outcome(play: &Play<'_>, payments: &[Payment], paid: &GatewayPayment, found: 
     // A look that was given up is a case of its own.
     if payment.reviews.iter().any(found_late) && in_time && !payment.asks(ReviewReason::TaskFailed) {
         found.push(format!("L1: {} was found by reconciliation alone: {payment:?}", paid.reference));
+    }
+    // Booking answers each announcement: a person is asked only while it can't.
+    if payment.asks(ReviewReason::NotConfirmed) {
+        found.push(format!("L1: booking never answered for {}", paid.reference));
     }
     if payment.ruling.is_some() || case {
         return;
@@ -146,8 +157,15 @@ fn expected_back(play: &Play<'_>, visit: &Consultation, price: i64) -> i64 {
         ConsultationStatus::Pending | ConsultationStatus::Expired => price,
         ConsultationStatus::Cancelled => {
             let by_patient = last.actor.starts_with("patient:");
-            let in_time = visit.range.start().duration_since(last.at) >= SignedDuration::from_hours(4);
-            if by_patient && !in_time && last.from == Some(ConsultationStatus::Confirmed) { 0 } else { price }
+            let ahead = visit.range.start().duration_since(last.at);
+            if !by_patient || last.from != Some(ConsultationStatus::Confirmed) || ahead >= SignedDuration::from_hours(4)
+            {
+                price
+            } else if ahead >= SignedDuration::from_hours(1) {
+                price / 2
+            } else {
+                0
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     wrap::{Wrapped, WrappedGateway},
 };
 use amrutam_booking::{
-    model::{CancelReason, Consultation, Mode},
+    model::{CancelReason, Consultation, ConsultationStatus, Mode},
     use_cases::{Book, Cancel, book, cancel, complete, expire_holds, no_show, reschedule, start},
 };
 use amrutam_identity::PolicyTable;
@@ -23,6 +23,7 @@ use amrutam_payments::{
 use jiff::{SignedDuration, Timestamp};
 use std::{
     cell::{Cell, RefCell},
+    collections::BTreeSet,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -138,6 +139,8 @@ pub(crate) struct Play<'a> {
     queue: RefCell<Vec<Queued>>,
     notices: RefCell<Vec<(GatewayEventId, WebhookNews)>>,
     numbered: Cell<u64>,
+    /// Each event that a consumer said it had handled.
+    pub(crate) handled: RefCell<BTreeSet<(&'static str, EventId)>>,
     pub(crate) reviews: RefCell<Vec<EventEnvelope>>,
     pub(crate) tally: RefCell<Tally>,
 }
@@ -158,6 +161,7 @@ pub(crate) fn play(stage: &Stage, seed: u64, mutant: Mutant) -> (Tally, Vec<Stri
         queue: RefCell::default(),
         notices: RefCell::default(),
         numbered: Cell::new(0),
+        handled: RefCell::default(),
         reviews: RefCell::default(),
         tally: RefCell::default(),
     };
@@ -209,12 +213,12 @@ impl<'a> Play<'a> {
             if self.below(12) == 0 {
                 self.trouble();
             }
-            for _ in 0..self.below(4) {
+            for _ in 0..self.below(12) {
                 if under_way.is_empty() {
                     break;
                 }
                 let which = self.below(under_way.len());
-                if self.below(60) == 0 {
+                if self.below(150) == 0 {
                     self.tally.borrow_mut().crashes += 1;
                     drop(under_way.swap_remove(which));
                 } else if step(&mut under_way[which]) {
@@ -249,23 +253,23 @@ impl<'a> Play<'a> {
     }
 
     fn act(&self) -> Option<Act<'_>> {
-        Some(match self.below(22) {
+        Some(match self.below(26) {
             0..=2 => self.book()?,
-            3..=4 => self.pay()?,
+            3..=4 | 23..=24 => self.pay()?,
             5 => self.decline()?,
             6..=10 => self.deliver()?,
             11..=13 => Box::pin(async {
                 let _ = run_due_tasks(self.payments(), 3).await;
             }),
             14..=15 => self.notify()?,
-            16..=17 => self.visit()?,
+            16..=17 | 22 => self.visit()?,
             18 => Box::pin(async {
                 let _ = expire_holds(self.booking(), &self.system(), 10).await;
             }),
             19 => Box::pin(async {
                 let _ = sweep_deadlines(self.payments(), &self.system(), 10).await;
             }),
-            20 => self.resolve()?,
+            20 | 25 => self.resolve()?,
             _ => {
                 let wait = [5, 20, 60, 300, 900, 3_600, 20_000][self.below(7)];
                 self.clinic.clock.advance(SignedDuration::from_secs(wait));
@@ -298,7 +302,7 @@ impl<'a> Play<'a> {
         let payment = self.pick(&payments)?;
         let order = payment.order_ref()?;
         // Twice only now and then, as only now and then two attempts run beside each other.
-        if !payment.state.is_unpaid() && self.below(8) > 0 {
+        if !payment.state.is_unpaid() && self.below(25) > 0 {
             return None;
         }
         let wrong = self.below(40) == 0;
@@ -358,7 +362,8 @@ impl<'a> Play<'a> {
         let event = &queued.event;
         let handled = if queued.consumer == "booking" {
             if self.ignores(event) {
-                Ok(Handled::Ignored)
+                self.queue.borrow_mut().retain(|other| other.event.id != event.id);
+                return;
             } else {
                 amrutam_booking::use_cases::handle(self.booking(), event).await.map_err(|error| error.to_string())
             }
@@ -366,6 +371,7 @@ impl<'a> Play<'a> {
             amrutam_payments::use_cases::handle(self.payments(), event).await.map_err(|error| error.to_string())
         };
         if let Ok(handled) = handled {
+            self.handled.borrow_mut().insert((queued.consumer, event.id));
             if handled == Handled::Duplicate {
                 self.tally.borrow_mut().redelivered += 1;
             }
@@ -383,9 +389,8 @@ impl<'a> Play<'a> {
     fn ignores(&self, event: &EventEnvelope) -> bool {
         let id = event.payload["consultation_id"].as_str().unwrap_or_default().to_owned();
         let now = self.now();
-        let expired = |visit: &Consultation| {
-            visit.id.to_string() == id && visit.status_at(now) == amrutam_booking::model::ConsultationStatus::Expired
-        };
+        let expired =
+            |visit: &Consultation| visit.id.to_string() == id && visit.status_at(now) == ConsultationStatus::Expired;
         self.mutant == Mutant::LateMoneyIgnored && self.clinic.world.consultations().iter().any(expired)
     }
 
@@ -430,6 +435,11 @@ impl<'a> Play<'a> {
         let patient = self.clinic.patient(visit.patient);
         let deps = self.booking();
         let what = self.below(10);
+        // Now and then its time has come.
+        let begins = visit.range.start() - SignedDuration::from_mins(5);
+        if visit.status == ConsultationStatus::Confirmed && self.below(3) == 0 && self.now() < begins {
+            self.clinic.clock.set(begins + SignedDuration::from_mins([0, 20][self.below(2)]));
+        }
         let to = *self.pick(&self.stage.slots)?;
         let id = visit.id;
         Some(Box::pin(async move {
@@ -507,6 +517,15 @@ impl<'a> Play<'a> {
         let gateway = self.gateways[0].name();
         finish(reconcile(self.payments(), &self.system(), gateway, days)).unwrap();
         self.come_to_rest();
+        // A person works off the cases; some are left open.
+        let cases = self.reviews.borrow().clone();
+        for needed in cases.iter().filter(|_| self.below(2) == 0) {
+            let choices = needed.payload["choices"].as_array().cloned().unwrap_or_default();
+            if let Some(choice) = self.pick(&choices) {
+                self.resolved(needed, &choice["choice"]);
+            }
+        }
+        self.come_to_rest();
         let twice = finish(reconcile(self.payments(), &self.system(), gateway, days)).unwrap();
         self.count();
         let mut wrong = violations(self);
@@ -576,6 +595,8 @@ impl<'a> Play<'a> {
             tally.settled += u64::from(payment.state == MoneyState::Settled);
             tally.strays += payment.captures.len().saturating_sub(1) as u64;
         }
+        let tasks = self.clinic.world.gateway_tasks();
+        tally.given_up += tasks.iter().filter(|(_, error, over)| *over && error.is_some()).count() as u64;
         tally.refunds += self.clinic.gateway.refunds().len() as u64;
         for visit in self.clinic.world.consultations() {
             let store: &dyn amrutam_booking::ports::ConsultationStore = &self.clinic.world;

@@ -1,0 +1,165 @@
+//! Calls that fail: for good, later, or when the gateway is back.
+
+use super::*;
+use amrutam_kernel::RetryPolicy;
+use amrutam_memory::{Fault, GatewayFault};
+use amrutam_payments::model::{MoneyState, RefundStep, TaskKind};
+use std::time::Duration;
+
+fn wait(till: &Till, end: &TaskEnd) -> SignedDuration {
+    let now = amrutam_kernel::Clock::now(&*till.clinic.clock);
+    match end {
+        TaskEnd::Retry { at, .. } | TaskEnd::Wait { at, .. } | TaskEnd::Again { at } => at.duration_since(now),
+        TaskEnd::Done | TaskEnd::Dead { .. } => SignedDuration::MAX,
+    }
+}
+
+#[tokio::test]
+async fn the_sixth_failure_is_a_dead_letter_not_the_fifth_nor_the_seventh() {
+    let mut till = Till::open().await;
+    till.clinic.gateway.fail_next_calls(vec![GatewayFault::LostRequest; 6]);
+    for retry in 1..=5 {
+        let (task, end) = till.run_next().await;
+        assert_eq!(task.tries, retry);
+        assert!(matches!(end, TaskEnd::Retry { .. }), "{retry}: {end:?}");
+        let bound = SignedDuration::try_from(RetryPolicy::STANDARD.bound(retry).unwrap()).unwrap();
+        assert!(wait(&till, &end) <= bound, "{retry}: {end:?}");
+    }
+    let (task, end) = till.run_next().await;
+    assert_eq!(task.tries, 6);
+    assert!(matches!(end, TaskEnd::Dead { .. }), "{end:?}");
+    till.relay().await;
+    assert_eq!(till.payment().state, MoneyState::Failed);
+    let visit = till.clinic.world.consultations().remove(0);
+    assert_eq!(visit.status.as_str(), "cancelled", "its slot is open to others");
+    assert_eq!(till.clinic.gateway.calls().len(), 6);
+}
+
+#[tokio::test]
+async fn a_limit_is_waited_for_at_least_as_long_as_asked() {
+    let till = Till::open().await;
+    till.clinic.gateway.fail_next_calls([GatewayFault::Limited(Some(Duration::from_secs(20)))]);
+    let (_, end) = till.run_next().await;
+    assert!(matches!(&end, TaskEnd::Retry { .. }) && wait(&till, &end) >= SignedDuration::from_secs(20), "{end:?}");
+    let (_, end) = till.run_next().await;
+    assert_eq!(end, TaskEnd::Done);
+}
+
+#[tokio::test]
+async fn an_outage_is_no_fault_of_the_task() {
+    let mut till = Till::paid().await;
+    cancel_by_doctor(&till).await;
+    till.relay().await;
+    till.clinic.gateway.set_away(true);
+    for _ in 0..20 {
+        let (task, end) = till.run_next().await;
+        assert_eq!(task.tries, 1, "{task:?}");
+        let wait = wait(&till, &end);
+        assert!(matches!(end, TaskEnd::Wait { .. }), "{end:?}");
+        assert!(wait >= SignedDuration::from_secs(30) && wait <= SignedDuration::from_mins(2), "{wait:?}");
+    }
+    till.clinic.gateway.set_away(false);
+    let (_, end) = till.run_next().await;
+    assert_eq!(end, TaskEnd::Done);
+    assert_eq!(till.payment().state, MoneyState::Refunded);
+}
+
+#[tokio::test]
+async fn after_a_day_a_person_is_asked_and_can_have_it_tried_again() {
+    let mut till = Till::paid().await;
+    cancel_by_doctor(&till).await;
+    till.relay().await;
+    till.clinic.gateway.set_away(true);
+    let begun = amrutam_kernel::Clock::now(&*till.clinic.clock);
+    let end = loop {
+        match till.run_next().await.1 {
+            TaskEnd::Wait { .. } => {}
+            end => break end,
+        }
+    };
+    assert!(matches!(end, TaskEnd::Dead { .. }), "{end:?}");
+    let waited = amrutam_kernel::Clock::now(&*till.clinic.clock).duration_since(begun);
+    assert!(waited >= SignedDuration::from_hours(24) && waited < SignedDuration::from_hours(25), "{waited:?}");
+    till.relay().await;
+    assert_eq!(till.payment().state, MoneyState::RefundFailed);
+    assert_eq!(till.announced("payment.review_needed.v1").len(), 1);
+    till.clinic.gateway.set_away(false);
+    till.resolve("retry").await;
+    assert_eq!(till.run_next().await.1, TaskEnd::Done);
+    till.relay().await;
+    assert_eq!((till.payment().state, till.payment().reviews.len()), (MoneyState::Refunded, 0));
+    assert_eq!(till.clinic.gateway.refunds().len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_refused_is_not_tried_again() {
+    let mut till = Till::open().await;
+    till.clinic.gateway.fail_next_calls([GatewayFault::Rejected]);
+    let (_, end) = till.run_next().await;
+    assert_eq!(end, TaskEnd::Done);
+    till.relay().await;
+    assert_eq!(till.payment().state, MoneyState::Failed);
+    assert_eq!(till.announced("payment.failed.v1")[0].payload["cause"], "told_to_refuse");
+    assert_eq!(till.clinic.world.consultations()[0].status.as_str(), "cancelled");
+}
+
+#[tokio::test]
+async fn a_refund_whose_answer_is_lost_is_made_once() {
+    for fault in [GatewayFault::LostAnswer, GatewayFault::LostRequest] {
+        let mut till = Till::paid().await;
+        cancel_by_doctor(&till).await;
+        till.relay().await;
+        till.clinic.gateway.fail_next_calls([fault]);
+        assert!(matches!(till.run_next().await.1, TaskEnd::Retry { .. }));
+        assert_eq!(till.run_next().await.1, TaskEnd::Done);
+        assert_eq!((till.payment().state, till.clinic.gateway.refunds().len()), (MoneyState::Refunded, 1));
+    }
+}
+
+#[tokio::test]
+async fn whoever_dies_between_the_gateway_and_the_commit_leaves_the_same_end() {
+    for fault in [Fault::Unavailable, Fault::LostAnswer] {
+        let mut till = Till::paid().await;
+        cancel_by_doctor(&till).await;
+        till.relay().await;
+        // The claim, then the result.
+        let task = till.clinic.payment_deps().store.claim_tasks(SignedDuration::from_secs(60), 10).await.unwrap();
+        let refund = task.iter().find(|task| matches!(task.kind, TaskKind::Refund { .. })).unwrap();
+        till.clinic.world.fail_next_commits([fault]);
+        let died = amrutam_payments::use_cases::run_task(till.clinic.payment_deps(), refund).await;
+        assert!(died.is_err(), "{died:?}");
+        till.pass(2);
+        till.run().await;
+        till.relay().await;
+        let payment = till.payment();
+        assert_eq!((payment.state, till.clinic.gateway.refunds().len()), (MoneyState::Refunded, 1));
+        let refund = payment.captures[0].refund.as_ref().unwrap();
+        assert!(matches!(refund.step, RefundStep::Processed { .. }), "{refund:?}");
+        assert_eq!(till.announced("payment.refunded.v1").len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_task_that_kills_whoever_runs_it_is_given_up() {
+    let mut till = Till::open().await;
+    for _ in 0..6 {
+        let claimed = till.clinic.payment_deps().store.claim_tasks(SignedDuration::from_secs(60), 10).await.unwrap();
+        assert_eq!(claimed.len(), 1);
+        till.pass(2);
+    }
+    let (task, end) = till.run_next().await;
+    assert_eq!(task.tries, 7);
+    assert!(matches!(end, TaskEnd::Dead { .. }), "{end:?}");
+    till.relay().await;
+    assert_eq!((till.payment().state, till.clinic.gateway.calls().len()), (MoneyState::Failed, 0));
+}
+
+async fn cancel_by_doctor(till: &Till) {
+    use amrutam_booking::{
+        model::CancelReason,
+        use_cases::{Cancel, cancel},
+    };
+    let doctor = till.clinic.context(Actor::Account { id: till.clinic.doctor_account, role: Role::Doctor });
+    let command = Cancel { id: till.visit, reason: CancelReason::DoctorUnavailable, idempotency: None };
+    cancel(till.clinic.deps(), &doctor, command).await.unwrap();
+}

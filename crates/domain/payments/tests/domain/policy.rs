@@ -1,0 +1,90 @@
+//! What goes back, by the rules of the field.
+
+use super::*;
+use amrutam_payments::model::{PaymentRules, RefundPolicy, RefundTier, Side, refund_for_cancellation};
+use proptest::prelude::*;
+
+fn hours(hours: i64) -> SignedDuration {
+    SignedDuration::from_hours(hours)
+}
+
+#[test]
+fn full_until_four_hours_before_and_nothing_later() {
+    let policy = PaymentRules::v1().refunds;
+    let moment = SignedDuration::from_micros(1);
+    let start = at(600);
+    let back = |by, when| refund_for_cancellation(&policy, rupees(499), by, start, when);
+    assert_eq!(back(Side::Patient, start - hours(4)), rupees(499));
+    assert_eq!(back(Side::Patient, start - hours(4) + moment), rupees(0));
+    assert_eq!(back(Side::Patient, start), rupees(0));
+    for by in [Side::Doctor, Side::System] {
+        for when in [start - hours(100), start - moment, start, start + hours(1)] {
+            assert_eq!(back(by, when), rupees(499), "{by}: always");
+        }
+    }
+}
+
+#[test]
+fn tiers_apply_by_the_longest_time_kept_in_whatever_order_they_stand() {
+    let tier = |hours, percent| RefundTier { at_least: SignedDuration::from_hours(hours), percent };
+    let mut tiers = vec![tier(1, 25), tier(24, 100), tier(4, 50)];
+    for _ in 0..3 {
+        tiers.rotate_left(1);
+        let policy = RefundPolicy { version: "t".to_owned(), source: "test".to_owned(), tiers: tiers.clone() };
+        let back = |ahead| refund_for_cancellation(&policy, rupees(500), Side::Patient, at(0) + hours(ahead), at(0));
+        let amounts: Vec<_> = [30, 24, 23, 4, 3, 1, 0].into_iter().map(|ahead| back(ahead).amount()).collect();
+        assert_eq!(amounts, [500_00, 500_00, 250_00, 250_00, 125_00, 125_00, 0]);
+    }
+}
+
+proptest! {
+    #[test]
+    fn never_more_than_was_paid_and_never_less_for_calling_off_earlier(
+        tiers in proptest::collection::vec((0_i64..72, 0_u8..=100), 0..5),
+        price in 0_i64..=Money::MAX_MINOR,
+        one in 0_i64..5_000, other in 0_i64..5_000,
+    ) {
+        // A policy that gives more for less time would be one that nobody means: tiers are made to rise with time.
+        let mut percents: Vec<_> = tiers.iter().map(|(_, percent)| *percent).collect();
+        let mut times: Vec<_> = tiers.iter().map(|(hours, _)| *hours).collect();
+        percents.sort_unstable();
+        times.sort_unstable();
+        let tiers = times.into_iter().zip(percents);
+        let tiers = tiers.map(|(hours, percent)| RefundTier { at_least: SignedDuration::from_hours(hours), percent });
+        let policy = RefundPolicy { version: "p".to_owned(), source: "test".to_owned(), tiers: tiers.collect() };
+        let price = Money::new(price, Currency::Inr).unwrap();
+        let back = |ahead: i64| refund_for_cancellation(&policy, price, Side::Patient, at(ahead), at(0)).amount();
+        prop_assert!(back(one) <= price.amount() && back(one) >= 0);
+        prop_assert!(back(one.max(other)) >= back(one.min(other)));
+    }
+}
+
+#[tokio::test]
+async fn a_preview_says_what_calling_off_then_does() {
+    use amrutam_booking::{
+        model::CancelReason,
+        use_cases::{Cancel, cancel},
+    };
+    use amrutam_payments::use_cases::preview_cancellation;
+    // The visit starts two hours after it was booked: too late for the patient to get anything back.
+    for (by_doctor, expected) in [(false, rupees(0)), (true, rupees(499))] {
+        let mut till = Till::paid().await;
+        let who = if by_doctor {
+            till.clinic.context(Actor::Account { id: till.clinic.doctor_account, role: Role::Doctor })
+        } else {
+            till.clinic.patient(till.patient)
+        };
+        let preview = preview_cancellation(till.clinic.payment_deps(), &who, till.visit).await.unwrap();
+        assert_eq!((preview.paid, preview.refund), (rupees(499), expected));
+        assert_eq!(preview.fee, rupees(499).minus(&expected).unwrap());
+        assert_eq!(preview.policy, "refunds-1");
+        let reason = if by_doctor { CancelReason::DoctorUnavailable } else { CancelReason::PatientOther };
+        cancel(till.clinic.deps(), &who, Cancel { id: till.visit, reason, idempotency: None }).await.unwrap();
+        till.relay().await;
+        till.run().await;
+        let back: i64 = till.clinic.gateway.refunds().iter().map(|refund| refund.amount.amount()).sum();
+        assert_eq!(back, expected.amount());
+        let again = preview_cancellation(till.clinic.payment_deps(), &who, till.visit).await;
+        assert!(matches!(again, Err(amrutam_payments::PaymentError::NotCancellable)), "{again:?}");
+    }
+}
