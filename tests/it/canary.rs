@@ -230,7 +230,8 @@ async fn say_everything(stack: &Stack, canaries: &Canaries) -> (Person, String) 
     body["reason"] = json!(canaries.word("reason"));
     let booked = keyed(patient.client.post("/v1/consultations", &body)).patiently().await.expect(201);
     let id = booked["id"].as_str().unwrap().to_owned();
-    for bad in [json!({ "reason": { "text": canaries.word("odd-reason") } }), json!({ canaries.word("odd-field"): 1 })] {
+    for bad in [json!({ "reason": { "text": canaries.word("odd-reason") } }), json!({ canaries.word("odd-field"): 1 })]
+    {
         let refused = keyed(patient.client.post("/v1/consultations", &bad)).patiently().await;
         assert!((400..500).contains(&refused.status));
     }
@@ -250,7 +251,10 @@ fn what_people_say_is_nowhere_in_clear() {
     let options = Options::named("canary")
         .with("TELEMETRY__OTLP_ENDPOINT", &collector.url)
         .with("TELEMETRY__SAMPLE_RATIO", "1")
-        .with("TELEMETRY__LOG", "info,lapin=error,amrutam_api=debug,amrutam_worker=debug,amrutam_postgres=debug,amrutam_crypto=debug");
+        .with(
+            "TELEMETRY__LOG",
+            "info,lapin=error,amrutam_api=debug,amrutam_worker=debug,amrutam_postgres=debug,amrutam_crypto=debug",
+        );
     on_stack(options, async |stack| {
         let canaries = Canaries::default();
         let (redis_urls, amqp_url) = stack.others();

@@ -28,7 +28,8 @@ impl Tap {
         let queue = channel.queue_declare("".into(), own, FieldTable::default()).await.expect("a queue");
         let (queue, exchange) = (queue.name().clone(), amrutam_rabbitmq::Topology::new(prefix).events_exchange());
         let options = QueueBindOptions::default();
-        let bound = channel.queue_bind(queue.clone(), exchange.as_str().into(), "#".into(), options, FieldTable::default());
+        let bound =
+            channel.queue_bind(queue.clone(), exchange.as_str().into(), "#".into(), options, FieldTable::default());
         bound.await.expect("a binding");
         Self { connection, channel, queue }
     }
