@@ -2,7 +2,7 @@
 //! not with the broker, not in Redis.
 
 use amrutam_tests::support::{
-    Authenticator, Mail, Options, Person, Process, SOON, Stack, Tap, booking, on_stack, profile, unique, until,
+    Authenticator, Options, Person, Process, SOON, Stack, Tap, booking, on_stack, profile, subject, unique, until,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use futures::future::join_all;
@@ -155,7 +155,7 @@ async fn say_everything(stack: &Stack, canaries: &Canaries) -> (Person, String) 
     });
     client.post("/v1/auth/register", &account).patiently().await.expect(201);
     client.post("/v1/auth/register", &account).patiently().await.expect(201);
-    let verification = stack.mail.mail(&email, Mail::VERIFY).await;
+    let verification = stack.mail.mail(&email, subject::VERIFY).await;
     canaries.add("link", verification.token().to_owned());
     let token = json!({ "token": verification.token() });
     let verified = client.post("/v1/auth/email/verify", &token).patiently().await;
@@ -187,7 +187,7 @@ async fn say_everything(stack: &Stack, canaries: &Canaries) -> (Person, String) 
     assert!(answer.status < 300, "{}", answer.text());
     client.post("/v1/auth/password/forgot", &json!({ "email": email })).patiently().await;
     client.post("/v1/auth/password/forgot", &stranger["email"]).patiently().await;
-    let reset = stack.mail.mail(&email, Mail::RESET).await;
+    let reset = stack.mail.mail(&email, subject::RESET).await;
     canaries.add("reset link", reset.token().to_owned());
     let reset_to = canaries.word("reset-password");
     let body = json!({ "token": reset.token(), "password": reset_to });
@@ -210,7 +210,7 @@ async fn say_everything(stack: &Stack, canaries: &Canaries) -> (Person, String) 
     });
     let answer = keyed(admin.client.post("/v1/admin/invitations", &invitation)).patiently().await;
     assert!(answer.status < 300, "{}", answer.text());
-    let invitation = stack.mail.mail(&invited, Mail::INVITATION).await;
+    let invitation = stack.mail.mail(&invited, subject::INVITATION).await;
     canaries.add("invitation link", invitation.token().to_owned());
     let body = json!({ "token": invitation.token(), "password": canaries.word("invited-password") });
     let answer = client.post("/v1/auth/invitation/accept", &body).patiently().await;
