@@ -2,7 +2,7 @@
 //! not with the broker, not in Redis.
 
 use amrutam_tests::support::{
-    Authenticator, Mail, Options, Person, Process, SOON, Stack, booking, on_stack, profile, unique, until,
+    Authenticator, Options, Person, Process, SOON, Stack, booking, on_stack, profile, subject, unique, until,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use futures::future::join_all;
@@ -155,7 +155,7 @@ async fn say_everything(stack: &Stack, canaries: &Canaries) -> (Person, String) 
     });
     client.post("/v1/auth/register", &account).patiently().await.expect(201);
     client.post("/v1/auth/register", &account).patiently().await.expect(201);
-    let verification = stack.mail.mail(&email, Mail::VERIFY).await;
+    let verification = stack.mail.mail(&email, subject::VERIFY).await;
     canaries.add("link", verification.token().to_owned());
     let token = json!({ "token": verification.token() });
     let verified = client.post("/v1/auth/email/verify", &token).patiently().await;
@@ -187,7 +187,7 @@ async fn say_everything(stack: &Stack, canaries: &Canaries) -> (Person, String) 
     assert!(answer.status < 300, "{}", answer.text());
     client.post("/v1/auth/password/forgot", &json!({ "email": email })).patiently().await;
     client.post("/v1/auth/password/forgot", &stranger["email"]).patiently().await;
-    let reset = stack.mail.mail(&email, Mail::RESET).await;
+    let reset = stack.mail.mail(&email, subject::RESET).await;
     canaries.add("reset link", reset.token().to_owned());
     let reset_to = canaries.word("reset-password");
     let body = json!({ "token": reset.token(), "password": reset_to });
@@ -210,7 +210,7 @@ async fn say_everything(stack: &Stack, canaries: &Canaries) -> (Person, String) 
     });
     let answer = keyed(admin.client.post("/v1/admin/invitations", &invitation)).patiently().await;
     assert!(answer.status < 300, "{}", answer.text());
-    let invitation = stack.mail.mail(&invited, Mail::INVITATION).await;
+    let invitation = stack.mail.mail(&invited, subject::INVITATION).await;
     canaries.add("invitation link", invitation.token().to_owned());
     let body = json!({ "token": invitation.token(), "password": canaries.word("invited-password") });
     let answer = client.post("/v1/auth/invitation/accept", &body).patiently().await;
@@ -230,7 +230,8 @@ async fn say_everything(stack: &Stack, canaries: &Canaries) -> (Person, String) 
     body["reason"] = json!(canaries.word("reason"));
     let booked = keyed(patient.client.post("/v1/consultations", &body)).patiently().await.expect(201);
     let id = booked["id"].as_str().unwrap().to_owned();
-    for bad in [json!({ "reason": { "text": canaries.word("odd-reason") } }), json!({ canaries.word("odd-field"): 1 })] {
+    for bad in [json!({ "reason": { "text": canaries.word("odd-reason") } }), json!({ canaries.word("odd-field"): 1 })]
+    {
         let refused = keyed(patient.client.post("/v1/consultations", &bad)).patiently().await;
         assert!((400..500).contains(&refused.status));
     }
@@ -250,7 +251,10 @@ fn what_people_say_is_nowhere_in_clear() {
     let options = Options::named("canary")
         .with("TELEMETRY__OTLP_ENDPOINT", &collector.url)
         .with("TELEMETRY__SAMPLE_RATIO", "1")
-        .with("TELEMETRY__LOG", "info,lapin=error,amrutam_api=debug,amrutam_worker=debug,amrutam_postgres=debug,amrutam_crypto=debug");
+        .with(
+            "TELEMETRY__LOG",
+            "info,lapin=error,amrutam_api=debug,amrutam_worker=debug,amrutam_postgres=debug,amrutam_crypto=debug",
+        );
     on_stack(options, async |stack| {
         let canaries = Canaries::default();
         let (redis_urls, amqp_url) = stack.others();

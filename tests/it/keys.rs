@@ -249,7 +249,8 @@ fn a_rotation_of_what_seals_fails_no_request() {
         })
         .await;
         assert_eq!(keks(&before.id).await, "second");
-        let metrics = async || reqwest::get(format!("{}/metrics", stack.worker_url())).await.unwrap().text().await.unwrap();
+        let metrics =
+            async || reqwest::get(format!("{}/metrics", stack.worker_url())).await.unwrap().text().await.unwrap();
         until("the gauge says so", SOON, async || metrics().await.contains("amrutam_data_keys_to_rewrap 0")).await;
         let status = stack.operate(&["keys", "status"], "").await;
         assert!(status.contains("first: 0 data keys, may be retired"), "{status}");

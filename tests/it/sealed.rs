@@ -1,6 +1,8 @@
 //! What is sealed opens where it was put, for as long as its owner's keys are there, and is refused loudly anywhere else.
 
-use amrutam_tests::support::{Api, Client, Options, Person, Process, SOON, Sql, Stack, booking, on_stack, unique, until};
+use amrutam_tests::support::{
+    Api, Client, Options, Person, Process, SOON, Sql, Stack, booking, on_stack, unique, until,
+};
 use serde_json::{Value, json};
 
 /// A patient with a visit and a reason for it.

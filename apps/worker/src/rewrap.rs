@@ -7,7 +7,7 @@ use crate::{
 use amrutam_kernel::PortError;
 use amrutam_keys::{
     ports::KeyWrapper,
-    use_cases::{rewrap, status},
+    use_cases::{Rewrapped, rewrap, status},
 };
 use metrics::gauge;
 use std::time::{Duration, Instant};
@@ -35,10 +35,13 @@ pub(crate) async fn run(world: World, stop: CancellationToken) {
 
 /// Whether there is nothing left to do for now.
 async fn stretch(world: &World, stop: &CancellationToken) -> Result<bool, PortError> {
-    let Some(_leadership) = world.postgres.try_lead(leaders::REWRAP).await? else { return Ok(true) };
     let begun = Instant::now();
     let go_on = || !stop.is_cancelled() && begun.elapsed() < STRETCH;
-    let done = rewrap(&world.keys_postgres, &world.keks, &world.clock, &go_on).await?;
+    let done = match world.postgres.try_lead(leaders::REWRAP).await? {
+        Some(_leadership) => rewrap(&world.keys_postgres, &world.keks, &world.clock, &go_on).await?,
+        None => Rewrapped { finished: true, ..Rewrapped::default() },
+    };
+    // Every worker tells the same: whoever led before would tell of then.
     let others = status(&world.keys_postgres, Some(&world.keks.current()?)).await?;
     let left: u64 = others.iter().map(|kek| kek.keys).sum();
     gauge!("amrutam_data_keys_to_rewrap").set(left as f64);

@@ -29,7 +29,8 @@ pub use hasher::{Argon2Hasher, HasherSettings};
 pub use keks::LocalKeks;
 pub use keys::{
     KEY_PUBLISHED_AHEAD, KeyBundle, KeyDir, KeyError, KeyKind, KeyName, KeyProvider, KeySource, Keys, ManageError,
-    ProvidedKey, RELOAD_INTERVAL, Rotatable, Rotated, TOKENS_OUTLIVE_KEY, generate_missing, retire, retire_sealing, rotate,
+    ProvidedKey, RELOAD_INTERVAL, Rotatable, Rotated, TOKENS_OUTLIVE_KEY, generate_missing, retire, retire_sealing,
+    rotate,
 };
 pub use mac::{HmacBlindIndex, HmacLinkTokens};
 pub use process::{forbid_core_dumps, hide_memory};

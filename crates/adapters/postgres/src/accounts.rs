@@ -142,6 +142,10 @@ struct Spend {
 
 #[async_trait]
 impl AccountStore for Accounts {
+    async fn prepare(&self, id: AccountId) {
+        self.vault.prepare(id).await;
+    }
+
     async fn insert(&self, account: &Account, link: Option<&Link>, effects: &Effects) -> Result<Inserted, PortError> {
         let (account, link) = (self.row(account).await?, link.map(LinkRow::from));
         let change = Insert { account, link, effects: EffectRows::of(&[effects]) };

@@ -5,7 +5,7 @@ use crate::{
     error::unreadable,
     pool::{Postgres, bounded},
 };
-use amrutam_kernel::{BlindIndex, PortError, SealError, SealPlace, Sealer};
+use amrutam_kernel::{AccountId, BlindIndex, PortError, SealError, SealPlace, Sealer};
 use diesel::{
     QueryableByName,
     sql_types::{BigInt, Bytea},
@@ -16,6 +16,7 @@ use std::{
     str::FromStr,
     sync::Arc,
 };
+use zeroize::Zeroizing;
 
 /// Seals personal data and secrets, and finds an address without storing it. Cheap to clone.
 #[derive(Clone)]
@@ -34,6 +35,11 @@ impl Vault {
     /// Of a sealer and a blind index, each with keys of its own.
     pub fn new(sealer: Arc<dyn Sealer>, index: Arc<dyn BlindIndex>) -> Self {
         Self { sealer, index }
+    }
+
+    /// Has the owner's key at hand.
+    pub(crate) async fn prepare(&self, owner: AccountId) {
+        self.sealer.prepare(owner).await;
     }
 
     /// For PostgreSQL's `decode(.., 'hex')`.
@@ -58,7 +64,8 @@ impl Vault {
     ) -> Result<T, Unopened> {
         // Not the parser's own error: some repeat what they were given.
         let broken = || unreadable(At { place, error: &"what was sealed is not of its form" });
-        let text = String::from_utf8(self.open(place, sealed).await?).ok().and_then(|text| text.parse().ok());
+        let plain = Zeroizing::new(self.open(place, sealed).await?);
+        let text = std::str::from_utf8(&plain).ok().and_then(|text| text.parse().ok());
         Ok(text.ok_or_else(broken)?)
     }
 

@@ -49,6 +49,9 @@ pub struct AccountChange<'a> {
 /// Where accounts are kept.
 #[async_trait]
 pub trait AccountStore: Send + Sync {
+    /// Makes ready what inserting an account of that id needs, so that it can be awaited beside something else. Whether that went
+    /// well, inserting tells.
+    async fn prepare(&self, _id: AccountId) {}
     /// Stores an account of version 1, a link for it, and the effects. Of two concurrent inserts with one address, one wins.
     async fn insert(&self, account: &Account, link: Option<&Link>, effects: &Effects) -> Result<Inserted, PortError>;
     /// Stores a changed account and what goes with it. [`CommitError::Stale`] when the stored version is not the one

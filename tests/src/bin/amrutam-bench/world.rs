@@ -6,7 +6,9 @@
 //! these tokens and looks up these sessions like any other.
 
 use crate::{Fallible, http, stack::Stack};
-use amrutam_crypto::{EnvelopeSealer, HmacBlindIndex, JwtTokens, KeySource, Keys, SystemClock, SystemIds, TokenSettings};
+use amrutam_crypto::{
+    EnvelopeSealer, HmacBlindIndex, JwtTokens, KeySource, Keys, SystemClock, SystemIds, TokenSettings,
+};
 use amrutam_identity::{
     Account, Profile,
     model::{Assurance, PasswordHash},

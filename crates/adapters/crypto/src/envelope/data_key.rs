@@ -8,7 +8,7 @@ use crate::{
     sealer::{AES_256_GCM, TAG_BYTES, defect},
 };
 use aes_gcm::{
-    Aes256Gcm, Key, KeyInit, Nonce,
+    Aes256Gcm, KeyInit, Nonce,
     aead::{Aead, Generate, Payload},
 };
 use amrutam_kernel::{MAX_SEALED_PLAIN, PortError, SealError, SealPlace};
@@ -28,7 +28,7 @@ pub(super) struct DataKey {
 
 impl DataKey {
     pub(super) fn new(id: DataKeyId, material: &KeyMaterial) -> Self {
-        Self { id, cipher: Aes256Gcm::new(&Key::<Aes256Gcm>::from(*material.expose())) }
+        Self { id, cipher: Aes256Gcm::new(material.expose().into()) }
     }
 
     pub(super) fn id(&self) -> DataKeyId {

@@ -5,9 +5,7 @@ mod data_key;
 mod tests;
 
 use crate::{AesGcmSealer, KeyError, Keys, LocalKeks, RELOAD_INTERVAL};
-use amrutam_kernel::{
-    AccountId, Clock, Dependency, MAX_SEALED_PLAIN, Pause, PortError, SealError, SealPlace, Sealer,
-};
+use amrutam_kernel::{AccountId, Clock, Dependency, MAX_SEALED_PLAIN, Pause, PortError, SealError, SealPlace, Sealer};
 use amrutam_keys::{
     UnwrapError,
     model::{DataKeyId, KeyVersion, MAX_AGE, StoredKey},
@@ -28,6 +26,11 @@ use std::{
 
 /// How often a key that others made meanwhile is asked for again.
 const ROUNDS: u32 = 5;
+
+const REFUSALS: &str = "amrutam_seal_refused_total";
+const MALFORMED: &str = "malformed";
+const UNKNOWN_KEY: &str = "unknown_key";
+const REFUSED: &str = "refused";
 
 /// Bounds on what a process has at hand.
 #[derive(Debug, Clone, Copy)]
@@ -90,6 +93,10 @@ impl EnvelopeSealer {
         limits: KeyCacheLimits,
     ) -> Self {
         let KeyCacheLimits { lifetime, entries, .. } = limits;
+        // A counter that appears with its first refusal has not risen, for whoever watches.
+        for cause in [MALFORMED, UNKNOWN_KEY, REFUSED] {
+            metrics::counter!(REFUSALS, "cause" => cause).increment(0);
+        }
         Self {
             store,
             wrapper,
@@ -229,12 +236,12 @@ fn unavailable(why: &str) -> SealError {
 /// Says loudly that something is not as it was sealed, unless it is merely gone or away.
 fn told(place: &SealPlace<'_>, error: SealError) -> SealError {
     let cause = match error {
-        SealError::Malformed => "malformed",
-        SealError::UnknownKey => "unknown_key",
-        SealError::Refused => "refused",
+        SealError::Malformed => MALFORMED,
+        SealError::UnknownKey => UNKNOWN_KEY,
+        SealError::Refused => REFUSED,
         SealError::Erased | SealError::Port(_) => return error,
     };
-    metrics::counter!("amrutam_seal_refused_total", "cause" => cause).increment(1);
+    metrics::counter!(REFUSALS, "cause" => cause).increment(1);
     let SealPlace { schema, table, column, row, owner, version } = place;
     tracing::error!(cause, schema, table, column, %row, %owner, version, "a sealed value was refused");
     error

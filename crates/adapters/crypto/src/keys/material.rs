@@ -1,7 +1,7 @@
 //! From what is kept to keys that can be used.
 
 use super::{KeyError, KeyKind, KeyName, ProvidedKey};
-use aes_gcm::{Aes256Gcm, Key, KeyInit};
+use aes_gcm::{Aes256Gcm, KeyInit};
 use base64::{
     Engine,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
@@ -140,7 +140,7 @@ pub(crate) fn sealing_keys(keys: &[ProvidedKey]) -> Result<Option<Dated<Aes256Gc
     let mut ciphers = BTreeMap::new();
     for key in keys.iter().filter(|key| key.name.kind == KeyKind::Sealing && !is_tombstone(key)) {
         let (from, _) = undated(key)?;
-        ciphers.insert((from, key.name.id.clone()), Aes256Gcm::new(&Key::<Aes256Gcm>::from(*secret(key)?)));
+        ciphers.insert((from, key.name.id.clone()), Aes256Gcm::new((&*secret(key)?).into()));
     }
     Ok((!ciphers.is_empty()).then(|| Dated(ciphers)))
 }

@@ -2,7 +2,8 @@
 
 use crate::support::TempDir;
 use amrutam_crypto::{
-    AesGcmSealer, KeyDir, Keys, LocalKeks, ManageError, Rotatable, SystemClock, generate_missing, retire_sealing, rotate,
+    AesGcmSealer, KeyDir, Keys, LocalKeks, ManageError, Rotatable, SystemClock, generate_missing, retire_sealing,
+    rotate,
 };
 use amrutam_kernel::{Clock, SealError, Sealer};
 use amrutam_keys::{contract::Wrappers, ports::KeyWrapper};

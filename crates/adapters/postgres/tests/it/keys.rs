@@ -11,10 +11,26 @@ use std::sync::Arc;
 
 mod store {
     use super::*;
+    use std::ops::Deref;
 
-    async fn store() -> Arc<dyn KeyStore> {
+    /// The database stays as long as its store.
+    struct Kept {
+        store: Arc<dyn KeyStore>,
+        _db: Arc<Database>,
+    }
+
+    impl Deref for Kept {
+        type Target = Arc<dyn KeyStore>;
+        fn deref(&self) -> &Self::Target {
+            &self.store
+        }
+    }
+
+    async fn store() -> Kept {
+        let db = Database::shared();
         // Many wait for one row in the races, on a machine that is busy.
-        Arc::new(Database::shared().pool_with(|settings| settings.lock_timeout_ms = 4_000))
+        let store = Arc::new(db.pool_with(|settings| settings.lock_timeout_ms = 4_000));
+        Kept { store, _db: db }
     }
     amrutam_keys::key_store_contract!(store());
 }
@@ -46,7 +62,7 @@ async fn a_database_of_their_own_holds_nothing_else_and_the_main_one_none_of_the
         role: Some("amrutam_app".to_owned()),
         pool_size: None,
     };
-    let pool = main.pool();
+    let pool = main.pool_with(|_| ());
     let (key, keys) = (key(), settings.connect(&pool).unwrap());
     assert_eq!(keys.put(&key, 1, now()).await, Ok(Put::Stored));
     assert_eq!(keys.find(key.id).await, Ok(Found::Key(key.clone())));

@@ -34,10 +34,18 @@ pub struct Registered {
 pub async fn register(deps: LinkDeps<'_>, context: &Context, command: Register) -> Result<Registered, RegisterError> {
     let core = deps.core;
     let (email, name) = (command.email.expose(), command.profile.full_name.expose());
-    let hash = core.hash::<RegisterError>(&command.password, email, name).await?;
     let known = core.accounts.by_email(email).await?;
     let now = core.clock.now();
     let id = AccountId::from_uuid(core.ids.uuid_v7(now));
+    // What a new account needs is made while its password is hashed: a known address, which needs nothing, takes as long.
+    let hash = core.hash::<RegisterError>(&command.password, email, name);
+    let prepared = async {
+        if known.is_none() {
+            core.accounts.prepare(id).await;
+        }
+    };
+    let (hash, ()) = futures::join!(hash, prepared);
+    let hash = hash?;
     let link = Link::new(deps.link_tokens, core.link_id(now), LinkPurpose::VerifyEmail, id, now);
     let account = Account::new(id, Role::Patient, command.email, Some(hash), command.profile, now);
 

@@ -53,7 +53,8 @@ macro_rules! __key_contract_cases {
     )+};
 }
 
-/// Tests of a [`KeyStore`](crate::ports::KeyStore); takes a future that makes an `Arc<dyn KeyStore>`. They may share one store.
+/// Tests of a [`KeyStore`](crate::ports::KeyStore); takes a future that makes an `Arc<dyn KeyStore>`, or what dereferences
+/// to one. They may share one store.
 #[macro_export]
 macro_rules! key_store_contract {
     ($store:expr) => {

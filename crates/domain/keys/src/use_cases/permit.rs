@@ -25,8 +25,7 @@ impl Deps<'_> {
         let decision = self.policy.decide(context, action, Relation::None, now);
         let outcome = if decision.is_ok() { Outcome::Allowed } else { Outcome::Denied };
         let id = AuditEntryId::from_uuid(self.ids.uuid_v7(now));
-        let mut entry =
-            AuditEntry::new(id, now, context, action.as_str(), object.kind, object.id.to_owned(), outcome);
+        let mut entry = AuditEntry::new(id, now, context, action.as_str(), object.kind, object.id.to_owned(), outcome);
         entry.patient = object.owner;
         self.records.record(&Effects { audit: vec![entry], ..Effects::default() }).await?;
         decision.map(drop).map_err(E::from)
