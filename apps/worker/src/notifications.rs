@@ -14,8 +14,19 @@ pub(crate) struct Notifications {
 
 impl Notifications {
     pub(crate) const NAME: &'static str = CONSUMER;
-    /// Every event has a queue: an unroutable one would be refused.
-    pub(crate) const BINDINGS: &'static [&'static str] = &["consultation.#", "account.#"];
+    /// Every event has a queue, but for [`Notifications::UNHEARD`]: an unroutable one would be refused.
+    pub(crate) const BINDINGS: &'static [&'static str] = &[
+        "consultation.confirmed.#",
+        "consultation.rescheduled.#",
+        "consultation.cancelled.#",
+        "consultation.expired.#",
+        "consultation.started.#",
+        "consultation.completed.#",
+        "consultation.no_show.#",
+        "account.#",
+    ];
+    /// Every booking begins with one, and nobody here acts on it: through the queue it cost as much as the confirmation.
+    pub(crate) const UNHEARD: &'static [&'static str] = &[amrutam_booking::events::REQUESTED];
 
     pub(crate) fn new(world: World) -> Self {
         Self { world }

@@ -83,7 +83,7 @@ impl Worker {
         let world = World {
             accounts: Accounts::new(postgres.clone(), vault),
             postgres,
-            publisher: Publisher::start(&settings.amqp, consumers, Arc::new(ids)),
+            publisher: Publisher::start_with(&settings.amqp, consumers, Notifications::UNHEARD, Arc::new(ids)),
             mailer: Arc::new(SmtpMailer::new(&SmtpSettings::from(&settings.mail))?),
             link_tokens: Arc::new(HmacLinkTokens::new(&keys)?),
             pages_url: settings.mail.pages_url.as_str().into(),
