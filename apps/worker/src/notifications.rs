@@ -14,8 +14,23 @@ pub(crate) struct Notifications {
 
 impl Notifications {
     pub(crate) const NAME: &'static str = CONSUMER;
-    /// Every event has a queue: an unroutable one would be refused.
-    pub(crate) const BINDINGS: &'static [&'static str] = &["consultation.#", "account.#", "payment.#"];
+    /// Every event has a queue, but for [`Notifications::UNHEARD`]: an unroutable one would be refused.
+    pub(crate) const BINDINGS: &'static [&'static str] = &[
+        "consultation.confirmed.#",
+        "consultation.rescheduled.#",
+        "consultation.cancelled.#",
+        "consultation.expired.#",
+        "consultation.started.#",
+        "consultation.completed.#",
+        "consultation.no_show.#",
+        "account.#",
+        "payment.#",
+    ];
+    /// Every booking begins with one, and nobody acts on it where visits are not paid: through the queue it cost as much as the
+    /// confirmation.
+    pub(crate) const UNHEARD: &'static [&'static str] = &[amrutam_booking::events::REQUESTED];
+    /// Before it was one of [`Notifications::UNHEARD`].
+    pub(crate) const RETIRED_BINDINGS: &'static [&'static str] = &["consultation.#"];
 
     pub(crate) fn new(world: World) -> Self {
         Self { world }
@@ -42,6 +57,10 @@ impl EventHandler for Notifications {
 
     fn bindings(&self) -> &'static [&'static str] {
         Self::BINDINGS
+    }
+
+    fn retired_bindings(&self) -> &'static [&'static str] {
+        Self::RETIRED_BINDINGS
     }
 
     async fn handle(&self, event: EventEnvelope) -> Result<Handled, HandlerError> {

@@ -14,7 +14,7 @@ use amrutam_payments::{
     ports::PaymentGateway,
     use_cases::{self, Deps, sweep_deadlines},
 };
-use amrutam_settings::{Environment, Payments as Settings};
+use amrutam_settings::{Environment, Payments as Settings, PaymentsMode};
 use async_trait::async_trait;
 use jiff::SignedDuration;
 use std::{sync::Arc, time::Duration};
@@ -25,6 +25,8 @@ const BATCH: u16 = 100;
 
 /// What payments are decided and done with.
 pub(crate) struct Payments {
+    /// Whether visits are paid before they are confirmed.
+    pub(crate) required: bool,
     /// The one for new payments first.
     pub(crate) gateways: Vec<Arc<dyn PaymentGateway>>,
     pub(crate) rules: PaymentRules,
@@ -43,7 +45,17 @@ impl Payments {
         };
         let reconcile =
             (Duration::from_secs(settings.reconcile_span_secs), Duration::from_secs(settings.reconcile_after_secs));
-        Ok(Self { gateways: crate::gateways::connect(settings, environment)?, rules, reconcile })
+        let required = settings.mode == PaymentsMode::Required;
+        Ok(Self { required, gateways: crate::gateways::connect(settings, environment)?, rules, reconcile })
+    }
+
+    /// What payments listen to, and what no more: where visits are not paid, nothing is heard of them.
+    pub(crate) fn bindings(&self) -> (&'static [&'static str], &'static [&'static str]) {
+        if self.required {
+            (use_cases::BINDINGS, &[])
+        } else {
+            (use_cases::DECISION_BINDINGS, use_cases::VISIT_BINDINGS)
+        }
     }
 }
 
@@ -71,7 +83,11 @@ impl EventHandler for PaymentEvents {
     }
 
     fn bindings(&self) -> &'static [&'static str] {
-        use_cases::BINDINGS
+        self.0.payments.bindings().0
+    }
+
+    fn retired_bindings(&self) -> &'static [&'static str] {
+        self.0.payments.bindings().1
     }
 
     async fn handle(&self, event: EventEnvelope) -> Result<Handled, HandlerError> {

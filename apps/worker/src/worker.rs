@@ -90,15 +90,7 @@ impl Worker {
         let address = settings.worker.listen;
         let listener = std::net::TcpListener::bind(address).map_err(|source| BuildError::Listen { address, source })?;
         let ids = SystemIds;
-        let consumers = vec![
-            ConsumerSpec { name: Notifications::NAME, bindings: Notifications::BINDINGS },
-            ConsumerSpec {
-                name: amrutam_payments::use_cases::CONSUMER,
-                bindings: amrutam_payments::use_cases::BINDINGS,
-            },
-            ConsumerSpec { name: amrutam_booking::use_cases::CONSUMER, bindings: amrutam_booking::use_cases::BINDINGS },
-            ConsumerSpec { name: REVIEWS_CONSUMER, bindings: REVIEWS_BINDINGS },
-        ];
+        let payments = Arc::new(Payments::of(&settings.payments, settings.environment)?);
         let keys = settings.tokens.load()?;
         let postgres = Postgres::connect(&settings.database)?;
         let keys_postgres = settings.keys.connect(&postgres)?;
@@ -107,7 +99,7 @@ impl Worker {
         let world = World {
             accounts: Accounts::new(postgres.clone(), vault),
             postgres,
-            publisher: Publisher::start(&settings.amqp, consumers, Arc::new(ids)),
+            publisher: Publisher::start_with(&settings.amqp, consumers(&payments), unheard(&payments), Arc::new(ids)),
             mailer: Arc::new(SmtpMailer::new(&SmtpSettings::from(&settings.mail))?.guarded(Circuit::new(
                 "mail",
                 Arc::new(SystemClock),
@@ -121,7 +113,7 @@ impl Worker {
             keys_postgres,
             approval: Arc::new(ApprovalLimits::new(settings.business.approval_above.per_currency())),
             rules: Arc::new(BookingRules::v1(TimeZone::get(&settings.business.time_zone)?)),
-            payments: Arc::new(Payments::of(&settings.payments, settings.environment)?),
+            payments,
             clock: SystemClock,
             ids,
             idle: Duration::from_millis(settings.worker.idle_ms),
@@ -181,6 +173,30 @@ impl Worker {
         world.keys_postgres.close();
         tracing::info!("worker stopped");
     }
+}
+
+/// All there are, in this process or another.
+fn consumers(payments: &Payments) -> Vec<ConsumerSpec> {
+    let (bindings, retired) = payments.bindings();
+    vec![
+        ConsumerSpec {
+            name: Notifications::NAME,
+            bindings: Notifications::BINDINGS,
+            retired: Notifications::RETIRED_BINDINGS,
+        },
+        ConsumerSpec { name: amrutam_payments::use_cases::CONSUMER, bindings, retired },
+        ConsumerSpec {
+            name: amrutam_booking::use_cases::CONSUMER,
+            bindings: amrutam_booking::use_cases::BINDINGS,
+            retired: &[],
+        },
+        ConsumerSpec { name: REVIEWS_CONSUMER, bindings: REVIEWS_BINDINGS, retired: &[] },
+    ]
+}
+
+/// What may reach no queue: payments listen to every booking where visits are paid.
+fn unheard(payments: &Payments) -> &'static [&'static str] {
+    if payments.required { &[] } else { Notifications::UNHEARD }
 }
 
 fn start<F: Future<Output = ()> + Send + 'static>(

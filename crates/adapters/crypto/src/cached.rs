@@ -8,7 +8,8 @@ use openssl::sha::Sha256;
 use std::{fmt, sync::Arc};
 
 /// Tokens of that many callers are remembered; the least used are forgotten first.
-const CAPACITY: u64 = 10_000;
+/// Some 300 bytes each.
+const CAPACITY: u64 = 50_000;
 
 /// A verifier whose keys change while it is used.
 pub trait Rekeyed: TokenVerifier {

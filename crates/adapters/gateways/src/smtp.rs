@@ -7,7 +7,7 @@ use crate::Circuit;
 use amrutam_notifications::{
     Mail,
     ports::{MailError, Mailer},
-    use_cases::SEND_BUDGET,
+    use_cases::{CONCURRENT_SENDS, SEND_BUDGET},
 };
 use async_trait::async_trait;
 use lettre::{
@@ -39,7 +39,7 @@ const AUTO_SUBMITTED: HeaderName = HeaderName::new_from_ascii_str("Auto-Submitte
 const CORRELATION_ID: HeaderName = HeaderName::new_from_ascii_str("X-Correlation-Id");
 
 /// As many as send at one time.
-const MAX_IDLE: usize = 8;
+const MAX_IDLE: usize = CONCURRENT_SENDS as usize;
 /// Below the minutes after which servers and the boxes between forget a connection.
 const MAX_IDLE_TIME: Duration = Duration::from_secs(30);
 

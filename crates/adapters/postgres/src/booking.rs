@@ -29,6 +29,7 @@ use diesel_async::RunQueryDsl;
 use jiff::{SignedDuration, Timestamp};
 use jiff_diesel::ToDiesel;
 use serde::Deserialize;
+use std::collections::HashMap;
 use uuid::Uuid;
 
 #[derive(Debug, Deserialize)]
@@ -117,6 +118,30 @@ impl Together for Changes {
         let mut conn = db.connection().await?;
         let result = bounded(conn.limit(), query.get_result::<Vec<String>>(conn.raw()?)).await;
         conn.settle(result)
+    }
+}
+
+/// A consultation to be shown, as the mails of a moment ask for them. Readers over HTTP ask each for themselves.
+pub(crate) struct Viewed(pub(crate) ConsultationId);
+
+impl Together for Viewed {
+    type Db = Postgres;
+    type Answer = Result<Option<ConsultationView>, PortError>;
+    const ABREAST: usize = 1;
+    async fn ask(db: &Postgres, viewed: &[Self]) -> Result<Vec<Self::Answer>, DbError> {
+        let born: Vec<_> = viewed.iter().filter_map(|Self(id)| millisecond_of(*id)).collect();
+        let first = born.iter().map(|(from, _)| *from).min().unwrap_or(Timestamp::UNIX_EPOCH);
+        let next = born.iter().map(|(_, to)| *to).max().unwrap_or(Timestamp::UNIX_EPOCH);
+        let ids: Vec<_> = viewed.iter().map(|Self(id)| id.as_uuid()).collect();
+        // The bounds name the partitions.
+        let query = views()
+            .filter(consultations::id.eq_any(ids))
+            .filter(consultations::created_at.ge(first.to_diesel()))
+            .filter(consultations::created_at.lt(next.to_diesel()));
+        let mut conn = db.connection().await?;
+        let result = bounded(conn.limit(), query.load::<ViewRow>(conn.raw()?)).await;
+        let found: HashMap<_, _> = conn.settle(result)?.into_iter().map(|row| (row.0.id, view(row))).collect();
+        Ok(viewed.iter().map(|Self(id)| found.get(&id.as_uuid()).cloned().transpose()).collect())
     }
 }
 

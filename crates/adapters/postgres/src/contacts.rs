@@ -2,8 +2,9 @@
 
 use crate::{
     accounts::Accounts,
-    error::Optional,
-    pool::bounded,
+    error::DbError,
+    group::Together,
+    pool::{Postgres, bounded},
     schema::{accounts, contacts},
     vault::{Unopened, Vault, unless_erased},
 };
@@ -17,7 +18,7 @@ use async_trait::async_trait;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use serde::Serialize;
-use std::str::FromStr;
+use std::{collections::HashMap, str::FromStr};
 use uuid::Uuid;
 
 /// Where a value of that row lies; what binds its ciphertext to it.
@@ -114,20 +115,44 @@ impl FromStr for SexWord {
     }
 }
 
+/// Whoever is to be reached.
+pub(crate) struct Reached(AccountId);
+
+#[derive(Debug, Clone, Queryable)]
+pub(crate) struct ReachRow {
+    account_id: Uuid,
+    version: i64,
+    email: Vec<u8>,
+    full_name: Vec<u8>,
+    time_zone: String,
+}
+
+impl Together for Reached {
+    type Db = Postgres;
+    type Answer = Option<ReachRow>;
+    const ABREAST: usize = 1;
+    async fn ask(db: &Postgres, reached: &[Self]) -> Result<Vec<Option<ReachRow>>, DbError> {
+        let ids: Vec<_> = reached.iter().map(|Self(id)| id.as_uuid()).collect();
+        let columns =
+            (contacts::account_id, contacts::version, contacts::email, contacts::full_name, accounts::time_zone);
+        let query = contacts::table.inner_join(accounts::table).filter(contacts::account_id.eq_any(ids));
+        let query = query.filter(accounts::status.eq(AccountStatus::Active.as_str())).select(columns);
+        let mut conn = db.connection().await?;
+        let result = bounded(conn.limit(), query.load::<ReachRow>(conn.raw()?)).await;
+        let found: HashMap<_, _> = conn.settle(result)?.into_iter().map(|row| (row.account_id, row)).collect();
+        Ok(reached.iter().map(|Self(id)| found.get(&id.as_uuid()).cloned()).collect())
+    }
+}
+
 #[async_trait]
 impl Contacts for Accounts {
     async fn contact(&self, id: AccountId) -> Result<Option<Contact>, PortError> {
-        let columns = (contacts::version, contacts::email, contacts::full_name, accounts::time_zone);
-        let query = contacts::table.inner_join(accounts::table).filter(contacts::account_id.eq(id.as_uuid()));
-        let query = query.filter(accounts::status.eq(AccountStatus::Active.as_str())).select(columns);
-        let mut conn = self.db.connection().await?;
-        let result = bounded(conn.limit(), query.first::<(i64, Vec<u8>, Vec<u8>, String)>(conn.raw()?)).await;
-        let Some((version, email, name, time_zone)) = conn.settle(result.optional())? else { return Ok(None) };
+        let Some(row) = self.db.groups.contacts.call(&self.db, Reached(id)).await? else { return Ok(None) };
         let opened = async {
             Ok(Contact {
-                email: Sensitive::new(self.vault.open_text(&place(id, version, "email"), &email).await?),
-                name: Sensitive::new(self.vault.open_text(&place(id, version, "full_name"), &name).await?),
-                time_zone,
+                email: Sensitive::new(self.vault.open_text(&place(id, row.version, "email"), &row.email).await?),
+                name: Sensitive::new(self.vault.open_text(&place(id, row.version, "full_name"), &row.full_name).await?),
+                time_zone: row.time_zone,
             })
         };
         unless_erased(opened.await)

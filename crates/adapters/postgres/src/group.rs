@@ -1,6 +1,6 @@
-//! Group commit: calls that come while others are under way wait for a turn, and then go together, in one round trip and
-//! one transaction. A call that comes alone goes at once. So a crowd costs the server far less than its number, and one
-//! caller waits no longer than before.
+//! Group commit: calls that come while others are under way wait for these to end, and then go together, in one round trip and
+//! one transaction. A call that comes alone goes at once. So a crowd costs the server far less than its number. Nobody waits
+//! for a group that is stuck: those who have waited for [`PATIENCE`] go beside it, as long as there are turns.
 
 use crate::error::{DbError, unreadable};
 use amrutam_kernel::{CommitError, Dependency, PortError};
@@ -10,9 +10,13 @@ use std::{
     future::Future,
     mem, slice,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::timeout};
 
+/// How long the group before may take until the next goes beside it. Two at a time from the start would be half as large each,
+/// and a group costs the server as much as two calls before it does anything for its calls. A healthy one takes 2 to 10 ms.
+const PATIENCE: Duration = Duration::from_millis(25);
 /// Calls in a group. Larger ones gain little, and a refused one is repeated one by one.
 const MOST: usize = 32;
 
@@ -22,8 +26,8 @@ pub(crate) trait Together: Sized + Send + Sync + 'static {
     type Db: Clone + Send + Sync + 'static;
     /// What each request gets.
     type Answer: Send + 'static;
-    /// How many groups may be under way. Where people wait: more than one, so that one which waits for a lock does not hold
-    /// up all others. Fewer make larger groups.
+    /// How many groups may be under way when those before take long. Where people wait: more than one, so that one which waits
+    /// for a lock does not hold up all others.
     const ABREAST: usize;
     /// As many answers as requests, in their order.
     fn ask(db: &Self::Db, requests: &[Self]) -> impl Future<Output = Result<Vec<Self::Answer>, DbError>> + Send;
@@ -64,6 +68,15 @@ struct Line<Q: Together> {
     running: usize,
 }
 
+impl<Q: Together> Line<Q> {
+    /// Another turn, unless as many as that are taken.
+    fn take_turn(&mut self, most: usize) -> bool {
+        let free = self.running < most;
+        self.running += usize::from(free);
+        free
+    }
+}
+
 /// The calls of one kind. Clones are the same line.
 pub(crate) struct Group<Q: Together>(Arc<Mutex<Line<Q>>>);
 
@@ -83,33 +96,51 @@ impl<Q: Together> Group<Q> {
     /// What this request gets. A caller who goes away before the turn costs nothing; one who goes later cuts short nobody
     /// else's call, and the group only when all its callers are gone.
     pub(crate) async fn call(&self, db: &Q::Db, request: Q) -> Outcome<Q> {
-        let (answer, answered) = oneshot::channel();
-        let leads = {
-            let mut line = self.line();
-            line.waiting.push_back((request, answer));
-            let leads = line.running < Q::ABREAST;
-            line.running += usize::from(leads);
-            leads
-        };
-        if leads {
-            let (mut turn, db) = (Turn { group: self.clone(), held: true }, db.clone());
-            tokio::spawn(async move {
-                while let Some(group) = turn.next() {
-                    let (requests, mut callers): (Vec<_>, Vec<_>) = group.into_iter().unzip();
-                    let all_gone = join_all(callers.iter_mut().map(oneshot::Sender::closed));
-                    let outcomes = tokio::select! {
-                        outcomes = serve(&db, &requests) => outcomes,
-                        _ = all_gone => continue,
-                    };
-                    for (caller, outcome) in callers.into_iter().zip(outcomes) {
-                        // Who asked may have gone meanwhile.
-                        drop(caller.send(outcome));
-                    }
-                }
-            });
+        let (answer, mut answered) = oneshot::channel();
+        if self.join(request, answer) {
+            self.serve(db);
         }
+        let outcome = loop {
+            match timeout(PATIENCE, &mut answered).await {
+                Ok(outcome) => break outcome,
+                Err(_) if self.goes_beside() => self.serve(db),
+                Err(_) => {}
+            }
+        };
         let broke_down = |_| Failure::Shared(PortError::defect(Dependency::Database, "a group of calls broke down"));
-        answered.await.map_err(broke_down)?
+        outcome.map_err(broke_down)?
+    }
+
+    /// Whether the newcomer leads a group: nothing is under way.
+    fn join(&self, request: Q, answer: oneshot::Sender<Outcome<Q>>) -> bool {
+        let mut line = self.line();
+        line.waiting.push_back((request, answer));
+        line.take_turn(1)
+    }
+
+    /// Whether those who wait go now, beside a group that takes long.
+    fn goes_beside(&self) -> bool {
+        let mut line = self.line();
+        !line.waiting.is_empty() && line.take_turn(Q::ABREAST)
+    }
+
+    /// Group after group, until nobody waits. The turn has been taken.
+    fn serve(&self, db: &Q::Db) {
+        let (mut turn, db) = (Turn { group: self.clone(), held: true, used: false }, db.clone());
+        tokio::spawn(async move {
+            while let Some(group) = turn.next() {
+                let (requests, mut callers): (Vec<_>, Vec<_>) = group.into_iter().unzip();
+                let all_gone = join_all(callers.iter_mut().map(oneshot::Sender::closed));
+                let outcomes = tokio::select! {
+                    outcomes = serve(&db, &requests) => outcomes,
+                    _ = all_gone => continue,
+                };
+                for (caller, outcome) in callers.into_iter().zip(outcomes) {
+                    // Who asked may have gone meanwhile.
+                    drop(caller.send(outcome));
+                }
+            }
+        });
     }
 
     fn line(&self) -> MutexGuard<'_, Line<Q>> {
@@ -139,14 +170,18 @@ async fn serve<Q: Together>(db: &Q::Db, requests: &[Q]) -> Vec<Outcome<Q>> {
 struct Turn<Q: Together> {
     group: Group<Q>,
     held: bool,
+    used: bool,
 }
 
 impl<Q: Together> Turn<Q> {
     fn next(&mut self) -> Option<Vec<Waiting<Q>>> {
         let mut line = self.group.line();
         line.waiting.retain(|(_, caller)| !caller.is_closed());
-        if line.waiting.is_empty() {
-            // Under the same lock: who comes next sees a free turn.
+        // Of several turns one goes on: each group of two would be half as large.
+        let is_spare = self.used && line.running > 1;
+        self.used = true;
+        if is_spare || line.waiting.is_empty() {
+            // Under the same lock: who comes next sees a free turn, or somebody who goes on.
             line.running -= 1;
             self.held = false;
             return None;
@@ -259,6 +294,27 @@ mod tests {
             assert_eq!(call.await.unwrap().unwrap(), (number * 2, size));
         }
         assert_eq!((world.server.asked.load(Ordering::Relaxed), world.group.line().running), (ABREAST + 1, 0));
+    }
+
+    #[tokio::test]
+    async fn a_group_that_is_stuck_holds_up_others_for_a_moment_and_then_one_turn_goes_on() {
+        let world = World::new(0);
+        let stuck = world.take_all_turns().await;
+        let waits: Vec<_> = (20..24).map(|number| world.call(number)).collect();
+        world.waiting(4).await;
+        // One of the stuck ends and gives up its turn, since two others have one; those who wait go beside these.
+        world.server.gate.add_permits(1);
+        while world.server.asked.load(Ordering::Relaxed) == ABREAST {
+            tokio::task::yield_now().await;
+        }
+        world.server.gate.add_permits(ABREAST);
+        for call in waits {
+            assert_eq!(call.await.unwrap().unwrap().1, 4);
+        }
+        for call in stuck {
+            assert!(call.await.unwrap().is_ok());
+        }
+        assert_eq!(world.group.line().running, 0);
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! Messages that wait to be sent, and what they need to know.
 
 use crate::{
+    booking::Viewed,
     effects::{EffectRows, number, verdict},
     error::{DbError, Optional, unreadable},
     functions,
@@ -9,7 +10,6 @@ use crate::{
     pool::{Postgres, bounded},
     schema::scheduled_messages,
 };
-use amrutam_booking::ports::ConsultationStore;
 use amrutam_kernel::{
     AccountId, CommitError, ConsultationId, CorrelationId, Effects, LinkId, MessageId, PortError, TraceParent,
 };
@@ -209,7 +209,7 @@ impl MessageStore for Postgres {
 #[async_trait]
 impl VisitReader for Postgres {
     async fn visit(&self, id: ConsultationId) -> Result<Option<VisitFacts>, PortError> {
-        let Some(view) = self.view(id).await? else { return Ok(None) };
+        let Some(view) = self.groups.views.call(self, Viewed(id)).await?? else { return Ok(None) };
         Ok(Some(VisitFacts {
             status: VisitStatus::from_word(view.consultation.status.as_str()),
             starts_at: view.consultation.range.start(),

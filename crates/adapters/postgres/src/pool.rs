@@ -1,7 +1,8 @@
 //! The pool, and a connection that is closed unless its work was seen to end.
 
 use crate::{
-    booking::Wanted,
+    booking::{Viewed, Wanted},
+    contacts::Reached,
     error::DbError,
     gate::Asked,
     group::Group,
@@ -121,6 +122,8 @@ pub(crate) struct Groups {
     pub(crate) bookings: Group<Changes>,
     pub(crate) plans: Group<Plan>,
     pub(crate) settlements: Group<SettledRow>,
+    pub(crate) views: Group<Viewed>,
+    pub(crate) contacts: Group<Reached>,
     pub(crate) sessions: Group<Asked>,
 }
 

@@ -48,6 +48,7 @@ struct Shared {
     settings: Settings,
     topology: Topology,
     consumers: Vec<ConsumerSpec>,
+    unheard: &'static [&'static str],
     in_flight: Semaphore,
     session: watch::Sender<Option<Arc<Session>>>,
     stop: CancellationToken,
@@ -117,11 +118,24 @@ impl Publisher {
     ///
     /// Call it inside a tokio runtime.
     pub fn start(settings: &Settings, consumers: Vec<ConsumerSpec>, ids: Arc<dyn IdSource>) -> Self {
+        Self::start_with(settings, consumers, &[], ids)
+    }
+
+    /// As [`Publisher::start`]; events of the types in `unheard` may reach no queue. All others must: one that reaches none is
+    /// an error. An event that none of our consumers acts on is published for others' queues, and costs the broker a tenth
+    /// when there are none. A type leaves the list when a consumer of ours begins to listen to it.
+    pub fn start_with(
+        settings: &Settings,
+        consumers: Vec<ConsumerSpec>,
+        unheard: &'static [&'static str],
+        ids: Arc<dyn IdSource>,
+    ) -> Self {
         let stop = CancellationToken::new();
         let shared = Arc::new(Shared {
             settings: settings.clone(),
             topology: Topology::new(settings.prefix.clone()),
             consumers,
+            unheard,
             in_flight: Semaphore::new(IN_FLIGHT),
             session: watch::Sender::new(None),
             stop: stop.clone(),
@@ -181,7 +195,7 @@ impl Publisher {
         properties: BasicProperties,
         body: &[u8],
     ) -> Result<(), PublishError> {
-        let sent = self.send(exchange, key, properties, body).await;
+        let sent = self.send(exchange, key, true, properties, body).await;
         if matches!(sent, Err(PublishError::Unroutable))
             && let Some(session) = self.shared.session()
         {
@@ -194,6 +208,7 @@ impl Publisher {
         &self,
         exchange: &str,
         key: &str,
+        mandatory: bool,
         properties: BasicProperties,
         body: &[u8],
     ) -> Result<(), PublishError> {
@@ -203,7 +218,7 @@ impl Publisher {
         let _turn = turn(&self.shared.in_flight, patience).await?;
         // It may be another one by now.
         let session = self.shared.usable()?;
-        let sending = session.publish(exchange, key, properties, body);
+        let sending = session.publish(exchange, key, mandatory, properties, body);
         let outcome = timeout(patience, sending).await.unwrap_or(Err(PublishError::TimedOut));
         if let Err(error) = &outcome
             && error.ends_session(session.connection.status().blocked())
@@ -222,7 +237,8 @@ impl EventPublisher for Publisher {
         }
         let body = serde_json::to_vec(event).map_err(|error| PortError::defect(Dependency::Broker, error))?;
         let exchange = self.shared.topology.events_exchange();
-        let sent = self.send(&exchange, &event.event_type, message::of_event(event), &body).await;
+        let mandatory = !self.shared.unheard.contains(&event.event_type.as_str());
+        let sent = self.send(&exchange, &event.event_type, mandatory, message::of_event(event), &body).await;
         let result = sent.as_ref().map_or_else(PublishError::result, |()| "confirmed");
         metrics::counter!("amrutam_events_published_total", "result" => result).increment(1);
         sent.map_err(|error| match error {
@@ -258,6 +274,7 @@ impl Session {
         &self,
         exchange: &str,
         key: &str,
+        mandatory: bool,
         properties: BasicProperties,
         body: &[u8],
     ) -> Result<(), PublishError> {
@@ -270,7 +287,7 @@ impl Session {
                 channel
             }
         };
-        let options = BasicPublishOptions { mandatory: true, immediate: false };
+        let options = BasicPublishOptions { mandatory, immediate: false };
         let confirm = channel.basic_publish(short(exchange), short(key), options, body, properties).await?;
         let outcome = match confirm.await? {
             Confirmation::Ack(None) => Ok(()),

@@ -21,12 +21,14 @@ pub struct ConsumerSpec {
     pub name: &'static str,
     /// [`EventHandler::bindings`].
     pub bindings: &'static [&'static str],
+    /// [`EventHandler::retired_bindings`].
+    pub retired: &'static [&'static str],
 }
 
 impl ConsumerSpec {
     /// The handler's.
     pub fn of(handler: &dyn EventHandler) -> Self {
-        Self { name: handler.consumer(), bindings: handler.bindings() }
+        Self { name: handler.consumer(), bindings: handler.bindings(), retired: handler.retired_bindings() }
     }
 }
 
@@ -84,7 +86,7 @@ impl Topology {
     }
 
     /// Declares a consumer's queues and bindings. What exists already is left as it is; arguments at odds with it are an
-    /// error of the broker. A binding that a handler no longer names stays until an operator removes it.
+    /// error of the broker. New bindings come before old ones go: nothing falls between.
     pub(crate) async fn declare_consumer(&self, channel: &Channel, spec: &ConsumerSpec) -> Result<(), lapin::Error> {
         let work = self.work_queue(spec.name);
         let dead = self.dead_queue(spec.name);
@@ -103,6 +105,10 @@ impl Topology {
         declare(channel, &work, arguments).await?;
         for pattern in spec.bindings {
             bind(channel, &work, &self.events_exchange(), pattern).await?;
+        }
+        for pattern in spec.retired {
+            let (queue, exchange) = (short(&work), short(&self.events_exchange()));
+            channel.queue_unbind(queue, exchange, short(pattern), FieldTable::default()).await?;
         }
         Ok(())
     }

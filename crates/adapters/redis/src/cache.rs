@@ -27,6 +27,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 const CONNECT_LIMIT: Duration = Duration::from_millis(250);
 /// What it may take at the start, and each time it is looked for.
 const PROBE_LIMIT: Duration = Duration::from_millis(600);
+/// Calls under way at one time. They share connections, so that those of a moment travel together: one write and one read for
+/// many, here and at the server.
+const IN_FLIGHT: usize = 256;
 const FIRST_COOL_DOWN: Duration = Duration::from_millis(500);
 const LONGEST_COOL_DOWN: Duration = Duration::from_secs(5);
 
@@ -45,8 +48,7 @@ struct Inner {
 
 struct Link {
     pool: bb8::Pool<Connections>,
-    // bb8 starves those who wait for a connection; the semaphore serves them in turn.
-    turns: Semaphore,
+    in_flight: Semaphore,
     deadline: Duration,
     era: Arc<AtomicU64>,
     up: watch::Sender<bool>,
@@ -127,10 +129,12 @@ impl Link {
             .max_size(settings.cache_connections)
             .connection_timeout(CONNECT_LIMIT)
             .test_on_check_out(true)
+            // One connection carries what there is; the others are there when that one is being opened anew.
+            .queue_strategy(bb8::QueueStrategy::Lifo)
             .build_unchecked(Connections { manager, era: Arc::clone(&era) });
         Self {
             pool,
-            turns: Semaphore::new(settings.cache_connections as usize),
+            in_flight: Semaphore::new(IN_FLIGHT),
             deadline: Duration::from_millis(settings.cache_deadline_ms),
             era,
             up: watch::Sender::new(false),
@@ -156,18 +160,26 @@ impl Link {
     ) -> Result<T, NoAnswer> {
         // Twice: after a restart of the server the first try only finds out that the connections are cut.
         for _ in 0..2 {
-            let Ok(Ok(connection)) = timeout_at(until, self.pool.get()).await else { return Err(NoAnswer::Away) };
-            match timeout_at(until, work(connection.connection.clone())).await {
+            let Ok(Ok((connection, era))) = timeout_at(until, self.connection()).await else {
+                return Err(NoAnswer::Away);
+            };
+            match timeout_at(until, work(connection)).await {
                 Ok(Ok(value)) => return Ok(value),
                 Ok(Err(error)) if !needs_another_connection(&error) => return Err(NoAnswer::Refused),
-                Ok(Err(_)) => self.leave_era(connection.era),
+                Ok(Err(_)) => self.leave_era(era),
                 Err(_) => {
-                    self.leave_era(connection.era);
+                    self.leave_era(era);
                     return Err(NoAnswer::Away);
                 }
             }
         }
         Err(NoAnswer::Away)
+    }
+
+    /// A connection and the era of its opening. It goes back at once, for others to use beside this call.
+    async fn connection(&self) -> Result<(MultiplexedConnection, u64), bb8::RunError<NoConnection>> {
+        let pooled = self.pool.get().await?;
+        Ok((pooled.connection.clone(), pooled.era))
     }
 
     /// Waiting for one's turn says nothing of the server: a busy process of ours does not make it away. And when it is, those who
@@ -177,7 +189,7 @@ impl Link {
         tokio::select! {
             biased;
             _ = changes.wait_for(|up| !up) => Err(NoAnswer::Away),
-            turn = timeout(self.deadline, self.turns.acquire()) => turn.ok().and_then(Result::ok).ok_or(NoAnswer::Refused),
+            turn = timeout(self.deadline, self.in_flight.acquire()) => turn.ok().and_then(Result::ok).ok_or(NoAnswer::Refused),
         }
     }
 
@@ -190,7 +202,7 @@ impl Link {
     async fn probe(&self) -> bool {
         let ping = |mut connection| async move { redis::cmd("PING").query_async::<String>(&mut connection).await };
         let until = Instant::now() + PROBE_LIMIT;
-        let Ok(Ok(_turn)) = timeout_at(until, self.turns.acquire()).await else { return false };
+        let Ok(Ok(_turn)) = timeout_at(until, self.in_flight.acquire()).await else { return false };
         self.attempt(ping, until).await.is_ok()
     }
 

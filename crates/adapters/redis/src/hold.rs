@@ -1,5 +1,6 @@
 //! Locks in hand, and giving them back in the background.
 
+use crate::node::Line;
 use amrutam_booking::ports::SlotLock;
 use futures::future::join_all;
 use metrics::counter;
@@ -39,11 +40,17 @@ impl Background {
     }
 }
 
+/// One node's lock, and the way to that node.
+pub(crate) struct Held {
+    pub(crate) lock: Lock,
+    pub(crate) line: Arc<Line>,
+}
+
 /// The nodes' locks of one attempt. Nodes add to it also after the decision, until it is closed.
 pub(crate) struct Hold(Mutex<Contents>);
 
 enum Contents {
-    Open(Vec<Lock>),
+    Open(Vec<Held>),
     Closed,
 }
 
@@ -53,7 +60,7 @@ impl Hold {
     }
 
     /// Takes a lock in, or gives it back when it comes too late.
-    pub(crate) fn keep(&self, lock: Lock) -> Result<(), Lock> {
+    pub(crate) fn keep(&self, lock: Held) -> Result<(), Held> {
         match &mut *self.contents() {
             Contents::Open(locks) => {
                 locks.push(lock);
@@ -67,7 +74,7 @@ impl Hold {
         matches!(*self.contents(), Contents::Closed)
     }
 
-    fn close(&self) -> Vec<Lock> {
+    fn close(&self) -> Vec<Held> {
         match mem::replace(&mut *self.contents(), Contents::Closed) {
             Contents::Open(locks) => locks,
             Contents::Closed => Vec::new(),
@@ -106,10 +113,14 @@ impl SlotLock for Guard {
     }
 }
 
-/// Deletes the key if the value is still ours, and looks whether it worked: `rslock` does not say.
-pub(crate) async fn release(lock: Lock) {
+/// Deletes the key if the value is still ours: one script, whose answer says that the key is not ours any more.
+pub(crate) async fn release(Held { lock, line }: Held) {
     let freed = async {
-        // Twice: when the connection was cut meanwhile, the first try only renews it.
+        if line.delete(&lock).await {
+            return true;
+        }
+        // The connection was cut, or the line is not used any more. `rslock` renews its own, and does not say whether it worked;
+        // twice, because the first try may only find out.
         for _ in 0..2 {
             lock.lock_manager.unlock(&lock).await;
             if let Err(LockError::RedisKeyNotFound | LockError::RedisKeyMismatch) =

@@ -1,17 +1,21 @@
 //! One Redis node: its lock manager, its breaker and the watcher that closes the breaker again.
 
 use crate::{
-    hold::{Hold, release},
+    hold::{Held, Hold, release},
     settings::Endpoint,
     tally::Vote,
 };
 use bb8_redis::RedisConnectionManager;
 use metrics::gauge;
+use redis::{
+    Script,
+    aio::{ConnectionManager, ConnectionManagerConfig},
+};
 use rslock::{Lock, LockManager};
 use std::{
     pin::pin,
     sync::{
-        Arc,
+        Arc, LazyLock,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
@@ -29,6 +33,10 @@ const PROBE_LIMIT: Duration = Duration::from_millis(500);
 const PROBE_TTL: Duration = Duration::from_secs(2);
 /// `rslock` gives up on a hung node after about 1.5 s: half a second each to lock, to take back and to look.
 const STRAGGLER_LIMIT: Duration = Duration::from_secs(2);
+/// What is deleted is ours; anything else is somebody else's by now, or gone.
+static RELEASE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new("if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0")
+});
 /// What a hung node can pile up; far more than a healthy one ever has.
 const IN_FLIGHT: usize = 256;
 const PING_CONNECTIONS: u32 = 1;
@@ -54,6 +62,8 @@ enum State {
 /// queues behind what a hung connection left.
 pub(crate) struct Line {
     manager: LockManager,
+    /// `rslock` does not tell whether it released a lock, so releases go their own way.
+    releases: ConnectionManager,
     in_flight: Semaphore,
     failures: AtomicU32,
 }
@@ -67,8 +77,15 @@ enum Answer {
 }
 
 impl Line {
-    fn new(manager: LockManager) -> Self {
-        Self { manager, in_flight: Semaphore::new(IN_FLIGHT), failures: AtomicU32::new(0) }
+    fn new(manager: LockManager, releases: ConnectionManager) -> Self {
+        Self { manager, releases, in_flight: Semaphore::new(IN_FLIGHT), failures: AtomicU32::new(0) }
+    }
+
+    /// Whether the key is known not to be ours any more.
+    pub(crate) async fn delete(&self, lock: &Lock) -> bool {
+        let mut at = self.releases.clone();
+        let mut call = RELEASE.prepare_invoke();
+        call.key(&lock.resource).arg(&lock.val).invoke_async::<u8>(&mut at).await.is_ok()
     }
 
     /// `rslock` says "unavailable" for held and for down. The node's own answer to GET tells which, on the connection
@@ -164,7 +181,7 @@ impl Node {
             }
         };
         let vote = match answer {
-            Answer::Ours(lock) => match hold.keep(lock) {
+            Answer::Ours(lock) => match hold.keep(Held { lock, line: Arc::clone(&line) }) {
                 Ok(()) => Vote::Ours,
                 Err(late) => return release(late).await,
             },
@@ -232,10 +249,12 @@ impl Node {
         let trial = async {
             let lock = manager.lock(key.as_str(), PROBE_TTL).await.ok()?;
             lock.release().await;
-            Some(())
+            // Renews itself; in the meantime locks are released on `rslock`'s.
+            let config = ConnectionManagerConfig::new().set_number_of_retries(1);
+            ConnectionManager::new_with_config(self.client.clone(), config).await.ok()
         };
-        timeout(PROBE_LIMIT, trial).await.ok()??;
-        Some(Line::new(manager))
+        let releases = timeout(PROBE_LIMIT, trial).await.ok()??;
+        Some(Line::new(manager, releases))
     }
 
     /// Why a probe has failed, which `rslock` keeps to itself: a wrong certificate looks like no node at all.

@@ -25,6 +25,10 @@ pub trait EventHandler: Send + Sync {
     fn consumer(&self) -> &'static str;
     /// Which event types it gets, as AMQP topic patterns: `consultation.*.v1`.
     fn bindings(&self) -> &'static [&'static str];
+    /// Patterns it once listened to and does no more: its queue is unbound from them.
+    fn retired_bindings(&self) -> &'static [&'static str] {
+        &[]
+    }
     /// Handles one event. The effect and the [`crate::InboxMark`] are committed when this returns `Ok`. The future may be
     /// dropped at any await when it takes too long; the event then comes again.
     async fn handle(&self, event: EventEnvelope) -> Result<Handled, HandlerError>;

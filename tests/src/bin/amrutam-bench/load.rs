@@ -32,7 +32,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    fn new() -> Fallible<Self> {
+    pub(crate) fn new() -> Fallible<Self> {
         let histogram = || Histogram::new_with_bounds(1, 120_000_000, 3);
         Ok(Self {
             latency: histogram()?,
@@ -64,6 +64,21 @@ impl Tally {
         if self.samples.len() < SAMPLES {
             self.samples.push(text());
         }
+    }
+
+    /// Adds what another window of the same kind has seen.
+    pub(crate) fn absorb(&mut self, other: Self) -> Fallible<()> {
+        self.latency.add(other.latency)?;
+        self.lag.add(other.lag)?;
+        for (status, count) in other.statuses {
+            *self.statuses.entry(status).or_default() += count;
+        }
+        self.booked.extend(other.booked);
+        self.unanswered += other.unanswered;
+        self.samples.extend(other.samples);
+        self.samples.truncate(SAMPLES);
+        self.elapsed += other.elapsed;
+        Ok(())
     }
 
     /// Bookings per second.

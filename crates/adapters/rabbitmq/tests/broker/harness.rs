@@ -193,7 +193,7 @@ pub(crate) async fn on_stand_at<F: Future<Output = ()>>(
 ) {
     let mut settings = settings(url);
     change(&mut settings);
-    let spec = ConsumerSpec { name: "subject", bindings: BINDINGS };
+    let spec = ConsumerSpec { name: "subject", bindings: BINDINGS, retired: &[] };
     let publisher = Publisher::start(&settings, vec![spec], Arc::new(jitter));
     assert!(publisher.ready(SOON).await, "no connection to the broker");
     let stand = Arc::new(Stand {

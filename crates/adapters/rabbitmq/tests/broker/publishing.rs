@@ -2,6 +2,7 @@
 
 use crate::harness::{EVENT, Jitter, SOON, event, on_stand};
 use amrutam_kernel::{Dependency, EventEnvelope, EventPublisher, PortError, TraceParent};
+use amrutam_rabbitmq::Publisher;
 use futures::future::join_all;
 use lapin::{
     options::{QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions},
@@ -72,6 +73,29 @@ async fn an_event_that_no_queue_wants_is_an_error_also_among_others() {
                 stand.wait_for(&stand.topology.work_queue("subject")).await;
             }
             assert!(stand.publisher.health());
+        },
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_nobody_need_hear_is_published_without_a_queue() {
+    on_stand(
+        Jitter::Random,
+        |_| {},
+        async |stand| {
+            let publisher = Publisher::start_with(
+                &stand.settings,
+                vec![],
+                &["nobody.listens.v1"],
+                std::sync::Arc::new(Jitter::Random),
+            );
+            assert!(publisher.ready(SOON).await);
+            let named = |name: &str| EventEnvelope { event_type: name.into(), ..event() };
+            publisher.publish(&named("nobody.listens.v1")).await.unwrap();
+            let refused = publisher.publish(&named("nobody.listens.v2")).await.unwrap_err();
+            assert!(matches!(refused, PortError::Defect { dependency: Dependency::Broker, .. }), "{refused:?}");
+            publisher.close().await;
         },
     )
     .await;

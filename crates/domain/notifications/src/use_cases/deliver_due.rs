@@ -10,8 +10,8 @@ use amrutam_kernel::PortError;
 use futures::{FutureExt, StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 
-/// How many messages are under way at one time.
-pub const CONCURRENT_SENDS: u16 = 8;
+/// How many messages are under way at one time: what they read and note together is one statement for all.
+pub const CONCURRENT_SENDS: u16 = 16;
 
 /// Bound on one call of the mailer, which it keeps by itself.
 pub const SEND_BUDGET: SignedDuration = SignedDuration::from_secs(20);

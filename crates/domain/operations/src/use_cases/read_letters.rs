@@ -9,9 +9,7 @@ use crate::{
     model::{DeadLetter, Payload},
     ports::{ByTime, LetterFilter},
 };
-use amrutam_kernel::{
-    Action, Context, DeadLetterId, Outcome, Page, PageRequest, PortError, Sensitive, Sight,
-};
+use amrutam_kernel::{Action, Context, DeadLetterId, Outcome, Page, PageRequest, PortError, Sensitive, Sight};
 
 /// A dead letter as one caller sees it.
 #[derive(Debug, Clone, PartialEq)]

@@ -7,8 +7,8 @@ use crate::{
     model::{Decider, ReviewCase, ReviewRefusal, ReviewState},
 };
 use amrutam_kernel::{
-    AccountId, Action, CommitError, Context, Effects, EventId, Outcome, PortError, Recorded, ReviewCaseId, SealPlace, Sensitive,
-    StoredAnswer,
+    AccountId, Action, CommitError, Context, Effects, EventId, Outcome, PortError, Recorded, ReviewCaseId, SealPlace,
+    Sensitive, StoredAnswer,
 };
 use uuid::Uuid;
 

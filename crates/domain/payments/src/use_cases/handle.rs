@@ -11,7 +11,13 @@ use amrutam_kernel::{Effects, EventEnvelope, Handled};
 /// The consumer's fixed name: its queue and its inbox marks are known by it.
 pub const CONSUMER: &str = "payments";
 
-/// What it hears.
+/// What it hears of visits, where they are paid.
+pub const VISIT_BINDINGS: &[&str] = &["consultation.*.v1"];
+
+/// What it hears in any case: decisions about payments that were made before.
+pub const DECISION_BINDINGS: &[&str] = &["review.resolved.v1", "dead_letter.requeued.v1"];
+
+/// Both.
 pub const BINDINGS: &[&str] = &["consultation.*.v1", "review.resolved.v1", "dead_letter.requeued.v1"];
 
 /// Handles one event: its effect and its inbox mark are committed when this returns. A redelivered event does nothing.

@@ -16,7 +16,7 @@ mod run_task;
 mod sweep;
 
 pub use follow_visit::follow_visit;
-pub use handle::{BINDINGS, CONSUMER, handle};
+pub use handle::{BINDINGS, CONSUMER, DECISION_BINDINGS, VISIT_BINDINGS, handle};
 pub use open_intent::open_intent;
 pub use perform_resolution::perform_resolution;
 pub use preview_cancellation::{CancellationPreview, preview_cancellation};
