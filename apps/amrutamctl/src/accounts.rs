@@ -6,7 +6,7 @@ use amrutam_identity::{
     model::{NewPassword, Profile},
     use_cases::{Deps, NewStaff, create_staff},
 };
-use amrutam_kernel::{Actor, Clock, Context, CorrelationId, IdSource, Role, Sensitive};
+use amrutam_kernel::{Clock, Context, CorrelationId, IdSource, Role, Sensitive};
 use amrutam_postgres::Postgres;
 use std::{error::Error, io::Read};
 
@@ -31,12 +31,7 @@ pub(crate) async fn create_admin(settings: &Settings, email: &str, name: &str) -
 
 /// The operator's command line acts for the system, in a flow of its own.
 pub(crate) fn operator(ids: &dyn IdSource, clock: &dyn Clock) -> Context {
-    Context {
-        actor: Actor::System("amrutamctl"),
-        correlation_id: CorrelationId::from(ids.uuid_v7(clock.now())),
-        trace_parent: None,
-        sign_in: None,
-    }
+    Context::of_system("amrutamctl", CorrelationId::from(ids.uuid_v7(clock.now())))
 }
 
 pub(crate) fn profile(name: &str) -> Result<Profile, Box<dyn Error>> {

@@ -8,7 +8,7 @@ use amrutam_booking::{
 };
 use amrutam_crypto::TokioPause;
 use amrutam_identity::PolicyTable;
-use amrutam_kernel::{Actor, Clock, Context, CorrelationId, IdSource, SealError, SealPlace, Sealer, SlotId};
+use amrutam_kernel::{Clock, Context, CorrelationId, IdSource, SealError, SealPlace, Sealer, SlotId};
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
@@ -42,7 +42,7 @@ pub(crate) fn booking_deps(world: &World) -> Deps<'_> {
 /// One run of a part of the system, as a flow of its own.
 pub(crate) fn system_context(world: &World, name: &'static str) -> Context {
     let correlation_id = CorrelationId::from(world.ids.uuid_v7(world.clock.now()));
-    Context { actor: Actor::System(name), sign_in: None, correlation_id, trace_parent: None }
+    Context::of_system(name, correlation_id)
 }
 
 /// Who books nothing filters nothing.

@@ -78,6 +78,7 @@ impl World {
             sign_in: Some(SignIn { session, second_factor_at: None, second_factor: SecondFactor::NotNeeded }),
             correlation_id: CorrelationId::from(uuid()),
             trace_parent: None,
+            origin: None,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::settings::{ForwardedField, Proxies};
 use actix_web::http::header::{FORWARDED, HeaderMap, HeaderName, X_FORWARDED_FOR};
+use amrutam_kernel::Network;
 use ipnet::{IpNet, Ipv6Net};
 use std::{
     fmt,
@@ -25,6 +26,13 @@ impl fmt::Display for ClientAddress {
             },
             None => f.write_str("unknown"),
         }
+    }
+}
+
+impl ClientAddress {
+    /// As coarse as the audit trail keeps it.
+    pub(crate) fn network(self) -> Option<Network> {
+        self.0.map(Network::of)
     }
 }
 

@@ -4,7 +4,7 @@ use super::{Bearer, LimitFields};
 use crate::problem::Problem;
 use actix_web::{HttpMessage, HttpRequest};
 use amrutam_identity::model::SessionState;
-use amrutam_kernel::{Actor, Context, CorrelationId, SignIn, TraceParent};
+use amrutam_kernel::{Actor, Context, CorrelationId, Network, SignIn, TraceParent};
 use std::{
     cell::{Cell, OnceCell},
     rc::Rc,
@@ -17,6 +17,8 @@ pub(crate) struct RequestInfo {
     pub(crate) correlation_id: CorrelationId,
     /// The trace it belongs to.
     pub(crate) trace_parent: Option<TraceParent>,
+    /// From where, as far as we know.
+    origin: Option<Network>,
     /// As asked for, without the query.
     pub(crate) path: String,
     /// Who acts, once it is established.
@@ -31,9 +33,14 @@ pub(crate) struct RequestInfo {
 
 impl RequestInfo {
     /// At its beginning.
-    pub(crate) fn new(correlation_id: CorrelationId, trace_parent: Option<TraceParent>, path: String) -> Self {
+    pub(crate) fn new(
+        correlation_id: CorrelationId,
+        trace_parent: Option<TraceParent>,
+        origin: Option<Network>,
+        path: String,
+    ) -> Self {
         let (actor, bearer, session, limits) = Default::default();
-        Self { correlation_id, trace_parent, path, actor, bearer, session, limits }
+        Self { correlation_id, trace_parent, origin, path, actor, bearer, session, limits }
     }
 
     /// Of this request.
@@ -54,6 +61,7 @@ impl RequestInfo {
     /// For a use case; from here on the request is this actor's.
     pub(crate) fn context(&self, actor: Actor, sign_in: Option<SignIn>) -> Context {
         self.actor.set(Some(actor));
-        Context { actor, sign_in, correlation_id: self.correlation_id.clone(), trace_parent: self.trace_parent.clone() }
+        let (correlation_id, trace_parent) = (self.correlation_id.clone(), self.trace_parent.clone());
+        Context { actor, sign_in, correlation_id, trace_parent, origin: self.origin }
     }
 }

@@ -251,12 +251,7 @@ impl Api {
     }
 
     async fn admin(&self) -> String {
-        let context = Context {
-            actor: Actor::System("tests"),
-            sign_in: None,
-            correlation_id: "tests".parse().unwrap(),
-            trace_parent: None,
-        };
+        let context = Context::of_system("tests", "tests".parse().unwrap());
         let command = NewStaff {
             role: Role::Admin,
             email: Sensitive::new("admin@example.in".parse::<EmailAddress>().unwrap()),

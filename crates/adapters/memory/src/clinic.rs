@@ -138,7 +138,7 @@ impl Clinic {
             second_factor: SecondFactor::Enrolled,
         });
         let correlation_id = CorrelationId::from(self.ids.uuid_v7(now));
-        Context { actor, sign_in, correlation_id, trace_parent: None }
+        Context { actor, sign_in, correlation_id, trace_parent: None, origin: None }
     }
 
     /// A patient's flow.

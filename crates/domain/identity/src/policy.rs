@@ -169,7 +169,7 @@ mod tests {
     }
 
     fn context(actor: Actor, sign_in: Option<SignIn>) -> Context {
-        Context { actor, sign_in, correlation_id: CorrelationId::from(Uuid::nil()), trace_parent: None }
+        Context { actor, sign_in, correlation_id: CorrelationId::from(Uuid::nil()), trace_parent: None, origin: None }
     }
 
     fn person(role: Role, second_factor: SecondFactor, shown_ago: Option<SignedDuration>) -> Context {

@@ -1,6 +1,6 @@
 //! What is put on the record about an access.
 
-use crate::{AccountId, Actor, AuditEntryId, Context, CorrelationId};
+use crate::{AccountId, Actor, AuditEntryId, Context, CorrelationId, Network, Role};
 use jiff::Timestamp;
 
 /// How an access ended.
@@ -10,19 +10,92 @@ pub enum Outcome {
     Allowed,
     /// The policy refused it.
     Denied,
+    /// It was allowed, and failed on the way: nobody knows what was seen.
+    Failed,
 }
 
 impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Self; 3] = [Self::Allowed, Self::Denied, Self::Failed];
+
     /// The word stored.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Allowed => "allowed",
             Self::Denied => "denied",
+            Self::Failed => "failed",
         }
     }
 }
 
-/// One access or change, by opaque ids only: never a name, an address or a clinical word.
+/// What an access is for. Unless said otherwise it follows from who acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// A person, about themselves.
+    Own,
+    /// A practitioner, for their patient.
+    Treatment,
+    /// A payment, or a refund.
+    Payment,
+    /// Helping somebody who asked for it.
+    Support,
+    /// Running the directory and the accounts.
+    Administration,
+    /// Looking over what others did.
+    Oversight,
+    /// An emergency: without the relation that is otherwise asked for.
+    Emergency,
+    /// Nobody signed in: getting in, or trying to.
+    SignIn,
+    /// A part of the system, doing what somebody's act asks for.
+    Operation,
+}
+
+impl Purpose {
+    /// Every purpose.
+    pub const ALL: [Self; 9] = [
+        Self::Own,
+        Self::Treatment,
+        Self::Payment,
+        Self::Support,
+        Self::Administration,
+        Self::Oversight,
+        Self::Emergency,
+        Self::SignIn,
+        Self::Operation,
+    ];
+
+    /// The word stored.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Own => "own",
+            Self::Treatment => "treatment",
+            Self::Payment => "payment",
+            Self::Support => "support",
+            Self::Administration => "administration",
+            Self::Oversight => "oversight",
+            Self::Emergency => "emergency",
+            Self::SignIn => "sign_in",
+            Self::Operation => "operation",
+        }
+    }
+
+    /// That of an actor of whom nothing else is known.
+    pub const fn of(actor: &Actor) -> Self {
+        match actor {
+            Actor::Account { role: Role::Patient, .. } => Self::Own,
+            Actor::Account { role: Role::Doctor, .. } => Self::Treatment,
+            Actor::Account { role: Role::Support, .. } => Self::Support,
+            Actor::Account { role: Role::Admin, .. } => Self::Administration,
+            Actor::Account { role: Role::Auditor, .. } => Self::Oversight,
+            Actor::System(_) => Self::Operation,
+            Actor::Anonymous => Self::SignIn,
+        }
+    }
+}
+
+/// One access or change, by opaque ids only: never a name, an address or a clinical word. The role it was done in is the
+/// actor's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEntry {
     /// Its own id.
@@ -43,6 +116,14 @@ pub struct AuditEntry {
     pub outcome: Outcome,
     /// The flow it belongs to.
     pub correlation_id: CorrelationId,
+    /// What for.
+    pub purpose: Purpose,
+    /// From where, when it came over the network.
+    pub origin: Option<Network>,
+    /// The version of the rules it was decided by, when they are data.
+    pub ruleset: Option<String>,
+    /// Whether the relation that is otherwise asked for was set aside, in an emergency.
+    pub break_glass: bool,
 }
 
 impl AuditEntry {
@@ -66,6 +147,10 @@ impl AuditEntry {
             patient: None,
             outcome,
             correlation_id: context.correlation_id.clone(),
+            purpose: Purpose::of(&context.actor),
+            origin: context.origin,
+            ruleset: None,
+            break_glass: false,
         }
     }
 
@@ -73,5 +158,23 @@ impl AuditEntry {
     #[must_use]
     pub fn about(self, patient: AccountId) -> Self {
         Self { patient: Some(patient), ..self }
+    }
+
+    /// The same, for another purpose than the actor's usual one.
+    #[must_use]
+    pub fn with_purpose(self, purpose: Purpose) -> Self {
+        Self { purpose, ..self }
+    }
+
+    /// The same, decided by this version of the rules.
+    #[must_use]
+    pub fn decided_by(self, ruleset: impl Into<String>) -> Self {
+        Self { ruleset: Some(ruleset.into()), ..self }
+    }
+
+    /// The same, with the glass broken: flagged, and for an emergency.
+    #[must_use]
+    pub fn breaking_glass(self) -> Self {
+        Self { break_glass: true, purpose: Purpose::Emergency, ..self }
     }
 }

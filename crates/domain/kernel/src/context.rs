@@ -66,4 +66,13 @@ pub struct Context {
     pub correlation_id: CorrelationId,
     /// The trace to continue, when one is recorded.
     pub trace_parent: Option<TraceParent>,
+    /// From where, when the act came over the network.
+    pub origin: Option<crate::Network>,
+}
+
+impl Context {
+    /// A part of the system, in a flow.
+    pub fn of_system(name: &'static str, correlation_id: CorrelationId) -> Self {
+        Self { actor: crate::Actor::System(name), sign_in: None, correlation_id, trace_parent: None, origin: None }
+    }
 }

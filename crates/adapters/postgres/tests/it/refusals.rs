@@ -47,12 +47,7 @@ async fn what_can_not_be_put_on_the_record_in_time_is_unavailable() {
     let entry = AuditEntry::new(
         AuditEntryId::from_uuid(id(now())),
         now(),
-        &Context {
-            actor: Actor::System("test"),
-            sign_in: None,
-            correlation_id: CorrelationId::from(id(now())),
-            trace_parent: None,
-        },
+        &Context::of_system("test", CorrelationId::from(id(now()))),
         "consultation.read",
         "consultation",
         "x".to_owned(),
@@ -60,7 +55,7 @@ async fn what_can_not_be_put_on_the_record_in_time_is_unavailable() {
     );
     let effects = Effects { audit: vec![entry], ..Effects::default() };
     let owner = world.db.owner().await;
-    owner.run("BEGIN; LOCK TABLE audit_log IN ACCESS EXCLUSIVE MODE").await;
+    owner.run("BEGIN; LOCK TABLE audit_intake IN ACCESS EXCLUSIVE MODE").await;
     let alone = Changes { effects: effects.clone(), ..Changes::default() };
     let results = [
         AccountStore::record(&world.accounts, &effects).await,

@@ -14,8 +14,8 @@ use crate::{
 };
 use amrutam_kernel::{
     AccountId, Actor, AggregateRef, AuditEntry, AuditEntryId, ConsultationId, CorrelationId, Currency, DoctorId,
-    Effects, EventEnvelope, EventId, Fingerprint, IdempotencyClaim, Money, Outcome, Role, SlotId, StoredAnswer,
-    TimeRange,
+    Effects, EventEnvelope, EventId, Fingerprint, IdempotencyClaim, Money, Outcome, Purpose, Role, SlotId,
+    StoredAnswer, TimeRange,
 };
 use futures::{
     channel::oneshot,
@@ -302,6 +302,10 @@ impl<'a> Stage<'a> {
             patient: None,
             outcome: Outcome::Allowed,
             correlation_id: CorrelationId::from(self.id()),
+            purpose: Purpose::Operation,
+            origin: None,
+            ruleset: None,
+            break_glass: false,
         }
     }
 

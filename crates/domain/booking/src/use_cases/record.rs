@@ -10,8 +10,7 @@ use crate::{
     ports::{Changes, NewConsultation, SlotUpdate},
 };
 use amrutam_kernel::{
-    Action, Actor, AuditEntry, AuditEntryId, ConsultationId, Context, CorrelationId, EventId, IdSource, Outcome,
-    TimeRange,
+    Action, AuditEntry, AuditEntryId, ConsultationId, Context, CorrelationId, EventId, IdSource, Outcome, TimeRange,
 };
 use jiff::Timestamp;
 
@@ -64,7 +63,7 @@ impl<'a> Recorder<'a> {
     /// flow of its own: a name that the claimant has chosen has no place in another patient's record.
     pub(super) fn expire(&mut self, held: &Consultation) {
         let correlation_id = CorrelationId::from(self.ids.uuid_v7(self.now));
-        let system = Context { actor: Actor::System("hold-expiry"), sign_in: None, correlation_id, trace_parent: None };
+        let system = Context::of_system("hold-expiry", correlation_id);
         if let Ok(expired) = held.become_status(ConsultationStatus::Expired, self.now) {
             self.version(&system, &expired, Some(held.status), events::EXPIRED, "hold_expired");
             self.audit(&system, Action::ConsultationExpire.as_str(), &expired, Outcome::Allowed);

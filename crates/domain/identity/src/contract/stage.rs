@@ -8,7 +8,7 @@ use crate::{
 };
 use amrutam_kernel::{
     AccountId, Actor, AggregateRef, AuditEntry, AuditEntryId, CorrelationId, Effects, EventEnvelope, EventId, LinkId,
-    LinkPurpose, Outcome, Role, Sensitive, SessionId,
+    LinkPurpose, Outcome, Purpose, Role, Sensitive, SessionId,
 };
 use futures::{channel::oneshot, future::join_all};
 use jiff::{SignedDuration, Timestamp};
@@ -63,6 +63,10 @@ pub(super) fn effects(harness: &dyn Harness, about: AccountId) -> Effects {
             patient: Some(about),
             outcome: Outcome::Allowed,
             correlation_id,
+            purpose: Purpose::SignIn,
+            origin: None,
+            ruleset: None,
+            break_glass: false,
         }],
         ..Effects::default()
     }

@@ -77,17 +77,10 @@ impl Deps<'_> {
         account: Option<AccountId>,
         outcome: Outcome,
     ) -> AuditEntry {
-        AuditEntry {
-            id: AuditEntryId::from_uuid(self.ids.uuid_v7(now)),
-            occurred_at: now,
-            actor: context.actor,
-            action,
-            resource_kind: "account",
-            resource_id: account.map(|id| id.to_string()).unwrap_or_default(),
-            patient: account,
-            outcome,
-            correlation_id: context.correlation_id.clone(),
-        }
+        let id = AuditEntryId::from_uuid(self.ids.uuid_v7(now));
+        let resource = account.map(|id| id.to_string()).unwrap_or_default();
+        let entry = AuditEntry::new(id, now, context, action, "account", resource, outcome);
+        AuditEntry { patient: account, ..entry }
     }
 
     /// One entry and, if anything, one announcement about one account.

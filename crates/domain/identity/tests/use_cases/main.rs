@@ -96,7 +96,7 @@ impl Stage {
 
     fn context(&self, actor: Actor) -> Context {
         let correlation_id = CorrelationId::from(self.ids.uuid_v7(self.now()));
-        Context { actor, sign_in: None, correlation_id, trace_parent: None }
+        Context { actor, sign_in: None, correlation_id, trace_parent: None, origin: None }
     }
 
     fn nobody(&self) -> Context {

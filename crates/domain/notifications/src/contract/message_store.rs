@@ -4,7 +4,7 @@ use super::{Harness, id, random};
 use crate::{MessageKind, ScheduledMessage, SkipReason, ports::Settled};
 use amrutam_kernel::{
     AccountId, Actor, AggregateRef, AuditEntry, AuditEntryId, CommitError, ConsultationId, CorrelationId, Effects,
-    EventEnvelope, EventId, InboxMark, LinkId, MessageId, Outcome, TraceParent,
+    EventEnvelope, EventId, InboxMark, LinkId, MessageId, Outcome, Purpose, TraceParent,
 };
 use futures::{channel::oneshot, future::join_all};
 use jiff::SignedDuration;
@@ -125,6 +125,10 @@ fn effects(harness: &dyn Harness) -> Effects {
             patient: None,
             outcome: Outcome::Allowed,
             correlation_id,
+            purpose: Purpose::Operation,
+            origin: None,
+            ruleset: None,
+            break_glass: false,
         }],
         inbox: Some(InboxMark { consumer: "contract", event: EventId::from_uuid(id(now)) }),
         ..Effects::default()

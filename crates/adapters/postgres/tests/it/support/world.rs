@@ -18,7 +18,7 @@ use amrutam_identity::{
 };
 use amrutam_kernel::{
     AccountId, Actor, AggregateRef, AuditEntry, AuditEntryId, ConsultationId, CorrelationId, Currency, DoctorId,
-    Effects, EventEnvelope, EventId, Money, Outcome, Role, Sensitive, SlotId, TimeRange,
+    Effects, EventEnvelope, EventId, Money, Outcome, Purpose, Role, Sensitive, SlotId, TimeRange,
 };
 use amrutam_memory::{FakeIndex, FakeSealer};
 use amrutam_postgres::{Accounts, Postgres, Vault};
@@ -239,6 +239,10 @@ pub(crate) fn booking(slot: &Slot, patient: AccountId) -> Changes {
                 patient: Some(patient),
                 outcome: Outcome::Allowed,
                 correlation_id,
+                purpose: Purpose::Own,
+                origin: None,
+                ruleset: None,
+                break_glass: false,
             }],
             ..Effects::default()
         },

@@ -1,0 +1,20 @@
+//! Values and pure decisions.
+
+mod checkpoint;
+mod entry;
+mod frontier;
+mod hash;
+mod note;
+pub mod proof;
+mod tiles;
+mod verification;
+mod witness;
+
+pub use checkpoint::Checkpoint;
+pub use entry::{Entry, EntryRef, Placed};
+pub use frontier::Frontier;
+pub use hash::{Hash, InvalidHash};
+pub use note::{Algorithm, InvalidNote, NotSigned, NoteSignature, NoteSigner, NoteVerifier, SignedNote};
+pub use tiles::{Edge, MissingTile, Tile, TileId, Tiles, WIDTH};
+pub use verification::{Finding, Report, Row, Verification};
+pub use witness::{NotCosigned, cosign};

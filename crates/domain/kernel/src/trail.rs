@@ -1,0 +1,81 @@
+//! Personal data is on the record before it leaves: by construction, not by diligence.
+//!
+//! A store hands out what it read as [`Unrecorded`]. A use case may look at it to decide who may see it ([`Unrecorded::judge`]);
+//! to pass it on it must say what goes on the record, and gets the data when that is durable ([`Unrecorded::release`]). Every
+//! record in it must be named by an entry, each of a list too.
+
+use crate::{AuditEntry, Dependency, PortError};
+use async_trait::async_trait;
+use std::fmt;
+
+/// Where entries go that belong to no change: reads, denials, failures. Implementations let those that come together share
+/// one flush.
+#[async_trait]
+pub trait AuditTrail: Send + Sync {
+    /// When this returns without an error, the entries are durable.
+    async fn record(&self, entries: Vec<AuditEntry>) -> Result<(), PortError>;
+}
+
+/// One record of a person, by the words of [`AuditEntry::resource_kind`] and [`AuditEntry::resource_id`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordRef {
+    /// `consultation`.
+    pub kind: &'static str,
+    /// Which one.
+    pub id: String,
+}
+
+/// What is somebody's, and by which names the audit trail knows it.
+pub trait Personal {
+    /// Every record in it.
+    fn records(&self) -> Vec<RecordRef>;
+}
+
+impl<T: Personal> Personal for Vec<T> {
+    fn records(&self) -> Vec<RecordRef> {
+        self.iter().flat_map(Personal::records).collect()
+    }
+}
+
+impl<T: Personal, K> Personal for crate::Page<T, K> {
+    fn records(&self) -> Vec<RecordRef> {
+        self.items.records()
+    }
+}
+
+/// Personal data that was read and is not on the record yet. It shows nothing of itself, not even in logs.
+pub struct Unrecorded<T>(T);
+
+impl<T> fmt::Debug for Unrecorded<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Unrecorded(..)")
+    }
+}
+
+impl<T: Personal> Unrecorded<T> {
+    /// As a store has read it.
+    pub fn new(read: T) -> Self {
+        Self(read)
+    }
+
+    /// A look, to decide who may see it and what goes on the record. What the look gives must not be what is seen.
+    pub fn judge<R>(&self, look: impl FnOnce(&T) -> R) -> R {
+        look(&self.0)
+    }
+
+    /// The data, when these entries are durable. They must name every record in it: what is read and not named is a defect,
+    /// and stays here. When nothing can be put on the record, nothing is released.
+    pub async fn release(self, trail: &dyn AuditTrail, entries: Vec<AuditEntry>) -> Result<T, PortError> {
+        let named = |record: &RecordRef| {
+            entries.iter().any(|entry| entry.resource_kind == record.kind && entry.resource_id == record.id)
+        };
+        if let Some(missing) = self.0.records().iter().find(|record| !named(record)) {
+            let reason = format!("a {} was read, and no entry names it", missing.kind);
+            return Err(PortError::defect(Dependency::Database, reason));
+        }
+        if !entries.is_empty() {
+            trail.record(entries).await?;
+        }
+        Ok(self.0)
+    }
+}
