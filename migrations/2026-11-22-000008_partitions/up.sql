@@ -22,6 +22,11 @@ BEGIN
       EXECUTE format('CREATE TABLE public.%I (LIKE public.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', child, parent);
       EXECUTE format('ALTER TABLE public.%I ATTACH PARTITION public.%I FOR VALUES FROM (%L) TO (%L)',
         parent, child, month::timestamp AT TIME ZONE 'UTC', (month + interval '1 month')::timestamp AT TIME ZONE 'UTC');
+      -- Row triggers come with the parent, this kind does not. Its function is younger than this one.
+      IF parent = 'audit_log' AND to_regprocedure('public.refuse_audit_change()') IS NOT NULL THEN
+        EXECUTE format('CREATE TRIGGER stays_whole BEFORE TRUNCATE ON public.%I FOR EACH STATEMENT '
+          'EXECUTE FUNCTION public.refuse_audit_change()', child);
+      END IF;
       made := made + 1;
     END LOOP;
   END LOOP;

@@ -137,11 +137,10 @@ BEGIN
       WHERE verdicts[n] = 'ok' ORDER BY nth;
   END IF;
   IF jsonb_array_length(effects -> 'audit') > 0 THEN
-    INSERT INTO audit_log (id, occurred_at, actor_id, actor, action, resource_kind, resource_id, patient_id, outcome, correlation_id)
-      SELECT id, occurred_at, actor_id, actor, action, resource_kind, resource_id, patient_id, outcome, correlation_id
-      FROM jsonb_to_recordset(effects -> 'audit') AS x (n int, id uuid, occurred_at timestamptz, actor_id uuid, actor text, action text,
-        resource_kind text, resource_id text, patient_id uuid, outcome text, correlation_id text)
-      WHERE verdicts[n] = 'ok';
+    INSERT INTO audit_intake (entry)
+      SELECT entry
+      FROM ROWS FROM (jsonb_to_recordset(effects -> 'audit') AS (n int, entry jsonb)) WITH ORDINALITY AS x (n, entry, nth)
+      WHERE verdicts[n] = 'ok' ORDER BY nth;
   END IF;
   IF jsonb_array_length(effects -> 'given_up') > 0 THEN
     PERFORM put_given_up((SELECT coalesce(jsonb_agg(e), '[]') FROM jsonb_array_elements(effects -> 'given_up') e

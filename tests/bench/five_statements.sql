@@ -18,8 +18,9 @@ INSERT INTO amrutam_bench.consultations (id, created_at, patient_id, doctor_id, 
     :ends_at::timestamptz, 'video', 'confirmed', 70000, 'INR', now(), 2);
 INSERT INTO amrutam_bench.outbox (event_id, aggregate_id, envelope)
   VALUES (:event::uuid, :consultation::uuid, '{"id": "019aaf00-0000-7000-8000-000000000001", "event_type": "consultation.confirmed.v1", "aggregate": {"kind": "consultation", "id": "019aaf00-0000-7000-8000-000000000002", "version": 2}, "occurred_at": "2026-11-22T16.00.00.000000Z", "actor": "system.booking", "correlation_id": "019aaf00-0000-7000-8000-000000000003", "payload": {"consultation_id": "019aaf00-0000-7000-8000-000000000002", "patient_id": "019aaf00-0000-7000-8000-000000000004", "doctor_id": "019aaf00-0000-7000-8000-000000000005", "slot_id": "019aaf00-0000-7000-8000-000000000006", "starts_at": "2027-12-27T16.00.00Z", "ends_at": "2027-12-27T16.15.00Z", "mode": "video", "status": "confirmed", "cause": "payment_not_required"}}'::jsonb);
-INSERT INTO amrutam_bench.audit_log (id, occurred_at, actor_id, actor, action, resource_kind, resource_id, patient_id, outcome,
-    correlation_id)
-  VALUES (:entry::uuid, now(), :patient_id::uuid, 'patient:' || :patient_id::text, 'consultation.book', 'consultation',
-    :consultation::text, :patient_id::uuid, 'allowed', '019aaf00-0000-7000-8000-000000000003');
+INSERT INTO amrutam_bench.audit_intake (entry)
+  VALUES (jsonb_build_object('id', :entry::uuid, 'occurred_at', now(), 'actor', 'patient:' || :patient_id::text, 'actor_id', :patient_id::uuid,
+    'role', 'patient', 'purpose', 'own', 'action', 'consultation.book', 'resource_kind', 'consultation', 'resource_id', :consultation::text,
+    'patient_id', :patient_id::uuid, 'outcome', 'allowed', 'correlation_id', '019aaf00-0000-7000-8000-000000000003',
+    'origin', '203.0.113.0/24', 'ruleset', NULL, 'break_glass', false));
 END;

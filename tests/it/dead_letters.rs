@@ -158,7 +158,7 @@ fn the_sixth_failure_is_dead_and_neither_the_fifth_nor_the_seventh() {
         admin.call("POST", &format!("{path}/requeue")).send().await.refused(409, "invalid_transition");
 
         let deeds = format!(
-            "SELECT action || ' ' || count(*) FROM audit_log WHERE resource_id = '{}' AND outcome = 'allowed' GROUP BY action ORDER BY 1",
+            "SELECT action || ' ' || count(*) FROM audit_entries WHERE resource_id = '{}' AND outcome = 'allowed' GROUP BY action ORDER BY 1",
             dead["id"].as_str().unwrap()
         );
         let deeds = sql.column(&deeds).await;
@@ -200,7 +200,7 @@ fn what_no_consumer_can_read_is_kept_sealed_until_somebody_discards_it() {
         assert_eq!(serde_json::from_str::<Value>(discarded.trim()).unwrap()["state"], "discarded");
         admin.call("POST", &format!("{path}/requeue")).send().await.refused(409, "not_requeueable");
         let deeds = format!(
-            "SELECT DISTINCT actor || ' ' || action FROM audit_log WHERE resource_id = '{id}' AND actor LIKE 'system%' ORDER BY 1"
+            "SELECT DISTINCT actor || ' ' || action FROM audit_entries WHERE resource_id = '{id}' AND actor LIKE 'system%' ORDER BY 1"
         );
         assert_eq!(
             sql.column(&deeds).await,

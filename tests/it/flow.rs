@@ -48,7 +48,7 @@ fn correlation_and_trace_go_from_the_request_to_the_mail() {
         let sql = stack.sql().await;
         for query in [
             format!(
-                "SELECT count(*) FROM audit_log WHERE correlation_id = '{flow}' AND resource_id = '{id}' AND action = 'consultation.book'"
+                "SELECT count(*) FROM audit_entries WHERE correlation_id = '{flow}' AND resource_id = '{id}' AND action = 'consultation.book'"
             ),
             format!(
                 "SELECT count(*) / 2 FROM consultation_timeline WHERE correlation_id = '{flow}' AND consultation_id = '{id}'"

@@ -9,6 +9,7 @@
 )]
 
 mod accounts;
+mod audit;
 mod bad_input;
 mod canary;
 mod checker;

@@ -370,7 +370,7 @@ async fn doctor_books(stack: &Stack, doctor: &Doctor) {
     let slot = &doctor.slots().await[3];
     let refused = doctor.person.client.post("/v1/consultations", &booking(slot)).key(&unique("key")).send().await;
     refused.refused(403, "forbidden");
-    let denied = format!("SELECT count(*) FROM audit_log WHERE outcome = 'denied' AND resource_id = '{}'", slot.id);
+    let denied = format!("SELECT count(*) FROM audit_entries WHERE outcome = 'denied' AND resource_id = '{}'", slot.id);
     assert_eq!(stack.sql().await.value::<i64>(&denied).await, 1, "what was refused is on the record");
 }
 

@@ -114,7 +114,7 @@ fn a_case_is_resolved_by_what_is_done_about_it() {
         assert!(broker.take(&resolutions).await.is_none(), "it is announced once");
 
         let deeds = format!(
-            "SELECT actor || ' ' || action || ' ' || outcome FROM audit_log WHERE resource_id = '{id}' AND action <> 'review.read' ORDER BY occurred_at"
+            "SELECT actor || ' ' || action || ' ' || outcome FROM audit_entries WHERE resource_id = '{id}' AND action <> 'review.read' ORDER BY occurred_at"
         );
         assert_eq!(
             sql.column(&deeds).await,

@@ -32,6 +32,7 @@ const WRONG_PASSWORD: Answer = (422, "wrong_password");
 
 const PUBLIC: Answers = [OK; 8];
 const OWN_DOCTOR: Answers = [NOBODY, FORBIDDEN, FORBIDDEN, OK, ABSENT, FORBIDDEN, OK, FORBIDDEN];
+const AUDITOR: Answers = [NOBODY, ABSENT, ABSENT, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN, OK];
 const SIDES: Answers = [NOBODY, OK, ABSENT, OK, ABSENT, OK, OK, FORBIDDEN];
 
 const fn signed_in(answer: Answer) -> Answers {
@@ -83,6 +84,21 @@ const TABLE: &[Row] = &[
     ("DELETE", "/v1/me/mfa/totp", signed_in(WRONG_PASSWORD)),
     ("POST", "/v1/me/mfa/recovery-codes", signed_in(NO_FACTOR)),
     ("POST", "/v1/me/mfa/step-up", signed_in(NO_FACTOR)),
+    ("GET", "/v1/me/access-log", [NOBODY, OK, OK, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN, OK]),
+    (
+        "POST",
+        "/v1/me/access-log/{event_id}/objection",
+        [NOBODY, ABSENT, ABSENT, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN, ABSENT],
+    ),
+    ("GET", "/v1/audit/events", AUDITOR),
+    (
+        "GET",
+        "/v1/audit/events/{event_id}/proof",
+        [NOBODY, ABSENT, ABSENT, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN, ABSENT],
+    ),
+    ("GET", "/v1/audit/checkpoints", AUDITOR),
+    ("GET", "/v1/audit/consistency", AUDITOR),
+    ("GET", "/v1/audit/export", AUDITOR),
     ("GET", "/v1/specializations", PUBLIC),
     ("GET", "/v1/doctors", PUBLIC),
     ("POST", "/v1/doctors", [NOBODY, FORBIDDEN, FORBIDDEN, PROFILE, PROFILE, FORBIDDEN, NOT_A_DOCTOR, FORBIDDEN]),
@@ -274,6 +290,10 @@ async fn ask(stack: &Stack, cast: &Cast, method: &str, template: &str, caller: &
     let act = template.rsplit('/').next().unwrap();
     let doctor = if act == "suspend" { &cast.spare } else { &cast.doctor };
     let mut path = template.replace("{doctor_id}", &doctor.id).replace("{gateway}", "razorpay");
+    path = path.replace("{event_id}", &unknown_id());
+    if act == "consistency" {
+        path.push_str("?from=0&to=0");
+    }
     let person = cast.caller(stack, caller).await;
     let mut client = person.map_or_else(|| stack.anonymous(), |person| person.client.clone());
     if path.contains("{consultation_id}") {
@@ -342,6 +362,7 @@ async fn ask(stack: &Stack, cast: &Cast, method: &str, template: &str, caller: &
         ("POST", "discard") => json!({ "reason": "obsolete" }),
         ("POST", "resolve") => json!({ "choice": "burn" }),
         ("POST", "cancel") => json!({ "reason": "technical_issue" }),
+        ("POST", "objection") => json!({ "reason": "other" }),
         ("POST", "reschedule") => json!({ "slot_id": cast.slot().id }),
         _ => Value::Null,
     };
@@ -410,7 +431,7 @@ fn what_is_not_yours_reads_like_what_is_not_there() {
         let theirs = other.client.get("/v1/consultations").send().await.expect(200);
         assert_eq!(theirs["items"], json!([]));
         let denied = format!(
-            "SELECT count(*) FROM audit_log WHERE outcome = 'denied' AND resource_id = '{id}' AND actor_id = '{}'",
+            "SELECT count(*) FROM audit_entries WHERE outcome = 'denied' AND resource_id = '{id}' AND actor_id = '{}'",
             other.id
         );
         assert_eq!(stack.sql().await.value::<i64>(&denied).await, 8, "each look is on the record");

@@ -162,7 +162,7 @@ fn destroyed_keys_end_what_is_sealed_here_and_in_every_backup() {
         assert!(shred(stack, &gone.person).await.starts_with("destroyed 0 keys"), "twice is once");
         let sql = stack.sql().await;
         let audited = format!(
-            "SELECT count(*) FROM audit_log WHERE action = 'keys.destroy' AND outcome = 'allowed' AND patient_id = '{}'",
+            "SELECT count(*) FROM audit_entries WHERE action = 'keys.destroy' AND outcome = 'allowed' AND patient_id = '{}'",
             gone.person.id
         );
         assert_eq!(sql.value::<i64>(&audited).await, 2);

@@ -1,6 +1,7 @@
 //! `amrutamctl`: what operators do that has no place in the API.
 
 mod accounts;
+mod audit;
 mod keys;
 mod operations;
 mod seed;
@@ -35,6 +36,9 @@ enum Command {
     /// Administrators.
     #[command(subcommand)]
     Admin(Admin),
+    /// The audit trail: verify it, witness it.
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Fill an empty database with practitioners, patients and visits for demonstration. Refused in production.
     Seed {
         /// Where the demo log-ins are written, and read from when the database has been filled before.
@@ -94,6 +98,7 @@ async fn run(command: Command) -> Result<(), Box<dyn Error>> {
         Command::Admin(Admin::Create { email, name }) => {
             accounts::create_admin(&Settings::load()?, &email, &name).await?;
         }
+        Command::Audit(command) => audit::run(command, &Settings::load()?).await?,
         Command::Seed { env_file } => {
             seed::run(&Settings::load()?, &env_file).await?;
         }

@@ -4,7 +4,7 @@ use amrutam_crypto::{EnvelopeSealer, HmacBlindIndex, KeySource, Keys, SystemCloc
 use amrutam_kernel::PortError;
 use amrutam_postgres::{Accounts, KeysSettings, Postgres, Vault};
 pub(crate) use amrutam_settings::Environment;
-use amrutam_settings::{Business, Problems, SecretUrl, SettingsError, Validate};
+use amrutam_settings::{Audit, Business, Problems, SecretUrl, SettingsError, Validate};
 use serde::Deserialize;
 use std::{error::Error, sync::Arc};
 
@@ -18,6 +18,8 @@ pub(crate) struct Settings {
     #[serde(default)]
     pub(crate) business: Business,
     pub(crate) keys: DataKeys,
+    #[serde(default)]
+    pub(crate) audit: Audit,
 }
 
 #[derive(Debug, Deserialize)]

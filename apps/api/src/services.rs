@@ -4,6 +4,10 @@ use crate::{
     http::{Headers, InFlight, Quotas},
     readiness::Readiness,
 };
+use amrutam_audit::{
+    ports::{LogStore, Objections, TrailReader},
+    use_cases as audit,
+};
 use amrutam_booking::{
     model::{BookingRules, PaymentsMode},
     ports::{AvailabilityStore, ConsultationStore, DirectoryStore, SlotLocks},
@@ -18,7 +22,7 @@ use amrutam_identity::{
     },
     use_cases as identity,
 };
-use amrutam_kernel::{Clock, IdSource, LinkTokens, Pause, Sealer};
+use amrutam_kernel::{AuditTrail, Clock, IdSource, LinkTokens, Pause, Sealer};
 use amrutam_operations::{
     model::ApprovalLimits,
     ports::{DeadLetterStore, ReviewStore, VisitHistory},
@@ -102,6 +106,14 @@ pub(crate) struct Services {
     pub(crate) history: Arc<dyn VisitHistory>,
     /// When one person is not enough.
     pub(crate) approval: ApprovalLimits,
+    /// Where the audit trail is looked up.
+    pub(crate) audit_reader: Arc<dyn TrailReader>,
+    /// The audit trail's tree.
+    pub(crate) audit_log: Arc<dyn LogStore>,
+    /// Where entries go.
+    pub(crate) trail: Arc<dyn AuditTrail>,
+    /// Where objections to entries go.
+    pub(crate) objections: Arc<dyn Objections>,
     /// The filter before the database.
     pub(crate) locks: Arc<dyn SlotLocks>,
     /// Seals what a patient writes.
@@ -208,6 +220,19 @@ impl Services {
             ids: &*self.ids,
             pause: &*self.pause,
             limits: &self.approval,
+        }
+    }
+
+    /// For the audit trail.
+    pub(crate) fn audit(&self) -> audit::ReadDeps<'_> {
+        audit::ReadDeps {
+            reader: &*self.audit_reader,
+            log: &*self.audit_log,
+            trail: &*self.trail,
+            objections: &*self.objections,
+            policy: &PolicyTable,
+            clock: &*self.clock,
+            ids: &*self.ids,
         }
     }
 

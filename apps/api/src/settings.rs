@@ -14,7 +14,7 @@ use amrutam_booking::model;
 use amrutam_crypto::{HasherSettings, KeySource, TokenSettings};
 use amrutam_identity::model::IdentityRules;
 use amrutam_kernel::Role;
-use amrutam_settings::{Business, Environment, Problems, Secret, Validate};
+use amrutam_settings::{Audit, Business, Environment, Problems, Secret, Validate};
 pub use amrutam_settings::{Payments, PaymentsMode};
 use amrutam_telemetry::TelemetrySettings;
 use serde::{Deserialize, Serialize};
@@ -257,6 +257,9 @@ pub struct Settings {
     /// The business's own conventions.
     #[serde(default)]
     pub business: Business,
+    /// The audit trail's log.
+    #[serde(default)]
+    pub audit: Audit,
     /// Logs and traces.
     #[serde(default)]
     pub telemetry: TelemetrySettings,
@@ -292,6 +295,7 @@ impl Validate for Settings {
         problems.within("hasher", &self.hasher);
         problems.within("payments", &ForHere(&self.payments, self.environment));
         problems.within("business", &self.business);
+        problems.within("audit", &self.audit);
         problems.within("telemetry", &self.telemetry);
         if self.environment == Environment::Production {
             problems.within("tls", &ProductionTls(&self.tls));

@@ -72,6 +72,7 @@ pub(crate) async fn wire(settings: &Settings) -> Result<Wired, WiringError> {
     let locks = RedlockSlots::connect(settings.redis.clone()).await?;
     let cache = Cache::connect(&settings.redis).await?;
     let store = Arc::new(postgres.clone());
+    let audit_log = Arc::new(postgres.with_audit_at(settings.audit.url.as_ref())?);
     let accounts = Arc::new(Accounts::new(postgres.clone(), Vault::new(sealer.clone(), index.clone())));
     let gate = Arc::new(CachedGate::new(SessionCache::new(cache.clone()), store.clone()));
     let mut probes: Vec<Arc<dyn Probe>> =
@@ -109,8 +110,12 @@ pub(crate) async fn wire(settings: &Settings) -> Result<Wired, WiringError> {
         webhooks: webhooks(&settings.payments)?,
         letters: store.clone(),
         reviews: store.clone(),
-        history: store,
+        history: store.clone(),
         approval: ApprovalLimits::new(settings.business.approval_above.per_currency()),
+        audit_reader: audit_log.clone(),
+        audit_log,
+        trail: store.clone(),
+        objections: store,
         locks: Arc::new(locks.clone()),
         sealer: sealer.clone(),
         clock: Arc::new(SystemClock),

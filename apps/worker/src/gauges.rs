@@ -47,6 +47,9 @@ async fn database(world: &World) -> Result<(), PortError> {
         let open = payments.open.iter().find(|(name, _)| name == state).map_or(0, |(_, count)| *count);
         gauge!("amrutam_payments_open", "state" => state).set(open as f64);
     }
+    let (unsealed, lag) = world.postgres.audit_waiting().await?;
+    gauge!("amrutam_audit_unsealed").set(unsealed as f64);
+    gauge!("amrutam_audit_lag_seconds").set(lag);
     let runway = world.postgres.partition_runway_days(world.rules.business_day(now)).await?;
     gauge!("amrutam_partition_runway_days").set(f64::from(runway));
     Ok(())

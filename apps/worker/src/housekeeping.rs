@@ -63,6 +63,8 @@ async fn make_partitions(world: &World, today: Date) -> Result<(), PortError> {
     if made > 0 {
         tracing::info!(made, "partitions made");
     }
+    // The same database again, unless the log is elsewhere.
+    world.audit.log.ensure_partitions(first, last).await?;
     Ok(())
 }
 

@@ -5,6 +5,7 @@
 //! advisory lock; consumers, the mail run and the task runner compete for work; everything they do is safe to do twice.
 #![deny(missing_docs)]
 
+mod audit;
 mod delivery;
 mod gateway_tasks;
 mod gateways;
@@ -31,4 +32,5 @@ mod leaders {
     pub(crate) const HOUSEKEEPING: i64 = 0x616d_7274_0002;
     pub(crate) const RECONCILIATION: i64 = 0x616d_7274_0003;
     pub(crate) const REWRAP: i64 = 0x616d_7274_0015;
+    pub(crate) const AUDIT: i64 = 0x616d_7274_0017;
 }

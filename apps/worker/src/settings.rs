@@ -2,7 +2,7 @@
 
 use amrutam_crypto::KeySource;
 use amrutam_gateways::{InvalidSmtpSettings, SmtpMailer, SmtpSettings};
-use amrutam_settings::{Business, Environment, Payments, Problems, SecretUrl, Validate};
+use amrutam_settings::{Audit, Business, Environment, Payments, Problems, SecretUrl, Validate};
 use amrutam_telemetry::TelemetrySettings;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -36,6 +36,9 @@ pub struct Settings {
     /// The business's own calendar.
     #[serde(default)]
     pub business: Business,
+    /// The audit trail's log.
+    #[serde(default)]
+    pub audit: Audit,
 }
 
 /// Section `worker`.
@@ -117,6 +120,7 @@ impl Settings {
             "keys": self.keys,
             "telemetry": self.telemetry,
             "business": self.business,
+            "audit": self.audit,
         }))
     }
 }
@@ -142,6 +146,7 @@ impl Validate for Settings {
         problems.check(self.database.pool_size >= 5, "database.pool_size", "at least 5 for a worker");
         problems.within("telemetry", &self.telemetry);
         problems.within("business", &self.business);
+        problems.within("audit", &self.audit);
     }
 }
 
@@ -204,6 +209,7 @@ mod tests {
             keys: amrutam_postgres::KeysSettings::default(),
             telemetry: TelemetrySettings::default(),
             business: Business::default(),
+            audit: Audit::default(),
         };
         change(&mut settings);
         let mut problems = Problems::default();

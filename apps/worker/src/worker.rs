@@ -1,7 +1,7 @@
 //! Wiring: the parts of the worker, started together and stopped together.
 
 use crate::{
-    Settings, delivery, gateway_tasks, gauges, holds, housekeeping, http,
+    Settings, audit, delivery, gateway_tasks, gauges, holds, housekeeping, http,
     notifications::Notifications,
     operations::{Office, Reviews},
     payments::{self, BookingEvents, PaymentEvents, Payments},
@@ -11,6 +11,7 @@ use crate::{
 use amrutam_booking::model::BookingRules;
 use amrutam_crypto::{
     EnvelopeSealer, HmacBlindIndex, HmacLinkTokens, KeyError, Keys, LocalKeks, SystemClock, SystemIds, TokioPause,
+    audit_signer,
 };
 use amrutam_gateways::{Circuit, CircuitPolicy, InvalidGatewaySettings, InvalidSmtpSettings, SmtpMailer, SmtpSettings};
 use amrutam_kernel::{EventHandler, PortError};
@@ -43,6 +44,7 @@ pub(crate) struct World {
     pub(crate) ids: SystemIds,
     pub(crate) idle: Duration,
     pub(crate) sweep: Duration,
+    pub(crate) audit: Arc<audit::Audit>,
 }
 
 /// Why the worker can't be built.
@@ -96,6 +98,7 @@ impl Worker {
         let keys_postgres = settings.keys.connect(&postgres)?;
         let sealer = Arc::new(EnvelopeSealer::new(&keys, Arc::new(keys_postgres.clone()), Arc::new(SystemClock))?);
         let vault = Vault::new(sealer.clone(), Arc::new(HmacBlindIndex::new(&keys)?));
+        let audit_log = postgres.with_audit_at(settings.audit.url.as_ref())?;
         let world = World {
             accounts: Accounts::new(postgres.clone(), vault),
             postgres,
@@ -108,7 +111,7 @@ impl Worker {
             link_tokens: Arc::new(HmacLinkTokens::new(&keys)?),
             pages_url: settings.mail.pages_url.as_str().into(),
             keks: LocalKeks::new(&keys, Arc::new(SystemClock))?,
-            keys,
+            keys: keys.clone(),
             sealer,
             keys_postgres,
             approval: Arc::new(ApprovalLimits::new(settings.business.approval_above.per_currency())),
@@ -118,6 +121,11 @@ impl Worker {
             ids,
             idle: Duration::from_millis(settings.worker.idle_ms),
             sweep: Duration::from_millis(settings.worker.sweep_ms),
+            audit: Arc::new(audit::Audit {
+                log: audit_log,
+                signer: audit_signer(&keys, &settings.audit.origin)?,
+                rest: Duration::from_millis(settings.audit.seal_ms),
+            }),
         };
         Ok(Self { world, settings, telemetry, listener })
     }
@@ -152,6 +160,7 @@ impl Worker {
         start(&tasks, "gateway-tasks", &world, &stop, gateway_tasks::run);
         start(&tasks, "payment-deadlines", &world, &stop, payments::sweep);
         start(&tasks, "reconciliation", &world, &stop, reconciliation::run);
+        start(&tasks, "audit", &world, &stop, audit::run);
         start(&tasks, "housekeeping", &world, &stop, housekeeping::run);
         start(&tasks, "gauges", &world, &stop, gauges::run);
         start(&tasks, "keys", &world, &stop, watch_keys);

@@ -33,6 +33,7 @@
 //! ```
 #![deny(missing_docs)]
 
+mod audit;
 mod business;
 mod environment;
 mod payments;
@@ -40,6 +41,7 @@ mod problems;
 mod read;
 mod secret;
 
+pub use audit::Audit;
 pub use business::{ApprovalAbove, Business};
 pub use environment::Environment;
 pub use payments::{GatewayKind, Payments, PaymentsMode};

@@ -55,7 +55,7 @@ const BREACHES: &[&str] = &[
      ) t ON true
      WHERE (t.version, t.to_status, t.slot_id) IS DISTINCT FROM (c.version, c.status, c.slot_id)",
     "SELECT format('a booking without its audit entry: %s', c.id) FROM consultations c
-     WHERE NOT EXISTS (SELECT FROM audit_log a WHERE a.action = 'consultation.book' AND a.resource_id = c.id::text AND a.outcome = 'allowed')",
+     WHERE NOT EXISTS (SELECT FROM audit_entries a WHERE a.action = 'consultation.book' AND a.resource_id = c.id::text AND a.outcome = 'allowed')",
 ];
 
 impl Stack {

@@ -50,7 +50,8 @@ impl<T: Serialize> Listing<T> {
     }
 }
 
-fn next_link(path: &str, query: &str, cursor: &str) -> Option<HeaderValue> {
+/// The `Link` to what follows.
+pub(crate) fn next_link(path: &str, query: &str, cursor: &str) -> Option<HeaderValue> {
     let mut next = url::form_urlencoded::Serializer::new(String::new());
     next.extend_pairs(url::form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name != "cursor"));
     next.append_pair("cursor", cursor);

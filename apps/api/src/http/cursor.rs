@@ -38,6 +38,13 @@ impl<Id: Serialize + DeserializeOwned> CursorKey for ByStart<Id> {
     }
 }
 
+/// The size of a checkpoint.
+impl CursorKey for u64 {
+    fn is_sane(&self) -> bool {
+        i64::try_from(*self).is_ok()
+    }
+}
+
 /// [`DoctorKey`] as it travels.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]

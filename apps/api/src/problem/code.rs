@@ -103,6 +103,8 @@ codes! {
     SecondFactorNotBegun = "second_factor_not_begun", 409, "No second factor is being set up";
     /// The account has a profile already.
     ProfileExists = "profile_exists", 409, "The account has a profile already";
+    /// An objection to this access has been raised before.
+    ObjectionRaised = "objection_raised", 409, "An objection was raised before";
     /// The registration number is in the directory already.
     RegistrationTaken = "registration_taken", 409, "The registration number is taken";
     /// The registration is not valid today.

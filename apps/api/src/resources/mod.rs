@@ -1,6 +1,8 @@
 //! One file per resource: what is sent, what is answered, and the handlers between.
 
+mod access_log;
 mod accounts;
+mod audit;
 mod auth;
 mod availability;
 mod consultation_views;
@@ -41,7 +43,9 @@ pub(crate) fn configure(config: &mut ServiceConfig<'_>) {
         .configure(payments::configure)
         .configure(webhooks::configure)
         .configure(dead_letters::configure)
-        .configure(reviews::configure);
+        .configure(reviews::configure)
+        .configure(access_log::configure)
+        .configure(audit::configure);
 }
 
 pub(crate) use ops::alive;

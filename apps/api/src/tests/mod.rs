@@ -34,8 +34,8 @@ use amrutam_identity::{
 };
 use amrutam_kernel::{Actor, Context, Currency, Role, Sensitive};
 use amrutam_memory::{
-    FakeHasher, FakeIndex, FakeLinks, FakeSealer, FakeSecrets, FakeTokens, ManualClock, MemoryGate, MemorySlotLocks,
-    MemoryTotp, MemoryWorld, SeededIds, VirtualPause,
+    FakeHasher, FakeIndex, FakeLinks, FakeSealer, FakeSecrets, FakeTokens, ManualClock, MemoryGate, MemoryLog,
+    MemorySlotLocks, MemoryTotp, MemoryWorld, SeededIds, VirtualPause,
 };
 use amrutam_operations::model::ApprovalLimits;
 use amrutam_payments::model::PaymentRules;
@@ -156,6 +156,7 @@ impl Api {
         let clock = Arc::new(ManualClock::at(NOW.parse().unwrap()));
         let world = Arc::new(MemoryWorld::new(clock.clone()));
         let gate = Arc::new(MemoryGate::new(world.clone()));
+        let log = Arc::new(MemoryLog::new(world.clone()));
         let tokens = || FakeTokens::new("tests");
         let verifier = Arc::new(CountingVerifier { tokens: tokens(), asked: AtomicUsize::new(0) });
         let services = Data::new(Services {
@@ -174,6 +175,10 @@ impl Api {
             verifier: verifier.clone(),
             jwks: Box::new(|| json!({ "keys": [] })),
             consultations: world.clone(),
+            audit_reader: log.clone(),
+            audit_log: log.clone(),
+            trail: world.clone(),
+            objections: log,
             directory: world.clone(),
             availability: world.clone(),
             letters: world.clone(),

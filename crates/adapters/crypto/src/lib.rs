@@ -3,13 +3,15 @@
 //!
 //! Keys come from a [`KeyProvider`]: a directory ([`KeyDir`]) or one text, for the environment ([`KeyBundle`]). A key's name says what
 //! it is: `<kid>.pem` signs tokens (of several, the newest whose time has come), `<kid>.pub.pem` only verifies them, `<id>.kek`
-//! wraps the data keys that seal, `<id>.index` makes blind indexes, `<id>.link` the tokens of links in mails. A process is given the kinds it needs.
+//! wraps the data keys that seal, `<id>.index` makes blind indexes, `<id>.link` the tokens of links in mails, `<id>.audit` signs the audit
+//! trail's checkpoints. A process is given the kinds it needs.
 //!
 //! [`Keys`] are asked for anew every few seconds ([`Keys::watch`]), so that keys change under running processes without a
 //! token refused: [`rotate`] makes a key that is published at once and signs [`KEY_PUBLISHED_AHEAD`] later, [`retire`] removes the one
 //! before when the last of its tokens has ended.
 #![deny(missing_docs)]
 
+mod audit;
 mod cached;
 mod envelope;
 mod hasher;
@@ -23,6 +25,7 @@ mod system;
 mod tokens;
 mod totp;
 
+pub use audit::{audit_signer, witness_secret};
 pub use cached::{CachedTokens, Rekeyed};
 pub use envelope::{EnvelopeSealer, KeyCacheLimits};
 pub use hasher::{Argon2Hasher, HasherSettings};

@@ -6,7 +6,7 @@
 //! defect can break, it answers [`PortError::Defect`](amrutam_kernel::PortError::Defect) with the rule's name.
 //!
 //! [`MemoryWorld`] is the database: one locked copy of state that implements the stores of every domain. Around it stand
-//! [`ManualClock`], [`SeededIds`] and [`VirtualPause`] for time and chance, [`MemorySlotLocks`], [`FakeHasher`],
+//! [`ManualClock`], [`SeededIds`] and [`VirtualPause`] for time and chance, [`MemoryLog`], [`MemorySlotLocks`], [`FakeHasher`],
 //! [`FakeTokens`], [`FakeLinks`], [`FakeSecrets`], [`MemoryTotp`], [`MemoryGate`], [`FakeGateway`], [`FakeSealer`],
 //! [`MemoryKeyStore`], [`FakeKeks`], [`FakeIndex`], [`RecordingMailer`] and
 //! [`RecordingPublisher`] for the other technologies.
@@ -26,6 +26,7 @@
 //! ```
 #![deny(missing_docs)]
 
+mod audit;
 mod clinic;
 mod gate;
 mod gateway;
@@ -43,6 +44,7 @@ mod tokens;
 mod totp;
 mod world;
 
+pub use audit::MemoryLog;
 pub use clinic::Clinic;
 pub use gate::MemoryGate;
 pub use gateway::{FAKE_SIGNATURE, FAKE_SIGNED_AT, FakeGateway, GatewayFault, RefundMode};

@@ -14,14 +14,14 @@ use crate::{
 use amrutam_booking::{
     model::{Consultation, ConsultationStatus, PatientCalendar, Slot, TimelineEntry},
     ports::{
-        BookingSnapshot, ByStart, Changes, ConsultationFilter, ConsultationSnapshot, ConsultationStore,
-        ConsultationView, Whose,
+        BookingSnapshot, ByStart, Changes, ConsultationFilter, ConsultationPage, ConsultationSnapshot,
+        ConsultationStore, ConsultationView, Whose,
     },
 };
 use amrutam_crash::Point;
 use amrutam_kernel::{
     AccountId, CommitError, ConsultationId, EventId, Fingerprint, IdempotencyClaim, Page, PageRequest, PortError,
-    Recorded, SlotId, StoredAnswer,
+    Recorded, SlotId, StoredAnswer, Unrecorded,
 };
 use async_trait::async_trait;
 use diesel::prelude::*;
@@ -199,12 +199,8 @@ impl ConsultationStore for Postgres {
         verdict(&word)
     }
 
-    async fn view(&self, id: ConsultationId) -> Result<Option<ConsultationView>, PortError> {
-        let Some(partition) = in_partition_of(id) else { return Ok(None) };
-        let query = views().filter(consultations::id.eq(id.as_uuid())).filter(partition);
-        let mut conn = self.connection().await?;
-        let result = bounded(conn.limit(), query.first::<ViewRow>(conn.raw()?)).await;
-        conn.settle(result.optional())?.map(view).transpose()
+    async fn view(&self, id: ConsultationId) -> Result<Option<Unrecorded<ConsultationView>>, PortError> {
+        Ok(self.visit_view(id).await?.map(Unrecorded::new))
     }
 
     async fn sealed_reason(&self, id: ConsultationId) -> Result<Option<Vec<u8>>, PortError> {
@@ -218,7 +214,7 @@ impl ConsultationStore for Postgres {
         &self,
         filter: &ConsultationFilter,
         page: PageRequest<ByStart<ConsultationId>>,
-    ) -> Result<Page<ConsultationView, ByStart<ConsultationId>>, PortError> {
+    ) -> Result<Unrecorded<ConsultationPage>, PortError> {
         let whose = diesel::alias!(doctors as whose);
         let mut query = views().into_boxed();
         query = match filter.whose {
@@ -267,11 +263,12 @@ impl ConsultationStore for Postgres {
         let mut conn = self.connection().await?;
         let result = bounded(conn.limit(), query.load::<ViewRow>(conn.raw()?)).await;
         let views = conn.settle(result)?.into_iter().map(view).collect::<Result<Vec<_>, _>>()?;
-        Ok(Page::cut(views, page.limit, |last| (last.consultation.range.start(), last.consultation.id)))
+        let key = |last: &ConsultationView| (last.consultation.range.start(), last.consultation.id);
+        Ok(Unrecorded::new(Page::cut(views, page.limit, key)))
     }
 
-    async fn timeline(&self, id: ConsultationId) -> Result<Vec<TimelineEntry>, PortError> {
-        let Some((born, next)) = millisecond_of(id) else { return Ok(Vec::new()) };
+    async fn timeline(&self, id: ConsultationId) -> Result<Unrecorded<Vec<TimelineEntry>>, PortError> {
+        let Some((born, next)) = millisecond_of(id) else { return Ok(Unrecorded::new(Vec::new())) };
         let query = consultation_timeline::table
             .filter(consultation_timeline::consultation_id.eq(id.as_uuid()))
             .filter(consultation_timeline::consultation_created_at.ge(born.to_diesel()))
@@ -280,7 +277,8 @@ impl ConsultationStore for Postgres {
             .select(TimelineRow::as_select());
         let mut conn = self.connection().await?;
         let result = bounded(conn.limit(), query.load::<TimelineRow>(conn.raw()?)).await;
-        conn.settle(result)?.into_iter().map(|row| row.into_entry(id)).collect()
+        let lines = conn.settle(result)?.into_iter().map(|row| row.into_entry(id));
+        Ok(Unrecorded::new(lines.collect::<Result<_, _>>()?))
     }
 
     async fn expired_holds(&self, now: Timestamp, limit: u16) -> Result<Vec<ConsultationId>, PortError> {
@@ -293,6 +291,17 @@ impl ConsultationStore for Postgres {
         let mut conn = self.connection().await?;
         let result = bounded(conn.limit(), query.load::<Uuid>(conn.raw()?)).await;
         Ok(conn.settle(result)?.into_iter().map(ConsultationId::from_uuid).collect())
+    }
+}
+
+impl Postgres {
+    /// For the stores of this adapter, which show nothing of it.
+    pub(crate) async fn visit_view(&self, id: ConsultationId) -> Result<Option<ConsultationView>, PortError> {
+        let Some(partition) = in_partition_of(id) else { return Ok(None) };
+        let query = views().filter(consultations::id.eq(id.as_uuid())).filter(partition);
+        let mut conn = self.connection().await?;
+        let result = bounded(conn.limit(), query.first::<ViewRow>(conn.raw()?)).await;
+        conn.settle(result.optional())?.map(view).transpose()
     }
 }
 

@@ -1,10 +1,18 @@
 //! [`Effects`] as the argument of `commit_effects` and of the functions that commit them with something else.
 
-use crate::{error::unreadable, functions, json::Json, pool::Postgres};
-use amrutam_kernel::{
-    AccountId, AuditEntry, AuditEntryId, CommitError, CorrelationId, DeadLetterId, Effects, EventEnvelope, EventId,
-    GivenUp, StoredAnswer,
+use crate::{
+    error::{DbError, unreadable},
+    functions,
+    group::Together,
+    json::Json,
+    pool::Postgres,
 };
+use amrutam_audit::model::Entry;
+use amrutam_kernel::{
+    AccountId, AuditEntry, AuditTrail, CommitError, CorrelationId, DeadLetterId, Effects, EventEnvelope, EventId,
+    GivenUp, PortError, StoredAnswer, recorded,
+};
+use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
@@ -33,7 +41,7 @@ pub(crate) struct EffectRows<'a> {
     count: usize,
     correlation_ids: String,
     events: Vec<Of<EventRow<'a>>>,
-    audit: Vec<Of<AuditRow<'a>>>,
+    audit: Vec<Of<AuditRow>>,
     given_up: Vec<Of<GivenUpRow<'a>>>,
     inbox: Vec<Of<InboxRow>>,
     answers: Vec<Of<AnswerRow<'a>>>,
@@ -45,17 +53,8 @@ struct EventRow<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct AuditRow<'a> {
-    id: AuditEntryId,
-    occurred_at: Timestamp,
-    actor_id: Option<AccountId>,
-    actor: String,
-    action: &'static str,
-    resource_kind: &'static str,
-    resource_id: &'a str,
-    patient_id: Option<AccountId>,
-    outcome: &'static str,
-    correlation_id: &'a CorrelationId,
+struct AuditRow {
+    entry: Entry,
 }
 
 #[derive(Debug, Serialize)]
@@ -132,20 +131,9 @@ fn correlation_id(effects: &Effects) -> Option<&CorrelationId> {
     event.or_else(|| effects.audit.last().map(|entry| &entry.correlation_id))
 }
 
-impl<'a> From<&'a AuditEntry> for AuditRow<'a> {
-    fn from(entry: &'a AuditEntry) -> Self {
-        Self {
-            id: entry.id,
-            occurred_at: entry.occurred_at,
-            actor_id: entry.actor.account(),
-            actor: entry.actor.to_string(),
-            action: entry.action,
-            resource_kind: entry.resource_kind,
-            resource_id: &entry.resource_id,
-            patient_id: entry.patient,
-            outcome: entry.outcome.as_str(),
-            correlation_id: &entry.correlation_id,
-        }
+impl From<&AuditEntry> for AuditRow {
+    fn from(entry: &AuditEntry) -> Self {
+        Self { entry: entry.into() }
     }
 }
 
@@ -168,11 +156,30 @@ impl<'a> From<&'a GivenUp> for GivenUpRow<'a> {
 }
 
 impl Postgres {
-    /// Commits effects alone.
+    /// Commits effects alone; those that come together share one flush.
     pub(crate) async fn commit_effects(&self, effects: &Effects) -> Result<(), CommitError> {
-        let query = diesel::select(functions::commit_effects(Json(EffectRows::of(&[effects]))));
-        let verdicts: Vec<String> = self.ask(query).await?;
-        verdicts.iter().try_for_each(|word| verdict(word))
+        verdict(&self.groups.effects.call(self, Alone(effects.clone())).await?)
+    }
+}
+
+/// Effects that change nothing else.
+pub(crate) struct Alone(Effects);
+
+impl Together for Alone {
+    type Db = Postgres;
+    /// The verdict.
+    type Answer = String;
+    const ABREAST: usize = 2;
+    async fn ask(db: &Postgres, units: &[Self]) -> Result<Vec<String>, DbError> {
+        let effects: Vec<_> = units.iter().map(|unit| &unit.0).collect();
+        db.ask(diesel::select(functions::commit_effects(Json(EffectRows::of(&effects))))).await
+    }
+}
+
+#[async_trait]
+impl AuditTrail for Postgres {
+    async fn record(&self, entries: Vec<AuditEntry>) -> Result<(), PortError> {
+        recorded(self.commit_effects(&Effects { audit: entries, ..Effects::default() }).await)
     }
 }
 

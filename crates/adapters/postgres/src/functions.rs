@@ -71,3 +71,13 @@ define_sql_function! {
     fn rewrap_keys(old: Text, wrappings: Jsonb, at: Timestamptz) -> BigInt;
 }
 define_sql_function! { #[sql_name = "keys.retire_kek"] fn retire_kek(kek: Text, at: Timestamptz) -> BigInt; }
+define_sql_function! { fn take_audit_intake(most: Integer) -> Jsonb; }
+define_sql_function! { fn forget_audit_intake(mark: Text, sealed: BigInt) -> BigInt; }
+define_sql_function! { fn begin_audit_epoch() -> BigInt; }
+define_sql_function! { fn append_audit(sealer: BigInt, entries: Jsonb) -> Bool; }
+define_sql_function! { fn seal_audit(sealer: BigInt, before: BigInt, now: BigInt, tiles: Jsonb, note: Text) -> Bool; }
+define_sql_function! { fn add_audit_cosignature(at_size: BigInt, witness: Text, line: Text) -> Bool; }
+define_sql_function! { fn uuid_v7_time(id: Uuid) -> Timestamptz; }
+define_sql_function! { fn object_to_audit_entry(entry: Uuid, account: Uuid, effects: Jsonb) -> Bool; }
+define_sql_function! { fn unusual_access() -> Jsonb; }
+define_sql_function! { fn raise_audit_alert(alert: Jsonb, effects: Jsonb) -> Bool; }

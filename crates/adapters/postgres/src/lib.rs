@@ -8,6 +8,9 @@
 #![deny(missing_docs)]
 
 mod accounts;
+mod audit_log;
+mod audit_trail;
+mod audit_verify;
 mod availability;
 mod booking;
 mod changes;
@@ -43,6 +46,7 @@ mod upkeep;
 mod vault;
 
 pub use accounts::Accounts;
+pub use audit_verify::{AuditRange, Progress};
 pub use dead_letters::Waiting;
 pub use keys::KeysSettings;
 pub use leader::Leadership;

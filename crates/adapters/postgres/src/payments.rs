@@ -10,7 +10,7 @@ use crate::{
     rows::money,
     schema::{payment_timeline, payments},
 };
-use amrutam_booking::{model::ConsultationStatus, ports::ConsultationStore};
+use amrutam_booking::model::ConsultationStatus;
 use amrutam_crash::Point;
 use amrutam_kernel::{CommitError, ConsultationId, EventId, IdempotencyClaim, PaymentId, PortError, TimeRange};
 use amrutam_payments::{
@@ -161,7 +161,7 @@ impl PaymentStore for Postgres {
 #[async_trait]
 impl VisitReader for Postgres {
     async fn visit(&self, id: ConsultationId) -> Result<Option<VisitFacts>, PortError> {
-        let Some(view) = self.view(id).await? else { return Ok(None) };
+        let Some(view) = self.visit_view(id).await? else { return Ok(None) };
         let visit = view.consultation;
         Ok(Some(VisitFacts {
             patient: visit.patient,

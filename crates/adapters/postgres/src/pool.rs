@@ -3,6 +3,7 @@
 use crate::{
     booking::{Viewed, Wanted},
     contacts::Reached,
+    effects::Alone,
     error::DbError,
     gate::Asked,
     group::Group,
@@ -125,6 +126,7 @@ pub(crate) struct Groups {
     pub(crate) views: Group<Viewed>,
     pub(crate) contacts: Group<Reached>,
     pub(crate) sessions: Group<Asked>,
+    pub(crate) effects: Group<Alone>,
 }
 
 impl Postgres {
@@ -166,6 +168,14 @@ impl Postgres {
         Ok(Self { pool, settings: settings.clone(), groups: Arc::default() })
     }
 
+    /// Where the audit log is: in this database, or, with a URL, in another one, with a few connections of its own.
+    pub fn with_audit_at(&self, url: Option<&SecretUrl>) -> Result<Self, PortError> {
+        match url {
+            None => Ok(self.clone()),
+            Some(url) => Self::connect(&Settings { url: url.clone(), pool_size: 4, ..self.settings.clone() }),
+        }
+    }
+
     /// How full the pool is.
     pub fn pool_status(&self) -> PoolStatus {
         let status = self.pool.status();
@@ -181,6 +191,16 @@ impl Postgres {
         };
         let late = |_| PortError::unavailable(Dependency::Database, "no answer to a ping");
         tokio::time::timeout(timeout, ask).await.map_err(late)?
+    }
+
+    /// A connection outside of the pool, for a reader of very much.
+    pub(crate) async fn raw_client(&self) -> Result<tokio_postgres::Client, PortError> {
+        let away = |error: &dyn std::fmt::Display| PortError::unavailable(Dependency::Database, error);
+        let mut target = Target::of(self.settings.url.expose()).map_err(|error| away(&error))?;
+        let role = self.settings.role.as_ref().map(|role| format!("-c role={role} ")).unwrap_or_default();
+        target.config.options(format!("{role}-c statement_timeout=60000 -c timezone=UTC -c jit=off"));
+        target.config.application_name("amrutam audit").connect_timeout(Duration::from_secs(5));
+        target.client().await.map_err(|error| away(&error))
     }
 
     /// Closes idle connections and refuses new work.

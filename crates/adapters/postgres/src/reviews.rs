@@ -201,7 +201,8 @@ impl ReviewStore for Postgres {
 #[async_trait]
 impl VisitHistory for Postgres {
     async fn history(&self, id: ConsultationId) -> Result<Vec<HistoryEntry>, PortError> {
-        let entries = self.timeline(id).await?.into_iter();
+        // The look at the case is on the record by its use case.
+        let entries = self.timeline(id).await?.judge(Clone::clone).into_iter();
         let entry = |entry: amrutam_booking::model::TimelineEntry| HistoryEntry {
             version: entry.version,
             at: entry.at,

@@ -255,6 +255,27 @@ diesel::table! {
 }
 
 diesel::table! {
+    audit_log (occurred_at, id) {
+        idx -> BigInt,
+        id -> Uuid,
+        occurred_at -> Timestamptz,
+        actor -> Text,
+        actor_id -> Nullable<Uuid>,
+        role -> Text,
+        purpose -> Text,
+        action -> Text,
+        resource_kind -> Text,
+        resource_id -> Text,
+        patient_id -> Nullable<Uuid>,
+        outcome -> Text,
+        correlation_id -> Text,
+        origin -> Nullable<Text>,
+        ruleset -> Nullable<Text>,
+        break_glass -> Bool,
+    }
+}
+
+diesel::table! {
     reconciliations (gateway, starts_at) {
         gateway -> Text,
         starts_at -> Timestamptz,
@@ -273,12 +294,27 @@ diesel::table! {
 }
 
 diesel::table! {
+    audit_tiles (level, idx) {
+        level -> SmallInt,
+        idx -> BigInt,
+        hashes -> Bytea,
+    }
+}
+
+diesel::table! {
     keys.owners (owner_id) {
         owner_id -> Uuid,
         version -> Integer,
         made_at -> Timestamptz,
         seals -> BigInt,
         destroyed_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    audit_checkpoints (size) {
+        size -> BigInt,
+        note -> Text,
     }
 }
 
@@ -292,9 +328,25 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    audit_cosignatures (size, witness) {
+        size -> BigInt,
+        witness -> Text,
+        line -> Text,
+    }
+}
+
+diesel::table! {
+    audit_head (one) {
+        one -> Bool,
+        size -> BigInt,
+    }
+}
+
 diesel::joinable!(consultations -> doctors (doctor_id));
 diesel::joinable!(contacts -> accounts (account_id));
 diesel::joinable!(refresh_tokens -> sessions (session_id));
 diesel::allow_tables_to_appear_in_same_query!(consultations, doctors, availability, availability_rules, slots);
 diesel::allow_tables_to_appear_in_same_query!(accounts, contacts);
 diesel::allow_tables_to_appear_in_same_query!(sessions, refresh_tokens);
+diesel::allow_tables_to_appear_in_same_query!(audit_log, audit_head, audit_checkpoints);

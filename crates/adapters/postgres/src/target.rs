@@ -80,6 +80,24 @@ impl Target {
     }
 }
 
+impl Target {
+    /// A bare client, for reading very much; its connection is driven by a task that ends with it.
+    pub(crate) async fn client(self) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
+        match self.tls {
+            Some(tls) => {
+                let (client, connection) = self.config.connect(tls).await?;
+                tokio::spawn(connection);
+                Ok(client)
+            }
+            None => {
+                let (client, connection) = self.config.connect(NoTls).await?;
+                tokio::spawn(connection);
+                Ok(client)
+            }
+        }
+    }
+}
+
 /// With its causes: "error performing TLS handshake" alone tells nobody what to mend.
 fn refused(error: &tokio_postgres::Error) -> ConnectionError {
     let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());

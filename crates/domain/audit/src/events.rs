@@ -3,8 +3,12 @@
 use amrutam_kernel::{AccountId, AggregateRef, AuditEntryId, Context, EventEnvelope, EventId};
 use jiff::Timestamp;
 
-/// A person must look: somebody objects to an access, or one was unusual. Schema: `docs/events/audit.review_needed.v1.json`.
+/// A person must look: somebody objects to an access, or one was unusual. Schema: `docs/events/review_needed.v1.json`; the aggregate is
+/// the entry.
 pub const REVIEW_NEEDED: &str = "audit.review_needed.v1";
+
+/// What a reviewer can come to. Nothing follows by itself: what must be done about a person is done by people.
+pub const REVIEW_CHOICES: [&str; 2] = ["access_justified", "access_not_justified"];
 
 /// The event of an objection. `reason` is a code.
 pub fn review_needed(
@@ -23,6 +27,6 @@ pub fn review_needed(
         actor: context.actor.to_string(),
         correlation_id: context.correlation_id.clone(),
         trace_parent: context.trace_parent.clone(),
-        payload: serde_json::json!({ "entry_id": entry, "patient_id": patient, "reason": reason }),
+        payload: serde_json::json!({ "reason": reason, "choices": REVIEW_CHOICES, "patient_id": patient }),
     }
 }

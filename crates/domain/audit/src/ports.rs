@@ -4,6 +4,7 @@ use crate::model::{Checkpoint, Entry, NoteSignature, Placed, SignedNote, Tile, T
 use amrutam_kernel::{AccountId, AuditEntryId, Effects, Page, PageRequest, PortError};
 use async_trait::async_trait;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// Entries that are committed and wait to be sealed, oldest first.
 #[derive(Debug, Clone, Default)]
@@ -111,8 +112,11 @@ pub trait TrailReader: Send + Sync {
     async fn entry(&self, id: AuditEntryId) -> Result<Option<Placed>, PortError>;
     /// Checkpoints, largest first, from the one after `before` on.
     async fn checkpoints(&self, before: Option<u64>, limit: u16) -> Result<Vec<Witnessed>, PortError>;
-    /// Commits effects that change nothing else; [`amrutam_kernel::CommitError::AlreadyAnswered`] and the like are said.
-    async fn record(&self, effects: &Effects) -> Result<(), amrutam_kernel::CommitError>;
+}
+
+/// Where people object to what is on the record about them: beside the intake, wherever the log is.
+#[async_trait]
+pub trait Objections: Send + Sync {
     /// Notes that a person objects to an entry, and commits the effects: `false`, and nothing is stored, when they did before.
     async fn object(&self, entry: AuditEntryId, by: AccountId, effects: &Effects) -> Result<bool, PortError>;
 }
@@ -138,4 +142,30 @@ pub trait WitnessStore: Send + Sync {
 pub trait CheckpointArchive: Send + Sync {
     /// Keeps a checkpoint under its size. One that is there already stays, and must be the same.
     async fn keep(&self, checkpoint: &Checkpoint, note: &SignedNote) -> Result<(), PortError>;
+}
+
+/// An access, or many, that a rule calls unusual.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unusual {
+    /// The rule's code.
+    pub code: String,
+    /// Its version.
+    pub version: i32,
+    /// Whose doing.
+    pub actor: AccountId,
+    /// Whose data, when it is about one person.
+    pub patient: Option<AccountId>,
+    /// The beginning of the window in which it happened.
+    pub bucket: Timestamp,
+    /// The last entry that shows it.
+    pub entry: AuditEntryId,
+}
+
+/// Where rules are held against the trail.
+#[async_trait]
+pub trait Alerts: Send + Sync {
+    /// What is unusual now, by the rules in force, and was not raised yet.
+    async fn unusual(&self) -> Result<Vec<Unusual>, PortError>;
+    /// Raises it, and commits the effects: `false`, and nothing is stored, when somebody else did.
+    async fn raise(&self, unusual: &Unusual, effects: &Effects) -> Result<bool, PortError>;
 }

@@ -6,8 +6,8 @@ use crate::model::{
     TimelineEntry, WeeklyRule,
 };
 use amrutam_kernel::{
-    AccountId, CommitError, ConsultationId, Currency, DoctorId, Effects, IdempotencyClaim, Money, Page, PageRequest,
-    PortError, Recorded, SlotId, TimeOffId, TimeRange,
+    AccountId, AuditTrail, CommitError, ConsultationId, Currency, DoctorId, Effects, IdempotencyClaim, Money, Page,
+    PageRequest, Personal, PortError, RecordRef, Recorded, SlotId, TimeOffId, TimeRange, Unrecorded,
 };
 use async_trait::async_trait;
 use jiff::{Timestamp, civil::Date};
@@ -100,6 +100,21 @@ pub struct ConsultationView {
     pub doctor_qualifications: Vec<String>,
 }
 
+/// A page of them.
+pub type ConsultationPage = Page<ConsultationView, ByStart<ConsultationId>>;
+
+impl Personal for ConsultationView {
+    fn records(&self) -> Vec<RecordRef> {
+        vec![RecordRef { kind: "consultation", id: self.consultation.id.to_string() }]
+    }
+}
+
+impl Personal for TimelineEntry {
+    fn records(&self) -> Vec<RecordRef> {
+        vec![RecordRef { kind: "consultation", id: self.consultation.to_string() }]
+    }
+}
+
 /// Whose consultations to list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Whose {
@@ -129,9 +144,10 @@ pub struct ConsultationFilter {
 /// The sort key of a list by start.
 pub type ByStart<Id> = (Timestamp, Id);
 
-/// Consultations and the slots they stand in.
+/// Consultations and the slots they stand in. What is read to be shown comes out [`Unrecorded`]: it is on the record before it is
+/// seen. What a decision is based on (the snapshots) is on the record with the decision.
 #[async_trait]
-pub trait ConsultationStore: Send + Sync {
+pub trait ConsultationStore: AuditTrail + Send + Sync {
     /// Reads what a booking is decided on.
     async fn booking_snapshot(
         &self,
@@ -152,7 +168,7 @@ pub trait ConsultationStore: Send + Sync {
     async fn commit(&self, changes: &Changes) -> Result<(), CommitError>;
 
     /// One consultation.
-    async fn view(&self, id: ConsultationId) -> Result<Option<ConsultationView>, PortError>;
+    async fn view(&self, id: ConsultationId) -> Result<Option<Unrecorded<ConsultationView>>, PortError>;
 
     /// The sealed reason for the visit.
     async fn sealed_reason(&self, id: ConsultationId) -> Result<Option<Vec<u8>>, PortError>;
@@ -162,10 +178,10 @@ pub trait ConsultationStore: Send + Sync {
         &self,
         filter: &ConsultationFilter,
         page: PageRequest<ByStart<ConsultationId>>,
-    ) -> Result<Page<ConsultationView, ByStart<ConsultationId>>, PortError>;
+    ) -> Result<Unrecorded<ConsultationPage>, PortError>;
 
     /// Every change of a consultation, by version.
-    async fn timeline(&self, id: ConsultationId) -> Result<Vec<TimelineEntry>, PortError>;
+    async fn timeline(&self, id: ConsultationId) -> Result<Unrecorded<Vec<TimelineEntry>>, PortError>;
 
     /// Up to `limit` pending consultations whose hold ended at or before `now`.
     async fn expired_holds(&self, now: Timestamp, limit: u16) -> Result<Vec<ConsultationId>, PortError>;

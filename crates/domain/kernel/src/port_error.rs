@@ -17,6 +17,8 @@ pub enum Dependency {
     Hasher,
     /// A payment gateway.
     Gateway,
+    /// Where checkpoints and a witness's memory are kept.
+    Archive,
 }
 
 impl Dependency {
@@ -29,6 +31,7 @@ impl Dependency {
             Self::Mail => "mail",
             Self::Hasher => "hasher",
             Self::Gateway => "gateway",
+            Self::Archive => "archive",
         }
     }
 }

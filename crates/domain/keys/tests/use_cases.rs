@@ -47,7 +47,7 @@ fn owner(n: u128) -> AccountId {
 }
 
 fn by(actor: Actor) -> Context {
-    Context { actor, sign_in: None, correlation_id: CorrelationId::from(Uuid::nil()), trace_parent: None }
+    Context { actor, sign_in: None, correlation_id: CorrelationId::from(Uuid::nil()), trace_parent: None, origin: None }
 }
 
 fn operator() -> Context {

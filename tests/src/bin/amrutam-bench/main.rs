@@ -4,6 +4,7 @@
 //! read what it prints.
 
 mod accounts;
+mod audit;
 mod booking;
 mod cpu;
 mod http;
@@ -31,6 +32,8 @@ struct Arguments {
 enum Command {
     /// How many bookings, how fast, and what pgbench reaches on the same server.
     Booking(booking::Options),
+    /// What the audit trail bears, in a database of its own; asks for ADMIN_DATABASE_URL and DATABASE_URL, not for the stack.
+    Audit(audit::Options),
     /// Many clients, one slot: one winner each time, also under faults.
     Race(race::Options),
     /// What sealing and opening a value cost; asks no server.
@@ -52,6 +55,7 @@ async fn interrupted() -> Fallible<()> {
 async fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Booking(options) => booking::run(&options).await,
+        Command::Audit(options) => audit::run(&options).await,
         Command::Race(options) => race::run(&options).await,
         Command::Seal(options) => seal::run(&options).await,
     };

@@ -24,7 +24,7 @@ const TABLES: [&str; 9] = [
     "patient_calendars",
     "idempotency_keys",
     "outbox",
-    "audit_log",
+    "audit_intake",
 ];
 /// Each transaction needs a slot. Where more are done in a second than this, slots are used once more.
 const FASTEST: u32 = 8_000;

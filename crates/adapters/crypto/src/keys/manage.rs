@@ -96,7 +96,7 @@ pub fn generate_missing(dir: &Path, id: &str, now: Timestamp) -> Result<Vec<Path
     builder.recursive(true).mode(0o700).create(dir).map_err(KeyError::io(dir))?;
     let there = KeyDir::new(dir).keys()?;
     let mut made = Vec::new();
-    for kind in [KeyKind::Signing, KeyKind::Sealing, KeyKind::BlindIndex, KeyKind::Link] {
+    for kind in [KeyKind::Signing, KeyKind::Sealing, KeyKind::BlindIndex, KeyKind::Link, KeyKind::Audit] {
         if !there.iter().any(|key| key.name.kind == kind) {
             made.push(make(dir, id, kind, now)?);
         }
@@ -187,7 +187,7 @@ fn make(dir: &Path, id: &str, kind: KeyKind, use_from: Timestamp) -> Result<Path
             .and_then(|key| key.private_key_to_pem_pkcs8())
             .map(Zeroizing::new)
             .map_err(|error| ManageError::Generate(error.to_string()))?,
-        KeyKind::Sealing | KeyKind::BlindIndex | KeyKind::Link => {
+        KeyKind::Sealing | KeyKind::BlindIndex | KeyKind::Link | KeyKind::Audit => {
             let drawn = <[u8; SECRET_BYTES]>::try_generate().map_err(|e| ManageError::Generate(e.to_string()))?;
             let text = Zeroizing::new(STANDARD.encode(Zeroizing::new(drawn).as_slice()));
             Zeroizing::new([text.as_bytes(), b"\n"].concat())

@@ -108,7 +108,7 @@ impl TokenKeys {
                     let half = PKey::public_key_from_pem(pem).map_err(|_| unusable(&"not a public key in PEM"))?;
                     checked(&key.name, &half)?
                 }
-                KeyKind::Sealing | KeyKind::BlindIndex | KeyKind::Link => continue,
+                KeyKind::Sealing | KeyKind::BlindIndex | KeyKind::Link | KeyKind::Audit => continue,
             };
             let verifier = RS256.verifier_from_pem(&pem).map_err(|e| unusable(&e))?;
             if verifiers.insert(key.name.id.clone(), verifier).is_some() {

@@ -16,11 +16,14 @@ pub enum KeyKind {
     BlindIndex,
     /// Makes links' tokens: 32 bytes. There is one; with another, mails in waiting carry links that don't work.
     Link,
+    /// Signs the audit trail's checkpoints: 32 bytes. There is one; with another, the trail's line of checkpoints breaks.
+    Audit,
 }
 
 impl KeyKind {
     /// Every kind.
-    pub const ALL: [Self; 5] = [Self::Signing, Self::Verifying, Self::Sealing, Self::BlindIndex, Self::Link];
+    pub const ALL: [Self; 6] =
+        [Self::Signing, Self::Verifying, Self::Sealing, Self::BlindIndex, Self::Link, Self::Audit];
 
     /// How the name of such a key ends.
     pub const fn suffix(self) -> &'static str {
@@ -30,6 +33,7 @@ impl KeyKind {
             Self::Sealing => ".kek",
             Self::BlindIndex => ".index",
             Self::Link => ".link",
+            Self::Audit => ".audit",
         }
     }
 
@@ -40,6 +44,7 @@ impl KeyKind {
             Self::Sealing => "sealing key (<id>.kek)",
             Self::BlindIndex => "blind-index key (<id>.index)",
             Self::Link => "link key (<id>.link)",
+            Self::Audit => "audit key (<id>.audit)",
         }
     }
 }

@@ -131,6 +131,7 @@ pub(crate) struct KeyRing {
     pub(crate) sealing: Option<Dated<Aes256Gcm>>,
     pub(crate) blind_index: Option<Zeroizing<[u8; SECRET_BYTES]>>,
     pub(crate) link: Option<Zeroizing<[u8; SECRET_BYTES]>>,
+    pub(crate) audit: Option<Zeroizing<[u8; SECRET_BYTES]>>,
     /// Of each sealing key, to notice one that has been replaced.
     sealing_prints: Vec<(String, [u8; 32])>,
     /// Sealing keys that have been retired: they may go.
@@ -148,6 +149,7 @@ impl KeyRing {
             sealing: sealing_keys(keys)?,
             blind_index: only_secret(keys, KeyKind::BlindIndex)?,
             link: only_secret(keys, KeyKind::Link)?,
+            audit: only_secret(keys, KeyKind::Audit)?,
             sealing_prints: sealing.into_iter().map(print).collect(),
             retired: retired.into_iter().map(|key| key.name.id.clone()).collect(),
         })
@@ -169,6 +171,9 @@ impl KeyRing {
         }
         if old.link.is_some() && old.link != self.link {
             return Err(KeyError::unusable(origin, "the link key in use is gone or another one"));
+        }
+        if old.audit.is_some() && old.audit != self.audit {
+            return Err(KeyError::unusable(origin, "the audit key in use is gone or another one"));
         }
         Ok(())
     }

@@ -5,11 +5,13 @@ use crate::world::{MemoryWorld, Tables, defect};
 use amrutam_booking::{
     model::{BookableDoctor, Consultation, ConsultationStatus, Practitioner, TimelineEntry},
     ports::{
-        BookingSnapshot, ByStart, Changes, ConsultationFilter, ConsultationSnapshot, ConsultationStore,
-        ConsultationView, SlotUpdate, Whose,
+        BookingSnapshot, ByStart, Changes, ConsultationFilter, ConsultationPage, ConsultationSnapshot,
+        ConsultationStore, ConsultationView, SlotUpdate, Whose,
     },
 };
-use amrutam_kernel::{AccountId, CommitError, ConsultationId, IdempotencyClaim, Page, PageRequest, PortError, SlotId};
+use amrutam_kernel::{
+    AccountId, CommitError, ConsultationId, IdempotencyClaim, Page, PageRequest, PortError, SlotId, Unrecorded,
+};
 use async_trait::async_trait;
 use jiff::Timestamp;
 
@@ -118,8 +120,10 @@ impl ConsultationStore for MemoryWorld {
         tx.commit()
     }
 
-    async fn view(&self, id: ConsultationId) -> Result<Option<ConsultationView>, PortError> {
-        self.read(|tables| tables.consultations.get(&id).map(|consultation| view(tables, consultation)).transpose())?
+    async fn view(&self, id: ConsultationId) -> Result<Option<Unrecorded<ConsultationView>>, PortError> {
+        let found = self
+            .read(|tables| tables.consultations.get(&id).map(|consultation| view(tables, consultation)).transpose())?;
+        Ok(found?.map(Unrecorded::new))
     }
 
     async fn sealed_reason(&self, id: ConsultationId) -> Result<Option<Vec<u8>>, PortError> {
@@ -130,7 +134,7 @@ impl ConsultationStore for MemoryWorld {
         &self,
         filter: &ConsultationFilter,
         page: PageRequest<ByStart<ConsultationId>>,
-    ) -> Result<Page<ConsultationView, ByStart<ConsultationId>>, PortError> {
+    ) -> Result<Unrecorded<ConsultationPage>, PortError> {
         self.read(|tables| {
             let mut found = Vec::new();
             for consultation in tables.consultations.values() {
@@ -148,12 +152,14 @@ impl ConsultationStore for MemoryWorld {
                 }
             }
             let key = |view: &ConsultationView| (view.consultation.range.start(), view.consultation.id);
-            Ok(Page::cut(after(found, &page, key), page.limit, key))
+            Ok(Unrecorded::new(Page::cut(after(found, &page, key), page.limit, key)))
         })?
     }
 
-    async fn timeline(&self, id: ConsultationId) -> Result<Vec<TimelineEntry>, PortError> {
-        self.read(|tables| tables.timeline.get(&id).into_iter().flat_map(|entries| entries.values().cloned()).collect())
+    async fn timeline(&self, id: ConsultationId) -> Result<Unrecorded<Vec<TimelineEntry>>, PortError> {
+        let lines = self
+            .read(|tables| tables.timeline.get(&id).into_iter().flat_map(|lines| lines.values().cloned()).collect());
+        lines.map(Unrecorded::new)
     }
 
     async fn expired_holds(&self, now: Timestamp, limit: u16) -> Result<Vec<ConsultationId>, PortError> {

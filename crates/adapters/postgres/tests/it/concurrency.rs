@@ -50,7 +50,7 @@ async fn of_64_bookings_of_one_slot_one_wins_and_nobody_queues() {
         assert_eq!(world.slot(slot.id).await.status, SlotStatus::Booked);
     }
     for table in
-        ["consultations", "consultation_timeline", "outbox", "audit_log", "patient_calendars", "phi.visit_reasons"]
+        ["consultations", "consultation_timeline", "outbox", "audit_entries", "patient_calendars", "phi.visit_reasons"]
     {
         assert_eq!(watcher.count(&format!("SELECT count(*) FROM {table}")).await, 5, "{table}: of winners only");
     }
@@ -171,7 +171,7 @@ async fn whole_or_nothing(watcher: &Session, changes: &Changes) -> bool {
          + (SELECT count(*) FROM patient_calendars WHERE patient_id = '{patient}') \
          + (SELECT count(*) FROM phi.visit_reasons WHERE consultation_id = '{id}') \
          + (SELECT count(*) FROM outbox WHERE aggregate_id = '{id}') \
-         + (SELECT count(*) FROM audit_log WHERE resource_id = '{id}')",
+         + (SELECT count(*) FROM audit_entries WHERE resource_id = '{id}')",
         id = consultation.id,
         patient = consultation.patient
     );

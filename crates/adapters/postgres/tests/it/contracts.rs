@@ -49,7 +49,7 @@ impl Real {
     }
 
     async fn entries_on(&self, resource_id: &str) -> Vec<AuditEntryId> {
-        let sql = "SELECT id::text FROM audit_log WHERE resource_id = $1";
+        let sql = "SELECT id::text FROM audit_entries WHERE resource_id = $1";
         let ids = self.db.app().await.column(sql, &[&resource_id]).await;
         ids.iter().map(|id| id.parse().unwrap()).collect()
     }

@@ -68,5 +68,5 @@ async fn what_can_not_be_put_on_the_record_in_time_is_unavailable() {
     }
     owner.run("ROLLBACK").await;
     AccountStore::record(&world.accounts, &effects).await.unwrap();
-    assert_eq!(world.db.app().await.count("SELECT count(*) FROM audit_log WHERE resource_id = 'x'").await, 1);
+    assert_eq!(world.db.app().await.count("SELECT count(*) FROM audit_entries WHERE resource_id = 'x'").await, 1);
 }

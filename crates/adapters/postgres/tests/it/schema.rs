@@ -80,7 +80,7 @@ async fn the_app_can_not_change_the_schema_or_the_audit_trail() {
     let world = World::new();
     let changes = world.book(&world.slots(1).await[0]).await;
     let (owner, app) = (world.db.owner().await, world.db.app().await);
-    assert_eq!(app.count("SELECT count(*) FROM audit_log").await, 1);
+    assert_eq!(app.count("SELECT count(*) FROM audit_entries").await, 1);
     refused(
         &app,
         &[
@@ -136,6 +136,17 @@ async fn the_app_can_not_change_the_schema_or_the_audit_trail() {
             "UPDATE webhook_inbox SET event = ''",
             "UPDATE reconciliations SET differences = 0",
             "ALTER TABLE ledger_lines DISABLE TRIGGER USER",
+            "INSERT INTO audit_log SELECT * FROM audit_log",
+            "UPDATE audit_intake SET entry = '{}'",
+            "DELETE FROM audit_intake",
+            "TRUNCATE audit_intake",
+            "UPDATE audit_tiles SET hashes = ''",
+            "INSERT INTO audit_tiles VALUES (0, 0, '')",
+            "DELETE FROM audit_checkpoints",
+            "INSERT INTO audit_checkpoints (size, note) VALUES (1, '')",
+            "DELETE FROM audit_cosignatures",
+            "UPDATE audit_head SET size = 0, elsewhere = true",
+            "SELECT retire_audit_month('2000-01-01', 'x')",
             "SET ROLE amrutam_owner",
         ],
     )
@@ -155,7 +166,7 @@ async fn the_app_can_not_change_the_schema_or_the_audit_trail() {
         refused(&app, &statements.each_ref().map(String::as_str)).await;
     }
     let id = changes.created[0].consultation.id;
-    assert!(world.store.view(id).await.unwrap().is_some());
+    assert!(world.store.view(id).await.unwrap().map(|found| found.judge(Clone::clone)).is_some());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -163,7 +174,7 @@ async fn the_reader_reads_reports_and_nothing_personal() {
     let world = World::new();
     world.book(&world.slots(1).await[0]).await;
     let reader = world.db.reader().await;
-    for table in ["consultations", "slots", "doctors", "audit_log"] {
+    for table in ["consultations", "slots", "doctors", "audit_entries"] {
         assert_eq!(reader.count(&format!("SELECT count(*) FROM {table}")).await, 1, "{table}");
     }
     refused(
@@ -289,22 +300,22 @@ async fn rows_lie_in_the_partition_of_their_month() {
         (consultation.id, consultation.created_at) = (ConsultationId::from_uuid(id(born)), born);
         changes.slots[0].0.consultation = Some(consultation.id);
         changes.timeline[0].consultation = consultation.id;
-        changes.effects.audit[0].occurred_at = born;
-        let (id, entry) = (consultation.id, changes.effects.audit[0].id);
+        let id = consultation.id;
         ConsultationStore::commit(&world.store, &changes).await.unwrap();
 
         let month = day(born).strftime("%Y_%m").to_string();
-        for (table, key, value) in [
-            ("consultations", "id", id.to_string()),
-            ("consultation_timeline", "consultation_id", id.to_string()),
-            ("audit_log", "id", entry.to_string()),
-        ] {
+        for (table, key, value) in
+            [("consultations", "id", id.to_string()), ("consultation_timeline", "consultation_id", id.to_string())]
+        {
             let sql = format!("SELECT tableoid::regclass::text FROM {table} WHERE {key}::text = $1");
             assert_eq!(owner.column(&sql, &[&value]).await, [format!("{table}_{month}")], "{born}");
         }
         // Every look-up by id finds it there.
-        assert_eq!(world.store.view(id).await.unwrap().unwrap().consultation, changes.created[0].consultation);
-        assert_eq!(world.store.timeline(id).await.unwrap(), changes.timeline);
+        assert_eq!(
+            world.store.view(id).await.unwrap().map(|found| found.judge(Clone::clone)).unwrap().consultation,
+            changes.created[0].consultation
+        );
+        assert_eq!(world.store.timeline(id).await.unwrap().judge(Clone::clone), changes.timeline);
         let snapshot = world.store.consultation_snapshot(id, None, None).await.unwrap().unwrap();
         assert_eq!(snapshot.consultation, changes.created[0].consultation);
     }

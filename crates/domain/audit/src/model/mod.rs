@@ -9,6 +9,7 @@ pub mod proof;
 mod tiles;
 mod verification;
 mod witness;
+mod words;
 
 pub use checkpoint::Checkpoint;
 pub use entry::{Entry, EntryRef, Placed};

@@ -21,7 +21,7 @@ async fn walk(stage: &Stage<'_>, filter: &ConsultationFilter, size: u16) -> Vec<
     let mut found = Vec::new();
     let mut after = None;
     loop {
-        let page = stage.consultations.list(filter, PageRequest { limit, after }).await.unwrap();
+        let page = stage.consultations.list(filter, PageRequest { limit, after }).await.unwrap().judge(Clone::clone);
         found.extend(page.items.iter().map(|view| (view.consultation.range.start(), view.consultation.id)));
         let Some(next) = page.next else {
             assert!(page.items.len() <= usize::from(size));
@@ -75,8 +75,8 @@ pub async fn a_list_shows_whose_it_is(harness: &dyn Harness) {
     }
 
     let page = PageRequest { limit: Limit::default(), after: None };
-    let listed = stage.consultations.list(&filter(&stage, patient(&mine)), page).await.unwrap();
-    let viewed = stage.consultations.view(id(&mine)).await.unwrap();
+    let listed = stage.consultations.list(&filter(&stage, patient(&mine)), page).await.unwrap().judge(Clone::clone);
+    let viewed = stage.consultations.view(id(&mine)).await.unwrap().map(|found| found.judge(Clone::clone));
     assert_eq!(listed.items.into_iter().next(), viewed, "a list's item is what the view shows");
 }
 
@@ -168,11 +168,12 @@ pub async fn a_list_is_paged_without_loss_or_repetition(harness: &dyn Harness) {
 
     // A row that comes in between is no reason to lose or repeat another.
     let limit = Limit::new(4).unwrap();
-    let first = stage.consultations.list(&mine, PageRequest { limit, after: None }).await.unwrap();
+    let first = stage.consultations.list(&mine, PageRequest { limit, after: None }).await.unwrap().judge(Clone::clone);
     let (_, more) = stage.doctor_with_slots(1).await;
     let calendar = stage.calendar(patient).await;
     stage.consultations.commit(&stage.booking(&more[0], patient, &calendar).changes).await.unwrap();
-    let rest = stage.consultations.list(&mine, PageRequest { limit, after: first.next }).await.unwrap();
+    let rest =
+        stage.consultations.list(&mine, PageRequest { limit, after: first.next }).await.unwrap().judge(Clone::clone);
     let keys = |page: &amrutam_kernel::Page<crate::ports::ConsultationView, _>| {
         page.items.iter().map(|view| view.consultation.id).collect::<Vec<_>>()
     };

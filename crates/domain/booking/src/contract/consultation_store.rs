@@ -27,9 +27,9 @@ pub async fn what_is_not_there_reads_as_absent(harness: &dyn Harness) {
     assert_eq!(snapshot.recorded, None);
     assert_eq!(snapshot.calendar, PatientCalendar::default());
     assert!(stage.consultations.consultation_snapshot(consultation, None, None).await.unwrap().is_none());
-    assert_eq!(stage.consultations.view(consultation).await.unwrap(), None);
+    assert_eq!(stage.consultations.view(consultation).await.unwrap().map(|found| found.judge(Clone::clone)), None);
     assert_eq!(stage.consultations.sealed_reason(consultation).await.unwrap(), None);
-    assert_eq!(stage.consultations.timeline(consultation).await.unwrap(), []);
+    assert_eq!(stage.consultations.timeline(consultation).await.unwrap().judge(Clone::clone), []);
 }
 
 /// What a commit stored is what every reader gives.
@@ -59,7 +59,7 @@ pub async fn a_booking_reads_back_whole(harness: &dyn Harness) {
     assert_eq!(snapshot.target, None);
     assert_eq!(snapshot.calendar, booking.calendar);
     assert_eq!(snapshot.recorded, None);
-    let view = stage.consultations.view(id).await.unwrap();
+    let view = stage.consultations.view(id).await.unwrap().map(|found| found.judge(Clone::clone));
     let expected = ConsultationView {
         consultation: booking.consultation.clone(),
         doctor_account: doctor.account,
@@ -71,7 +71,7 @@ pub async fn a_booking_reads_back_whole(harness: &dyn Harness) {
     assert_eq!(view, Some(expected));
     let sealed = booking.changes.created[0].sealed_reason.clone();
     assert_eq!(stage.consultations.sealed_reason(id).await.unwrap(), sealed);
-    assert_eq!(stage.consultations.timeline(id).await.unwrap(), booking.changes.timeline);
+    assert_eq!(stage.consultations.timeline(id).await.unwrap().judge(Clone::clone), booking.changes.timeline);
     assert_eq!(harness.announced(id.as_uuid()).await, [booking.event()]);
     assert_eq!(harness.audited(&id.to_string()).await, [booking.audit()]);
     assert_eq!(stage.slot(slots[1].id).await, slots[1], "the other slot is as it was");
@@ -112,7 +112,7 @@ pub async fn every_word_of_a_consultation_reads_back(harness: &dyn Harness) {
             assert_eq!(stage.calendar(after.patient).await, calendar, "{to}");
             before = after;
         }
-        assert_eq!(stage.consultations.timeline(before.id).await.unwrap().len(), path.len() + 1);
+        assert_eq!(stage.consultations.timeline(before.id).await.unwrap().judge(Clone::clone).len(), path.len() + 1);
     }
     for (mode, slot) in Mode::ALL.into_iter().zip(&slots[paths.len()..]) {
         let patient = stage.patient().await;
@@ -196,7 +196,7 @@ pub async fn a_consultation_at_another_version_refuses_the_commit(harness: &dyn 
     let (_, late) = stage.becoming(&booking.consultation, ConsultationStatus::Cancelled);
     assert!(matches!(stage.consultations.commit(&late).await, Err(CommitError::Stale)), "decided on version 1");
     assert_eq!(stage.consultation(confirmed.id).await.as_ref(), Some(&confirmed));
-    assert_eq!(stage.consultations.timeline(confirmed.id).await.unwrap().len(), 2);
+    assert_eq!(stage.consultations.timeline(confirmed.id).await.unwrap().judge(Clone::clone).len(), 2);
 
     let mut nobody = confirmed.clone();
     nobody.id = ConsultationId::from_uuid(stage.id());
@@ -285,8 +285,8 @@ pub async fn an_id_beyond_the_calendar_reads_as_absent(harness: &dyn Harness) {
         "e677d21f-dc00-4000-8000-000000000000",
     ] {
         let id: ConsultationId = id.parse().unwrap();
-        assert_eq!(stage.consultations.view(id).await.unwrap(), None);
-        assert_eq!(stage.consultations.timeline(id).await.unwrap(), []);
+        assert_eq!(stage.consultations.view(id).await.unwrap().map(|found| found.judge(Clone::clone)), None);
+        assert_eq!(stage.consultations.timeline(id).await.unwrap().judge(Clone::clone), []);
         assert_eq!(stage.consultations.sealed_reason(id).await.unwrap(), None);
         assert!(stage.consultations.consultation_snapshot(id, None, None).await.unwrap().is_none());
     }
@@ -309,7 +309,7 @@ async fn nothing_of(
     assert_eq!(snapshot.recorded, None, "{part}: the answer");
     assert_eq!(stage.consultation(id).await, None, "{part}: the consultation");
     assert_eq!(stage.consultations.sealed_reason(id).await.unwrap(), None, "{part}: the reason");
-    assert_eq!(stage.consultations.timeline(id).await.unwrap(), [], "{part}: the timeline");
+    assert_eq!(stage.consultations.timeline(id).await.unwrap().judge(Clone::clone), [], "{part}: the timeline");
     assert_eq!(stage.harness.announced(id.as_uuid()).await, [], "{part}: the outbox");
     assert_eq!(stage.harness.audited(&id.to_string()).await, [], "{part}: the audit");
 }
@@ -531,10 +531,10 @@ pub async fn a_timeline_is_ordered_by_version(harness: &dyn Harness) {
     booking.changes.timeline = lines.iter().rev().cloned().collect();
     stage.consultations.commit(&booking.changes).await.unwrap();
     assert_eq!(stage.consultation(confirmed.id).await.as_ref(), Some(&confirmed));
-    assert_eq!(stage.consultations.timeline(confirmed.id).await.unwrap(), lines);
+    assert_eq!(stage.consultations.timeline(confirmed.id).await.unwrap().judge(Clone::clone), lines);
 
     let (_, starting) = stage.becoming(&confirmed, ConsultationStatus::InProgress);
     stage.consultations.commit(&starting).await.unwrap();
     lines.extend(starting.timeline);
-    assert_eq!(stage.consultations.timeline(confirmed.id).await.unwrap(), lines);
+    assert_eq!(stage.consultations.timeline(confirmed.id).await.unwrap().judge(Clone::clone), lines);
 }

@@ -41,7 +41,7 @@ pub async fn one_slot_has_one_winner(harness: &dyn Harness) {
     let whose = Whose::Doctor(doctor.account);
     let filter = ConsultationFilter { whose, status: None, from: None, to: None, now: stage.now };
     let page = PageRequest { limit: Limit::default(), after: None };
-    assert_eq!(stage.consultations.list(&filter, page).await.unwrap().items.len(), 1);
+    assert_eq!(stage.consultations.list(&filter, page).await.unwrap().judge(Clone::clone).items.len(), 1);
 }
 
 /// One patient, many slots: the calendar serializes, also when there is no row for it yet.
@@ -76,7 +76,7 @@ pub async fn one_consultation_has_one_winner(harness: &dyn Harness) {
     let results = stage.race_commits(acts.iter().map(|(_, changes)| changes.clone())).await;
     let (after, changes) = &acts[one_winner(&results, lost)];
     assert_eq!(stage.consultation(after.id).await.as_ref(), Some(after));
-    assert_eq!(stage.consultations.timeline(after.id).await.unwrap()[1..], changes.timeline);
+    assert_eq!(stage.consultations.timeline(after.id).await.unwrap().judge(Clone::clone)[1..], changes.timeline);
 }
 
 /// One request sent many times at once.

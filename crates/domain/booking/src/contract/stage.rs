@@ -201,7 +201,7 @@ impl<'a> Stage<'a> {
     }
 
     pub(super) async fn consultation(&self, id: ConsultationId) -> Option<Consultation> {
-        self.consultations.view(id).await.unwrap().map(|view| view.consultation)
+        self.consultations.view(id).await.unwrap().map(|found| found.judge(Clone::clone)).map(|view| view.consultation)
     }
 
     pub(super) async fn calendar(&self, patient: AccountId) -> PatientCalendar {

@@ -5,14 +5,10 @@ use super::{
     permit::{Asking, Deed, Target},
     record::{Recorder, audit_entry},
 };
-use crate::{
-    ConsultationError, RescheduleError,
-    model::Consultation,
-    ports::{Changes, ConsultationSnapshot},
-};
+use crate::{ConsultationError, RescheduleError, model::Consultation, ports::ConsultationSnapshot};
 use amrutam_kernel::{
-    AccountId, Action, Actor, AuditEntry, CommitError, ConsultationId, Context, Denial, Effects, Idempotent, Outcome,
-    PortError, Recorded, Role, SlotId, StoredAnswer, recorded,
+    AccountId, Action, Actor, AuditEntry, CommitError, ConsultationId, Context, Denial, Idempotent, Outcome, PortError,
+    Recorded, Role, SlotId, StoredAnswer,
 };
 use std::time::Duration;
 
@@ -134,11 +130,10 @@ pub(super) async fn act<E: Refusal>(
         let after = match decide(&snapshot, side, &mut record) {
             Ok(after) => after,
             Err(refused) => {
-                if refused.is_denial() {
-                    deny_on_record(deps, context, act.action.as_str(), before)
-                        .await
-                        .map_err(ConsultationError::from)?;
-                }
+                let outcome = if refused.is_denial() { Outcome::Denied } else { Outcome::Failed };
+                refuse_on_record(deps, context, act.action.as_str(), before, outcome)
+                    .await
+                    .map_err(ConsultationError::from)?;
                 return Err(refused);
             }
         };
@@ -161,22 +156,19 @@ pub(super) async fn act<E: Refusal>(
     Err(ConsultationError::Contended.into())
 }
 
-/// A refusal that the table can't know of is on the record as well, in a transaction of its own.
-async fn deny_on_record(
+/// What the table can't know of, and what the state of things refuses: on the record as well, in a transaction of its own.
+async fn refuse_on_record(
     deps: Deps<'_>,
     context: &Context,
     action: &'static str,
     consultation: &Consultation,
+    outcome: Outcome,
 ) -> Result<(), PortError> {
-    let entry = audit_entry(deps.ids, context, deps.clock.now(), action, consultation, Outcome::Denied);
+    let entry = audit_entry(deps.ids, context, deps.clock.now(), action, consultation, outcome);
     record_alone(deps, vec![entry]).await
 }
 
-/// Audit entries in a unit of their own. What they tell of must not go on unless they are on the record.
+/// Audit entries by themselves. What they tell of must not go on unless they are on the record.
 pub(super) async fn record_alone(deps: Deps<'_>, audit: Vec<AuditEntry>) -> Result<(), PortError> {
-    if audit.is_empty() {
-        return Ok(());
-    }
-    let effects = Effects { audit, ..Effects::default() };
-    recorded(deps.store.commit(&Changes { effects, ..Changes::default() }).await)
+    if audit.is_empty() { Ok(()) } else { deps.store.record(audit).await }
 }

@@ -72,6 +72,7 @@ pub(super) async fn consume(
         sign_in: None,
         correlation_id: event.correlation_id.clone(),
         trace_parent: event.trace_parent.clone(),
+        origin: None,
     };
     for round in 1..=MAX_COMMITS {
         let snapshot = deps.store.consultation_snapshot(payload.consultation_id, None, None).await?;
@@ -118,7 +119,7 @@ async fn declined(deps: Deps<'_>, consultation: &Consultation) -> Result<bool, P
         return Ok(false);
     }
     let timeline = deps.store.timeline(consultation.id).await?;
-    Ok(timeline.iter().any(|entry| entry.kind == TimelineKind::Noted))
+    Ok(timeline.judge(|timeline| timeline.iter().any(|entry| entry.kind == TimelineKind::Noted)))
 }
 
 fn marked(event: &EventEnvelope) -> Effects {

@@ -13,8 +13,8 @@ use crate::{
     ports::{ByStart, ConsultationFilter, ConsultationView, Whose},
 };
 use amrutam_kernel::{
-    Action, Actor, ConsultationId, Context, Dependency, Outcome, Page, PageRequest, PortError, Relation, Role,
-    SealError, Sensitive,
+    Action, Actor, AuditEntry, AuditEntryId, ConsultationId, Context, Dependency, Outcome, Page, PageRequest,
+    PortError, Relation, Role, SealError, Sensitive, Unrecorded,
 };
 use jiff::Timestamp;
 
@@ -37,10 +37,21 @@ pub async fn read_consultation(
     context: &Context,
     id: ConsultationId,
 ) -> Result<Seen, ConsultationError> {
-    let (view, access) = open(deps, context, id, Action::ConsultationRead.into()).await?;
+    let deed = Action::ConsultationRead.into();
+    let (view, access, entry) = open(deps, context, id, deed).await?;
+    let (consultation, failed) = (view.judge(|view| view.consultation.clone()), entry.clone());
+    let view = view.release(deps.store, vec![entry]).await?;
     let reason = match access {
-        Access::Full => open_reason(deps, &view.consultation).await?,
-        Access::Masked => None,
+        Access::Full => open_reason(deps, &consultation).await,
+        Access::Masked => Ok(None),
+    };
+    let reason = match reason {
+        Ok(reason) => reason,
+        Err(error) => {
+            let id = AuditEntryId::from_uuid(deps.ids.uuid_v7(failed.occurred_at));
+            record_alone(deps, vec![AuditEntry { id, outcome: Outcome::Failed, ..failed }]).await?;
+            return Err(error);
+        }
     };
     let status = view.consultation.status_at(deps.clock.now());
     Ok(Seen { view, status, access, reason })
@@ -53,8 +64,9 @@ pub async fn read_timeline(
     context: &Context,
     id: ConsultationId,
 ) -> Result<(Vec<TimelineEntry>, Access), ConsultationError> {
-    let (_, access) = open(deps, context, id, Deed::named(Action::ConsultationRead, "consultation.timeline")).await?;
-    let entries = deps.store.timeline(id).await?;
+    let deed = Deed::named(Action::ConsultationRead, "consultation.timeline");
+    let (_, access, entry) = open(deps, context, id, deed).await?;
+    let entries = deps.store.timeline(id).await?.release(deps.store, vec![entry]).await?;
     let entries = match access {
         Access::Full => entries,
         Access::Masked => entries.into_iter().map(without_person).collect(),
@@ -98,30 +110,32 @@ pub async fn list_consultations(
     let now = deps.clock.now();
     let filter = ConsultationFilter { whose, status: filter.status, from: filter.from, to: filter.to, now };
     let found = deps.store.list(&filter, page).await?;
-    let entries = found.items.iter();
-    let audit = entries
-        .map(|view| audit_entry(deps.ids, context, now, deed.name, &view.consultation, Outcome::Allowed))
-        .collect();
-    record_alone(deps, audit).await?;
+    let entry =
+        |view: &ConsultationView| audit_entry(deps.ids, context, now, deed.name, &view.consultation, Outcome::Allowed);
+    let entries = found.judge(|found| found.items.iter().map(entry).collect());
+    let found = found.release(deps.store, entries).await?;
     let seen = |view: ConsultationView| Seen { status: view.consultation.status_at(now), view, access, reason: None };
     Ok(Page { items: found.items.into_iter().map(seen).collect(), next: found.next })
 }
 
-/// The consultation, when it exists for the caller; the look is on the record either way.
+/// The consultation, when it exists for the caller, with what goes on the record before anything of it is shown. A denial is on
+/// the record already.
 async fn open(
     deps: Deps<'_>,
     context: &Context,
     id: ConsultationId,
     deed: Deed,
-) -> Result<(ConsultationView, Access), ConsultationError> {
+) -> Result<(Unrecorded<ConsultationView>, Access, AuditEntry), ConsultationError> {
     let view = deps.store.view(id).await?;
-    let sides = view.as_ref().map(|view| (view.consultation.patient, view.doctor_account));
+    let sides = view.as_ref().map(|view| view.judge(|view| (view.consultation.patient, view.doctor_account)));
     let target = deps.asking(context).visit(id, sides);
     let access = deps.permit::<ConsultationError>(context, deed, target).await?;
     let view = view.ok_or(ConsultationError::NotFound)?;
-    let entry = audit_entry(deps.ids, context, deps.clock.now(), deed.name, &view.consultation, Outcome::Allowed);
-    record_alone(deps, vec![entry]).await?;
-    Ok((view, access))
+    let entry = |view: &ConsultationView| {
+        audit_entry(deps.ids, context, deps.clock.now(), deed.name, &view.consultation, Outcome::Allowed)
+    };
+    let entry = view.judge(entry);
+    Ok((view, access, entry))
 }
 
 async fn open_reason(

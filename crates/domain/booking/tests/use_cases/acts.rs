@@ -92,7 +92,7 @@ async fn a_visit_starts_and_ends_when_it_may() {
     let clinic = clinic().await;
     let asha = patient(&clinic, "asha").await;
     let id = booked(&clinic, asha, 2).await;
-    let visit = clinic.world.view(id).await.unwrap().unwrap().consultation;
+    let visit = clinic.world.view(id).await.unwrap().map(|found| found.judge(Clone::clone)).unwrap().consultation;
     let early = start(clinic.deps(), &doctor(&clinic), id, None).await;
     assert!(matches!(early, Err(ConsultationError::Timing(TimingRefusal::TooEarly { .. }))));
     clinic.clock.set(visit.range.start() - SignedDuration::from_mins(10));
@@ -112,12 +112,12 @@ async fn an_absence_counts_after_ten_minutes_for_the_side_that_did_not_come() {
     let clinic = clinic().await;
     let asha = patient(&clinic, "asha").await;
     let id = booked(&clinic, asha, 2).await;
-    let visit = clinic.world.view(id).await.unwrap().unwrap().consultation;
+    let visit = clinic.world.view(id).await.unwrap().map(|found| found.judge(Clone::clone)).unwrap().consultation;
     clinic.clock.set(visit.range.start() + SignedDuration::from_mins(9));
     assert!(no_show(clinic.deps(), &doctor(&clinic), id, None).await.is_err());
     clinic.clock.set(visit.range.start() + SignedDuration::from_mins(10));
     no_show(clinic.deps(), &clinic.patient(asha), id, None).await.unwrap();
-    assert_eq!(clinic.world.timeline(id).await.unwrap().pop().unwrap().cause, "doctor_absent");
+    assert_eq!(clinic.world.timeline(id).await.unwrap().judge(Clone::clone).pop().unwrap().cause, "doctor_absent");
     assert_sound(&clinic);
 }
 

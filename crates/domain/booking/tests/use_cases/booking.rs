@@ -18,7 +18,7 @@ async fn a_booking_is_confirmed_announced_audited_and_its_reason_sealed() {
     let types: Vec<_> = clinic.world.outbox().into_iter().map(|e| (e.event_type, e.aggregate.version)).collect();
     let expected = [("consultation.requested.v1".to_owned(), 1), ("consultation.confirmed.v1".to_owned(), 2)];
     assert_eq!(types, expected);
-    let timeline = clinic.world.timeline(booked.consultation.id).await.unwrap();
+    let timeline = clinic.world.timeline(booked.consultation.id).await.unwrap().judge(Clone::clone);
     let causes: Vec<_> = timeline.iter().map(|entry| (entry.version, entry.cause.as_str())).collect();
     assert_eq!(causes, [(1, "booked"), (2, "payment_not_required")]);
     let entry = clinic.world.audit().pop().unwrap();
@@ -132,13 +132,14 @@ async fn a_hold_keeps_others_out_until_it_has_run_out() {
     clinic.clock.set(held.hold_expires_at.unwrap());
     let taken = book_slot(&clinic, ravi, slot).await.unwrap().consultation;
 
-    let expired = clinic.world.view(held.id).await.unwrap().unwrap().consultation;
+    let expired =
+        clinic.world.view(held.id).await.unwrap().map(|found| found.judge(Clone::clone)).unwrap().consultation;
     assert_eq!(expired.status, ConsultationStatus::Expired);
     assert_eq!(taken.patient, ravi);
-    let last = clinic.world.timeline(held.id).await.unwrap().pop().unwrap();
+    let last = clinic.world.timeline(held.id).await.unwrap().judge(Clone::clone).pop().unwrap();
     assert_eq!((last.cause.as_str(), last.actor.as_str()), ("hold_expired", "system:hold-expiry"));
     // The claimant's flow, whose name is the client's choice, is nowhere in what is kept about the other patient.
-    let claimants = clinic.world.timeline(taken.id).await.unwrap().pop().unwrap().correlation_id;
+    let claimants = clinic.world.timeline(taken.id).await.unwrap().judge(Clone::clone).pop().unwrap().correlation_id;
     assert_ne!(last.correlation_id, claimants);
     let about = clinic.world.audit().into_iter().filter(|entry| entry.patient == Some(asha));
     assert!(about.into_iter().all(|entry| entry.correlation_id != claimants));

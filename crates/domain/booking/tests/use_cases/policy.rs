@@ -132,7 +132,16 @@ impl Stage {
         let clinic = clinic().await;
         let patient = patient(&clinic, "asha").await;
         let (visit, free) = (booked(&clinic, patient, 2).await, slot(&clinic, 5).await);
-        let begins = clinic.world.view(visit).await.unwrap().unwrap().consultation.range.start();
+        let begins = clinic
+            .world
+            .view(visit)
+            .await
+            .unwrap()
+            .map(|found| found.judge(Clone::clone))
+            .unwrap()
+            .consultation
+            .range
+            .start();
         clinic.clock.set(begins - SignedDuration::from_mins(5));
         let unknown = || clinic.ids.uuid_v7(clinic.clock.now());
         let (visit, doctor) = match scene {

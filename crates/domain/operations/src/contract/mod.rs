@@ -24,7 +24,7 @@ pub use reviews::*;
 use crate::ports::{DeadLetterStore, ReviewStore};
 use amrutam_kernel::{
     AccountId, Actor, AggregateRef, AuditEntry, AuditEntryId, CorrelationId, Effects, EventEnvelope, EventId,
-    Fingerprint, IdempotencyClaim, Outcome, Requeue, StoredAnswer, TraceParent,
+    Fingerprint, IdempotencyClaim, Outcome, Purpose, Requeue, StoredAnswer, TraceParent,
 };
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -98,6 +98,10 @@ fn effects(now: Timestamp, about: Uuid) -> Effects {
             patient: None,
             outcome: Outcome::Allowed,
             correlation_id,
+            purpose: Purpose::Operation,
+            origin: None,
+            ruleset: None,
+            break_glass: false,
         }],
         ..Effects::default()
     }

@@ -15,6 +15,7 @@ pub async fn open_review(deps: Deps<'_>, event: &EventEnvelope) -> Result<Handle
         sign_in: None,
         correlation_id: event.correlation_id.clone(),
         trace_parent: event.trace_parent.clone(),
+        origin: None,
     };
     let deed = Deed { patient: case.patient, ..Deed::of_review("review.open", Some(case.id.as_uuid())) };
     let effects = Effects {

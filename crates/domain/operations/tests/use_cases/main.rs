@@ -61,6 +61,7 @@ impl Desk {
             sign_in: Some(sign_in),
             correlation_id: CorrelationId::from(Uuid::from_u128(number)),
             trace_parent: None,
+            origin: None,
         }
     }
 

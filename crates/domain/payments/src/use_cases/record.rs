@@ -26,6 +26,7 @@ pub(super) fn context_of(event: &EventEnvelope) -> Context {
         sign_in: None,
         correlation_id: event.correlation_id.clone(),
         trace_parent: event.trace_parent.clone(),
+        origin: None,
     }
 }
 

@@ -67,12 +67,7 @@ pub async fn run_task(deps: Deps<'_>, task: &GatewayTask) -> Result<Ran, NewsErr
             Some(gateway) => ask(gateway, &payment, task).await.unwrap_or_else(News::Failed),
         },
     };
-    let context = Context {
-        actor: Actor::System("payments"),
-        sign_in: None,
-        correlation_id: task.correlation_id.clone(),
-        trace_parent: None,
-    };
+    let context = Context::of_system("payments", task.correlation_id.clone());
     let end = std::sync::Mutex::new(TaskEnd::Done);
     let noted = note(deps, Locator::Id(task.payment), |snapshot| {
         let now = deps.clock.now();

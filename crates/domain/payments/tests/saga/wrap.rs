@@ -4,13 +4,13 @@ use crate::{interleave::breathe, play::Mutant};
 use amrutam_booking::{
     model::TimelineEntry,
     ports::{
-        BookingSnapshot, ByStart, Changes, ConsultationFilter, ConsultationSnapshot, ConsultationStore,
+        BookingSnapshot, ByStart, Changes, ConsultationFilter, ConsultationPage, ConsultationSnapshot, ConsultationStore,
         ConsultationView,
     },
 };
 use amrutam_kernel::{
-    AccountId, CommitError, ConsultationId, EventId, IdempotencyClaim, Page, PageRequest, PaymentId, PortError, SlotId,
-    TimeRange,
+    AccountId, AuditEntry, AuditTrail, CommitError, ConsultationId, EventId, IdempotencyClaim, PageRequest, PaymentId,
+    PortError, SlotId, TimeRange, Unrecorded,
 };
 use amrutam_memory::{FakeGateway, MemoryWorld};
 use amrutam_payments::{
@@ -36,6 +36,14 @@ impl Wrapped<'_> {
         if let Some(mark) = mark.filter(|_| changed) {
             self.effects.lock().unwrap().push((mark.consumer, mark.event));
         }
+    }
+}
+
+#[async_trait]
+impl AuditTrail for Wrapped<'_> {
+    async fn record(&self, entries: Vec<AuditEntry>) -> Result<(), PortError> {
+        breathe().await;
+        AuditTrail::record(self.world, entries).await
     }
 }
 
@@ -74,7 +82,7 @@ impl ConsultationStore for Wrapped<'_> {
         committed
     }
 
-    async fn view(&self, id: ConsultationId) -> Result<Option<ConsultationView>, PortError> {
+    async fn view(&self, id: ConsultationId) -> Result<Option<Unrecorded<ConsultationView>>, PortError> {
         self.world.view(id).await
     }
 
@@ -86,11 +94,11 @@ impl ConsultationStore for Wrapped<'_> {
         &self,
         filter: &ConsultationFilter,
         page: PageRequest<ByStart<ConsultationId>>,
-    ) -> Result<Page<ConsultationView, ByStart<ConsultationId>>, PortError> {
+    ) -> Result<Unrecorded<ConsultationPage>, PortError> {
         self.world.list(filter, page).await
     }
 
-    async fn timeline(&self, id: ConsultationId) -> Result<Vec<TimelineEntry>, PortError> {
+    async fn timeline(&self, id: ConsultationId) -> Result<Unrecorded<Vec<TimelineEntry>>, PortError> {
         breathe().await;
         ConsultationStore::timeline(self.world, id).await
     }

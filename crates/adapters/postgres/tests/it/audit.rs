@@ -1,0 +1,404 @@
+//! The audit trail on a real server: sealed without gaps whatever is cut short, and whatever its owner does to it is found.
+
+use crate::support::{Session, World, booking, id, now};
+use amrutam_audit::{
+    SealError,
+    model::{Algorithm, Checkpoint, Entry, Finding, NoteSigner, Placed, Report, Tile, TileId, Tiles, proof},
+    ports::{Head, Intake, LogStore, Seal, Taken, TrailReader, Written},
+    use_cases::{SealDeps, Sealer},
+};
+use amrutam_booking::ports::ConsultationStore;
+use amrutam_kernel::{
+    AccountId, Actor, AuditEntry, AuditEntryId, AuditTrail, Clock, Context, CorrelationId, Dependency, Limit, Outcome,
+    PageRequest, PortError, Role,
+};
+use amrutam_postgres::{AuditRange, Postgres};
+use async_trait::async_trait;
+use jiff::Timestamp;
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+struct Now;
+
+impl Clock for Now {
+    fn now(&self) -> Timestamp {
+        now()
+    }
+}
+
+fn signer() -> NoteSigner {
+    NoteSigner::new("amrutam.example/audit", Algorithm::Ed25519, &[7; 32]).unwrap()
+}
+
+fn entry(patient: Option<AccountId>) -> AuditEntry {
+    let context = Context {
+        actor: Actor::Account { id: AccountId::from_uuid(id(now())), role: Role::Doctor },
+        ..Context::of_system("test", CorrelationId::from(id(now())))
+    };
+    let at = now();
+    let resource = id(at).to_string();
+    let entry = AuditEntry::new(
+        AuditEntryId::from_uuid(id(at)),
+        at,
+        &context,
+        "consultation.read",
+        "consultation",
+        resource,
+        Outcome::Allowed,
+    );
+    AuditEntry { patient, ..entry }
+}
+
+/// Seals all there is. The server is shared: a transaction of another test may hold entries back for a moment.
+async fn seal_all(store: &Postgres, signer: &NoteSigner) -> u64 {
+    let deps = SealDeps { intake: store, log: store, signer, clock: &Now };
+    let mut sealer = Sealer::begin(deps).await.unwrap();
+    loop {
+        sealer.round(deps).await.unwrap();
+        if waiting(store).await == 0 {
+            return sealer.size();
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn waiting(store: &Postgres) -> usize {
+    // Also what the snapshot's horizon still holds back.
+    store.audit_waiting().await.unwrap().0.try_into().unwrap()
+}
+
+async fn verify(store: &Postgres, given: &[Checkpoint]) -> Report {
+    store.verify_audit(&signer().verifier(), given, AuditRange::default(), |_| ()).await.unwrap()
+}
+
+async fn last(store: &Postgres) -> Checkpoint {
+    Checkpoint::of(&store.head().await.unwrap().note.unwrap()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_committed_is_sealed_found_and_proven() {
+    let world = World::new();
+    let changes = world.book(&world.slots(1).await[0]).await;
+    let patient = world.patient().await;
+    let entries: Vec<_> = (0..700).map(|n| entry((n % 7 == 0).then_some(patient))).collect();
+    world.store.record(entries.clone()).await.unwrap();
+    assert_eq!(seal_all(&world.store, &signer()).await, 701);
+    let report = verify(&world.store, &[]).await;
+    assert_eq!((report.findings, report.entries, report.size), (vec![], 701, 701));
+
+    // The booking's own, and everything a filter asks for, newest first.
+    let booked = changes.effects.audit[0].id;
+    let found = world.store.entry(booked).await.unwrap().unwrap();
+    assert_eq!(found.entry, Entry::from(&changes.effects.audit[0]));
+    let filter = amrutam_audit::ports::EntryFilter { patient: Some(patient), ..Default::default() };
+    let page = PageRequest { limit: Limit::new(60).unwrap(), after: None };
+    let first = world.store.search(&filter, page).await.unwrap();
+    let second = world.store.search(&filter, PageRequest { after: first.next, ..page }).await.unwrap();
+    assert_eq!((first.items.len(), second.items.len(), second.next), (60, 40, None));
+    assert!(first.items.windows(2).all(|two| two[0].entry.occurred_at >= two[1].entry.occurred_at));
+
+    // Its proof leads to the signed root.
+    let checkpoint = last(&world.store).await;
+    let parts = proof::inclusion(found.index, checkpoint.size).unwrap();
+    let tiles: Tiles = world.store.tiles(&Tiles::needs(&parts)).await.unwrap().into_iter().collect();
+    let hashes = tiles.prove(&parts).unwrap();
+    let leaf = found.entry.leaf();
+    proof::verify_inclusion(found.index, checkpoint.size, &leaf, &checkpoint.root, &hashes).unwrap();
+    assert_eq!(world.store.checkpoints(None, 10).await.unwrap()[0].checkpoint, checkpoint);
+}
+
+/// Dies after so many calls: before the call, or when its work is done and nobody hears of it.
+struct Dying<'a> {
+    store: &'a Postgres,
+    calls: AtomicUsize,
+    dies_at: usize,
+    done: bool,
+}
+
+impl Dying<'_> {
+    async fn through<T>(&self, call: impl Future<Output = Result<T, PortError>>) -> Result<T, PortError> {
+        let died = || PortError::unavailable(Dependency::Database, "killed");
+        let number = self.calls.fetch_add(1, Ordering::SeqCst);
+        if number > self.dies_at || (number == self.dies_at && !self.done) {
+            return Err(died());
+        }
+        let result = call.await;
+        if number == self.dies_at { Err(died()) } else { result }
+    }
+}
+
+#[async_trait]
+impl Intake for Dying<'_> {
+    async fn take(&self, most: u16) -> Result<Taken, PortError> {
+        self.through(self.store.take(most)).await
+    }
+    async fn forget(&self, mark: &str, sealed: u64) -> Result<(), PortError> {
+        self.through(self.store.forget(mark, sealed)).await
+    }
+}
+
+#[async_trait]
+impl LogStore for Dying<'_> {
+    async fn begin(&self) -> Result<i64, PortError> {
+        self.through(self.store.begin()).await
+    }
+    async fn head(&self) -> Result<Head, PortError> {
+        self.through(self.store.head()).await
+    }
+    async fn append(&self, epoch: i64, entries: &[Entry]) -> Result<Written, PortError> {
+        self.through(self.store.append(epoch, entries)).await
+    }
+    async fn entries(&self, from: u64, most: u32) -> Result<Vec<Placed>, PortError> {
+        self.through(self.store.entries(from, most)).await
+    }
+    async fn seal(&self, epoch: i64, seal: &Seal) -> Result<Written, PortError> {
+        self.through(self.store.seal(epoch, seal)).await
+    }
+    async fn tiles(&self, wanted: &[TileId]) -> Result<Vec<Tile>, PortError> {
+        self.through(self.store.tiles(wanted)).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sealer_killed_at_any_step_leaves_no_gap_and_no_duplicate() {
+    let world = World::new();
+    let signer = signer();
+    let mut recorded = BTreeSet::new();
+    let mut killed = 0;
+    for dies_at in 0..14 {
+        for done in [false, true] {
+            let entries: Vec<_> = (0..3).map(|_| entry(None)).collect();
+            recorded.extend(entries.iter().map(|entry| entry.id));
+            world.store.record(entries).await.unwrap();
+            let dying = Dying { store: &world.store, calls: AtomicUsize::new(0), dies_at, done };
+            let deps = SealDeps { intake: &dying, log: &dying, signer: &signer, clock: &Now };
+            let work = async {
+                let mut sealer = Sealer::begin(deps).await?;
+                sealer.round(deps).await?;
+                sealer.round(deps).await
+            };
+            killed += usize::from(work.await.is_err());
+        }
+    }
+    assert!(killed >= 20, "it died {killed} times");
+    assert_eq!(seal_all(&world.store, &signer).await, recorded.len() as u64);
+    let report = verify(&world.store, &[]).await;
+    assert_eq!((report.findings, report.entries), (vec![], recorded.len() as u64));
+    let placed = world.store.entries(0, 1_000).await.unwrap();
+    assert_eq!(placed.iter().map(|placed| placed.entry.id).collect::<BTreeSet<_>>(), recorded);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_sealers_the_older_one_stops() {
+    let (world, signer) = (World::new(), signer());
+    let deps = SealDeps { intake: &world.store, log: &world.store, signer: &signer, clock: &Now };
+    let mut old = Sealer::begin(deps).await.unwrap();
+    let mut new = Sealer::begin(deps).await.unwrap();
+    world.store.record(vec![entry(None)]).await.unwrap();
+    // Entries may be held back for a moment by others' transactions.
+    let stopped = loop {
+        match old.round(deps).await {
+            Ok(0) => tokio::task::yield_now().await,
+            other => break other,
+        }
+    };
+    assert!(matches!(stopped, Err(SealError::Superseded)), "{stopped:?}");
+    assert_eq!(new.round(deps).await.unwrap(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_entry_that_is_not_sealed_is_not_forgotten() {
+    let world = World::new();
+    world.store.record(vec![entry(None)]).await.unwrap();
+    let taken = loop {
+        let taken = world.store.take(10).await.unwrap();
+        if !taken.entries.is_empty() {
+            break taken;
+        }
+    };
+    assert!(world.store.forget(&taken.mark.unwrap(), 0).await.is_err());
+    assert_eq!(waiting(&world.store).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn not_even_the_owner_changes_the_trail() {
+    let world = World::new();
+    world.store.record(vec![entry(None)]).await.unwrap();
+    seal_all(&world.store, &signer()).await;
+    let owner = world.db.owner().await;
+    let partition = owner.column("SELECT tableoid::regclass::text FROM audit_log", &[]).await.remove(0);
+    for sql in [
+        "UPDATE audit_log SET action = 'x'",
+        "DELETE FROM audit_log",
+        "TRUNCATE audit_log",
+        &format!("UPDATE {partition} SET action = 'x'"),
+        &format!("DELETE FROM {partition}"),
+        &format!("TRUNCATE {partition}"),
+        "UPDATE audit_tiles SET hashes = sha256('x')",
+        "DELETE FROM audit_tiles",
+        "UPDATE audit_checkpoints SET note = ''",
+        "DELETE FROM audit_checkpoints",
+        "TRUNCATE audit_intake",
+        "UPDATE audit_intake SET entry = '{}'",
+    ] {
+        let error = owner.try_run(sql).await.err();
+        // An empty table has no row to refuse; the intake is empty now.
+        let refused = error.as_ref().is_some_and(|error| error.contains("only added to"));
+        assert!(refused || sql == "UPDATE audit_intake SET entry = '{}'", "{sql}: {error:?}");
+    }
+    let month = "date_trunc('month', now())::date";
+    assert!(owner.try_run(&format!("SELECT retire_audit_month({month}, 'x')")).await.is_err(), "it is not over");
+}
+
+/// A month that is over leaves by the procedure, and everything is still proven.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn retention_leaves_an_entry_and_keeps_the_proofs() {
+    let world = World::new();
+    let owner = world.db.owner().await;
+    let old: Timestamp = "2018-03-05T10:00:00Z".parse().unwrap();
+    owner.run("SELECT ensure_partitions('2018-03-01', '2018-03-01')").await;
+    let mut entries: Vec<_> = (0..9).map(|_| entry(None)).collect();
+    for entry in entries.iter_mut().step_by(2) {
+        (entry.id, entry.occurred_at) = (AuditEntryId::from_uuid(id(old)), old);
+    }
+    world.store.record(entries).await.unwrap();
+    seal_all(&world.store, &signer()).await;
+    assert_eq!(owner.column("SELECT retire_audit_month('2018-03-01', 'seven years')::text", &[]).await, ["5"]);
+    assert_eq!(seal_all(&world.store, &signer()).await, 10);
+    let report = verify(&world.store, &[]).await;
+    assert_eq!((report.findings, report.size), (vec![], 10));
+    assert_eq!(world.store.entries(9, 1).await.unwrap()[0].entry.action, "audit.retire");
+}
+
+/// The database's owner at work, past the triggers.
+async fn as_owner(session: &Session, sql: &str) {
+    let disable = |word: &str| {
+        format!(
+            "DO $$ DECLARE t regclass; BEGIN
+               FOR t IN SELECT unnest(ARRAY['audit_log', 'audit_tiles', 'audit_checkpoints', 'audit_cosignatures']::regclass[])
+                        UNION ALL SELECT inhrelid::regclass FROM pg_inherits WHERE inhparent = 'audit_log'::regclass LOOP
+                 EXECUTE format('ALTER TABLE %s {word} TRIGGER USER', t);
+               END LOOP; END $$"
+        )
+    };
+    session.run(&format!("{}; {sql}; {}", disable("DISABLE"), disable("ENABLE"))).await;
+}
+
+struct Tampered {
+    world: World,
+    /// What a witness keeps, after 60 entries and at the end.
+    witnessed: Vec<Checkpoint>,
+}
+
+async fn hundred() -> Tampered {
+    let world = World::new();
+    let mut witnessed = Vec::new();
+    for _ in 0..5 {
+        for _ in 0..2 {
+            world.store.record((0..10).map(|_| entry(None)).collect()).await.unwrap();
+            seal_all(&world.store, &signer()).await;
+        }
+        witnessed.push(last(&world.store).await);
+    }
+    Tampered { world, witnessed }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_the_owner_does_is_found_at_its_place() {
+    let find = async |sql: &str| {
+        let Tampered { world, witnessed } = hundred().await;
+        as_owner(&world.db.owner().await, sql).await;
+        (verify(&world.store, &[]).await, verify(&world.store, &witnessed).await)
+    };
+    let places = |report: &Report| report.findings.iter().map(ToString::to_string).collect::<Vec<_>>();
+
+    // One byte.
+    let (report, _) = find("UPDATE audit_log SET action = 'consultation.reae' WHERE idx = 42").await;
+    assert!(matches!(report.findings[..], [Finding::Altered { index: 42, .. }]), "{:?}", places(&report));
+    // One in the middle.
+    let (report, _) = find("DELETE FROM audit_log WHERE idx = 42").await;
+    assert_eq!(report.findings, [Finding::Missing { from: 42, to: 43 }]);
+    // The newest.
+    let (report, _) = find("DELETE FROM audit_log WHERE idx >= 95").await;
+    assert_eq!(report.findings, [Finding::Missing { from: 95, to: 100 }]);
+    // Two exchanged.
+    let (report, _) = find(
+        "UPDATE audit_log SET idx = 1000 WHERE idx = 12; UPDATE audit_log SET idx = 12 WHERE idx = 15;
+         UPDATE audit_log SET idx = 15 WHERE idx = 1000",
+    )
+    .await;
+    assert_eq!(report.findings, [Finding::Swapped { first: 12, second: 15 }]);
+    // One put in.
+    let (report, _) = find(
+        "INSERT INTO audit_log SELECT idx, gen_random_uuid(), occurred_at + interval '1 us', actor, actor_id, role, purpose, action,
+           resource_kind, resource_id, patient_id, outcome, correlation_id, origin, ruleset, break_glass
+         FROM audit_log WHERE idx = 42",
+    )
+    .await;
+    assert!(matches!(report.findings[..], [Finding::Inserted { index: 42, .. }]), "{:?}", places(&report));
+    // One put behind the end, older than a sealer needs.
+    let (report, _) = find(
+        "INSERT INTO audit_log SELECT 100, gen_random_uuid(), occurred_at - interval '2 minutes', actor, actor_id, role, purpose,
+           action, resource_kind, resource_id, patient_id, outcome, correlation_id, origin, ruleset, break_glass
+         FROM audit_log WHERE idx = 99",
+    )
+    .await;
+    assert!(matches!(report.findings[..], [Finding::Unsealed { index: 100, .. }]), "{:?}", places(&report));
+    // A checkpoint that is left out.
+    let (report, _) = find("DELETE FROM audit_checkpoints WHERE size = 50").await;
+    assert!(matches!(report.findings[..], [Finding::Checkpoint { size: 60, .. }]), "{:?}", places(&report));
+    // Yesterday's tables: by themselves they are whole, and a checkpoint from elsewhere has seen more.
+    let (alone, witnessed) = find(
+        "DELETE FROM audit_log WHERE idx >= 60; DELETE FROM audit_checkpoints WHERE size > 60;
+         UPDATE audit_tiles SET hashes = substr(hashes, 1, 60 * 32) WHERE level = 0; UPDATE audit_head SET size = 60, next_idx = 60",
+    )
+    .await;
+    assert!(alone.is_sound(), "{:?}", places(&alone));
+    let anchor = "a checkpoint from elsewhere";
+    assert_eq!(witnessed.findings, [Finding::Truncated { has: 60, had: 100, anchor }]);
+}
+
+/// With the log's own key, all of it computed anew.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chain_that_was_rewritten_whole_is_found_by_what_a_witness_keeps() {
+    let Tampered { world, witnessed } = hundred().await;
+    let owner = world.db.owner().await;
+    as_owner(
+        &owner,
+        "INSERT INTO audit_intake (entry) SELECT jsonb_set(to_jsonb(l) - 'idx', '{action}',
+             to_jsonb(CASE WHEN idx = 42 THEN 'consultation.book' ELSE action END)) FROM audit_log l ORDER BY idx;
+         DELETE FROM audit_log; DELETE FROM audit_tiles; DELETE FROM audit_checkpoints;
+         UPDATE audit_head SET size = 0, next_idx = 0",
+    )
+    .await;
+    assert_eq!(seal_all(&world.store, &signer()).await, 100);
+    assert!(verify(&world.store, &[]).await.is_sound(), "by itself it is whole");
+    let anchor = "a checkpoint from elsewhere";
+    assert_eq!(verify(&world.store, &witnessed).await.findings, [Finding::NotAsSealed { from: 40, to: 60, anchor }]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_part_is_verified_by_itself() {
+    let Tampered { world, .. } = hundred().await;
+    as_owner(&world.db.owner().await, "UPDATE audit_log SET role = 'x' WHERE idx = 42").await;
+    let part = async |from, to| {
+        let range = AuditRange { from, to: Some(to) };
+        world.store.verify_audit(&signer().verifier(), &[], range, |_| ()).await.unwrap()
+    };
+    assert!(part(50, 100).await.is_sound());
+    let report = part(40, 60).await;
+    assert!(matches!(report.findings[..], [Finding::Altered { index: 42, .. }]), "{:?}", report.findings);
+}
+
+/// Readers of one row at a time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_fails_leaves_no_entry() {
+    let world = World::new();
+    let slot = world.slots(1).await.remove(0);
+    let mut changes = booking(&slot, world.patient().await);
+    changes.slots[0].0.version += 7;
+    assert!(ConsultationStore::commit(&world.store, &changes).await.is_err());
+    assert_eq!(waiting(&world.store).await, 0);
+}

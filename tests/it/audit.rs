@@ -1,0 +1,378 @@
+//! Every access leaves its entry: a table of all routes that touch personal data, and a walk from an access to its proof.
+
+use crate::{path::unknown_id, routes::operations};
+use amrutam_tests::support::{
+    Call, Client, Doctor, Options, Person, Process, SOON, Slot, Stack, booking, on_shared, on_stack, unique, until,
+};
+use serde_json::{Value, json};
+use std::{cell::RefCell, collections::BTreeSet};
+
+/// What a call leaves: the entry's action and outcome; `""` stands for nothing, because nobody was reached.
+type Left = (&'static str, &'static str);
+
+/// Method, path, and what is on the record after a success, a denial and a failure. `-` in place of an action: there is no such
+/// case (nobody who is signed in is denied their own).
+type Row = (&'static str, &'static str, Left, Left, Left);
+
+const NO_CASE: Left = ("-", "");
+
+/// Each route that touches a person's data. A new one that stands neither here nor in `IMPERSONAL` fails the test.
+const PERSONAL: &[Row] = &[
+    ("GET", "/v1/me", ("account.read", "allowed"), NO_CASE, NO_CASE),
+    ("PATCH", "/v1/me", ("account.update", "allowed"), NO_CASE, NO_CASE),
+    ("GET", "/v1/me/sessions", ("session.list", "allowed"), NO_CASE, NO_CASE),
+    ("POST", "/v1/auth/login", ("account.log_in", "allowed"), ("account.log_in", "denied"), NO_CASE),
+    ("GET", "/v1/me/access-log", ("audit.read_own", "allowed"), ("audit.read_own", "denied"), NO_CASE),
+    ("GET", "/v1/audit/events", ("audit.search", "allowed"), ("audit.search", "denied"), NO_CASE),
+    ("GET", "/v1/audit/export", ("audit.export", "allowed"), ("audit.export", "denied"), NO_CASE),
+    ("POST", "/v1/consultations", ("consultation.book", "allowed"), ("consultation.book", "denied"), NO_CASE),
+    ("GET", "/v1/consultations", ("consultation.list", "allowed"), ("consultation.list", "denied"), NO_CASE),
+    (
+        "GET",
+        "/v1/consultations/{consultation_id}",
+        ("consultation.read", "allowed"),
+        ("consultation.read", "denied"),
+        NO_CASE,
+    ),
+    (
+        "GET",
+        "/v1/consultations/{consultation_id}/timeline",
+        ("consultation.timeline", "allowed"),
+        ("consultation.timeline", "denied"),
+        NO_CASE,
+    ),
+    (
+        "POST",
+        "/v1/consultations/{consultation_id}/cancel",
+        ("consultation.cancel", "allowed"),
+        ("consultation.cancel", "denied"),
+        ("consultation.cancel", "failed"),
+    ),
+    (
+        "POST",
+        "/v1/consultations/{consultation_id}/reschedule",
+        ("consultation.reschedule", "allowed"),
+        ("consultation.reschedule", "denied"),
+        ("consultation.reschedule", "failed"),
+    ),
+    (
+        "GET",
+        "/v1/consultations/{consultation_id}/cancellation",
+        ("consultation.preview_cancellation", "allowed"),
+        ("consultation.preview_cancellation", "denied"),
+        NO_CASE,
+    ),
+    // Nobody's visit begins while a test runs.
+    (
+        "POST",
+        "/v1/consultations/{consultation_id}/start",
+        NO_CASE,
+        ("consultation.start", "denied"),
+        ("consultation.start", "failed"),
+    ),
+    (
+        "POST",
+        "/v1/consultations/{consultation_id}/complete",
+        NO_CASE,
+        ("consultation.complete", "denied"),
+        ("consultation.complete", "failed"),
+    ),
+    (
+        "POST",
+        "/v1/consultations/{consultation_id}/no-show",
+        NO_CASE,
+        ("consultation.no_show", "denied"),
+        ("consultation.no_show", "failed"),
+    ),
+];
+
+/// Those that touch nobody's data, and those of log-ins, payments, dead letters and reviews, whose entries are asserted with their
+/// use cases (`crates/domain/{identity,payments,operations}/tests`).
+const IMPERSONAL: &[(&str, &str)] = &[
+    ("GET", "/.well-known/jwks.json"),
+    ("GET", "/healthz"),
+    ("GET", "/openapi.json"),
+    ("GET", "/readyz"),
+    ("POST", "/v1/auth/register"),
+    ("POST", "/v1/auth/mfa"),
+    ("POST", "/v1/auth/refresh"),
+    ("POST", "/v1/auth/logout"),
+    ("POST", "/v1/auth/logout-all"),
+    ("POST", "/v1/auth/password/forgot"),
+    ("POST", "/v1/auth/password/reset"),
+    ("POST", "/v1/auth/invitation/accept"),
+    ("POST", "/v1/auth/email/verify"),
+    ("POST", "/v1/me/password"),
+    ("POST", "/v1/me/deactivate"),
+    ("POST", "/v1/me/email/verification"),
+    ("DELETE", "/v1/me/sessions/{session_id}"),
+    ("POST", "/v1/me/mfa/totp"),
+    ("POST", "/v1/me/mfa/totp/confirm"),
+    ("DELETE", "/v1/me/mfa/totp"),
+    ("POST", "/v1/me/mfa/recovery-codes"),
+    ("POST", "/v1/me/mfa/step-up"),
+    ("POST", "/v1/me/access-log/{event_id}/objection"),
+    ("GET", "/v1/audit/events/{event_id}/proof"),
+    ("GET", "/v1/audit/checkpoints"),
+    ("GET", "/v1/audit/consistency"),
+    ("GET", "/v1/specializations"),
+    ("GET", "/v1/doctors"),
+    ("POST", "/v1/doctors"),
+    ("GET", "/v1/doctors/{doctor_id}"),
+    ("PATCH", "/v1/doctors/{doctor_id}"),
+    ("GET", "/v1/doctors/{doctor_id}/availability"),
+    ("PUT", "/v1/doctors/{doctor_id}/availability"),
+    ("GET", "/v1/doctors/{doctor_id}/time-off"),
+    ("POST", "/v1/doctors/{doctor_id}/time-off"),
+    ("DELETE", "/v1/doctors/{doctor_id}/time-off/{time_off_id}"),
+    ("GET", "/v1/doctors/{doctor_id}/slots"),
+    ("POST", "/v1/admin/invitations"),
+    ("POST", "/v1/admin/accounts"),
+    ("POST", "/v1/admin/accounts/{account_id}/deactivate"),
+    ("POST", "/v1/admin/accounts/{account_id}/logout-all"),
+    ("POST", "/v1/admin/accounts/{account_id}/mfa/remove"),
+    ("POST", "/v1/admin/doctors/{doctor_id}/verify"),
+    ("POST", "/v1/admin/doctors/{doctor_id}/suspend"),
+    ("GET", "/v1/consultations/{consultation_id}/payment"),
+    ("POST", "/v1/consultations/{consultation_id}/payment/retry"),
+    ("POST", "/v1/webhooks/payments/{gateway}"),
+    ("GET", "/v1/admin/dead-letters"),
+    ("GET", "/v1/admin/dead-letters/{dead_letter_id}"),
+    ("POST", "/v1/admin/dead-letters/{dead_letter_id}/requeue"),
+    ("POST", "/v1/admin/dead-letters/{dead_letter_id}/discard"),
+    ("GET", "/v1/admin/reviews"),
+    ("GET", "/v1/admin/reviews/{review_id}"),
+    ("POST", "/v1/admin/reviews/{review_id}/resolve"),
+];
+
+struct Cast {
+    patient: Person,
+    stranger: Person,
+    doctor: Doctor,
+    auditor: Person,
+    slots: RefCell<Vec<Slot>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Case {
+    Success,
+    Denial,
+    Failure,
+}
+
+impl Cast {
+    fn slot(&self) -> Slot {
+        self.slots.borrow_mut().pop().expect("slots enough")
+    }
+
+    /// Who is answered like that.
+    fn caller(&self, path: &str, act: &str, case: Case) -> &Client {
+        let trail = path.starts_with("/v1/audit");
+        match case {
+            Case::Success if trail => &self.auditor.client,
+            Case::Denial if trail || path.ends_with("access-log") => &self.doctor.person.client,
+            // A role that books, or lists visits, not at all.
+            Case::Denial if path == "/v1/consultations" && act == "POST" => &self.doctor.person.client,
+            Case::Denial if path == "/v1/consultations" => &self.auditor.client,
+            Case::Denial => &self.stranger.client,
+            Case::Failure if matches!(act, "start" | "complete") => &self.doctor.person.client,
+            Case::Success | Case::Failure => &self.patient.client,
+        }
+    }
+}
+
+async fn call(stack: &Stack, cast: &Cast, method: &str, template: &str, case: Case, flow: &str) {
+    let act = template.rsplit('/').next().unwrap();
+    let mut path = template.to_owned();
+    if path.contains("{consultation_id}") {
+        let visit = cast.patient.booked(&cast.slot()).await;
+        path = path.replace("{consultation_id}", &visit);
+        if case == Case::Failure && matches!(act, "cancel" | "reschedule") {
+            // What is over can't be called off or moved.
+            let body = json!({ "reason": "patient_emergency" });
+            cast.patient.client.post(&format!("/v1/consultations/{visit}/cancel"), &body).send().await.expect(200);
+        }
+    }
+    let anonymous = stack.anonymous();
+    let client = if act == "login" {
+        &anonymous
+    } else {
+        cast.caller(template, if act == "consultations" { method } else { act }, case)
+    };
+    let right = cast.patient.password.as_str();
+    let body = match (method, act) {
+        ("POST", "login") => {
+            json!({ "email": cast.patient.email, "password": if case == Case::Success { right } else { "not the password" } })
+        }
+        ("PATCH", "me") => json!({ "time_zone": "Asia/Kolkata" }),
+        ("POST", "consultations") => booking(&cast.slot()),
+        ("POST", "cancel") => json!({ "reason": "patient_emergency" }),
+        ("POST", "reschedule") => json!({ "slot_id": cast.slot().id }),
+        _ => Value::Null,
+    };
+    let call: Call = client.call(method, &path).header("x-correlation-id", flow);
+    let call = if body.is_null() { call } else { call.json(&body) };
+    let call = if template == "/v1/consultations" && method == "POST" { call.key(&unique("key")) } else { call };
+    let reply = call.send().await;
+    let expected = match case {
+        Case::Success => reply.status < 300,
+        Case::Denial => matches!(reply.status, 401 | 403 | 404),
+        Case::Failure => reply.status == 409,
+    };
+    assert!(expected, "{method} {template}, {case:?}: {} {}", reply.status, reply.text());
+}
+
+#[test]
+fn every_route_that_touches_personal_data_leaves_its_entries() {
+    on_shared(async |stack| {
+        let document = stack.anonymous().get("/openapi.json").send().await.expect(200);
+        let described: BTreeSet<_> = operations(&document).map(|(method, path, _)| (method, path)).collect();
+        let personal = PERSONAL.iter().map(|(method, path, ..)| (*method, *path));
+        let told: BTreeSet<_> = personal.chain(IMPERSONAL.iter().copied()).collect();
+        let told: BTreeSet<_> = told.into_iter().map(|(method, path)| (method.to_owned(), path.to_owned())).collect();
+        assert_eq!(described, told, "each route stands in one of the two tables");
+
+        let doctor = stack.doctor(5).await;
+        let cast = Cast {
+            patient: stack.patient("asha").await,
+            stranger: stack.patient("other").await,
+            auditor: stack.staff("auditor", "auditor").await,
+            slots: RefCell::new(doctor.slots().await),
+            doctor,
+        };
+        let sql = stack.sql().await;
+        let mut wrong = Vec::new();
+        for (method, path, success, denial, failure) in PERSONAL {
+            for (case, left) in [(Case::Success, success), (Case::Denial, denial), (Case::Failure, failure)] {
+                if *left == NO_CASE {
+                    continue;
+                }
+                let flow = unique("flow");
+                call(stack, &cast, method, path, case, &flow).await;
+                // Nothing is awaited: it was durable before the answer left.
+                let query = format!(
+                    "SELECT count(*) FROM audit_entries WHERE correlation_id = '{flow}' AND action = '{}' AND outcome = '{}' AND origin = '127.0.0.0/24'",
+                    left.0, left.1
+                );
+                if sql.value::<i64>(&query).await == 0 {
+                    let there =
+                        format!("SELECT action || ' ' || outcome FROM audit_entries WHERE correlation_id = '{flow}'");
+                    wrong.push(format!("{method} {path}, {case:?}: {:?}, not {left:?}", sql.column(&there).await));
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    });
+}
+
+#[test]
+fn each_record_of_a_list_is_named() {
+    on_shared(async |stack| {
+        let doctor = stack.doctor(2).await;
+        let patient = stack.patient("asha").await;
+        let mut visits = Vec::new();
+        for slot in doctor.slots().await.iter().take(3) {
+            visits.push(patient.booked(slot).await);
+        }
+        let flow = unique("flow");
+        let list =
+            doctor.person.client.get("/v1/consultations").header("x-correlation-id", &flow).send().await.expect(200);
+        assert_eq!(list["items"].as_array().unwrap().len(), 3);
+        let query = format!(
+            "SELECT resource_id FROM audit_entries WHERE correlation_id = '{flow}' AND patient_id = '{}'",
+            patient.id
+        );
+        let named: BTreeSet<_> = stack.sql().await.column(&query).await.into_iter().collect();
+        assert_eq!(named, visits.into_iter().collect());
+    });
+}
+
+/// Without the trail nobody sees anything.
+#[test]
+fn what_can_not_be_put_on_the_record_is_not_shown() {
+    on_stack(Options::named("unaudited"), async |stack| {
+        let doctor = stack.doctor(1).await;
+        let patient = stack.patient("asha").await;
+        let visit = patient.booked(&doctor.slots().await[0]).await;
+        let sql = stack.sql().await;
+        sql.execute("REVOKE INSERT ON audit_intake FROM amrutam_app").await;
+        for path in ["/v1/me", "/v1/consultations", &format!("/v1/consultations/{visit}")] {
+            let reply = patient.client.get(path).send().await;
+            assert!(reply.status >= 500, "{path}: {}", reply.status);
+            assert!(!reply.text().contains(&visit) || path.contains(&visit), "{path}");
+        }
+        sql.execute("GRANT INSERT ON audit_intake TO amrutam_app").await;
+        patient.client.get("/v1/me").send().await.expect(200);
+    });
+}
+
+/// From an access to its place in the log, to the proof, to a checkpoint outside; and back to the person it was about.
+#[test]
+fn an_access_is_sealed_proven_witnessed_and_told() {
+    on_stack(Options::named("sealed"), async |stack| {
+        let doctor = stack.doctor(1).await;
+        let patient = stack.patient("asha").await;
+        let visit = patient.booked(&doctor.slots().await[0]).await;
+        let flow = unique("flow");
+        let read = doctor.person.client.get(&format!("/v1/consultations/{visit}"));
+        read.header("x-correlation-id", &flow).send().await.expect(200);
+        let auditor = stack.staff("auditor", "auditor").await.client;
+        let find = format!("/v1/audit/events?correlation_id={flow}");
+        until("the access is sealed", SOON, async || {
+            !auditor.get(&find).send().await.expect(200)["items"].as_array().unwrap().is_empty()
+        })
+        .await;
+        let found = auditor.get(&find).send().await.expect(200);
+        let event = &found["items"][0];
+        assert_eq!(
+            (event["action"].as_str(), event["patient_id"].as_str()),
+            (Some("consultation.read"), Some(&*patient.id))
+        );
+        let proof =
+            auditor.get(&format!("/v1/audit/events/{}/proof", event["id"].as_str().unwrap())).send().await.expect(200);
+        assert!(proof["checkpoint"].as_str().unwrap().starts_with("amrutam.example/audit\n"));
+
+        let log = patient.client.get("/v1/me/access-log").send().await.expect(200);
+        let access =
+            log["items"].as_array().unwrap().iter().find(|access| access["id"] == event["id"]).unwrap().clone();
+        assert_eq!(access["what"], "A doctor saw one of your visits.");
+        let objection = format!("/v1/me/access-log/{}/objection", access["id"].as_str().unwrap());
+        patient.client.post(&objection, &json!({ "reason": "no_occasion" })).send().await.expect(202);
+        patient
+            .client
+            .post(&objection, &json!({ "reason": "no_occasion" }))
+            .send()
+            .await
+            .refused(409, "objection_raised");
+        let other = stack.patient("other").await;
+        other.client.post(&objection, &json!({ "reason": "other" })).send().await.refused(404, "not_found");
+        let nothing = format!("/v1/me/access-log/{}/objection", unknown_id());
+        patient.client.post(&nothing, &json!({ "reason": "other" })).send().await.refused(404, "not_found");
+
+        let csv = auditor.get("/v1/audit/export?format=csv").send().await;
+        assert!(
+            csv.header("content-type").starts_with("text/csv") && csv.text().contains(event["id"].as_str().unwrap())
+        );
+        let lines = auditor.get(&format!("/v1/audit/export?patient={}", patient.id)).send().await.text().to_owned();
+        assert!(lines.lines().all(|line| serde_json::from_str::<Value>(line).unwrap()["patient_id"] == patient.id));
+
+        // A witness apart, and a verification that asks for nobody's word.
+        let apart = std::env::temp_dir().join(unique("witness"));
+        let (dir, archive) = (apart.join("own"), apart.join("archive"));
+        let settings = stack.settings();
+        let variables: Vec<_> = settings.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        let arguments =
+            ["audit", "witness", "--once", "--dir", &dir.to_string_lossy(), "--archive", &archive.to_string_lossy()];
+        Process::output("amrutamctl", &arguments, &variables, "").await;
+        let verify = ["audit", "verify", "--checkpoint", &archive.to_string_lossy()];
+        let said = Process::output("amrutamctl", &verify, &variables, "").await;
+        assert!(said.contains("sound"), "{said}");
+        let checkpoints = auditor.get("/v1/audit/checkpoints?limit=100").send().await.expect(200);
+        let notes = checkpoints["items"].as_array().unwrap();
+        assert!(
+            notes.iter().any(|one| one["note"].as_str().unwrap().contains("witness.amrutam.example")),
+            "it is cosigned"
+        );
+        std::fs::remove_dir_all(apart).unwrap();
+    });
+}
