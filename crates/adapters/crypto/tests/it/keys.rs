@@ -24,12 +24,13 @@ fn what_is_missing_is_made_for_its_owner_alone_and_nothing_is_overwritten() {
     let dir = temp.0.join("keys");
     let made = generate_missing(&dir, "2026-08-01", now()).unwrap();
     let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!((made.len(), mode(&dir)), (4, 0o700));
+    assert_eq!((made.len(), mode(&dir)), (5, 0o700));
     assert!(made.iter().all(|path| mode(path) == 0o600));
     let keys = Keys::load(KeyDir::new(&dir)).unwrap();
     assert!(JwtTokens::new(crate::support::settings(), &keys).is_ok());
     assert!(AesGcmSealer::new(&keys, Arc::new(SystemClock)).is_ok());
     assert!(HmacBlindIndex::new(&keys).is_ok() && HmacLinkTokens::new(&keys).is_ok());
+    assert!(amrutam_crypto::audit_signer(&keys, "log.example").is_ok());
 
     let content = |path: &std::path::PathBuf| fs::read(path).unwrap();
     let before: Vec<_> = made.iter().map(content).collect();
@@ -37,10 +38,10 @@ fn what_is_missing_is_made_for_its_owner_alone_and_nothing_is_overwritten() {
     fs::remove_file(&made[2]).unwrap();
     assert_eq!(generate_missing(&dir, "2026-08-01", now()).unwrap(), [made[2].clone()]);
     assert_ne!(content(&made[2]), before[2]);
-    for untouched in [0, 1, 3] {
+    for untouched in [0, 1, 3, 4] {
         assert_eq!(content(&made[untouched]), before[untouched]);
     }
-    assert_eq!(fs::read_dir(&dir).unwrap().count(), 4, "nothing is left aside");
+    assert_eq!(fs::read_dir(&dir).unwrap().count(), 5, "nothing is left aside");
 }
 
 #[test]

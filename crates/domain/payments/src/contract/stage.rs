@@ -8,7 +8,7 @@ use crate::model::{
 use crate::ports::{Locator, PaymentChanges, PaymentStore, PaymentWrite};
 use amrutam_kernel::{
     AccountId, Actor, AggregateRef, AuditEntry, AuditEntryId, CorrelationId, Currency, Effects, EventEnvelope, EventId,
-    Fingerprint, GatewayTaskId, IdempotencyClaim, JournalId, Money, Outcome, PaymentId, StoredAnswer,
+    Fingerprint, GatewayTaskId, IdempotencyClaim, JournalId, Money, Outcome, PaymentId, Purpose, StoredAnswer,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
@@ -150,6 +150,10 @@ impl<'a> Stage<'a> {
                 patient: Some(payment.patient),
                 outcome: Outcome::Allowed,
                 correlation_id,
+                purpose: Purpose::Payment,
+                origin: None,
+                ruleset: None,
+                break_glass: false,
             }],
             ..Effects::default()
         }

@@ -4,8 +4,8 @@ use crate::{interleave::breathe, play::Mutant};
 use amrutam_booking::{
     model::TimelineEntry,
     ports::{
-        BookingSnapshot, ByStart, Changes, ConsultationFilter, ConsultationPage, ConsultationSnapshot, ConsultationStore,
-        ConsultationView,
+        BookingSnapshot, ByStart, Changes, ConsultationFilter, ConsultationPage, ConsultationSnapshot,
+        ConsultationStore, ConsultationView,
     },
 };
 use amrutam_kernel::{
