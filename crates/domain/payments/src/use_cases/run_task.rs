@@ -13,7 +13,7 @@ use crate::{
     },
     ports::{GatewayError, Locator, PaymentChanges, PaymentGateway},
 };
-use amrutam_kernel::{Actor, Context, DeadLetterId, DeadSource, Effects, GivenUp, PortError, RetryPolicy};
+use amrutam_kernel::{Context, DeadLetterId, DeadSource, Effects, GivenUp, PortError, RetryPolicy};
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
 
