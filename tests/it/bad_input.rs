@@ -491,7 +491,11 @@ fn queries(cast: &Cast) -> Vec<Case> {
             "/q",
         ),
         get(Who::Patient, format!("/v1/consultations/{}", unknown_id()), "an unknown visit").is(404, "not_found", ""),
-        get(Who::Patient, format!("/v1/consultations/{}/payment", unknown_id()), "its payment").is(404, "not_found", ""),
+        get(Who::Patient, format!("/v1/consultations/{}/payment", unknown_id()), "its payment").is(
+            404,
+            "not_found",
+            "",
+        ),
         get(Who::Patient, "/v1/consultations/no-id/cancellation", "no id").is(404, "not_found", ""),
         Case::new(Who::Patient, "POST", format!("/v1/consultations/{}/payment/retry", cast.visit), "without a key").is(
             400,
@@ -502,7 +506,11 @@ fn queries(cast: &Cast) -> Vec<Case> {
             .header("idempotency-key", unique("key"))
             .json(&json!({ "amount": 1 }))
             .is(400, "unknown_field", "/amount"),
-        Case::new(Who::Anonymous, "POST", "/v1/webhooks/payments/nobody", "no gateway of ours").is(404, "not_found", ""),
+        Case::new(Who::Anonymous, "POST", "/v1/webhooks/payments/nobody", "no gateway of ours").is(
+            404,
+            "not_found",
+            "",
+        ),
         get(Who::Patient, "/v1/consultations/ffffffff-ffff-4fff-8fff-ffffffffffff", "an id of no time").is(
             404,
             "not_found",

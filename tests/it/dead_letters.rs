@@ -199,11 +199,13 @@ fn what_no_consumer_can_read_is_kept_sealed_until_somebody_discards_it() {
             stack.operator(&["dead-letters", "discard", id, "--reason", "unreadable", "--operator", "asha"], "").await;
         assert_eq!(serde_json::from_str::<Value>(discarded.trim()).unwrap()["state"], "discarded");
         admin.call("POST", &format!("{path}/requeue")).send().await.refused(409, "not_requeueable");
-        let deeds = format!("SELECT DISTINCT actor || ' ' || action FROM audit_log WHERE resource_id = '{id}' AND actor LIKE 'system%' ORDER BY 1");
-        assert_eq!(sql.column(&deeds).await, [
-            "system:amrutamctl/asha dead_letter.discard",
-            "system:amrutamctl/asha dead_letter.open_payload"
-        ]);
+        let deeds = format!(
+            "SELECT DISTINCT actor || ' ' || action FROM audit_log WHERE resource_id = '{id}' AND actor LIKE 'system%' ORDER BY 1"
+        );
+        assert_eq!(
+            sql.column(&deeds).await,
+            ["system:amrutamctl/asha dead_letter.discard", "system:amrutamctl/asha dead_letter.open_payload"]
+        );
         broker.close().await;
     });
 }
@@ -248,7 +250,8 @@ fn what_waits_for_people_is_measured() {
         };
         let letter = crate::routes::dead_message(stack).await;
         crate::routes::open_case(stack).await;
-        let (letters, cases) = ("amrutam_dead_letters_open{consumer=\"mail\"}", "amrutam_reviews_open{kind=\"payment\"}");
+        let (letters, cases) =
+            ("amrutam_dead_letters_open{consumer=\"mail\"}", "amrutam_reviews_open{kind=\"payment\"}");
         for name in [letters, cases] {
             until(name, SOON, async || figure(name).await == Some(1.0)).await;
         }

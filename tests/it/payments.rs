@@ -41,18 +41,29 @@ fn a_visit_is_paid_and_then_confirmed() {
         let read = patient.consultation(id).await;
         assert_eq!((&read["payment"]["status"], &read["payment"]["checkout"]), (&json!("captured"), &json!(null)));
         stack.mail.mail(&patient.email, "confirmed").await;
-        patient.act(id, "payment/retry", &json!({})).key(&unique("key")).send().await.refused(409, "invalid_transition");
+        patient
+            .act(id, "payment/retry", &json!({}))
+            .key(&unique("key"))
+            .send()
+            .await
+            .refused(409, "invalid_transition");
 
         let path = format!("/v1/consultations/{id}/timeline");
         let timeline = patient.client.get(&path).send().await.expect(200);
         let lines = timeline["items"].as_array().unwrap();
-        let told: Vec<_> =
-            lines.iter().map(|line| format!("{} {}", line["about"].as_str().unwrap(), line["kind"].as_str().unwrap())).collect();
+        let told: Vec<_> = lines
+            .iter()
+            .map(|line| format!("{} {}", line["about"].as_str().unwrap(), line["kind"].as_str().unwrap()))
+            .collect();
         assert_eq!(told[0], "consultation status_changed");
         for step in ["payment created", "payment order_opened", "payment captured"] {
             assert!(told.iter().any(|line| line == step), "{step}: {told:?}");
         }
-        assert!(lines.iter().all(|line| line["at"].is_string() && line["event_id"].is_string() && line["cause"].is_string()));
+        assert!(
+            lines
+                .iter()
+                .all(|line| line["at"].is_string() && line["event_id"].is_string() && line["cause"].is_string())
+        );
         let captured = lines.iter().find(|line| line["kind"] == "captured").unwrap();
         assert!(captured["evidence"].as_str().unwrap().starts_with("webhook:"), "{captured}");
         let others = stack.admin().await.client.get(&path).send().await.expect(200);

@@ -62,7 +62,8 @@ fn a_case_is_resolved_by_what_is_done_about_it() {
         assert_eq!(read.header("etag"), "\"1\"");
         let read = read.expect(200);
         assert_eq!(read["tried"], json!(["refund", "refund_again"]));
-        let needs: Vec<_> = read["choices"].as_array().unwrap().iter().map(|choice| &choice["needs_approval"]).collect();
+        let needs: Vec<_> =
+            read["choices"].as_array().unwrap().iter().map(|choice| &choice["needs_approval"]).collect();
         assert_eq!(needs, [true, false, false]);
         let steps = read["timeline"].as_array().unwrap();
         assert_eq!((&steps[0]["to"], &steps[0]["actor"]), (&json!("pending"), &json!("patient")), "no person by id");
@@ -77,7 +78,10 @@ fn a_case_is_resolved_by_what_is_done_about_it() {
         let proposed = resolve(first, "refund_full").key(&key).send().await;
         let told = proposed.json();
         proposed.expect(200);
-        assert_eq!((&told["state"], &told["resolution"]["choice"]), (&json!("awaiting_approval"), &json!("refund_full")));
+        assert_eq!(
+            (&told["state"], &told["resolution"]["choice"]),
+            (&json!("awaiting_approval"), &json!("refund_full"))
+        );
         let replayed = resolve(first, "refund_full").key(&key).send().await;
         assert_eq!((replayed.header("idempotency-replayed"), replayed.json()), ("true", told));
         resolve(first, "refund_full").send().await.refused(403, "own_approval");
@@ -88,28 +92,39 @@ fn a_case_is_resolved_by_what_is_done_about_it() {
         let announced = broker.next(&resolutions).await;
         let people = (format!("admin:{}", first.id), format!("admin:{}", second.id));
         assert_eq!(announced.event_type, "review.resolved.v1");
-        assert_eq!(announced.payload, json!({
-            "case": id, "kind": "payment", "subject": { "kind": "payment", "id": visit }, "reason": "refund_failed",
-            "consultation_id": visit, "choice": "refund_full", "amount": { "amount": 1_000_001, "currency": "INR" },
-            "decided_by": people.0, "approved_by": people.1,
-        }));
+        assert_eq!(
+            announced.payload,
+            json!({
+                "case": id, "kind": "payment", "subject": { "kind": "payment", "id": visit }, "reason": "refund_failed",
+                "consultation_id": visit, "choice": "refund_full", "amount": { "amount": 1_000_001, "currency": "INR" },
+                "decided_by": people.0, "approved_by": people.1,
+            })
+        );
         let refused = resolve(&second, "write_off").send().await.refused(409, "invalid_transition");
         assert_eq!(refused["from"], "resolved");
         let read = first.client.get(&path).send().await.expect(200);
         let resolution = &read["resolution"];
-        assert_eq!((&resolution["note"], &resolution["approval_note"]), (&json!("the bank says no"), &json!("the bank says no")));
+        assert_eq!(
+            (&resolution["note"], &resolution["approval_note"]),
+            (&json!("the bank says no"), &json!("the bank says no"))
+        );
         let sql = stack.sql().await;
         let everything = format!("SELECT review_cases::text FROM review_cases WHERE id = '{id}'");
         assert!(!sql.value::<String>(&everything).await.contains("bank"), "notes are sealed");
         assert!(broker.take(&resolutions).await.is_none(), "it is announced once");
 
-        let deeds = format!("SELECT actor || ' ' || action || ' ' || outcome FROM audit_log WHERE resource_id = '{id}' AND action <> 'review.read' ORDER BY occurred_at");
-        assert_eq!(sql.column(&deeds).await, [
-            "system:reviews review.open allowed".to_owned(),
-            format!("{} review.propose allowed", people.0),
-            format!("{} review.approve denied", people.0),
-            format!("{} review.approve allowed", people.1),
-        ]);
+        let deeds = format!(
+            "SELECT actor || ' ' || action || ' ' || outcome FROM audit_log WHERE resource_id = '{id}' AND action <> 'review.read' ORDER BY occurred_at"
+        );
+        assert_eq!(
+            sql.column(&deeds).await,
+            [
+                "system:reviews review.open allowed".to_owned(),
+                format!("{} review.propose allowed", people.0),
+                format!("{} review.approve denied", people.0),
+                format!("{} review.approve allowed", people.1),
+            ]
+        );
         broker.close().await;
     });
 }
@@ -129,7 +144,8 @@ fn the_operator_resolves_what_one_person_may_and_proposes_the_rest() {
         assert_eq!(line(stack.operator(&["reviews", "list"], "").await)["id"], *id);
         let shown = line(stack.operator(&["reviews", "show", &id], "").await);
         assert_eq!(shown["timeline"].as_array().unwrap().len(), 2);
-        let needs: Vec<_> = shown["choices"].as_array().unwrap().iter().map(|choice| &choice["needs_approval"]).collect();
+        let needs: Vec<_> =
+            shown["choices"].as_array().unwrap().iter().map(|choice| &choice["needs_approval"]).collect();
         assert_eq!(needs, [true, true, false], "as it is set");
         let proposed = line(stack.operator(&["reviews", "resolve", &id, "--choice", "refund_full"], "").await);
         assert_eq!(proposed["state"], "awaiting_approval");

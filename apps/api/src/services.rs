@@ -18,16 +18,16 @@ use amrutam_identity::{
     },
     use_cases as identity,
 };
-use amrutam_payments::{
-    model::PaymentRules,
-    ports::{PaymentStore, VisitReader, WebhookVerifier},
-    use_cases as paying,
-};
 use amrutam_kernel::{Clock, IdSource, LinkTokens, Pause, Sealer};
 use amrutam_operations::{
     model::ApprovalLimits,
     ports::{DeadLetterStore, ReviewStore, VisitHistory},
     use_cases as operations,
+};
+use amrutam_payments::{
+    model::PaymentRules,
+    ports::{PaymentStore, VisitReader, WebhookVerifier},
+    use_cases as paying,
 };
 use std::{sync::Arc, time::Duration};
 

@@ -14,8 +14,8 @@ use amrutam_booking::model;
 use amrutam_crypto::{HasherSettings, KeySource, TokenSettings};
 use amrutam_identity::model::IdentityRules;
 use amrutam_kernel::Role;
-pub use amrutam_settings::{Payments, PaymentsMode};
 use amrutam_settings::{Business, Environment, Problems, Secret, Validate};
+pub use amrutam_settings::{Payments, PaymentsMode};
 use amrutam_telemetry::TelemetrySettings;
 use serde::{Deserialize, Serialize};
 use std::{

@@ -13,8 +13,8 @@ use amrutam_crypto::{
 };
 use amrutam_gateways::{InvalidGatewaySettings, RazorpayWebhooks, StripeWebhooks};
 use amrutam_kernel::{Dependency, PortError};
-use amrutam_payments::{model::PaymentRules, ports::WebhookVerifier};
 use amrutam_operations::model::ApprovalLimits;
+use amrutam_payments::{model::PaymentRules, ports::WebhookVerifier};
 use amrutam_postgres::{Accounts, Postgres, Vault};
 use amrutam_redis::{Cache, CachedGate, InvalidSettings, RedlockSlots, SessionCache};
 use amrutam_settings::{GatewayKind, Payments};

@@ -55,8 +55,7 @@ async fn database(world: &World) -> Result<(), PortError> {
 /// What waits for a person to look at it. `known` are those that were told of: what has none any more is told so.
 async fn people(world: &World, known: &mut BTreeSet<(String, String)>) -> Result<(), PortError> {
     let waiting = world.postgres.waiting_for_people().await?.into_iter();
-    let waiting: BTreeMap<_, _> =
-        waiting.map(|row| ((row.what, row.of), (row.count, row.oldest_seconds))).collect();
+    let waiting: BTreeMap<_, _> = waiting.map(|row| ((row.what, row.of), (row.count, row.oldest_seconds))).collect();
     known.extend(waiting.keys().cloned());
     for key @ (what, of) in &*known {
         let (count, oldest) = waiting.get(key).copied().unwrap_or((0, 0.0));

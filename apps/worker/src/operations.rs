@@ -4,8 +4,8 @@ use crate::worker::World;
 use amrutam_crypto::TokioPause;
 use amrutam_identity::PolicyTable;
 use amrutam_kernel::{
-    CommitError, DeadLetterOffice, DeadMessage, DeadSource, Dependency, EventEnvelope, EventHandler,
-    EventId, Handled, HandlerError, PortError,
+    CommitError, DeadLetterOffice, DeadMessage, DeadSource, Dependency, EventEnvelope, EventHandler, EventId, Handled,
+    HandlerError, PortError,
 };
 use amrutam_operations::{
     LetterError, OpenError, REVIEWS_BINDINGS, REVIEWS_CONSUMER,

@@ -12,9 +12,7 @@ use amrutam_booking::model::BookingRules;
 use amrutam_crypto::{
     AesGcmSealer, HmacBlindIndex, HmacLinkTokens, KeyError, Keys, SystemClock, SystemIds, TokioPause,
 };
-use amrutam_gateways::{
-    Circuit, CircuitPolicy, InvalidGatewaySettings, InvalidSmtpSettings, SmtpMailer, SmtpSettings,
-};
+use amrutam_gateways::{Circuit, CircuitPolicy, InvalidGatewaySettings, InvalidSmtpSettings, SmtpMailer, SmtpSettings};
 use amrutam_kernel::{EventHandler, PortError};
 use amrutam_operations::{REVIEWS_BINDINGS, REVIEWS_CONSUMER, model::ApprovalLimits};
 use amrutam_postgres::{Accounts, Postgres, Vault};
@@ -92,7 +90,10 @@ impl Worker {
         let ids = SystemIds;
         let consumers = vec![
             ConsumerSpec { name: Notifications::NAME, bindings: Notifications::BINDINGS },
-            ConsumerSpec { name: amrutam_payments::use_cases::CONSUMER, bindings: amrutam_payments::use_cases::BINDINGS },
+            ConsumerSpec {
+                name: amrutam_payments::use_cases::CONSUMER,
+                bindings: amrutam_payments::use_cases::BINDINGS,
+            },
             ConsumerSpec { name: amrutam_booking::use_cases::CONSUMER, bindings: amrutam_booking::use_cases::BINDINGS },
             ConsumerSpec { name: REVIEWS_CONSUMER, bindings: REVIEWS_BINDINGS },
         ];
@@ -104,10 +105,11 @@ impl Worker {
             accounts: Accounts::new(postgres.clone(), vault),
             postgres,
             publisher: Publisher::start(&settings.amqp, consumers, Arc::new(ids)),
-            mailer: Arc::new(
-                SmtpMailer::new(&SmtpSettings::from(&settings.mail))?
-                    .guarded(Circuit::new("mail", Arc::new(SystemClock), CircuitPolicy::STANDARD)),
-            ),
+            mailer: Arc::new(SmtpMailer::new(&SmtpSettings::from(&settings.mail))?.guarded(Circuit::new(
+                "mail",
+                Arc::new(SystemClock),
+                CircuitPolicy::STANDARD,
+            ))),
             link_tokens: Arc::new(HmacLinkTokens::new(&keys)?),
             pages_url: settings.mail.pages_url.as_str().into(),
             keys,

@@ -97,7 +97,11 @@ impl Payments {
         let named = self.gateway == GatewayKind::Stripe || there(self.key_id.as_deref());
         problems.check(named, "key_id", "paid visits need the merchant's key id");
         problems.check(secret(&self.key_secret), "key_secret", "paid visits need the gateway's secret");
-        problems.check(secret(&self.webhook_secret), "webhook_secret", "paid visits need what notifications are signed with");
+        problems.check(
+            secret(&self.webhook_secret),
+            "webhook_secret",
+            "paid visits need what notifications are signed with",
+        );
         let plain = self.base_url.as_deref().is_some_and(|url| !url.starts_with("https://"));
         problems.check(!plain, "base_url", "secrets are sent there: https:// outside of development");
     }

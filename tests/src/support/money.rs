@@ -125,7 +125,8 @@ impl Stack {
                 }
             }
         }
-        let ours = "SELECT coalesce(sum(CASE entry WHEN 'debit' THEN amount ELSE -amount END), 0)::bigint FROM ledger_lines
+        let ours =
+            "SELECT coalesce(sum(CASE entry WHEN 'debit' THEN amount ELSE -amount END), 0)::bigint FROM ledger_lines
                     WHERE account = 'gateway_receivable:razorpay'";
         let ours = sql.value::<i64>(ours).await;
         if ours != left {

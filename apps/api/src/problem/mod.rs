@@ -3,8 +3,8 @@
 mod code;
 mod identity;
 mod mapping;
-mod payments;
 mod operations;
+mod payments;
 
 pub(crate) use code::Code;
 

@@ -2,9 +2,7 @@
 
 use super::shared::{DeadLetterStateWord, DeadSourceWord, DiscardReasonWord, Time};
 use crate::{
-    http::{
-        Attempt, Body, Caller, Cursors, Fields, JSON, Listing, NoBody, Paging, Query, entity, json, once, path_id,
-    },
+    http::{Attempt, Body, Caller, Cursors, Fields, JSON, Listing, NoBody, Paging, Query, entity, json, once, path_id},
     problem::Problem,
     services::Services,
 };

@@ -37,8 +37,8 @@ use amrutam_memory::{
     FakeHasher, FakeIndex, FakeLinks, FakeSealer, FakeSecrets, FakeTokens, ManualClock, MemoryGate, MemorySlotLocks,
     MemoryTotp, MemoryWorld, SeededIds, VirtualPause,
 };
-use amrutam_payments::model::PaymentRules;
 use amrutam_operations::model::ApprovalLimits;
+use amrutam_payments::model::PaymentRules;
 use amrutam_redis::LocalLimits;
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::{Value, json};

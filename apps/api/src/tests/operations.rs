@@ -2,9 +2,7 @@
 
 use super::Api;
 use actix_web::test::TestRequest;
-use amrutam_kernel::{
-    AggregateRef, Clock, CorrelationId, DeadMessage, EventEnvelope, EventId,
-};
+use amrutam_kernel::{AggregateRef, Clock, CorrelationId, DeadMessage, EventEnvelope, EventId};
 use amrutam_operations::use_cases::{open_review, take};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -65,7 +63,8 @@ async fn dead_letters_are_listed_shown_requeued_and_discarded() {
     discard.is_problem(409, "invalid_transition");
     assert_eq!((&discard.json()["from"], &discard.json()["to"]), (&json!("requeued"), &json!("discarded")));
     let other = format!("/v1/admin/dead-letters/{}", first["items"][1]["id"].as_str().unwrap());
-    let discarded = api.post(&format!("{other}/discard"), Some(&admin), &json!({ "reason": "duplicate" })).await.is(200);
+    let discarded =
+        api.post(&format!("{other}/discard"), Some(&admin), &json!({ "reason": "duplicate" })).await.is(200);
     assert_eq!(discarded.json()["discard_reason"], "duplicate");
     let missing = format!("/v1/admin/dead-letters/{}", Uuid::from_u128(9));
     api.get(&missing, Some(&admin)).await.is_problem(404, "not_found");
@@ -91,7 +90,8 @@ async fn a_review_is_resolved_by_one_of_its_choices() {
     assert_eq!(burnt.json()["errors"][0]["pointer"], "/choice");
     let with_key = || {
         let request = TestRequest::post().uri(&resolve).insert_header(("idempotency-key", "k"));
-        super::with_token(request, Some(&admin)).set_json(json!({ "choice": "refund_full", "note": "the bank says no" }))
+        super::with_token(request, Some(&admin))
+            .set_json(json!({ "choice": "refund_full", "note": "the bank says no" }))
     };
     let proposed = api.send(with_key()).await.is(200);
     assert_eq!((proposed.header("etag"), &proposed.json()["state"]), (Some("\"2\""), &json!("awaiting_approval")));

@@ -175,11 +175,7 @@ impl Caller {
         Ok(request)
     }
 
-    async fn call<T: DeserializeOwned>(
-        &self,
-        kind: Kind,
-        request: Request<Full<Bytes>>,
-    ) -> Result<T, GatewayError> {
+    async fn call<T: DeserializeOwned>(&self, kind: Kind, request: Request<Full<Bytes>>) -> Result<T, GatewayError> {
         let pass = self.circuit.enter().map_err(|open| away(open.to_string()))?;
         let begun = Instant::now();
         let outcome = match timeout(self.timeout, self.exchange(request)).await {
@@ -230,7 +226,11 @@ impl Caller {
             }
         };
         let status = answer.status;
-        if status.is_server_error() { pass.failed() } else { pass.succeeded() }
+        if status.is_server_error() {
+            pass.failed()
+        } else {
+            pass.succeeded()
+        }
         match status {
             _ if status.is_success() => serde_json::from_slice(&answer.body)
                 .map_err(|_| in_doubt(format!("the answer {} makes no sense", status.as_u16()))),

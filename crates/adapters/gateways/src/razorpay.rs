@@ -97,8 +97,7 @@ impl Razorpay {
             let last = found.items.len() < PAGE;
             let ours = |order: &OrderEntity| note(&order.notes, KEY) == Some(new.idempotency_key);
             if let Some(order) = found.items.into_iter().find(ours) {
-                let same =
-                    order.amount == new.amount.amount() && order.currency == new.amount.currency().code();
+                let same = order.amount == new.amount.amount() && order.currency == new.amount.currency().code();
                 let mismatch = || GatewayError::Rejected { code: "order_differs".to_owned() };
                 return if same { reference(order.id).map(Some) } else { Err(mismatch()) };
             }
@@ -166,8 +165,7 @@ impl PaymentGateway for Razorpay {
             "notes": { PAYMENT: refund.payment.to_string(), KEY: refund.idempotency_key },
         });
         let key = refund_key(refund.idempotency_key);
-        let made: RefundEntity =
-            self.caller.act(&path, JSON, Some((REFUND_KEY, &key)), body.to_string()).await?;
+        let made: RefundEntity = self.caller.act(&path, JSON, Some((REFUND_KEY, &key)), body.to_string()).await?;
         made.read().ok_or_else(|| senseless("the refund that was made"))
     }
 

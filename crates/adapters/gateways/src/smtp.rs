@@ -253,7 +253,11 @@ impl Mailer for SmtpMailer {
         };
         let pass = circuit.enter().map_err(|open| MailError::Transient(open.to_string()))?;
         let sent = self.attempt(&message, &formatted).await;
-        if sent.as_ref().is_err_and(|failure| !failure.answered) { pass.failed() } else { pass.succeeded() }
+        if sent.as_ref().is_err_and(|failure| !failure.answered) {
+            pass.failed()
+        } else {
+            pass.succeeded()
+        }
         sent.map_err(|failure| failure.error)
     }
 }
@@ -297,8 +301,7 @@ impl Server {
                 AsyncSmtpConnection::connect_tokio1(address, None, &hello, Some(parameters.clone()), None).await
             }
             Tls::Absent | Tls::Upgraded(_) => {
-                let unreachable =
-                    |error: io::Error| Failure::of_the_server(format!("no connection: {}", error.kind()));
+                let unreachable = |error: io::Error| Failure::of_the_server(format!("no connection: {}", error.kind()));
                 let stream = TcpStream::connect(address).await.map_err(unreachable)?;
                 // lettre writes the final dot by itself: held back until the mail's own bytes are acknowledged, which a
                 // server in no hurry does after 40 ms.

@@ -65,7 +65,10 @@ impl RecordedRow {
     }
 }
 
-pub(crate) fn recorded(row: Option<RecordedRow>, claim: Option<&IdempotencyClaim>) -> Result<Option<Recorded>, PortError> {
+pub(crate) fn recorded(
+    row: Option<RecordedRow>,
+    claim: Option<&IdempotencyClaim>,
+) -> Result<Option<Recorded>, PortError> {
     match (row, claim) {
         (Some(row), Some(claim)) => row.against(claim).map(Some),
         _ => Ok(None),

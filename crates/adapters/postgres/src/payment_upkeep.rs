@@ -49,7 +49,8 @@ struct StateFigure {
 impl Postgres {
     /// The figures of now.
     pub async fn payment_figures(&self) -> Result<PaymentFigures, PortError> {
-        const TASKS: &str = "SELECT count(*) FILTER (WHERE status = 'live') AS open, count(*) FILTER (WHERE status = 'dead') AS dead,
+        const TASKS: &str =
+            "SELECT count(*) FILTER (WHERE status = 'live') AS open, count(*) FILTER (WHERE status = 'dead') AS dead,
             coalesce(extract(epoch FROM now() - min(created_at) FILTER (WHERE status = 'live')), 0)::float8 AS oldest
             FROM gateway_tasks WHERE status IN ('live', 'dead')";
         const STATES: &str = "SELECT state, count(*) AS count FROM payments

@@ -12,9 +12,7 @@ use crate::{
 };
 use amrutam_booking::{model::ConsultationStatus, ports::ConsultationStore};
 use amrutam_crash::Point;
-use amrutam_kernel::{
-    CommitError, ConsultationId, EventId, IdempotencyClaim, PaymentId, PortError, TimeRange,
-};
+use amrutam_kernel::{CommitError, ConsultationId, EventId, IdempotencyClaim, PaymentId, PortError, TimeRange};
 use amrutam_payments::{
     model::{Evidence, GatewayName, GatewayPaymentRef, GatewayTask, Payment, PaymentEntry},
     ports::{Balances, Booked, Locator, PaymentChanges, PaymentSnapshot, PaymentStore, VisitFacts, VisitReader},
@@ -154,7 +152,9 @@ impl PaymentStore for Postgres {
         let mut conn = self.connection().await?;
         let result = bounded(conn.limit(), diesel::sql_query(SQL).load::<BalanceRow>(conn.raw()?)).await;
         let rows = conn.settle(result)?;
-        rows.into_iter().map(|row| Ok(((row.account, row.currency.parse().map_err(unreadable)?), row.balance))).collect()
+        rows.into_iter()
+            .map(|row| Ok(((row.account, row.currency.parse().map_err(unreadable)?), row.balance)))
+            .collect()
     }
 }
 

@@ -15,9 +15,7 @@ use amrutam_kernel::{
     PageRequest, PortError, ReviewCaseId,
 };
 use amrutam_operations::{
-    model::{
-        Approval, Choice, Code, Decider, Decision, HistoryEntry, ReviewCase, ReviewState, SealedNote, Subject,
-    },
+    model::{Approval, Choice, Code, Decider, Decision, HistoryEntry, ReviewCase, ReviewState, SealedNote, Subject},
     ports::{ByTime, ReviewFilter, ReviewStore, Snapshot, VisitHistory},
 };
 use async_trait::async_trait;

@@ -275,11 +275,7 @@ mod tests {
         let event = EventEnvelope {
             id: amrutam_kernel::EventId::from_uuid(uuid::Uuid::nil()),
             event_type: "consultation.requested.v1".into(),
-            aggregate: amrutam_kernel::AggregateRef {
-                kind: "consultation".into(),
-                id: uuid::Uuid::nil(),
-                version: 1,
-            },
+            aggregate: amrutam_kernel::AggregateRef { kind: "consultation".into(), id: uuid::Uuid::nil(), version: 1 },
             occurred_at: "2026-01-01T00:00:00Z".parse().unwrap(),
             actor: "system:test".into(),
             correlation_id: "flow".parse().unwrap(),

@@ -244,9 +244,10 @@ impl EventPublisher for Publisher {
         let known = self.consumers().iter().any(|spec| spec.name == to.consumer);
         sent.map_err(|error| match error {
             // Its queue is not declared anew when nobody is of that name any more.
-            PublishError::Unroutable if !known => {
-                PortError::defect(Dependency::Broker, format_args!("there is no consumer {}", to.consumer.escape_default()))
-            }
+            PublishError::Unroutable if !known => PortError::defect(
+                Dependency::Broker,
+                format_args!("there is no consumer {}", to.consumer.escape_default()),
+            ),
             other => PortError::unavailable(Dependency::Broker, other),
         })
     }

@@ -1,6 +1,9 @@
 //! One error per kind of use case, saying what the caller can do.
 
-use crate::{MalformedReview, model::{InvalidTransition, ReviewRefusal}};
+use crate::{
+    MalformedReview,
+    model::{InvalidTransition, ReviewRefusal},
+};
 use amrutam_kernel::{CommitError, Denial, PortError, StoredAnswer};
 
 /// Why a dead letter was not read or changed.

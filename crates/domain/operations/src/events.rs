@@ -1,9 +1,7 @@
 //! What this domain hears and what it announces. Their schemas are in `docs/events/`.
 
 use crate::model::{Choice, DeadLetter, InvalidCode, ReviewCase, Subject};
-use amrutam_kernel::{
-    AccountId, AggregateRef, ConsultationId, Context, EventEnvelope, EventId, Money, ReviewCaseId,
-};
+use amrutam_kernel::{AccountId, AggregateRef, ConsultationId, Context, EventEnvelope, EventId, Money, ReviewCaseId};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
@@ -55,8 +53,8 @@ pub(crate) fn case_of(event: &EventEnvelope, id: ReviewCaseId, now: Timestamp) -
     let malformed = |problem: String| MalformedReview { event_type: event.event_type.clone(), problem };
     let code = |error: InvalidCode| malformed(error.to_string());
     // serde's text may quote a value; where it stopped is enough.
-    let needed = ReviewNeeded::deserialize(&event.payload)
-        .map_err(|error| malformed(format!("{:?}", error.classify())))?;
+    let needed =
+        ReviewNeeded::deserialize(&event.payload).map_err(|error| malformed(format!("{:?}", error.classify())))?;
     let kind = event.event_type.split('.').next().unwrap_or_default().parse().map_err(code)?;
     let offered = needed.choices.into_iter().map(|offered| {
         let (word, moves) = match offered {
@@ -119,11 +117,8 @@ pub(crate) fn resolved(id: EventId, case: &ReviewCase, context: &Context, now: T
 }
 
 pub(crate) fn letter_requeued(id: EventId, letter: &DeadLetter, context: &Context, now: Timestamp) -> EventEnvelope {
-    let aggregate = AggregateRef {
-        kind: "dead_letter".to_owned(),
-        id: letter.id.as_uuid(),
-        version: i64::from(letter.requeues),
-    };
+    let aggregate =
+        AggregateRef { kind: "dead_letter".to_owned(), id: letter.id.as_uuid(), version: i64::from(letter.requeues) };
     EventEnvelope {
         id,
         event_type: LETTER_REQUEUED.to_owned(),

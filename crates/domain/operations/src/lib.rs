@@ -31,4 +31,4 @@ pub mod ports;
 pub mod use_cases;
 
 pub use error::{LetterError, OpenError, ReviewError};
-pub use events::{LETTER_REQUEUED, MalformedReview, REVIEW_RESOLVED, REVIEWS_CONSUMER, REVIEWS_BINDINGS};
+pub use events::{LETTER_REQUEUED, MalformedReview, REVIEW_RESOLVED, REVIEWS_BINDINGS, REVIEWS_CONSUMER};

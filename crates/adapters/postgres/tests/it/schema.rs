@@ -192,7 +192,8 @@ async fn the_reader_reads_reports_and_nothing_personal() {
 async fn a_journal_that_does_not_balance_is_not_stored() {
     let db = Database::new();
     let app = db.app().await;
-    let payment = "INSERT INTO payments VALUES ('019aaf00-0000-7000-8000-000000000001', gen_random_uuid(), gen_random_uuid(),
+    let payment =
+        "INSERT INTO payments VALUES ('019aaf00-0000-7000-8000-000000000001', gen_random_uuid(), gen_random_uuid(),
         100, 'INR', 'razorpay', 'created', NULL, NULL, now(), now(), 1, 1, '{}')";
     app.run(payment).await;
     let journal = |id: u32| {

@@ -100,10 +100,8 @@ pub async fn one_trouble_has_one_open_case(harness: &dyn Harness) {
 /// Also the one that opens none.
 pub async fn an_event_opens_a_case_once(harness: &dyn Harness) {
     let now = harness.now();
-    let mark = |event| Effects {
-        inbox: Some(InboxMark { consumer: "contract", event }),
-        ..effects(now, first_about(now))
-    };
+    let mark =
+        |event| Effects { inbox: Some(InboxMark { consumer: "contract", event }), ..effects(now, first_about(now)) };
     let (opening, repeating) = (EventId::from_uuid(id(now)), EventId::from_uuid(id(now)));
     let first = case(now);
     assert!(harness.reviews().open_review(&first, &mark(opening)).await.unwrap());

@@ -2,9 +2,7 @@
 
 use super::Deps;
 use crate::{OpenError, REVIEWS_CONSUMER, events::case_of};
-use amrutam_kernel::{
-    Actor, CommitError, Context, Effects, EventEnvelope, Handled, InboxMark, Outcome, ReviewCaseId,
-};
+use amrutam_kernel::{Actor, CommitError, Context, Effects, EventEnvelope, Handled, InboxMark, Outcome, ReviewCaseId};
 
 use super::permit::Deed;
 

@@ -1,9 +1,6 @@
 //! A dead letter begins afresh.
 
-use super::{
-    Deps, Idempotent, MAX_COMMITS,
-    permit::Deed,
-};
+use super::{Deps, Idempotent, MAX_COMMITS, permit::Deed};
 use crate::{
     LetterError,
     events::letter_requeued,

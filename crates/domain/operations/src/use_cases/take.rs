@@ -1,11 +1,7 @@
 //! A dead message is taken over from the broker.
 
 use super::{Deps, MAX_COMMITS, permit::body_place};
-use crate::{
-    LetterError,
-    model::DeadLetter,
-    ports::LetterChange,
-};
+use crate::{LetterError, model::DeadLetter, ports::LetterChange};
 use amrutam_kernel::{CommitError, DeadLetterId, DeadMessage, DeadSource, Effects};
 
 /// Keeps a dead message. Says whether that was news: the same death may be told many times, and one of a copy from before a

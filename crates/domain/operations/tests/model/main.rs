@@ -181,10 +181,14 @@ fn another_choice_takes_the_place_of_what_was_proposed() {
         assert_eq!((resolved.state, decision.choice.as_str()), (ReviewState::Resolved, "small"));
         assert_eq!((decision.decided_by.as_str(), &decision.approval), (by, &None));
     }
-    let both = ReviewCase { choices: [proposed.choices.clone(), vec![Choice {
-        word: "larger".parse().unwrap(),
-        moves: Some(Money::new(3_000, Currency::Inr).unwrap()),
-    }]].concat(), ..proposed };
+    let both = ReviewCase {
+        choices: [
+            proposed.choices.clone(),
+            vec![Choice { word: "larger".parse().unwrap(), moves: Some(Money::new(3_000, Currency::Inr).unwrap()) }],
+        ]
+        .concat(),
+        ..proposed
+    };
     let replaced = decide(&both, "larger", "admin:b").unwrap();
     assert_eq!(replaced.state, ReviewState::AwaitingApproval);
     assert_eq!(decide(&replaced, "larger", "admin:b"), Err(ReviewRefusal::OwnApproval));

@@ -2,6 +2,7 @@ use crate::Desk;
 use amrutam_kernel::{
     AggregateRef, Clock, CorrelationId, DeadMessage, DeadSource, Denial, EventEnvelope, EventId, Role,
 };
+use amrutam_kernel::{Limit, PageRequest};
 use amrutam_memory::Fault;
 use amrutam_operations::{
     LetterError,
@@ -9,7 +10,6 @@ use amrutam_operations::{
     ports::LetterFilter,
     use_cases::{discard, list_letters, open_payload, read_letter, requeue, settle, take},
 };
-use amrutam_kernel::{Limit, PageRequest};
 use jiff::SignedDuration;
 use uuid::Uuid;
 
@@ -74,10 +74,10 @@ async fn what_is_requeued_goes_to_its_consumer_alone_and_is_settled_once() {
     // Its message may have been lost with a broker: once more, harmless.
     requeue(desk.deps(), &admin, letter.id, None).await.unwrap();
     let handed_out = desk.world.requeued();
-    assert_eq!(handed_out.iter().map(|(to, _)| (to.consumer.as_str(), to.number)).collect::<Vec<_>>(), [
-        ("notifications", 1),
-        ("notifications", 2)
-    ]);
+    assert_eq!(
+        handed_out.iter().map(|(to, _)| (to.consumer.as_str(), to.number)).collect::<Vec<_>>(),
+        [("notifications", 1), ("notifications", 2)]
+    );
     assert!(desk.world.outbox().is_empty(), "nobody else hears of it");
     let refused = discard(desk.deps(), &admin, letter.id, DiscardReason::Obsolete, None).await;
     assert!(matches!(refused, Err(LetterError::InvalidTransition(_))), "{refused:?}");
@@ -132,15 +132,18 @@ async fn who_may_not_is_refused_on_the_record_and_support_sees_no_payload() {
     assert!(read_letter(desk.deps(), &admin, letter.id).await.unwrap().shows_payload);
     let refused = requeue(desk.deps(), &admin, letter.id, None).await;
     assert!(matches!(refused, Err(LetterError::Denied(Denial::StepUpRequired))), "{refused:?}");
-    assert_eq!(desk.deeds(), [
-        "dead_letter.read denied",
-        "dead_letter.read denied",
-        "dead_letter.read denied",
-        "dead_letter.read allowed",
-        "dead_letter.list allowed",
-        "dead_letter.requeue denied",
-        "dead_letter.read allowed",
-        "dead_letter.requeue denied",
-    ]);
+    assert_eq!(
+        desk.deeds(),
+        [
+            "dead_letter.read denied",
+            "dead_letter.read denied",
+            "dead_letter.read denied",
+            "dead_letter.read allowed",
+            "dead_letter.list allowed",
+            "dead_letter.requeue denied",
+            "dead_letter.read allowed",
+            "dead_letter.requeue denied",
+        ]
+    );
     assert!(desk.world.requeued().is_empty());
 }

@@ -52,19 +52,23 @@ async fn resolved(desk: &Desk, context: &Context, id: ReviewCaseId, choice: &str
 async fn an_event_opens_a_case_once_and_one_trouble_has_one() {
     let desk = Desk::new();
     let case = opened(&desk).await;
-    assert_eq!((case.kind.as_str(), case.subject.kind.as_str(), case.subject.id), ("payment", "payment", Uuid::from_u128(50)));
-    assert_eq!(case.choices.iter().map(|choice| choice.moves.map(|money| money.amount())).collect::<Vec<_>>(), [
-        Some(2_000_000),
-        Some(500_000),
-        None
-    ]);
+    assert_eq!(
+        (case.kind.as_str(), case.subject.kind.as_str(), case.subject.id),
+        ("payment", "payment", Uuid::from_u128(50))
+    );
+    assert_eq!(
+        case.choices.iter().map(|choice| choice.moves.map(|money| money.amount())).collect::<Vec<_>>(),
+        [Some(2_000_000), Some(500_000), None]
+    );
     assert_eq!(open_review(desk.deps(), &needed(&desk, 1, payload())).await.unwrap(), Handled::Duplicate);
     assert_eq!(open_review(desk.deps(), &needed(&desk, 2, payload())).await.unwrap(), Handled::Ignored);
     assert_eq!(open_review(desk.deps(), &needed(&desk, 2, payload())).await.unwrap(), Handled::Duplicate);
     assert_eq!(desk.world.review_cases(), [case]);
     assert_eq!(desk.deeds(), ["review.open allowed"]);
 
-    for (name, value) in [("choices", json!([])), ("reason", json!("Asha's")), ("amount", json!(7)), ("choices", json!([""]))] {
+    for (name, value) in
+        [("choices", json!([])), ("reason", json!("Asha's")), ("amount", json!(7)), ("choices", json!([""]))]
+    {
         let mut bad = payload();
         bad[name] = value;
         let refused = open_review(desk.deps(), &needed(&desk, 3, bad)).await;
@@ -89,11 +93,14 @@ async fn a_resolution_is_announced_with_it_or_not_at_all() {
     let [event] = &desk.world.outbox()[..] else { unreachable!("one event") };
     assert_eq!(event.event_type, "review.resolved.v1");
     let admin = format!("admin:{}", Uuid::from_u128(1));
-    assert_eq!(event.payload, json!({
-        "case": case.id, "kind": "payment", "subject": { "kind": "payment", "id": Uuid::from_u128(50) },
-        "reason": "refund_failed", "consultation_id": null, "choice": "refund_by_policy",
-        "amount": { "amount": 500_000, "currency": "INR" }, "decided_by": admin, "approved_by": null,
-    }));
+    assert_eq!(
+        event.payload,
+        json!({
+            "case": case.id, "kind": "payment", "subject": { "kind": "payment", "id": Uuid::from_u128(50) },
+            "reason": "refund_failed", "consultation_id": null, "choice": "refund_by_policy",
+            "amount": { "amount": 500_000, "currency": "INR" }, "decided_by": admin, "approved_by": null,
+        })
+    );
     let refused = resolved(&desk, &desk.admin(), case.id, "write_off").await;
     assert!(matches!(refused, Err(ReviewError::Refused(ReviewRefusal::Resolved))), "{refused:?}");
 }
@@ -119,14 +126,17 @@ async fn much_money_moves_by_two_people_and_never_by_the_same_one_twice() {
     let payload = &desk.world.outbox()[0].payload;
     assert_eq!(payload["decided_by"], format!("admin:{}", Uuid::from_u128(1)));
     assert_eq!(payload["approved_by"], format!("admin:{}", Uuid::from_u128(2)));
-    assert_eq!(desk.deeds(), [
-        "review.open allowed",
-        "review.propose allowed",
-        "review.approve denied",
-        "review.approve denied",
-        "review.resolve denied",
-        "review.approve allowed",
-    ]);
+    assert_eq!(
+        desk.deeds(),
+        [
+            "review.open allowed",
+            "review.propose allowed",
+            "review.approve denied",
+            "review.approve denied",
+            "review.resolve denied",
+            "review.approve allowed",
+        ]
+    );
 }
 
 #[tokio::test]
