@@ -59,8 +59,9 @@ CREATE TABLE scheduled_messages (
   CHECK ((status = 'scheduled') = (settled_at IS NULL))
 );
 CREATE INDEX scheduled_messages_due ON scheduled_messages (next_attempt_at) WHERE status = 'scheduled';
--- For forgetting. What was given up stays until a person has seen it.
+-- For forgetting. What was given up stays as long as its dead letter does.
 CREATE INDEX scheduled_messages_done ON scheduled_messages (settled_at) WHERE status IN ('sent', 'skipped');
+CREATE INDEX scheduled_messages_given_up ON scheduled_messages (settled_at) WHERE status = 'gave_up';
 
 GRANT SELECT, INSERT, DELETE ON outbox, inbox TO amrutam_app;
 GRANT UPDATE (attempts, parked_until, parked_because) ON outbox TO amrutam_app;

@@ -257,7 +257,7 @@ fn what_people_say_is_nowhere_in_clear() {
         );
     on_stack(options, async |stack| {
         let canaries = Canaries::default();
-        let (redis_urls, amqp_url) = stack.others();
+        let (redis_urls, _) = stack.others();
         let broker = stack.broker().await;
         let heard = broker.listen("#").await;
         let (patient, consultation) = say_everything(stack, &canaries).await;

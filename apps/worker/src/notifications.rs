@@ -23,6 +23,7 @@ impl Notifications {
         "consultation.started.#",
         "consultation.completed.#",
         "consultation.no_show.#",
+        "consultation.unconfirmable.#",
         "account.#",
         "payment.#",
     ];

@@ -12,9 +12,9 @@ struct Passing {
 
 /// Answers live 24 hours (contract). Inbox marks and counts outlive any message in the broker, the dead letters excepted.
 /// Messages that were sent or skipped are kept for questions, and far longer than the event they follow from could come
-/// again; those given up stay until a person removes them. Dead letters that were settled or discarded
+/// again; those given up stay as long as their dead letter does. Dead letters that were settled or discarded
 /// are kept as long. A link is told to be over, not unknown, for 30 days.
-const PASSING: [Passing; 10] = [
+const PASSING: [Passing; 11] = [
     Passing { table: "idempotency_keys", over: "created_at < now() - interval '24 hours'" },
     Passing { table: "inbox", over: "handled_at < now() - interval '30 days'" },
     Passing { table: "inbox_attempts", over: "updated_at < now() - interval '30 days'" },
@@ -26,6 +26,11 @@ const PASSING: [Passing; 10] = [
     Passing { table: "webhook_inbox", over: "received_at < now() - interval '90 days'" },
     // What was done is in the payment's timeline; what was given up stays.
     Passing { table: "gateway_tasks", over: "status = 'done' AND ended_at < now() - interval '90 days'" },
+    Passing {
+        table: "scheduled_messages",
+        over: "status = 'gave_up' AND settled_at < now() - interval '90 days' AND NOT EXISTS \
+               (SELECT FROM dead_letters d WHERE d.source = 'message' AND d.consumer = 'mail' AND d.subject_id = scheduled_messages.id)",
+    },
     Passing {
         table: "dead_letters",
         over: "state IN ('settled', 'discarded') AND updated_at < now() - interval '90 days'",

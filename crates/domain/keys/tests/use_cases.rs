@@ -1,5 +1,5 @@
 //! The acts on keys, in memory.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use amrutam_identity::PolicyTable;
 use amrutam_kernel::{

@@ -3,7 +3,7 @@
 use crate::world::{MemoryWorld, StoredTask, Tables, TaskState, defect, into_port_error};
 use amrutam_kernel::{CommitError, Effects, GatewayTaskId, IdempotencyClaim, PaymentId, PortError, TimeRange};
 use amrutam_payments::{
-    model::{Capture, Entry, GatewayName, GatewayTask, Payment, PaymentEntry, RefundStep, TaskEnd},
+    model::{Capture, Entry, GatewayName, GatewayTask, Journal, Payment, PaymentEntry, RefundStep, TaskEnd},
     ports::{Balances, Booked, Locator, PaymentChanges, PaymentSnapshot, PaymentStore, PaymentWrite},
 };
 use async_trait::async_trait;
@@ -139,7 +139,7 @@ impl PaymentStore for MemoryWorld {
     async fn balances(&self) -> Result<Balances, PortError> {
         self.read(|tables| {
             let mut balances = Balances::new();
-            for line in tables.journals.iter().flat_map(|journal| journal.lines()) {
+            for line in tables.journals.iter().flat_map(Journal::lines) {
                 let balance = balances.entry((line.account.to_string(), line.amount.currency())).or_default();
                 match line.entry {
                     Entry::Debit => *balance += line.amount.amount(),

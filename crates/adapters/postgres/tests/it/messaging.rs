@@ -123,13 +123,25 @@ async fn what_is_over_is_forgotten_in_batches_and_nothing_else() {
              INSERT INTO scheduled_messages (id, dedupe_key, kind, recipient_id, due_at, next_attempt_at, correlation_id, status, settled_at) \
                SELECT gen_random_uuid(), age || status, 'reminder_1h', gen_random_uuid(), now(), now(), 'c', status, \
                       CASE WHEN status <> 'scheduled' THEN now() - age * interval '1 day' END \
-               FROM unnest(ARRAY['sent', 'skipped', 'gave_up', 'scheduled']) status, unnest(ARRAY[89, 91]) age",
+               FROM unnest(ARRAY['sent', 'skipped', 'gave_up', 'scheduled']) status, unnest(ARRAY[89, 91, 92]) age; \
+             INSERT INTO dead_letters (id, source, consumer, subject_id, kind, payload, headers, error, attempts, redeliveries, \
+                                       deaths, requeues, first_failed_at, opened_at, died_at, state, updated_at, version) \
+               SELECT id, 'message', 'mail', id, kind, '{}', '{}', 'no', 1, 0, 1, 0, now(), now(), now(), 'dead', now(), 1 \
+               FROM scheduled_messages WHERE dedupe_key = '92gave_up'; \
+             INSERT INTO dead_letters (id, source, consumer, subject_id, kind, payload, headers, error, attempts, redeliveries, \
+                                       deaths, requeues, first_failed_at, opened_at, died_at, state, discard_reason, updated_at, version) \
+               SELECT gen_random_uuid(), 'event', state || age, gen_random_uuid(), 'x', '{}', '{}', 'no', 1, 0, 1, 1, now(), now(), \
+                      now(), state, CASE WHEN state = 'discarded' THEN 'obsolete' END, now() - age * interval '1 day', 2 \
+               FROM unnest(ARRAY['dead', 'requeued', 'settled', 'discarded']) state, unnest(ARRAY[89, 91]) age",
         )
         .await;
-    assert_eq!(world.store.forget_expired().await.unwrap(), 5_001 + 1 + 2);
+    assert_eq!(world.store.forget_expired().await.unwrap(), 5_001 + 1 + 4 + 1 + 2);
+    let letters = owner.column("SELECT consumer FROM dead_letters ORDER BY 1", &[]).await;
+    assert_eq!(letters, ["dead89", "dead91", "discarded89", "mail", "requeued89", "requeued91", "settled89"]);
     assert_eq!(owner.count("SELECT count(*) FROM inbox").await, 1);
     let kept = owner.column("SELECT dedupe_key FROM scheduled_messages ORDER BY 1", &[]).await;
-    assert_eq!(kept, ["89gave_up", "89scheduled", "89sent", "89skipped", "91gave_up", "91scheduled"]);
+    let expected = ["89gave_up", "89scheduled", "89sent", "89skipped", "91scheduled", "92gave_up", "92scheduled"];
+    assert_eq!(kept, expected, "what was given up stays with its dead letter");
     assert_eq!(world.store.forget_expired().await.unwrap(), 0);
 
     // One table that can't be had does not keep the others.

@@ -44,7 +44,7 @@ async fn a_requeued_event_is_settled_before_it_is_acknowledged_and_dies_in_its_o
         async |stand| {
             let fails = event();
             let failing = fails.id;
-            let handler = Scripted::new(async move |event: amrutam_kernel::EventEnvelope, _| {
+            let handler = Scripted::new(move |event: amrutam_kernel::EventEnvelope, _| async move {
                 if event.id == failing { Err(HandlerError::Permanent("no".into())) } else { Ok(Handled::Applied) }
             });
             let _consumers = stand.consume(&handler);

@@ -5,12 +5,7 @@
 //! amrutam_keys::key_store_contract!(store()); // `async fn store() -> Arc<dyn KeyStore>`
 //! amrutam_keys::key_wrapper_contract!(wrappers()); // `async fn wrappers() -> MyWrappers`
 //! ```
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a suite of tests, compiled for tests only"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a suite of tests, compiled for tests only")]
 
 mod key_store;
 mod key_wrapper;

@@ -305,8 +305,8 @@ pub async fn journals_add_up_and_balance(harness: &dyn Harness) {
     stage.store.commit(&changes).await.unwrap();
     let balances = stage.store.balances().await.unwrap();
     let balance = |account: &str| balances.get(&(account.to_owned(), Currency::Inr)).copied();
-    assert_eq!(balance("gateway_receivable:fake"), Some(99_00));
-    assert_eq!(balance("cancellation_fees"), Some(-99_00));
+    assert_eq!(balance("gateway_receivable:fake"), Some(9900));
+    assert_eq!(balance("cancellation_fees"), Some(-9900));
     assert_eq!(balance("patient_deposits"), Some(0));
     assert_eq!(balance("refunds_payable"), Some(0));
     assert_eq!(balances.len(), 4);

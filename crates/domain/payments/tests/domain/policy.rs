@@ -33,7 +33,7 @@ fn tiers_apply_by_the_longest_time_kept_in_whatever_order_they_stand() {
         let policy = RefundPolicy { version: "t".to_owned(), source: "test".to_owned(), tiers: tiers.clone() };
         let back = |ahead| refund_for_cancellation(&policy, rupees(500), Side::Patient, at(0) + hours(ahead), at(0));
         let amounts: Vec<_> = [30, 24, 23, 4, 3, 1, 0].into_iter().map(|ahead| back(ahead).amount()).collect();
-        assert_eq!(amounts, [500_00, 500_00, 250_00, 250_00, 125_00, 125_00, 0]);
+        assert_eq!(amounts, [50_000, 50_000, 25_000, 25_000, 12_500, 12_500, 0]);
     }
 }
 

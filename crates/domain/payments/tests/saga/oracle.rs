@@ -137,7 +137,8 @@ fn elsewhere(play: &Play<'_>, payment: &Payment, paid: &GatewayPayment) -> i64 {
     let Some(refund) = capture.refund.as_ref().filter(|refund| by_hand(&refund.step)) else { return 0 };
     let journals = play.clinic.world.journals();
     let theirs = journals.iter().filter(|journal| journal.payment == payment.id);
-    let lines = theirs.flat_map(|journal| journal.lines()).filter(|line| line.account == Account::PaidElsewhere);
+    let lines =
+        theirs.flat_map(amrutam_payments::model::Journal::lines).filter(|line| line.account == Account::PaidElsewhere);
     lines.map(|line| line.amount.amount()).find(|amount| *amount == refund.amount.amount()).unwrap_or(0)
 }
 

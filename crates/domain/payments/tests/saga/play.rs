@@ -42,10 +42,8 @@ pub(crate) enum Mutant {
     NoKeys,
     /// Booking never hears of money for a visit that has expired.
     LateMoneyIgnored,
-    /// What is to be done at the gateway is not written down.
-    TasksLost,
-    /// A task is not its claimer's alone.
-    NoLease,
+    /// A refund is decided, and that it is to be made is not written down.
+    RefundTasksLost,
     /// One kind of journal is missing.
     LedgerForgets,
     /// Nobody looks at the gateway for what notifications did not say.
@@ -59,7 +57,7 @@ impl Mutant {
         Self::InboxOff,
         Self::NoKeys,
         Self::LateMoneyIgnored,
-        Self::TasksLost,
+        Self::RefundTasksLost,
         Self::LedgerForgets,
         Self::NoPolls,
         Self::CancellationsIgnored,

@@ -126,7 +126,9 @@ impl PaymentStore for Wrapped<'_> {
         let mark = changes.effects.inbox.clone();
         match self.mutant {
             Mutant::InboxOff => changes.effects.inbox = None,
-            Mutant::TasksLost => changes.tasks.clear(),
+            Mutant::RefundTasksLost => {
+                changes.tasks.retain(|task| !matches!(task.kind, amrutam_payments::model::TaskKind::Refund { .. }));
+            }
             Mutant::LedgerForgets => {
                 changes
                     .journals
@@ -146,7 +148,6 @@ impl PaymentStore for Wrapped<'_> {
 
     async fn claim_tasks(&self, lease: SignedDuration, limit: u16) -> Result<Vec<GatewayTask>, PortError> {
         breathe().await;
-        let lease = if self.mutant == Mutant::NoLease { SignedDuration::ZERO } else { lease };
         let claimed = self.world.claim_tasks(lease, limit).await;
         breathe().await;
         claimed
