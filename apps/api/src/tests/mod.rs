@@ -32,7 +32,7 @@ use amrutam_identity::{
     ports::{AccessClaims, InvalidToken, MfaClaims, TokenVerifier},
     use_cases::{NewStaff, create_staff},
 };
-use amrutam_kernel::{Actor, Context, Currency, Role, Sensitive};
+use amrutam_kernel::{Context, Currency, Role, Sensitive};
 use amrutam_memory::{
     FakeHasher, FakeIndex, FakeLinks, FakeSealer, FakeSecrets, FakeTokens, ManualClock, MemoryGate, MemoryLog,
     MemorySlotLocks, MemoryTotp, MemoryWorld, SeededIds, VirtualPause,

@@ -4,8 +4,8 @@ use crate::support::{World, booking, id, now};
 use amrutam_booking::ports::{AvailabilityStore, Changes, ConsultationStore, DirectoryStore};
 use amrutam_identity::ports::AccountStore;
 use amrutam_kernel::{
-    Actor, AuditEntry, AuditEntryId, CommitError, Context, CorrelationId, Effects, EventId, InboxMark, Outcome,
-    PortError, TimeRange, recorded,
+    AuditEntry, AuditEntryId, CommitError, Context, CorrelationId, Effects, EventId, InboxMark, Outcome, PortError,
+    TimeRange, recorded,
 };
 use jiff::ToSpan;
 

@@ -47,7 +47,7 @@ fn status(clinic: &Clinic, id: ConsultationId) -> ConsultationStatus {
 
 async fn causes(clinic: &Clinic, id: ConsultationId) -> Vec<(TimelineKind, String)> {
     let timeline = clinic.world.timeline(id).await.unwrap();
-    timeline.into_iter().map(|entry| (entry.kind, entry.cause)).collect()
+    timeline.judge(|timeline| timeline.iter().map(|entry| (entry.kind, entry.cause.clone())).collect())
 }
 
 fn changed(cause: &str) -> (TimelineKind, String) {

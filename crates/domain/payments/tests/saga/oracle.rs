@@ -173,5 +173,5 @@ fn expected_back(play: &Play<'_>, visit: &Consultation, price: i64) -> i64 {
 
 fn timeline(play: &Play<'_>, id: ConsultationId) -> Vec<TimelineEntry> {
     let store: &dyn amrutam_booking::ports::ConsultationStore = &play.clinic.world;
-    finish(store.timeline(id)).unwrap()
+    finish(store.timeline(id)).unwrap().judge(Clone::clone)
 }

@@ -598,7 +598,7 @@ impl<'a> Play<'a> {
         tally.refunds += self.clinic.gateway.refunds().len() as u64;
         for visit in self.clinic.world.consultations() {
             let store: &dyn amrutam_booking::ports::ConsultationStore = &self.clinic.world;
-            let timeline = finish(store.timeline(visit.id)).unwrap();
+            let timeline = finish(store.timeline(visit.id)).unwrap().judge(Clone::clone);
             tally.unconfirmable += timeline.iter().filter(|entry| entry.cause == "late_payment").count() as u64;
             let back = |pair: &[amrutam_booking::model::TimelineEntry]| {
                 pair[0].cause == "hold_expired" && pair[1].cause == "paid"
