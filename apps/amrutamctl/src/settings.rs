@@ -17,6 +17,7 @@ pub(crate) struct Settings {
     pub(crate) tokens: KeySource,
     #[serde(default)]
     pub(crate) business: Business,
+    #[serde(default)]
     pub(crate) keys: DataKeys,
 }
 
