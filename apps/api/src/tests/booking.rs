@@ -45,7 +45,7 @@ async fn a_booking_that_must_be_paid_holds_its_slot_for_a_while() {
     let cast = api.cast().await;
     let answer = api.book(&cast.patient, "k", &cast.wish(0)).await.is(201);
     let booked = answer.json();
-    assert_eq!((&booked["status"], &booked["payment"]["status"]), (&json!("pending"), &json!("pending")));
+    assert_eq!((&booked["status"], &booked["payment"]["status"]), (&json!("pending"), &json!("created")));
     assert_eq!(booked["payment"]["expires_at"], booked["hold_expires_at"]);
     api.book(&cast.other_patient, "k", &cast.wish(0)).await.is_problem(409, "slot_unavailable");
     api.clock.advance(jiff::SignedDuration::from_mins(15));

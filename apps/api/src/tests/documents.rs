@@ -61,6 +61,17 @@ fn every_route_of_the_issues_is_there() {
         "POST /v1/me/mfa/totp",
         "POST /v1/me/mfa/totp/confirm",
         "POST /v1/me/password",
+        "GET /v1/admin/dead-letters",
+        "GET /v1/admin/dead-letters/{dead_letter_id}",
+        "GET /v1/admin/reviews",
+        "GET /v1/admin/reviews/{review_id}",
+        "GET /v1/consultations/{consultation_id}/cancellation",
+        "GET /v1/consultations/{consultation_id}/payment",
+        "POST /v1/admin/dead-letters/{dead_letter_id}/discard",
+        "POST /v1/admin/dead-letters/{dead_letter_id}/requeue",
+        "POST /v1/admin/reviews/{review_id}/resolve",
+        "POST /v1/consultations/{consultation_id}/payment/retry",
+        "POST /v1/webhooks/payments/{gateway}",
         "GET /.well-known/jwks.json",
         "GET /healthz",
         "GET /openapi.json",
@@ -117,7 +128,11 @@ fn the_document_is_complete_and_its_references_lead_somewhere() {
             }
         }
         if operation["requestBody"].is_object() {
-            for status in ["400", "408", "413", "415", "422"] {
+            // A notification's body is not looked at by type: its signature is over the bytes.
+            let typed = !path.starts_with("/v1/webhooks/");
+            for status in
+                ["400", "408", "413", "415", "422"].into_iter().filter(|s| typed || !matches!(*s, "415" | "422"))
+            {
                 assert!(operation["responses"][status].is_object(), "{name} {status}");
             }
         }
@@ -162,7 +177,7 @@ async fn the_document_and_its_page_are_served_without_the_internet() {
 }
 
 /// What strangers may call. Everything else is for those who have signed in, whatever its annotation says.
-const PUBLIC: [&str; 16] = [
+const PUBLIC: [&str; 17] = [
     "get /.well-known/jwks.json",
     "get /healthz",
     "get /openapi.json",
@@ -179,6 +194,7 @@ const PUBLIC: [&str; 16] = [
     "post /v1/auth/password/reset",
     "post /v1/auth/refresh",
     "post /v1/auth/register",
+    "post /v1/webhooks/payments/{gateway}",
 ];
 
 #[test]

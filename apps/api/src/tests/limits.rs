@@ -309,6 +309,7 @@ fn each_route_has_its_class_and_a_new_one_the_default() {
                     | "/v1/me/deactivate",
                 ) => Some(RouteClass::Reset),
                 ("GET", "/healthz" | "/readyz") => Some(RouteClass::Health),
+                ("POST", "/v1/webhooks/payments/{gateway}") => Some(RouteClass::Webhooks),
                 _ => None,
             };
             assert_eq!(document.routes.class(&method, path), expected, "{method} {path}");
