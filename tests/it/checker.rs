@@ -74,9 +74,10 @@ fn each_breach_is_found() {
                 sql.execute(&format!("INSERT INTO {table} ({columns}) SELECT {columns} FROM saved_{table}")).await;
             }
         }
-        // Last: the trail can't be put back as it was.
-        let damage =
-            "ALTER TABLE audit_log DISABLE TRIGGER stays; DELETE FROM audit_log WHERE action = 'consultation.book'";
+        // By itself: the trail is not touched before the booking is sealed.
+        let damage = "CREATE TABLE saved_trail AS SELECT * FROM audit_log WHERE action = 'consultation.book';
+            ALTER TABLE audit_log DISABLE TRIGGER stays; DELETE FROM audit_log WHERE action = 'consultation.book';
+            ALTER TABLE audit_log ENABLE TRIGGER stays";
         until("the booking is sealed", SOON, async || {
             let sealed = format!("SELECT count(*) FROM audit_log WHERE resource_id = '{id}'");
             let waits = "SELECT count(*) FROM audit_intake";
@@ -86,5 +87,6 @@ fn each_breach_is_found() {
         sql.execute(damage).await;
         let found = stack.breaches().await;
         assert!(found.iter().any(|found| found.contains("audit")), "a booking nobody recorded: {found:?}");
+        sql.execute("INSERT INTO audit_log SELECT * FROM saved_trail; DROP TABLE saved_trail").await;
     });
 }
