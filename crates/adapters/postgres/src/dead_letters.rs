@@ -13,7 +13,7 @@ use amrutam_kernel::{
     recorded,
 };
 use amrutam_operations::{
-    model::{DeadLetter, Payload},
+    model::{DeadLetter, LetterState, Payload},
     ports::{ByTime, DeadLetterStore, LetterChange, LetterFilter, Records, Snapshot},
 };
 use async_trait::async_trait;
@@ -191,7 +191,7 @@ impl DeadLetterStore for Postgres {
         page: PageRequest<ByTime<DeadLetterId>>,
     ) -> Result<Page<DeadLetter, ByTime<DeadLetterId>>, PortError> {
         let query = diesel::select(functions::list_dead_letters(
-            filter.state.map(|state| state.as_str()),
+            filter.state.map(LetterState::as_str),
             filter.consumer.as_deref(),
             filter.source.map(DeadSource::as_str),
             page.after.map(|(at, _)| at.to_diesel()),

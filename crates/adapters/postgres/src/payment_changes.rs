@@ -3,7 +3,7 @@
 use crate::effects::EffectRows;
 use amrutam_kernel::{CorrelationId, EventId, GatewayTaskId, JournalId, Money, PaymentId};
 use amrutam_payments::{
-    model::{Capture, Evidence, GatewayTask, Journal, Payment, PaymentEntry, RefundStep, TaskEnd, TaskKind},
+    model::{Capture, Evidence, GatewayTask, Journal, OrderRef, Payment, PaymentEntry, RefundStep, TaskEnd, TaskKind},
     ports::{PaymentChanges, PaymentWrite},
 };
 use jiff::Timestamp;
@@ -167,7 +167,7 @@ impl<'a> From<&'a Payment> for PaymentRow<'a> {
             currency: currency(&payment.amount),
             gateway: payment.gateway.as_str(),
             state: payment.state.as_str(),
-            order_ref: payment.order_ref().map(|order| order.as_str()),
+            order_ref: payment.order_ref().map(OrderRef::as_str),
             look_at: payment.look_at,
             created_at: payment.created_at,
             updated_at: payment.updated_at,

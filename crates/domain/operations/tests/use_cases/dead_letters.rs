@@ -124,7 +124,7 @@ async fn who_may_not_is_refused_on_the_record_and_support_sees_no_payload() {
     assert!(!read_letter(desk.deps(), &support, letter.id).await.unwrap().shows_payload);
     let page = PageRequest { limit: Limit::default(), after: None };
     let listed = list_letters(desk.deps(), &support, &LetterFilter::default(), page).await.unwrap();
-    assert_eq!(listed.items, [letter.clone()]);
+    assert_eq!(listed.items, std::slice::from_ref(&letter));
     let refused = requeue(desk.deps(), &support, letter.id, None).await;
     assert!(matches!(refused, Err(LetterError::Denied(Denial::Forbidden))), "{refused:?}");
     let admin = desk.admin();
