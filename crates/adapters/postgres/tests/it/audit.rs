@@ -186,7 +186,8 @@ async fn a_sealer_killed_at_any_step_leaves_no_gap_and_no_duplicate() {
             killed += usize::from(work.await.is_err());
         }
     }
-    assert!(killed >= 20, "it died {killed} times");
+    // One that finds what another has left takes fewer steps.
+    assert!(killed >= 16, "it died {killed} times");
     assert_eq!(seal_all(&world.store, &signer).await, recorded.len() as u64);
     let report = verify(&world.store, &[]).await;
     assert_eq!((report.findings, report.entries), (vec![], recorded.len() as u64));
