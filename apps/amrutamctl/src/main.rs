@@ -20,6 +20,7 @@ struct Args {
 }
 
 #[derive(Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "one value for the life of the process")]
 enum Command {
     /// Bring the schema up to date (as the owner: AMRUTAM__DATABASE__ADMIN_URL), and that of the data keys where they have a database
     /// of their own (AMRUTAM__KEYS__ADMIN_URL).

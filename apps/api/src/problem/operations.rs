@@ -43,7 +43,7 @@ impl From<ReviewRefusal> for Problem {
                 Self::new(Code::InvalidTransition).detail(text).member("from", resolved).member("to", resolved)
             }
             ReviewRefusal::NotOffered { offered } => {
-                let words: Vec<_> = offered.iter().map(|word| word.as_str()).collect();
+                let words: Vec<_> = offered.iter().map(amrutam_operations::model::Code::as_str).collect();
                 Self::new(Code::ChoiceNotOffered).detail(format!("one of {}", words.join(", "))).at("/choice")
             }
             ReviewRefusal::OwnApproval => Self::new(Code::OwnApproval).detail(text),

@@ -371,7 +371,7 @@ pub(crate) struct ExportQuery {
 
 /// Entries for keeping, newest first, 10,000 at a time; the `Link` leads to the next part.
 #[utoipa::path(tag = "Audit", operation_id = "export_audit_events", params(ExportQuery), security(("bearer" = [])), responses(
-    (status = 200, description = "The entries", content((String = "application/x-ndjson"), (String = "text/csv"))),
+    (status = 200, description = "The entries", content((String = "application/x-ndjson", example = json!("{\"index\":42,\"action\":\"consultation.read\"}\n")), (String = "text/csv"))),
     (status = 404, description = "`not_found`: a patient's own is at `/v1/me/access-log`"),
     (status = 422, description = "`validation_failed`"),
 ))]

@@ -56,7 +56,7 @@ fn a_key_is_never_written_over_another() {
     let rotated = amrutam_crypto::rotate(&temp.0, "k1", amrutam_crypto::Rotatable::Signing, false, now());
     assert!(matches!(rotated, Err(ManageError::Exists { .. })));
     assert_eq!(fs::read(temp.0.join("k1.pem")).unwrap(), before);
-    assert_eq!(names(&temp), ["k1.index", "k1.kek", "k1.link", "k1.pem"]);
+    assert_eq!(names(&temp), ["k1.audit", "k1.index", "k1.kek", "k1.link", "k1.pem"]);
 }
 
 #[test]
