@@ -1,4 +1,5 @@
 //! The tree against the vectors of Certificate Transparency's own tests, and against a naive one.
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use amrutam_audit::model::{
     Edge, Frontier, Hash, Tile, TileId, Tiles,

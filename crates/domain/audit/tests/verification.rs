@@ -1,4 +1,5 @@
 //! What is done to a log is found, and told at its place.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 mod support;
 

@@ -17,7 +17,7 @@ pub(crate) fn entry(n: u64) -> Entry {
         action: "consultation.read".to_owned(),
         resource_kind: "consultation".to_owned(),
         resource_id: Uuid::from_u128(u128::from(n)).to_string(),
-        patient_id: (n % 3 != 0).then(|| amrutam_kernel::AccountId::from_uuid(Uuid::from_u128(9))),
+        patient_id: (!n.is_multiple_of(3)).then(|| amrutam_kernel::AccountId::from_uuid(Uuid::from_u128(9))),
         outcome: "allowed".to_owned(),
         correlation_id: format!("flow-{n}"),
         origin: Some("203.0.113.0/24".to_owned()),

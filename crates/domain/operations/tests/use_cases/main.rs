@@ -1,5 +1,5 @@
 //! The use cases over the memory adapters.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod dead_letters;
 mod reviews;
