@@ -1,6 +1,6 @@
 //! The payment gateway: speaks Razorpay's dialect, moves no money.
 //!
-//! `api` answers the calls of a merchant's server, on a listener of its own (`serve`), where the [checkout page](page) is
+//! `api` answers the calls of a merchant's server, on a listener of its own (`serve`), where the checkout page is
 //! too; `control` is for tests and people, on the sandbox's HTTP listener, and works also while the gateway plays dead.
 //! `store` keeps the books; the `courier` tells events by signed webhooks, at least once. The [`Behaviour`] says what
 //! goes wrong. One [`Gateway`] holds all of it together.
