@@ -44,7 +44,7 @@ pub enum RefundMode {
     /// Done at once.
     #[default]
     AtOnce,
-    /// Under way until [`FakeGateway::end_refund`].
+    /// Under way until [`FakeGateway::end_refunds`].
     Pending,
 }
 
