@@ -151,7 +151,7 @@ fn killed_at_each_step_it_comes_to_the_same_end() {
         (Worker, "task.before_commit:2"),
         (Worker, "task.after_commit:2"),
     ];
-    on_stack(Options::named("crash").paid(), async |stack| {
+    on_stack(Options::named("crash").paid().alone(), async |stack| {
         let doctor = stack.doctor(3).await;
         let mut slots = doctor.slots().await;
         let patient = stack.patient("asha").await;
