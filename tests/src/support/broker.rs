@@ -9,7 +9,12 @@ use lapin::{
 };
 
 /// Who consumes events.
-const CONSUMERS: [&str; 2] = [amrutam_notifications::CONSUMER, amrutam_operations::REVIEWS_CONSUMER];
+const CONSUMERS: [&str; 4] = [
+    amrutam_notifications::CONSUMER,
+    amrutam_payments::use_cases::CONSUMER,
+    amrutam_booking::use_cases::CONSUMER,
+    amrutam_operations::REVIEWS_CONSUMER,
+];
 
 /// Every queue that a prefix stands for.
 pub fn queues(prefix: &str) -> Vec<String> {
