@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     PaymentError,
-    model::{MoneyState, Side, VisitFate, refund_for_cancellation},
+    model::{MoneyState, Side, refund_for_cancellation},
     ports::Locator,
 };
 use amrutam_kernel::{Action, ConsultationId, Context, Money, PaymentId, Relation, Role};
@@ -67,8 +67,8 @@ pub async fn preview_cancellation(
     let as_of = deps.clock.now();
     let paid = payment.as_ref().filter(|payment| payment.state == MoneyState::Captured);
     let price = paid.map_or(Money::zero(visit.fee.currency()), |payment| payment.amount);
-    // Before it is confirmed, nobody has been promised the visit.
-    let promised = paid.is_some_and(|payment| payment.visit.fate == VisitFate::Confirmed);
+    // Before it is confirmed, nobody has been promised the visit. The visit itself says so: payments may not have heard yet.
+    let promised = visit.hold_until.is_none();
     let refund =
         if promised { refund_for_cancellation(&deps.rules.refunds, price, by, visit.starts_at, as_of) } else { price };
     let fee = price.minus(&refund).unwrap_or(Money::zero(price.currency()));

@@ -88,3 +88,27 @@ async fn a_preview_says_what_calling_off_then_does() {
         assert!(matches!(again, Err(amrutam_payments::PaymentError::NotCancellable)), "{again:?}");
     }
 }
+
+/// Booking has confirmed the visit, and payments have not heard of it yet: the preview goes by the visit, as the refund will.
+#[tokio::test]
+async fn a_preview_goes_by_the_visit_and_not_by_what_payments_have_heard() {
+    use amrutam_booking::{
+        model::CancelReason,
+        use_cases::{Cancel, cancel},
+    };
+    use amrutam_payments::use_cases::preview_cancellation;
+    let mut till = Till::with_order().await;
+    till.pay();
+    till.notify().await;
+    for event in till.clinic.world.drain_outbox() {
+        amrutam_booking::use_cases::handle(till.clinic.deps(), &event).await.unwrap();
+    }
+    let asha = till.clinic.patient(till.patient);
+    let preview = preview_cancellation(till.clinic.payment_deps(), &asha, till.visit).await.unwrap();
+    assert_eq!((preview.paid, preview.refund), (rupees(499), rupees(0)));
+    let called_off = Cancel { id: till.visit, reason: CancelReason::PatientOther, idempotency: None };
+    cancel(till.clinic.deps(), &asha, called_off).await.unwrap();
+    till.relay().await;
+    till.run().await;
+    assert!(till.clinic.gateway.refunds().is_empty());
+}
