@@ -12,6 +12,7 @@ mod accounts;
 mod bad_input;
 mod canary;
 mod checker;
+mod clinical;
 mod dead_letters;
 mod dependency_rule;
 mod disconnects;

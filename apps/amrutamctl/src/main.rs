@@ -1,6 +1,7 @@
 //! `amrutamctl`: what operators do that has no place in the API.
 
 mod accounts;
+mod formulary;
 mod keys;
 mod operations;
 mod seed;
@@ -35,11 +36,23 @@ enum Command {
     /// Administrators.
     #[command(subcommand)]
     Admin(Admin),
+    /// Versions of the formulary.
+    #[command(subcommand)]
+    Formulary(Formulary),
     /// Fill an empty database with practitioners, patients and visits for demonstration. Refused in production.
     Seed {
         /// Where the demo log-ins are written, and read from when the database has been filled before.
         #[arg(long)]
         env_file: PathBuf,
+    },
+}
+
+#[derive(Subcommand)]
+enum Formulary {
+    /// Check a file and store it as a version. The same file again changes nothing; another one needs a version of its own.
+    Import {
+        /// JSON, such as infra/formulary/ayurveda-v1.json.
+        file: PathBuf,
     },
 }
 
@@ -94,6 +107,7 @@ async fn run(command: Command) -> Result<(), Box<dyn Error>> {
         Command::Admin(Admin::Create { email, name }) => {
             accounts::create_admin(&Settings::load()?, &email, &name).await?;
         }
+        Command::Formulary(Formulary::Import { file }) => formulary::import(&Settings::load()?, &file).await?,
         Command::Seed { env_file } => {
             seed::run(&Settings::load()?, &env_file).await?;
         }

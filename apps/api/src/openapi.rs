@@ -32,6 +32,7 @@ pub(crate) struct Document {
         (name = "Directory", description = "Doctors and their specializations"),
         (name = "Availability", description = "Working hours, absences and the slots they make"),
         (name = "Consultations", description = "Booking a slot and everything that may become of it"),
+        (name = "Clinical", description = "Consent, notes, prescriptions, records"),
         (name = "Administration", description = "For admins"),
         (name = "Operations", description = "For those who run the service")
     )

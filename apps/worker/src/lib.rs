@@ -6,6 +6,7 @@
 #![deny(missing_docs)]
 
 mod delivery;
+mod documents;
 mod gateway_tasks;
 mod gateways;
 mod gauges;

@@ -9,7 +9,8 @@ use lapin::{
 };
 
 /// Who consumes events.
-const CONSUMERS: [&str; 2] = [amrutam_notifications::CONSUMER, amrutam_operations::REVIEWS_CONSUMER];
+const CONSUMERS: [&str; 3] =
+    [amrutam_notifications::CONSUMER, amrutam_clinical::events::CONSUMER, amrutam_operations::REVIEWS_CONSUMER];
 
 /// Every queue that a prefix stands for.
 pub fn queues(prefix: &str) -> Vec<String> {

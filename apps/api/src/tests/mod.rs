@@ -3,6 +3,7 @@
 mod accounts;
 mod booking;
 mod browsers;
+mod clinical;
 mod directory;
 mod documents;
 mod edges;
@@ -34,8 +35,8 @@ use amrutam_identity::{
 };
 use amrutam_kernel::{Actor, Context, Currency, Role, Sensitive};
 use amrutam_memory::{
-    FakeHasher, FakeIndex, FakeLinks, FakeSealer, FakeSecrets, FakeTokens, ManualClock, MemoryGate, MemorySlotLocks,
-    MemoryTotp, MemoryWorld, SeededIds, VirtualPause,
+    FakeHasher, FakeIndex, FakeLinks, FakeSealer, FakeSecrets, FakeSigner, FakeTokens, ManualClock, MemoryGate,
+    MemorySlotLocks, MemoryTotp, MemoryWorld, SeededIds, VirtualPause,
 };
 use amrutam_operations::model::ApprovalLimits;
 use amrutam_payments::model::PaymentRules;
@@ -158,6 +159,7 @@ impl Api {
         let gate = Arc::new(MemoryGate::new(world.clone()));
         let tokens = || FakeTokens::new("tests");
         let verifier = Arc::new(CountingVerifier { tokens: tokens(), asked: AtomicUsize::new(0) });
+        let signer = Arc::new(FakeSigner::new());
         let services = Data::new(Services {
             accounts: world.clone(),
             links: world.clone(),
@@ -174,6 +176,10 @@ impl Api {
             verifier: verifier.clone(),
             jwks: Box::new(|| json!({ "keys": [] })),
             consultations: world.clone(),
+            clinical: world.clone(),
+            formularies: world.clone(),
+            signer: signer.clone(),
+            codes: signer,
             directory: world.clone(),
             availability: world.clone(),
             letters: world.clone(),

@@ -17,6 +17,7 @@ mod keks;
 mod keys;
 mod mac;
 mod nonce;
+mod prescriptions;
 mod process;
 mod sealer;
 mod system;
@@ -33,6 +34,7 @@ pub use keys::{
     rotate,
 };
 pub use mac::{HmacBlindIndex, HmacLinkTokens};
+pub use prescriptions::JwsPrescriptions;
 pub use process::{forbid_core_dumps, hide_memory};
 pub use sealer::AesGcmSealer;
 pub use system::{SystemClock, SystemIds, SystemSecrets, TokioPause};

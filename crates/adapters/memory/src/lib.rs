@@ -7,7 +7,8 @@
 //!
 //! [`MemoryWorld`] is the database: one locked copy of state that implements the stores of every domain. Around it stand
 //! [`ManualClock`], [`SeededIds`] and [`VirtualPause`] for time and chance, [`MemorySlotLocks`], [`FakeHasher`],
-//! [`FakeTokens`], [`FakeLinks`], [`FakeSecrets`], [`MemoryTotp`], [`MemoryGate`], [`FakeGateway`], [`FakeSealer`],
+//! [`FakeTokens`], [`FakeLinks`], [`FakeSecrets`], [`FakeSigner`], [`FakeRenderer`], [`MemoryTotp`], [`MemoryGate`],
+//! [`FakeGateway`], [`FakeSealer`],
 //! [`MemoryKeyStore`], [`FakeKeks`], [`FakeIndex`], [`RecordingMailer`] and
 //! [`RecordingPublisher`] for the other technologies.
 //!
@@ -27,6 +28,7 @@
 #![deny(missing_docs)]
 
 mod clinic;
+mod clinical;
 mod gate;
 mod gateway;
 mod keys;
@@ -44,6 +46,7 @@ mod totp;
 mod world;
 
 pub use clinic::Clinic;
+pub use clinical::{FakeRenderer, FakeSigner};
 pub use gate::MemoryGate;
 pub use gateway::{FAKE_SIGNATURE, FAKE_SIGNED_AT, FakeGateway, GatewayFault, RefundMode};
 pub use keys::{FakeKeks, MemoryKeyStore};

@@ -1,6 +1,7 @@
 //! On a real PostgreSQL: the contracts of the ports, and what only this technology can get wrong.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod clinical;
 mod concurrency;
 mod contracts;
 mod identity;
