@@ -84,6 +84,21 @@ const PERSONAL: &[Row] = &[
         ("consultation.no_show", "denied"),
         ("consultation.no_show", "failed"),
     ),
+    ("POST", "/v1/consultations/{consultation_id}/consent", ("consent.give", "allowed"), ("consent.give", "denied"), NO_CASE),
+    ("GET", "/v1/consultations/{consultation_id}/consent", ("consent.read", "allowed"), ("consent.read", "denied"), NO_CASE),
+    ("PUT", "/v1/consultations/{consultation_id}/guardian", ("guardian.record", "allowed"), ("guardian.record", "denied"), NO_CASE),
+    // What needs a visit under way is asserted where one is (`clinical.rs`).
+    ("POST", "/v1/consultations/{consultation_id}/check-in", NO_CASE, ("consultation.check_in", "denied"), NO_CASE),
+    ("GET", "/v1/consultations/{consultation_id}/notes", NO_CASE, ("note.read", "denied"), NO_CASE),
+    ("PUT", "/v1/consultations/{consultation_id}/notes", NO_CASE, ("note.write", "denied"), NO_CASE),
+    ("POST", "/v1/consultations/{consultation_id}/notes/addenda", NO_CASE, ("note.add", "denied"), NO_CASE),
+    ("GET", "/v1/consultations/{consultation_id}/prescription", NO_CASE, ("prescription.read", "denied"), NO_CASE),
+    ("PUT", "/v1/consultations/{consultation_id}/prescription", NO_CASE, ("prescription.draft", "denied"), NO_CASE),
+    ("POST", "/v1/consultations/{consultation_id}/prescription/dry-run", NO_CASE, ("prescription.dry_run", "denied"), NO_CASE),
+    ("POST", "/v1/consultations/{consultation_id}/prescription/sign", NO_CASE, ("prescription.sign", "denied"), NO_CASE),
+    ("POST", "/v1/consultations/{consultation_id}/prescription/revoke", NO_CASE, ("prescription.revoke", "denied"), NO_CASE),
+    ("GET", "/v1/consultations/{consultation_id}/prescription.pdf", NO_CASE, ("prescription.document", "denied"), NO_CASE),
+    ("GET", "/v1/patients/{patient_id}/records", ("record.read", "allowed"), ("record.read", "denied"), NO_CASE),
 ];
 
 /// Those that touch nobody's data, and those of log-ins, payments, dead letters and reviews, whose entries are asserted with their
@@ -136,6 +151,7 @@ const IMPERSONAL: &[(&str, &str)] = &[
     ("GET", "/v1/consultations/{consultation_id}/payment"),
     ("POST", "/v1/consultations/{consultation_id}/payment/retry"),
     ("POST", "/v1/webhooks/payments/{gateway}"),
+    ("GET", "/v1/prescriptions/verify/{code}"),
     ("GET", "/v1/admin/dead-letters"),
     ("GET", "/v1/admin/dead-letters/{dead_letter_id}"),
     ("POST", "/v1/admin/dead-letters/{dead_letter_id}/requeue"),
@@ -183,7 +199,7 @@ impl Cast {
 
 async fn call(stack: &Stack, cast: &Cast, method: &str, template: &str, case: Case, flow: &str) {
     let act = template.rsplit('/').next().unwrap();
-    let mut path = template.to_owned();
+    let mut path = template.replace("{patient_id}", &cast.patient.id);
     if path.contains("{consultation_id}") {
         let visit = cast.patient.booked(&cast.slot()).await;
         path = path.replace("{consultation_id}", &visit);
@@ -208,6 +224,15 @@ async fn call(stack: &Stack, cast: &Cast, method: &str, template: &str, case: Ca
         ("POST", "consultations") => booking(&cast.slot()),
         ("POST", "cancel") => json!({ "reason": "patient_emergency" }),
         ("POST", "reschedule") => json!({ "slot_id": cast.slot().id }),
+        ("POST", "consent") => {
+            json!({ "purpose": "teleconsultation", "decision": "given", "notice_version": "teleconsultation-1" })
+        }
+        ("PUT", "guardian") => {
+            json!({ "name": "Ravi", "relation": "father", "id_type": "pan", "id_last_four": "12A4" })
+        }
+        ("PUT", "notes" | "prescription") => json!({}),
+        ("POST", "addenda") => json!({ "text": "Better" }),
+        ("POST", "revoke") => json!({ "reason": "other" }),
         _ => Value::Null,
     };
     let call: Call = client.call(method, &path).header("x-correlation-id", flow);

@@ -13,6 +13,7 @@ mod audit;
 mod bad_input;
 mod canary;
 mod checker;
+mod clinical;
 mod dead_letters;
 mod dependency_rule;
 mod disconnects;

@@ -30,6 +30,9 @@ const NO_CODE: Answer = (422, "invalid_code");
 const NOT_OFFERED: Answer = (422, "choice_not_offered");
 const WRONG_PASSWORD: Answer = (422, "wrong_password");
 
+const NOT_OPEN: Answer = (409, "note_not_open");
+const CLOSED: Answer = (409, "visit_closed");
+
 const PUBLIC: Answers = [OK; 8];
 const OWN_DOCTOR: Answers = [NOBODY, FORBIDDEN, FORBIDDEN, OK, ABSENT, FORBIDDEN, OK, FORBIDDEN];
 const AUDITOR: Answers = [NOBODY, ABSENT, ABSENT, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN, OK];
@@ -39,6 +42,14 @@ const fn signed_in(answer: Answer) -> Answers {
     [NOBODY, answer, answer, answer, answer, answer, answer, answer]
 }
 
+/// The two sides of the visit; to others it does not exist, staff may not.
+const fn both_sides(answer: Answer) -> Answers {
+    [NOBODY, answer, ABSENT, answer, ABSENT, FORBIDDEN, FORBIDDEN, FORBIDDEN]
+}
+
+const fn only_doctor(answer: Answer) -> Answers {
+    [NOBODY, FORBIDDEN, ABSENT, answer, ABSENT, FORBIDDEN, FORBIDDEN, FORBIDDEN]
+}
 /// What is operational is support's to see, too.
 const OPERATIONAL: Answers = [NOBODY, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN, OK, OK, FORBIDDEN];
 
@@ -196,6 +207,23 @@ const TABLE: &[Row] = &[
         "/v1/consultations/{consultation_id}/no-show",
         [NOBODY, EARLY, ABSENT, EARLY, ABSENT, FORBIDDEN, FORBIDDEN, FORBIDDEN],
     ),
+    ("POST", "/v1/consultations/{consultation_id}/check-in", both_sides(EARLY)),
+    ("POST", "/v1/consultations/{consultation_id}/consent", both_sides(CREATED)),
+    ("GET", "/v1/consultations/{consultation_id}/consent", both_sides(OK)),
+    ("PUT", "/v1/consultations/{consultation_id}/guardian", both_sides(OK)),
+    // The visit has not begun: nothing is written yet.
+    ("GET", "/v1/consultations/{consultation_id}/notes", both_sides(ABSENT)),
+    ("PUT", "/v1/consultations/{consultation_id}/notes", only_doctor(NOT_OPEN)),
+    ("POST", "/v1/consultations/{consultation_id}/notes/addenda", only_doctor(NOT_OPEN)),
+    ("GET", "/v1/consultations/{consultation_id}/prescription", both_sides(ABSENT)),
+    ("PUT", "/v1/consultations/{consultation_id}/prescription", only_doctor(CLOSED)),
+    ("POST", "/v1/consultations/{consultation_id}/prescription/dry-run", only_doctor(ABSENT)),
+    ("POST", "/v1/consultations/{consultation_id}/prescription/sign", only_doctor(ABSENT)),
+    ("POST", "/v1/consultations/{consultation_id}/prescription/revoke", only_doctor(ABSENT)),
+    ("GET", "/v1/consultations/{consultation_id}/prescription.pdf", both_sides(ABSENT)),
+    ("GET", "/v1/prescriptions/verify/{code}", [ABSENT; 8]),
+    // The doctor treats from the day before the visit on, which is further away.
+    ("GET", "/v1/patients/{patient_id}/records", [NOBODY, OK, ABSENT, ABSENT, ABSENT, FORBIDDEN, FORBIDDEN, FORBIDDEN]),
 ];
 
 struct Cast {
@@ -254,7 +282,7 @@ fn every_route_answers_every_caller_as_the_table_says() {
             TABLE.iter().map(|(method, path, _)| ((*method).to_owned(), documented(path))).collect();
         assert_eq!(described, listed, "each route stands in the table");
 
-        let doctor = stack.doctor(5).await;
+        let doctor = stack.doctor(8).await;
         let cast = Cast {
             patient: stack.patient("patient").await,
             other_patient: stack.patient("other").await,
@@ -300,6 +328,8 @@ async fn ask(stack: &Stack, cast: &Cast, method: &str, template: &str, caller: &
         let visit = cast.patient.booked(&cast.slot()).await;
         path = path.replace("{consultation_id}", &visit);
     }
+    path = path.replace("{code}", "00000000000000000000000000");
+    path = path.replace("{patient_id}", &cast.patient.id);
     if path.contains("{time_off_id}") {
         let away = json!({ "from": "2190-01-01T00:00:00Z", "to": "2190-01-02T00:00:00Z" });
         let time_off = format!("/v1/doctors/{}/time-off", doctor.id);
@@ -359,6 +389,17 @@ async fn ask(stack: &Stack, cast: &Cast, method: &str, template: &str, caller: &
         ("PUT", "availability") => json!({ "rules": daily(1, 5) }),
         ("POST", "time-off") => json!({ "from": "2190-01-01T00:00:00Z", "to": "2190-01-02T00:00:00Z" }),
         ("POST", "consultations") => booking(&cast.slot()),
+        ("POST", "consent") => {
+            json!({
+                "purpose": "recording", "decision": "given", "notice_version": "recording-1", "method": "verbal", "evidence": "said yes"
+            })
+        }
+        ("PUT", "guardian") => {
+            json!({ "name": "Ravi", "relation": "father", "id_type": "pan", "id_last_four": "12A4" })
+        }
+        ("PUT", "notes" | "prescription") => json!({}),
+        ("POST", "addenda") => json!({ "text": "Better" }),
+        ("POST", "revoke") => json!({ "reason": "other" }),
         ("POST", "discard") => json!({ "reason": "obsolete" }),
         ("POST", "resolve") => json!({ "choice": "burn" }),
         ("POST", "cancel") => json!({ "reason": "technical_issue" }),

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod audit;
+mod formulary;
 mod keys;
 mod operations;
 mod seed;
@@ -40,11 +41,23 @@ enum Command {
     /// The audit trail: verify it, witness it.
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Versions of the formulary.
+    #[command(subcommand)]
+    Formulary(Formulary),
     /// Fill an empty database with practitioners, patients and visits for demonstration. Refused in production.
     Seed {
         /// Where the demo log-ins are written, and read from when the database has been filled before.
         #[arg(long)]
         env_file: PathBuf,
+    },
+}
+
+#[derive(Subcommand)]
+enum Formulary {
+    /// Check a file and store it as a version. The same file again changes nothing; another one needs a version of its own.
+    Import {
+        /// JSON, such as infra/formulary/ayurveda-v1.json.
+        file: PathBuf,
     },
 }
 
@@ -100,6 +113,7 @@ async fn run(command: Command) -> Result<(), Box<dyn Error>> {
             accounts::create_admin(&Settings::load()?, &email, &name).await?;
         }
         Command::Audit(command) => audit::run(command, &Settings::load()?).await?,
+        Command::Formulary(Formulary::Import { file }) => formulary::import(&Settings::load()?, &file).await?,
         Command::Seed { env_file } => {
             seed::run(&Settings::load()?, &env_file).await?;
         }

@@ -33,6 +33,7 @@ pub(crate) struct Document {
         (name = "Availability", description = "Working hours, absences and the slots they make"),
         (name = "Consultations", description = "Booking a slot and everything that may become of it"),
         (name = "Audit", description = "Who did what, and the proof of it"),
+        (name = "Clinical", description = "Consent, notes, prescriptions, records"),
         (name = "Administration", description = "For admins"),
         (name = "Operations", description = "For those who run the service")
     )

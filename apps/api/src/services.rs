@@ -13,6 +13,10 @@ use amrutam_booking::{
     ports::{AvailabilityStore, ConsultationStore, DirectoryStore, SlotLocks},
     use_cases as booking,
 };
+use amrutam_clinical::{
+    ports::{ClinicalStore, FormularyStore, PrescriptionSigner, VerifyCodes},
+    use_cases as clinical,
+};
 use amrutam_identity::{
     PolicyTable,
     model::IdentityRules,
@@ -94,6 +98,14 @@ pub(crate) struct Services {
     pub(crate) jwks: Box<dyn Fn() -> serde_json::Value + Send + Sync>,
     /// Consultations.
     pub(crate) consultations: Arc<dyn ConsultationStore>,
+    /// The clinical record.
+    pub(crate) clinical: Arc<dyn ClinicalStore>,
+    /// The formulary.
+    pub(crate) formularies: Arc<dyn FormularyStore>,
+    /// Signs prescriptions for the check without us.
+    pub(crate) signer: Arc<dyn PrescriptionSigner>,
+    /// Codes for the public check.
+    pub(crate) codes: Arc<dyn VerifyCodes>,
     /// Profiles.
     pub(crate) directory: Arc<dyn DirectoryStore>,
     /// Rules and slots.
@@ -191,6 +203,20 @@ impl Services {
             pause: &*self.pause,
             rules: &self.rules,
             payments: self.payments,
+        }
+    }
+
+    /// For consents, notes, prescriptions and records.
+    pub(crate) fn clinical(&self) -> clinical::Deps<'_> {
+        clinical::Deps {
+            store: &*self.clinical,
+            formularies: &*self.formularies,
+            signer: &*self.signer,
+            codes: &*self.codes,
+            policy: &PolicyTable,
+            clock: &*self.clock,
+            ids: &*self.ids,
+            zone: &self.rules.business_zone,
         }
     }
 

@@ -8,14 +8,14 @@ use crate::{
 };
 use amrutam_booking::model::BookingRules;
 use amrutam_crypto::{
-    Argon2Hasher, CachedTokens, EnvelopeSealer, HmacBlindIndex, HmacLinkTokens, JwtTokens, KeyError, Keys, Rfc6238,
-    SystemClock, SystemIds, SystemSecrets, TokioPause,
+    Argon2Hasher, CachedTokens, EnvelopeSealer, HmacBlindIndex, HmacLinkTokens, JwsPrescriptions, JwtTokens, KeyError,
+    Keys, Rfc6238, SystemClock, SystemIds, SystemSecrets, TokioPause,
 };
 use amrutam_gateways::{InvalidGatewaySettings, RazorpayWebhooks, StripeWebhooks};
 use amrutam_kernel::{Dependency, PortError};
 use amrutam_operations::model::ApprovalLimits;
 use amrutam_payments::{model::PaymentRules, ports::WebhookVerifier};
-use amrutam_postgres::{Accounts, Postgres, Vault};
+use amrutam_postgres::{Accounts, Clinical, Postgres, Vault};
 use amrutam_redis::{Cache, CachedGate, InvalidSettings, RedlockSlots, SessionCache};
 use amrutam_settings::{GatewayKind, Payments};
 use async_trait::async_trait;
@@ -73,7 +73,9 @@ pub(crate) async fn wire(settings: &Settings) -> Result<Wired, WiringError> {
     let cache = Cache::connect(&settings.redis).await?;
     let store = Arc::new(postgres.clone());
     let audit_log = Arc::new(postgres.with_audit_at(settings.audit.url.as_ref())?);
-    let accounts = Arc::new(Accounts::new(postgres.clone(), Vault::new(sealer.clone(), index.clone())));
+    let vault = Vault::new(sealer.clone(), index.clone());
+    let clinical = Clinical::new(postgres.clone(), Accounts::new(postgres.clone(), vault.clone()), vault.clone());
+    let accounts = Arc::new(Accounts::new(postgres.clone(), vault));
     let gate = Arc::new(CachedGate::new(SessionCache::new(cache.clone()), store.clone()));
     let mut probes: Vec<Arc<dyn Probe>> =
         vec![Arc::new(Database(postgres.clone())), Arc::new(LockNodes(locks.clone()))];
@@ -83,6 +85,7 @@ pub(crate) async fn wire(settings: &Settings) -> Result<Wired, WiringError> {
     if let Some(cache) = &cache {
         probes.push(Arc::new(SharedCache(cache.clone())));
     }
+    let signer = Arc::new(JwsPrescriptions::new(tokens.clone()));
     let services = Services {
         accounts: accounts.clone(),
         links: store.clone(),
@@ -102,6 +105,10 @@ pub(crate) async fn wire(settings: &Settings) -> Result<Wired, WiringError> {
         issuer: tokens.clone(),
         verifier: Arc::new(CachedTokens::new(tokens)),
         consultations: store.clone(),
+        clinical: Arc::new(clinical),
+        formularies: store.clone(),
+        signer,
+        codes: Arc::new(SystemSecrets),
         directory: store.clone(),
         availability: store.clone(),
         payment_store: store.clone(),

@@ -7,6 +7,7 @@
 
 mod audit;
 mod delivery;
+mod documents;
 mod gateway_tasks;
 mod gateways;
 mod gauges;

@@ -26,6 +26,7 @@ impl Notifications {
         "consultation.unconfirmable.#",
         "account.#",
         "payment.#",
+        "record.#",
     ];
     /// Every booking begins with one, and nobody acts on it where visits are not paid: through the queue it cost as much as the
     /// confirmation.

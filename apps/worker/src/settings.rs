@@ -21,6 +21,9 @@ pub struct Settings {
     pub amqp: amrutam_rabbitmq::Settings,
     /// The way out for mail.
     pub mail: MailSettings,
+    /// Printed prescriptions.
+    #[serde(default)]
+    pub documents: DocumentSettings,
     /// Keys: contact details are sealed, and links in mails are made when a mail is sent.
     #[serde(default)]
     pub tokens: KeySource,
@@ -60,6 +63,21 @@ fn default_idle_ms() -> u64 {
 }
 fn default_sweep_ms() -> u64 {
     5_000
+}
+
+/// Section `documents`.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DocumentSettings {
+    /// What a verification code is appended to, in QR codes and beside them: the public address of
+    /// `/v1/prescriptions/verify/`, with the slash.
+    pub verify_url: String,
+}
+
+impl Default for DocumentSettings {
+    fn default() -> Self {
+        Self { verify_url: "https://api.amrutam.example/v1/prescriptions/verify/".to_owned() }
+    }
 }
 
 /// Section `mail`.
@@ -118,6 +136,7 @@ impl Settings {
             "tokens": self.tokens,
             "payments": self.payments,
             "keys": self.keys,
+            "documents": self.documents,
             "telemetry": self.telemetry,
             "business": self.business,
             "audit": self.audit,
@@ -140,6 +159,23 @@ impl Validate for Settings {
                 own,
                 "mail.pages_url",
                 "production needs https:// pages of its own: links in mails lead there",
+            );
+        }
+        let url = url::Url::parse(&self.documents.verify_url);
+        let is_address =
+            url.is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none());
+        problems.check(
+            is_address && self.documents.verify_url.ends_with('/'),
+            "documents.verify_url",
+            "an http(s):// address that ends with a slash",
+        );
+        if self.environment == Environment::Production {
+            let own = self.documents.verify_url.starts_with("https://")
+                && self.documents.verify_url != DocumentSettings::default().verify_url;
+            problems.check(
+                own,
+                "documents.verify_url",
+                "production needs its own https:// address: QR codes lead there",
             );
         }
         // Three are held by the jobs that this worker may lead; the rest is for work.
@@ -205,6 +241,7 @@ mod tests {
                 timeout_ms: default_timeout_ms(),
             },
             tokens: KeySource::dir("keys"),
+            documents: DocumentSettings::default(),
             payments: Payments::default(),
             keys: amrutam_postgres::KeysSettings::default(),
             telemetry: TelemetrySettings::default(),

@@ -1,7 +1,9 @@
 //! Wiring: the parts of the worker, started together and stopped together.
 
 use crate::{
-    Settings, audit, delivery, gateway_tasks, gauges, holds, housekeeping, http,
+    Settings, audit, delivery,
+    documents::Documents,
+    gateway_tasks, gauges, holds, housekeeping, http,
     notifications::Notifications,
     operations::{Office, Reviews},
     payments::{self, BookingEvents, PaymentEvents, Payments},
@@ -9,14 +11,16 @@ use crate::{
     supervisor::{REST, supervised},
 };
 use amrutam_booking::model::BookingRules;
+use amrutam_clinical::ports::RenderError;
 use amrutam_crypto::{
     EnvelopeSealer, HmacBlindIndex, HmacLinkTokens, KeyError, Keys, LocalKeks, SystemClock, SystemIds, TokioPause,
     audit_signer,
 };
+use amrutam_documents::PdfRenderer;
 use amrutam_gateways::{Circuit, CircuitPolicy, InvalidGatewaySettings, InvalidSmtpSettings, SmtpMailer, SmtpSettings};
 use amrutam_kernel::{EventHandler, PortError};
 use amrutam_operations::{REVIEWS_BINDINGS, REVIEWS_CONSUMER, model::ApprovalLimits};
-use amrutam_postgres::{Accounts, Postgres, Vault};
+use amrutam_postgres::{Accounts, Clinical, Postgres, Vault};
 use amrutam_rabbitmq::{ConsumerSpec, Consumers, DeadLetters, Parts, Publisher};
 use amrutam_telemetry::Telemetry;
 use amrutam_tls::TrustError;
@@ -29,6 +33,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub(crate) struct World {
     pub(crate) postgres: Postgres,
     pub(crate) accounts: Accounts,
+    pub(crate) clinical: Clinical,
+    pub(crate) renderer: Arc<PdfRenderer>,
     pub(crate) publisher: Publisher,
     pub(crate) mailer: Arc<SmtpMailer>,
     pub(crate) link_tokens: Arc<HmacLinkTokens>,
@@ -59,6 +65,9 @@ pub enum BuildError {
     /// The mail section.
     #[error("the mail settings can't be used: {0}")]
     Mail(#[from] InvalidSmtpSettings),
+    /// The fonts of this build.
+    #[error("documents can't be made")]
+    Documents(#[from] RenderError),
     /// The payments section.
     #[error("the payment settings can't be used: {0}")]
     Gateway(#[from] InvalidGatewaySettings),
@@ -99,8 +108,11 @@ impl Worker {
         let sealer = Arc::new(EnvelopeSealer::new(&keys, Arc::new(keys_postgres.clone()), Arc::new(SystemClock))?);
         let vault = Vault::new(sealer.clone(), Arc::new(HmacBlindIndex::new(&keys)?));
         let audit_log = postgres.with_audit_at(settings.audit.url.as_ref())?;
+        let zone = TimeZone::get(&settings.business.time_zone)?;
         let world = World {
+            clinical: Clinical::new(postgres.clone(), Accounts::new(postgres.clone(), vault.clone()), vault.clone()),
             accounts: Accounts::new(postgres.clone(), vault),
+            renderer: Arc::new(PdfRenderer::new(&*settings.documents.verify_url, zone.clone())?),
             postgres,
             publisher: Publisher::start_with(&settings.amqp, consumers(&payments), unheard(&payments), Arc::new(ids)),
             mailer: Arc::new(SmtpMailer::new(&SmtpSettings::from(&settings.mail))?.guarded(Circuit::new(
@@ -115,7 +127,7 @@ impl Worker {
             sealer,
             keys_postgres,
             approval: Arc::new(ApprovalLimits::new(settings.business.approval_above.per_currency())),
-            rules: Arc::new(BookingRules::v1(TimeZone::get(&settings.business.time_zone)?)),
+            rules: Arc::new(BookingRules::v1(zone)),
             payments,
             clock: SystemClock,
             ids,
@@ -140,6 +152,7 @@ impl Worker {
         let Self { world, settings, telemetry, listener } = self;
         let handlers: Vec<Arc<dyn EventHandler>> = vec![
             Arc::new(Notifications::new(world.clone())),
+            Arc::new(Documents::new(world.clone())),
             Arc::new(Reviews::new(world.clone())),
             Arc::new(PaymentEvents(world.clone())),
             Arc::new(BookingEvents(world.clone())),
@@ -199,6 +212,7 @@ fn consumers(payments: &Payments) -> Vec<ConsumerSpec> {
             bindings: amrutam_booking::use_cases::BINDINGS,
             retired: &[],
         },
+        ConsumerSpec { name: Documents::NAME, bindings: Documents::BINDINGS, retired: &[] },
         ConsumerSpec { name: REVIEWS_CONSUMER, bindings: REVIEWS_BINDINGS, retired: &[] },
     ]
 }

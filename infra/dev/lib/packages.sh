@@ -47,6 +47,8 @@ missing_packages() { # KIND
       command -v curl >/dev/null || printf 'curl\n'
       # Tests shake hands with it.
       command -v openssl >/dev/null || printf 'openssl\n'
+      # Tests read documents with it.
+      command -v pdftotext >/dev/null || printf 'poppler-utils\n'
       if ! command -v pkg-config >/dev/null; then
         printf 'pkg-config\nlibssl-dev\n'
       elif ! pkg-config --exists openssl; then

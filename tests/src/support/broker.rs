@@ -9,10 +9,11 @@ use lapin::{
 };
 
 /// Who consumes events.
-const CONSUMERS: [&str; 4] = [
+const CONSUMERS: [&str; 5] = [
     amrutam_notifications::CONSUMER,
     amrutam_payments::use_cases::CONSUMER,
     amrutam_booking::use_cases::CONSUMER,
+    amrutam_clinical::events::CONSUMER,
     amrutam_operations::REVIEWS_CONSUMER,
 ];
 

@@ -73,6 +73,11 @@ pub(crate) fn entity<T: Serialize>(
     response.content_type(JSON).body(json(body))
 }
 
+/// What is no resource with a version.
+pub(crate) fn json_answer<T: Serialize>(status: StatusCode, body: &T) -> HttpResponse {
+    HttpResponse::build(status).content_type(JSON).body(json(body))
+}
+
 /// Makes a public answer cacheable for a short while, with `304` for those who have it. Answers to signed-in callers are
 /// left alone: the edge marks them `no-store`.
 pub(crate) fn cacheable(request: &HttpRequest, signed_in: bool, max_age: u32, response: HttpResponse) -> HttpResponse {

@@ -17,7 +17,7 @@ mod routes;
 mod unread;
 mod validate;
 
-pub(crate) use answer::{JSON, Listing, cacheable, entity, if_match, json, next_link, rfc3339};
+pub(crate) use answer::{JSON, Listing, cacheable, entity, if_match, json, json_answer, next_link, rfc3339};
 pub(crate) use auth::{Bearer, Caller, Visitor};
 pub(crate) use body::{Body, Integer, MaybeBody, NoBody, Object, RawBody};
 pub(crate) use completion::to_the_end;

@@ -113,6 +113,20 @@ codes! {
     NotRequeueable = "not_requeueable", 409, "What can't be read can't be requeued";
     /// The first request with this key is still running.
     IdempotencyInProgress = "idempotency_in_progress", 409, "The first request with this key is still running";
+    /// The patient is a minor and no adult is recorded: `PUT .../guardian` first.
+    GuardianRequired = "guardian_required", 409, "An accompanying adult must be recorded first";
+    /// The patient has withdrawn the consent to the visit.
+    ConsentWithdrawn = "consent_withdrawn", 409, "The consent to the visit was withdrawn";
+    /// Another version of the notice is shown now.
+    NoticeOutdated = "notice_outdated", 409, "The notice shown was not the current one";
+    /// Notes are written during the visit, addenda after it.
+    NoteNotOpen = "note_not_open", 409, "Notes can't be written now";
+    /// The visit has not begun, or is over for this.
+    VisitClosed = "visit_closed", 409, "The visit is not open for this";
+    /// Who checked in is not absent.
+    OtherSidePresent = "other_side_present", 409, "The other side has checked in";
+    /// The document is being made.
+    DocumentNotReady = "document_not_ready", 409, "The document is not ready";
     /// The caller's copy is stale.
     PreconditionFailed = "precondition_failed", 412, "The resource has changed";
     /// The body is too large.
@@ -146,6 +160,16 @@ codes! {
     ChoiceNotOffered = "choice_not_offered", 422, "The choice is not offered";
     /// The account named is no doctor's.
     NotADoctorsAccount = "not_a_doctors_account", 422, "The account is not a doctor's";
+    /// Who records a consent for somebody else says how it was given.
+    ConsentEvidenceRequired = "consent_evidence_required", 422, "The consent needs its method and evidence";
+    /// Something is missing that a prescription must carry; each is named in `errors`.
+    PrescriptionIncomplete = "prescription_incomplete", 422, "The prescription is incomplete";
+    /// A rule denies an item, or a caution is not answered; each is named in `errors`.
+    PrescriptionRefused = "prescription_refused", 422, "The rules object to the prescription";
+    /// The formulary in force has no such code.
+    UnknownFormularyItem = "unknown_formulary_item", 422, "The formulary has no such item";
+    /// Not one of the reasons for opening a record in an emergency.
+    InvalidBreakGlassReason = "invalid_break_glass_reason", 422, "The reason is none to break the glass for";
     /// The key was used for another request.
     IdempotencyKeyReused = "idempotency_key_reused", 422, "The idempotency key was used for another request";
     /// Too many requests: come back when `Retry-After` says.

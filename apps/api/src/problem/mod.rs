@@ -1,5 +1,6 @@
 //! RFC 9457 problems: the one shape of every error.
 
+mod clinical;
 mod code;
 mod identity;
 mod mapping;

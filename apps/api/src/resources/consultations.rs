@@ -306,7 +306,7 @@ fn acted<E: Into<Attempt>>(result: Result<(Changed, Option<StoredAnswer>), E>) -
     (status = 200, description = "In progress", body = ConsultationView),
     (status = 403, description = "`forbidden`: only the doctor"),
     (status = 404, description = "`not_found`"),
-    (status = 409, description = "`invalid_transition`, `too_early`, `too_late`, `idempotency_in_progress`"),
+    (status = 409, description = "`invalid_transition`, `too_early`, `too_late`, `guardian_required`, `consent_withdrawn`, `idempotency_in_progress`"),
     (status = 422, description = "`idempotency_key_reused`"),
 ))]
 #[post("/v1/consultations/{consultation_id}/start")]
@@ -318,6 +318,8 @@ async fn start(
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
     let id = path_id(&path)?;
+    // A minor's visit begins with an adult beside them; the consent that booking implies is recorded.
+    amrutam_clinical::use_cases::admit(services.clinical(), &caller.0, id).await?;
     once(&services, &request, &caller.0, &body.raw, async |claim| {
         let idempotency = claim.map(keeping_changed);
         acted(use_cases::start(services.booking(), &caller.0, id, idempotency).await)
@@ -361,7 +363,7 @@ async fn complete(
     (status = 200, description = "Recorded", body = ConsultationView),
     (status = 403, description = "`forbidden`: only the two sides"),
     (status = 404, description = "`not_found`"),
-    (status = 409, description = "`invalid_transition`, `too_early`, `idempotency_in_progress`"),
+    (status = 409, description = "`invalid_transition`, `too_early`, `other_side_present`, `idempotency_in_progress`"),
     (status = 422, description = "`idempotency_key_reused`"),
 ))]
 #[post("/v1/consultations/{consultation_id}/no-show")]
@@ -373,6 +375,9 @@ async fn no_show(
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
     let id = path_id(&path)?;
+    // Who checked in is not absent.
+    let grace = services.rules.no_show_grace;
+    amrutam_clinical::use_cases::check_absence(services.clinical(), &caller.0, id, grace).await?;
     once(&services, &request, &caller.0, &body.raw, async |claim| {
         let idempotency = claim.map(keeping_changed);
         acted(use_cases::no_show(services.booking(), &caller.0, id, idempotency).await)

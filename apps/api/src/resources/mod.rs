@@ -5,16 +5,22 @@ mod accounts;
 mod audit;
 mod auth;
 mod availability;
+mod clinical_dtos;
+mod clinical_views;
+mod consents;
 mod consultation_views;
 mod consultations;
 mod dead_letters;
 mod doctor_dtos;
 mod doctors;
 mod factors;
+mod notes;
 mod ops;
 mod passwords;
 mod payment_views;
 mod payments;
+mod prescriptions;
+mod records;
 mod reviews;
 mod sessions;
 mod shared;
@@ -40,6 +46,10 @@ pub(crate) fn configure(config: &mut ServiceConfig<'_>) {
         .configure(time_off::configure)
         .configure(slots::configure)
         .configure(consultations::configure)
+        .configure(consents::configure)
+        .configure(notes::configure)
+        .configure(prescriptions::configure)
+        .configure(records::configure)
         .configure(payments::configure)
         .configure(webhooks::configure)
         .configure(dead_letters::configure)

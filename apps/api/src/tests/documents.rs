@@ -108,6 +108,21 @@ fn every_route_of_the_issues_is_there() {
         "POST /v1/doctors",
         "POST /v1/doctors/{doctor_id}/time-off",
         "PUT /v1/doctors/{doctor_id}/availability",
+        "GET /v1/consultations/{consultation_id}/consent",
+        "GET /v1/consultations/{consultation_id}/notes",
+        "GET /v1/consultations/{consultation_id}/prescription",
+        "GET /v1/consultations/{consultation_id}/prescription.pdf",
+        "GET /v1/patients/{patient_id}/records",
+        "GET /v1/prescriptions/verify/{code}",
+        "POST /v1/consultations/{consultation_id}/check-in",
+        "POST /v1/consultations/{consultation_id}/consent",
+        "POST /v1/consultations/{consultation_id}/notes/addenda",
+        "POST /v1/consultations/{consultation_id}/prescription/dry-run",
+        "POST /v1/consultations/{consultation_id}/prescription/revoke",
+        "POST /v1/consultations/{consultation_id}/prescription/sign",
+        "PUT /v1/consultations/{consultation_id}/guardian",
+        "PUT /v1/consultations/{consultation_id}/notes",
+        "PUT /v1/consultations/{consultation_id}/prescription",
     ];
     expected.sort_unstable();
     assert_eq!(found, expected);
@@ -184,7 +199,7 @@ async fn the_document_and_its_page_are_served_without_the_internet() {
 }
 
 /// What strangers may call. Everything else is for those who have signed in, whatever its annotation says.
-const PUBLIC: [&str; 17] = [
+const PUBLIC: [&str; 18] = [
     "get /.well-known/jwks.json",
     "get /healthz",
     "get /openapi.json",
@@ -192,6 +207,7 @@ const PUBLIC: [&str; 17] = [
     "get /v1/doctors",
     "get /v1/doctors/{doctor_id}",
     "get /v1/doctors/{doctor_id}/slots",
+    "get /v1/prescriptions/verify/{code}",
     "get /v1/specializations",
     "post /v1/auth/email/verify",
     "post /v1/auth/invitation/accept",

@@ -3,6 +3,7 @@
 mod accounts;
 mod booking;
 mod browsers;
+mod clinical;
 mod directory;
 mod documents;
 mod edges;
@@ -34,7 +35,7 @@ use amrutam_identity::{
 };
 use amrutam_kernel::{Context, Currency, Role, Sensitive};
 use amrutam_memory::{
-    FakeHasher, FakeIndex, FakeLinks, FakeSealer, FakeSecrets, FakeTokens, ManualClock, MemoryGate, MemoryLog,
+    FakeHasher, FakeIndex, FakeLinks, FakeSealer, FakeSecrets, FakeSigner, FakeTokens, ManualClock, MemoryGate, MemoryLog,
     MemorySlotLocks, MemoryTotp, MemoryWorld, SeededIds, VirtualPause,
 };
 use amrutam_operations::model::ApprovalLimits;
@@ -159,6 +160,7 @@ impl Api {
         let log = Arc::new(MemoryLog::new(world.clone()));
         let tokens = || FakeTokens::new("tests");
         let verifier = Arc::new(CountingVerifier { tokens: tokens(), asked: AtomicUsize::new(0) });
+        let signer = Arc::new(FakeSigner::new());
         let services = Data::new(Services {
             accounts: world.clone(),
             links: world.clone(),
@@ -179,6 +181,10 @@ impl Api {
             audit_log: log.clone(),
             trail: world.clone(),
             objections: log,
+            clinical: world.clone(),
+            formularies: world.clone(),
+            signer: signer.clone(),
+            codes: signer,
             directory: world.clone(),
             availability: world.clone(),
             letters: world.clone(),

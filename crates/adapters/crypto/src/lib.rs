@@ -19,6 +19,7 @@ mod keks;
 mod keys;
 mod mac;
 mod nonce;
+mod prescriptions;
 mod process;
 mod sealer;
 mod system;
@@ -36,6 +37,7 @@ pub use keys::{
     rotate,
 };
 pub use mac::{HmacBlindIndex, HmacLinkTokens};
+pub use prescriptions::JwsPrescriptions;
 pub use process::{forbid_core_dumps, hide_memory};
 pub use sealer::AesGcmSealer;
 pub use system::{SystemClock, SystemIds, SystemSecrets, TokioPause};

@@ -128,7 +128,12 @@ impl JwtTokens {
         self.keys.ring().tokens.as_ref().map_or_else(|| json!({ "keys": [] }), |keys| keys.jwks.clone())
     }
 
-    fn sign(&self, typ: &str, at: Timestamp, claims: &impl Serialize) -> Result<Sensitive<String>, PortError> {
+    pub(crate) fn sign(
+        &self,
+        typ: &str,
+        at: Timestamp,
+        claims: &impl Serialize,
+    ) -> Result<Sensitive<String>, PortError> {
         let ring = self.keys.ring();
         let in_use = ring.tokens.as_ref().and_then(|keys| keys.signers.in_use(at));
         let (kid, signer) = in_use.ok_or_else(|| defect("there is no key"))?;
@@ -138,8 +143,13 @@ impl JwtTokens {
         Ok(Sensitive::new(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))))
     }
 
+    /// Who issues.
+    pub(crate) fn issuer(&self) -> &str {
+        &self.settings.issuer
+    }
+
     /// The claims of a token of that type that one of our keys has signed.
-    fn signed_claims<T: DeserializeOwned>(&self, typ: &str, token: &str) -> Option<T> {
+    pub(crate) fn signed_claims<T: DeserializeOwned>(&self, typ: &str, token: &str) -> Option<T> {
         if token.len() > MAX_BYTES {
             return None;
         }

@@ -7,7 +7,8 @@
 //!
 //! [`MemoryWorld`] is the database: one locked copy of state that implements the stores of every domain. Around it stand
 //! [`ManualClock`], [`SeededIds`] and [`VirtualPause`] for time and chance, [`MemoryLog`], [`MemorySlotLocks`], [`FakeHasher`],
-//! [`FakeTokens`], [`FakeLinks`], [`FakeSecrets`], [`MemoryTotp`], [`MemoryGate`], [`FakeGateway`], [`FakeSealer`],
+//! [`FakeTokens`], [`FakeLinks`], [`FakeSecrets`], [`FakeSigner`], [`FakeRenderer`], [`MemoryTotp`], [`MemoryGate`],
+//! [`FakeGateway`], [`FakeSealer`],
 //! [`MemoryKeyStore`], [`FakeKeks`], [`FakeIndex`], [`RecordingMailer`] and
 //! [`RecordingPublisher`] for the other technologies.
 //!
@@ -28,6 +29,7 @@
 
 mod audit;
 mod clinic;
+mod clinical;
 mod gate;
 mod gateway;
 mod keys;
@@ -46,6 +48,7 @@ mod world;
 
 pub use audit::MemoryLog;
 pub use clinic::Clinic;
+pub use clinical::{FakeRenderer, FakeSigner};
 pub use gate::MemoryGate;
 pub use gateway::{FAKE_SIGNATURE, FAKE_SIGNED_AT, FakeGateway, GatewayFault, RefundMode};
 pub use keys::{FakeKeks, MemoryKeyStore};

@@ -2,7 +2,7 @@
 
 use diesel::{
     define_sql_function,
-    sql_types::{Array, BigInt, Date, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid},
+    sql_types::{Array, BigInt, Bytea, Date, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid},
 };
 
 define_sql_function! {
@@ -81,3 +81,19 @@ define_sql_function! { fn uuid_v7_time(id: Uuid) -> Timestamptz; }
 define_sql_function! { fn object_to_audit_entry(entry: Uuid, account: Uuid, effects: Jsonb) -> Bool; }
 define_sql_function! { fn unusual_access() -> Jsonb; }
 define_sql_function! { fn raise_audit_alert(alert: Jsonb, effects: Jsonb) -> Bool; }
+define_sql_function! { fn clinical_visit(consultation: Uuid) -> Nullable<Jsonb>; }
+define_sql_function! { fn clinical_note(consultation: Uuid) -> Nullable<Jsonb>; }
+define_sql_function! { fn clinical_prescriptions(consultation: Uuid) -> Jsonb; }
+define_sql_function! { fn clinical_prescription(id: Nullable<Uuid>, digest: Nullable<Bytea>) -> Nullable<Jsonb>; }
+define_sql_function! { fn clinical_consents(consultation: Uuid) -> Jsonb; }
+define_sql_function! { fn clinical_guardian(consultation: Uuid) -> Nullable<Jsonb>; }
+define_sql_function! { fn clinical_presence(consultation: Uuid) -> Jsonb; }
+define_sql_function! { fn clinical_document(prescription: Uuid) -> Nullable<Jsonb>; }
+define_sql_function! { fn clinical_earlier(patient: Uuid, doctor: Uuid, since: Timestamptz, before: Timestamptz) -> Jsonb; }
+define_sql_function! { fn clinical_last_treated(patient: Uuid, doctor_account: Uuid, soon: Timestamptz) -> Nullable<Timestamptz>; }
+define_sql_function! {
+    fn clinical_records(patient: Uuid, after_start: Nullable<Timestamptz>, after_id: Nullable<Uuid>, most: Integer) -> Jsonb;
+}
+define_sql_function! { fn commit_clinical(changes: Jsonb) -> Text; }
+define_sql_function! { fn import_formulary(formulary: Jsonb, effects: Jsonb) -> Text; }
+define_sql_function! { fn formulary_in_force(day: Date) -> Nullable<Jsonb>; }

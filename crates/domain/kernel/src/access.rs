@@ -124,6 +124,12 @@ actions! {
     RecordWrite = "record.write",
     /// Read the record of a patient one does not treat, in an emergency.
     RecordBreakGlass = "record.break_glass",
+    /// Sign a prescription, or revoke one.
+    PrescriptionSign = "prescription.sign",
+    /// Give or withdraw consent for a visit, say who accompanies a minor, check in.
+    ConsentRecord = "consent.record",
+    /// Keep the people whose visits one's account books.
+    DependantManage = "dependant.manage",
     /// Read a payment or refund.
     PaymentRead = "payment.read",
     /// Pay, or try again.
@@ -157,6 +163,7 @@ impl Action {
             | Self::DoctorVerify
             | Self::DoctorSuspend
             | Self::RecordBreakGlass
+            | Self::PrescriptionSign
             | Self::RefundApprove
             | Self::OperationsManage => true,
             Self::AccountDeactivate => !matches!(relation, Relation::Own),

@@ -57,6 +57,12 @@ typed_id! {
     TimeOffId;
     /// A consultation; its first 48 bits are its creation time, which names its partition.
     ConsultationId;
+    /// A person whose visits another's account books: a child, a parent.
+    DependantId;
+    /// A consent given or withdrawn.
+    ConsentId;
+    /// One version of a visit's prescription.
+    PrescriptionId;
     /// A published event; consumers deduplicate by it.
     EventId;
     /// A message to a person (mail, SMS, push).

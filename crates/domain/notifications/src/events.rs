@@ -29,3 +29,5 @@ pub const PASSWORD_CHANGED: &str = "account.password_changed.v1";
 pub const SECOND_FACTOR_CHANGED: &str = "account.second_factor_changed.v1";
 /// A session was ended because a spent refresh token came back.
 pub const SESSION_REVOKED: &str = "account.session_revoked.v1";
+/// A patient's record was opened in an emergency by a doctor who does not treat them.
+pub const RECORD_OPENED: &str = "record.break_glass.v1";

@@ -7,6 +7,7 @@ mod forge;
 mod keks;
 mod keys;
 mod naive;
+mod prescriptions;
 mod rotation;
 mod support;
 mod tokens;

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod availability;
+mod clinical;
 mod consultations;
 mod directory;
 mod factors;

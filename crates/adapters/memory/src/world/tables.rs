@@ -7,6 +7,10 @@ use super::{
 use amrutam_booking::model::{
     Consultation, PatientCalendar, Practitioner, Slot, SlotStatus, TimeOff, TimelineEntry, WeeklyRule,
 };
+use amrutam_clinical::{
+    model::{Consent, Formulary, Note, Prescription, Presence},
+    ports::{Document, RecordedGuardian},
+};
 use amrutam_identity::{
     Account,
     model::{ConfirmedFactor, EndReason, Link, PendingFactor, SecretDigest, Session, Tries},
@@ -14,8 +18,8 @@ use amrutam_identity::{
 };
 use amrutam_kernel::{
     AccountId, CommitError, ConsultationId, DeadLetterId, DeadSource, DoctorId, Effects, EventEnvelope, EventId,
-    Fingerprint, GatewayTaskId, GivenUp, IdempotencyClaim, LinkId, MessageId, PaymentId, PortError, Recorded, Requeue,
-    ReviewCaseId, SessionId, SlotId, StoredAnswer,
+    Fingerprint, GatewayTaskId, GivenUp, IdempotencyClaim, LinkId, MessageId, PaymentId, PortError, PrescriptionId,
+    Recorded, Requeue, ReviewCaseId, SessionId, SlotId, StoredAnswer,
 };
 use amrutam_notifications::ScheduledMessage;
 use amrutam_operations::model::{DeadLetter, ReviewCase};
@@ -114,6 +118,13 @@ pub(crate) struct Tables {
     pub(crate) letters: BTreeMap<DeadLetterId, DeadLetter>,
     pub(crate) requeued: Vec<(Requeue, EventEnvelope)>,
     pub(crate) reviews: BTreeMap<ReviewCaseId, ReviewCase>,
+    pub(crate) notes: Table<ConsultationId, BTreeMap<i64, Note>>,
+    pub(crate) consents: Shared<Vec<Consent>>,
+    pub(crate) guardians: Table<ConsultationId, RecordedGuardian>,
+    pub(crate) presence: Table<ConsultationId, Vec<Presence>>,
+    pub(crate) prescriptions: Table<PrescriptionId, Prescription>,
+    pub(crate) documents: Table<PrescriptionId, Document>,
+    pub(crate) formularies: Table<String, Formulary>,
 }
 
 impl Tables {

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 mod booking;
+mod clinical;
 mod fake;
 mod identity;
 mod keys;

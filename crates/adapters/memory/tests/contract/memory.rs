@@ -19,11 +19,12 @@ use uuid::Uuid;
 pub(crate) struct Memory {
     pub(crate) world: Arc<MemoryWorld>,
     pub(crate) clock: Arc<ManualClock>,
+    pub(crate) ids: SeededIds,
 }
 
 pub(crate) async fn memory() -> Memory {
     let clock = Arc::new(ManualClock::at("2026-11-23T03:30:00.123456Z".parse().unwrap()));
-    Memory { world: Arc::new(MemoryWorld::new(clock.clone())), clock }
+    Memory { world: Arc::new(MemoryWorld::new(clock.clone())), clock, ids: SeededIds::new(4_711) }
 }
 
 impl Memory {
@@ -45,6 +46,11 @@ impl Memory {
 
     /// Stores a listed practitioner with an account.
     pub(crate) async fn practitioner(&self, ids: &SeededIds) -> Practitioner {
+        self.registered(ids, "12345").await
+    }
+
+    /// The same with that number.
+    pub(crate) async fn registered(&self, ids: &SeededIds, number: &str) -> Practitioner {
         let now = self.clock.now();
         let practitioner = Practitioner {
             id: DoctorId::from_uuid(ids.uuid_v7(now)),
@@ -53,7 +59,7 @@ impl Memory {
                 full_name: "Dr Asha Nair".to_owned(),
                 system: MedicalSystem::Ayurveda,
                 council: "Kerala State Medical Council".to_owned(),
-                registration_number: "12345".to_owned(),
+                registration_number: number.to_owned(),
                 registered_on: None,
                 valid_until: None,
                 qualifications: vec!["BAMS".to_owned(), "MD (Ayurveda)".to_owned()],

@@ -68,6 +68,7 @@ pub fn decide_at_send<'a>(message: &ScheduledMessage, visit: Option<&'a VisitFac
         MessageKind::PasswordChanged => return Decision::Send(Letter::PasswordChanged),
         MessageKind::SecondFactorChanged => return Decision::Send(Letter::SecondFactorChanged),
         MessageKind::SessionRevoked => return Decision::Send(Letter::SessionRevoked),
+        MessageKind::RecordOpened => return Decision::Send(Letter::RecordOpened),
         MessageKind::VerifyEmail => return with_link(message, LinkPurpose::VerifyEmail, now),
         MessageKind::ResetPassword => return with_link(message, LinkPurpose::ResetPassword, now),
         MessageKind::Invitation => return with_link(message, LinkPurpose::Invitation, now),

@@ -38,6 +38,8 @@ pub enum Letter<'a> {
     SecondFactorChanged,
     /// A session was ended because a spent refresh token came back.
     SessionRevoked,
+    /// A doctor who does not treat the person opened their record in an emergency. Says nothing of what is in it.
+    RecordOpened,
 }
 
 /// A mail, ready to be sent.
@@ -153,6 +155,13 @@ pub fn render(letter: &Letter<'_>, message: &ScheduledMessage, contact: &Contact
             "the second factor of your account at Amrutam, or its recovery codes, has been set up, replaced or removed. "
                 .to_owned()
                 + NOT_YOU,
+        ),
+        Letter::RecordOpened => (
+            "Your record was opened in an emergency".to_owned(),
+            "a doctor who does not treat you has opened your record at Amrutam, and gave an emergency as the reason. This is \
+             allowed where care can't wait, is kept on the record, and is always told to the patient. If you do not know \
+             of it, answer this mail: it will be looked into.\n"
+                .to_owned(),
         ),
         Letter::SessionRevoked => (
             "One of your devices was logged out".to_owned(),

@@ -43,6 +43,8 @@ pub enum MessageKind {
     SecondFactorChanged,
     /// A session was ended because a spent refresh token came back.
     SessionRevoked,
+    /// The person's record was opened in an emergency.
+    RecordOpened,
 }
 
 /// Not a kind of message.
@@ -52,7 +54,7 @@ pub struct UnknownKind;
 
 impl MessageKind {
     /// Every kind.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::BookingConfirmed,
         Self::BookingRescheduled,
         Self::BookingCancelled,
@@ -71,6 +73,7 @@ impl MessageKind {
         Self::PasswordChanged,
         Self::SecondFactorChanged,
         Self::SessionRevoked,
+        Self::RecordOpened,
     ];
 
     /// The word used in tables, metrics and dedupe keys.
@@ -94,6 +97,7 @@ impl MessageKind {
             Self::PasswordChanged => "password_changed",
             Self::SecondFactorChanged => "second_factor_changed",
             Self::SessionRevoked => "session_revoked",
+            Self::RecordOpened => "record_opened",
         }
     }
 
@@ -122,7 +126,8 @@ impl MessageKind {
             | Self::RegistrationRepeated
             | Self::PasswordChanged
             | Self::SecondFactorChanged
-            | Self::SessionRevoked => None,
+            | Self::SessionRevoked
+            | Self::RecordOpened => None,
         }
     }
 }

@@ -3,8 +3,8 @@
 use crate::{
     CONSULTATION_CANCELLED, CONSULTATION_CONFIRMED, CONSULTATION_EXPIRED, CONSULTATION_RESCHEDULED,
     CONSULTATION_UNCONFIRMABLE, EMAIL_VERIFICATION_REQUESTED, INVITED, MalformedEvent, MessageKind, PASSWORD_CHANGED,
-    PASSWORD_RESET_REQUESTED, PAYMENT_REFUNDED, REGISTRATION_REPEATED, SECOND_FACTOR_CHANGED, SESSION_REVOKED,
-    ScheduledMessage, error::MalformedPayload,
+    PASSWORD_RESET_REQUESTED, PAYMENT_REFUNDED, RECORD_OPENED, REGISTRATION_REPEATED, SECOND_FACTOR_CHANGED,
+    SESSION_REVOKED, ScheduledMessage, error::MalformedPayload,
 };
 use amrutam_kernel::{AccountId, ConsultationId, EventEnvelope, IdSource, LinkId, MessageId};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
@@ -92,6 +92,7 @@ pub fn plan(
         INVITED => planner.with_link(MessageKind::Invitation).map_err(malformed),
         PASSWORD_CHANGED => planner.notice(MessageKind::PasswordChanged).map_err(malformed),
         SECOND_FACTOR_CHANGED => planner.notice(MessageKind::SecondFactorChanged).map_err(malformed),
+        RECORD_OPENED => planner.notice(MessageKind::RecordOpened).map_err(malformed),
         SESSION_REVOKED => planner.notice(MessageKind::SessionRevoked).map_err(malformed),
         _ => Ok(Vec::new()),
     }

@@ -2,7 +2,8 @@ use super::*;
 use crate::{
     CONSULTATION_CANCELLED, CONSULTATION_CONFIRMED, CONSULTATION_EXPIRED, CONSULTATION_RESCHEDULED,
     CONSULTATION_UNCONFIRMABLE, EMAIL_VERIFICATION_REQUESTED, INVITED, MalformedEvent, PASSWORD_CHANGED,
-    PASSWORD_RESET_REQUESTED, PAYMENT_REFUNDED, REGISTRATION_REPEATED, SECOND_FACTOR_CHANGED, SESSION_REVOKED,
+    PASSWORD_RESET_REQUESTED, PAYMENT_REFUNDED, RECORD_OPENED, REGISTRATION_REPEATED, SECOND_FACTOR_CHANGED,
+    SESSION_REVOKED,
 };
 use amrutam_kernel::{
     AccountId, AggregateRef, Currency, EventEnvelope, EventId, IdSource, LinkId, LinkPurpose, LinkTokens, Money,
@@ -176,8 +177,12 @@ fn each_account_event_becomes_one_message_to_its_owner() {
         let due_at = if link.is_some() { NOW } else { "2026-08-01T05:10:00Z" };
         assert_eq!(message.due_at, at(due_at), "{kind}");
         assert_eq!(plan(1, START).dedupe_key, message.dedupe_key, "{kind}: planned again it is the same");
-        let told_each_time =
-            [MessageKind::PasswordChanged, MessageKind::SecondFactorChanged, MessageKind::SessionRevoked];
+        let told_each_time = [
+            MessageKind::PasswordChanged,
+            MessageKind::SecondFactorChanged,
+            MessageKind::SessionRevoked,
+            MessageKind::RecordOpened,
+        ];
         let another = plan(2, NOW).dedupe_key != message.dedupe_key;
         assert_eq!(another, told_each_time.contains(&kind), "{kind}: once per event, or once per link or day");
     }
@@ -231,7 +236,7 @@ proptest! {
     }
 }
 
-const ACCOUNT_EVENTS: [(MessageKind, &str); 7] = [
+const ACCOUNT_EVENTS: [(MessageKind, &str); 8] = [
     (MessageKind::RegistrationRepeated, REGISTRATION_REPEATED),
     (MessageKind::VerifyEmail, EMAIL_VERIFICATION_REQUESTED),
     (MessageKind::ResetPassword, PASSWORD_RESET_REQUESTED),
@@ -239,6 +244,7 @@ const ACCOUNT_EVENTS: [(MessageKind, &str); 7] = [
     (MessageKind::PasswordChanged, PASSWORD_CHANGED),
     (MessageKind::SecondFactorChanged, SECOND_FACTOR_CHANGED),
     (MessageKind::SessionRevoked, SESSION_REVOKED),
+    (MessageKind::RecordOpened, RECORD_OPENED),
 ];
 
 const MONEY_EVENTS: [(MessageKind, &str, &str, &str); 7] = [
@@ -363,6 +369,7 @@ fn what_is_sent_is_true_when_it_is_sent() {
         (MessageKind::PasswordChanged, Letter::PasswordChanged),
         (MessageKind::SecondFactorChanged, Letter::SecondFactorChanged),
         (MessageKind::SessionRevoked, Letter::SessionRevoked),
+        (MessageKind::RecordOpened, Letter::RecordOpened),
     ] {
         assert_eq!(decide_at_send(&message(kind), None, at(START)), Decision::Send(letter), "late, yet true");
     }
@@ -456,6 +463,7 @@ fn a_subject_gives_nothing_away_and_no_name_writes_lines() {
         Letter::PasswordChanged,
         Letter::SecondFactorChanged,
         Letter::SessionRevoked,
+        Letter::RecordOpened,
     ];
     for letter in letters {
         let mail = render(&letter, &message(MessageKind::BookingConfirmed), &contact, PAGES);

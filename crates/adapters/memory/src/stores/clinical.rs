@@ -1,0 +1,264 @@
+//! Clinical's record and formulary.
+
+use crate::world::{MemoryWorld, Tables, defect, into_port_error};
+use amrutam_booking::model::{Consultation, ConsultationStatus, PractitionerStatus};
+use amrutam_clinical::{
+    model::{
+        Consent, EarlierVisit, Formulary, Note, Person, Practitioner, Prescription, PrescriptionStatus, Presence, Sex,
+        Subject, Visit, VisitStatus,
+    },
+    ports::{ClinicalChanges, ClinicalStore, Document, FormularyStore, Imported, RecordEntry, RecordedGuardian},
+};
+use amrutam_kernel::{
+    AccountId, CommitError, ConsultationId, DoctorId, Effects, Page, PageRequest, PortError, PrescriptionId, Sensitive,
+};
+use async_trait::async_trait;
+use jiff::{Timestamp, civil::Date};
+
+fn word<T: std::str::FromStr>(text: &str) -> Result<T, PortError> {
+    text.parse().map_err(|_| defect("a word is of its vocabulary"))
+}
+
+fn visit_of(tables: &Tables, consultation: &Consultation) -> Result<Visit, PortError> {
+    let doctor = tables.practitioner(consultation.doctor)?;
+    let patient = tables.accounts.get(&consultation.patient);
+    let patient = patient.ok_or_else(|| defect("a consultation names a patient that is there"))?;
+    let sex = patient.profile.sex.as_ref().map(|sex| match sex.expose() {
+        amrutam_identity::model::Sex::Female => Sex::Female,
+        amrutam_identity::model::Sex::Male => Sex::Male,
+        amrutam_identity::model::Sex::Other => Sex::Other,
+    });
+    Ok(Visit {
+        id: consultation.id,
+        subject: Subject::Account(consultation.patient),
+        person: Sensitive::new(Person {
+            name: patient.profile.full_name.expose().as_str().to_owned(),
+            date_of_birth: patient.profile.date_of_birth.as_ref().map(|date| *date.expose()),
+            sex,
+        }),
+        practitioner: Practitioner {
+            id: doctor.id,
+            account: doctor.account,
+            name: doctor.details.full_name.clone(),
+            qualifications: doctor.details.qualifications.clone(),
+            council: doctor.details.council.clone(),
+            registration: doctor.details.registration_number.clone(),
+            system: word(doctor.details.system.as_str())?,
+            listed: doctor.status == PractitionerStatus::Listed,
+            registered_on: doctor.details.registered_on,
+            valid_until: doctor.details.valid_until,
+        },
+        range: consultation.range,
+        mode: word(consultation.mode.as_str())?,
+        status: VisitStatus::from_word(consultation.status.as_str()),
+        version: consultation.version,
+        changed_at: consultation.updated_at,
+    })
+}
+
+fn last_note(tables: &Tables, id: ConsultationId) -> Option<Note> {
+    tables.notes.get(&id)?.last_key_value().map(|(_, note)| note.clone())
+}
+
+fn prescriptions_of(tables: &Tables, id: ConsultationId) -> Vec<Prescription> {
+    let mut found: Vec<_> = tables.prescriptions.values().filter(|one| one.consultation == id).cloned().collect();
+    found.sort_by_key(|one| one.number);
+    found
+}
+
+/// Is under way, or took place.
+fn is_held(consultation: &Consultation) -> bool {
+    matches!(consultation.status, ConsultationStatus::InProgress | ConsultationStatus::Completed)
+}
+
+#[async_trait]
+impl ClinicalStore for MemoryWorld {
+    async fn visit(&self, id: ConsultationId) -> Result<Option<Visit>, PortError> {
+        self.read(|tables| tables.consultations.get(&id).map(|one| visit_of(tables, one)).transpose())?
+    }
+
+    async fn earlier_visits(
+        &self,
+        subject: Subject,
+        doctor: DoctorId,
+        since: Timestamp,
+        before: Timestamp,
+    ) -> Result<Vec<EarlierVisit>, PortError> {
+        self.read(|tables| {
+            let wanted = |one: &&Consultation| {
+                let start = one.range.start();
+                Subject::Account(one.patient) == subject
+                    && one.doctor == doctor
+                    && one.status == ConsultationStatus::Completed
+                    && since <= start
+                    && start < before
+            };
+            let mut found: Vec<_> = tables.consultations.values().filter(wanted).collect();
+            found.sort_by_key(|one| one.range.start());
+            let earlier = found.into_iter().map(|one| EarlierVisit {
+                started_at: one.range.start(),
+                conditions: last_note(tables, one.id)
+                    .map(|note| note.conditions())
+                    .into_iter()
+                    .flatten()
+                    .chain(
+                        prescriptions_of(tables, one.id)
+                            .iter()
+                            .filter(|one| one.status == PrescriptionStatus::Signed)
+                            .flat_map(Prescription::conditions),
+                    )
+                    .collect(),
+            });
+            earlier.collect()
+        })
+    }
+
+    async fn last_treated(
+        &self,
+        patient: AccountId,
+        doctor_account: AccountId,
+        soon: Timestamp,
+    ) -> Result<Option<Timestamp>, PortError> {
+        self.read(|tables| {
+            let doctor = tables.practitioners.values().find(|one| one.account == doctor_account)?.id;
+            let near = |one: &Consultation| one.status == ConsultationStatus::Confirmed && one.range.start() < soon;
+            let theirs = tables.consultations.values().filter(|one| one.patient == patient && one.doctor == doctor);
+            theirs.filter(|one| is_held(one) || near(one)).map(|one| one.range.end()).max()
+        })
+    }
+
+    async fn note(&self, id: ConsultationId) -> Result<Option<Note>, PortError> {
+        self.read(|tables| last_note(tables, id))
+    }
+
+    async fn consents(&self, id: ConsultationId) -> Result<Vec<Consent>, PortError> {
+        self.read(|tables| tables.consents.iter().filter(|one| one.consultation == id).cloned().collect())
+    }
+
+    async fn guardian(&self, id: ConsultationId) -> Result<Option<RecordedGuardian>, PortError> {
+        self.read(|tables| tables.guardians.get(&id).cloned())
+    }
+
+    async fn presence(&self, id: ConsultationId) -> Result<Vec<Presence>, PortError> {
+        self.read(|tables| tables.presence.get(&id).cloned().unwrap_or_default())
+    }
+
+    async fn prescriptions(&self, id: ConsultationId) -> Result<Vec<Prescription>, PortError> {
+        self.read(|tables| prescriptions_of(tables, id))
+    }
+
+    async fn prescription(&self, id: PrescriptionId) -> Result<Option<Prescription>, PortError> {
+        self.read(|tables| tables.prescriptions.get(&id).cloned())
+    }
+
+    async fn by_code(&self, digest: [u8; 32]) -> Result<Option<Prescription>, PortError> {
+        self.read(|tables| tables.prescriptions.values().find(|one| one.code_digest == Some(digest)).cloned())
+    }
+
+    async fn document(&self, id: PrescriptionId) -> Result<Option<Document>, PortError> {
+        self.read(|tables| tables.documents.get(&id).cloned())
+    }
+
+    async fn records(
+        &self,
+        patient: AccountId,
+        page: PageRequest<(Timestamp, ConsultationId)>,
+    ) -> Result<Page<RecordEntry, (Timestamp, ConsultationId)>, PortError> {
+        let key = |entry: &RecordEntry| (entry.starts_at, entry.consultation);
+        self.read(|tables| {
+            let mut found: Vec<_> =
+                tables.consultations.values().filter(|one| one.patient == patient && is_held(one)).collect();
+            found.sort_by_key(|one| std::cmp::Reverse((one.range.start(), one.id)));
+            let after = |one: &&&Consultation| page.after.is_none_or(|after| (one.range.start(), one.id) < after);
+            let rows = found.iter().filter(after).take(usize::from(page.limit.get()) + 1).map(|one| {
+                let doctor = tables.practitioner(one.doctor)?;
+                let mut prescriptions = prescriptions_of(tables, one.id);
+                prescriptions.retain(|one| one.status != PrescriptionStatus::Draft);
+                Ok(RecordEntry {
+                    consultation: one.id,
+                    starts_at: one.range.start(),
+                    doctor: doctor.id,
+                    doctor_name: doctor.details.full_name.clone(),
+                    doctor_registration: (doctor.details.council.clone(), doctor.details.registration_number.clone()),
+                    note: last_note(tables, one.id),
+                    prescriptions,
+                })
+            });
+            rows.collect::<Result<Vec<_>, PortError>>().map(|rows| Page::cut(rows, page.limit, key))
+        })?
+    }
+
+    async fn commit(&self, changes: &ClinicalChanges) -> Result<(), CommitError> {
+        let mut tx = self.begin(&changes.effects)?;
+        let tables = tx.tables();
+        if let Some((id, version)) = changes.based_on
+            && tables.consultations.get(&id).is_none_or(|one| one.version != version)
+        {
+            return Err(CommitError::Stale);
+        }
+        if let Some(note) = &changes.note {
+            let versions = tables.notes.entry(note.consultation).or_default();
+            if versions.last_key_value().map_or(0, |(version, _)| *version) != note.version - 1 {
+                return Err(CommitError::Stale);
+            }
+            versions.insert(note.version, note.clone());
+        }
+        for consent in &changes.consents {
+            if tables.consents.iter().any(|one| one.id == consent.id) {
+                return Err(defect("a consent's id is unique").into());
+            }
+            tables.consents.push(consent.clone());
+        }
+        if let Some(guardian) = &changes.guardian {
+            if tables.guardians.get(&guardian.consultation).map_or(0, |one| one.version) != guardian.version - 1 {
+                return Err(CommitError::Stale);
+            }
+            tables.guardians.insert(guardian.consultation, guardian.clone());
+        }
+        if let Some((id, presence)) = changes.presence {
+            tables.presence.entry(id).or_default().push(presence);
+        }
+        for next in &changes.prescriptions {
+            if tables.prescriptions.get(&next.id).map_or(0, |one| one.version) != next.version - 1 {
+                return Err(CommitError::Stale);
+            }
+            tables.prescriptions.insert(next.id, next.clone());
+            let alone = |status| {
+                let same = |one: &&Prescription| one.consultation == next.consultation && one.status == status;
+                tables.prescriptions.values().filter(same).count() < 2
+            };
+            if !alone(PrescriptionStatus::Draft) || !alone(PrescriptionStatus::Signed) {
+                return Err(CommitError::Stale);
+            }
+        }
+        if let Some(document) = &changes.document
+            && tables.documents.insert(document.prescription, document.clone()).is_some()
+        {
+            return Err(defect("a document is written once").into());
+        }
+        tx.commit()
+    }
+}
+
+#[async_trait]
+impl FormularyStore for MemoryWorld {
+    async fn in_force(&self, day: Date) -> Result<Option<Formulary>, PortError> {
+        self.read(|tables| {
+            let in_force = tables.formularies.values().filter(|one| one.effective_from <= day);
+            in_force
+                .max_by(|one, other| (one.effective_from, &one.version).cmp(&(other.effective_from, &other.version)))
+                .cloned()
+        })
+    }
+
+    async fn import(&self, formulary: &Formulary, effects: &Effects) -> Result<Imported, PortError> {
+        let mut tx = self.begin(effects).map_err(into_port_error)?;
+        let known = tx.tables().formularies.get(&formulary.version);
+        if let Some(known) = known {
+            return Ok(if known == formulary { Imported::Known } else { Imported::VersionTaken });
+        }
+        tx.tables().formularies.insert(formulary.version.clone(), formulary.clone());
+        tx.commit().map_err(into_port_error)?;
+        Ok(Imported::New)
+    }
+}

@@ -1,0 +1,245 @@
+//! The suite of the clinical stores, and what is stored of a record.
+
+use crate::support::{Database, insert_account, now, vault, word};
+use amrutam_booking::{
+    model::{
+        CancelReason, Consultation, ConsultationStatus, DesiredSlot, Mode, Modes, Practitioner, Slot, SlotPlan,
+        TimelineEntry, TimelineKind,
+    },
+    ports::{AvailabilityChanges, AvailabilityStore, Changes, ConsultationStore, NewConsultation},
+};
+use amrutam_booking::{
+    model::{MedicalSystem, PractitionerDetails, PractitionerStatus},
+    ports::{DirectoryStore, ProfileInserted},
+};
+use amrutam_clinical::{
+    contract::{Harness, MadeVisit},
+    model::{Note, NoteContent, Subject},
+    ports::{ClinicalChanges, ClinicalStore, FormularyStore},
+};
+use amrutam_kernel::{
+    AccountId, AuditEntryId, ConsultationId, CorrelationId, Currency, DoctorId, Effects, EventId, Money, Role,
+    Sensitive, SlotId, TimeRange,
+};
+use amrutam_postgres::{Accounts, Clinical, Postgres};
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use std::sync::Arc;
+use uuid::Uuid;
+
+struct Real {
+    store: Arc<Postgres>,
+    accounts: Arc<Accounts>,
+    clinical: Arc<Clinical>,
+    db: Arc<Database>,
+    began: Timestamp,
+}
+
+async fn real() -> Real {
+    let db = Database::shared();
+    let store = db.pool_with(|settings| settings.lock_timeout_ms = 4_000);
+    let accounts = Accounts::new(store.clone(), vault());
+    let clinical = Arc::new(Clinical::new(store.clone(), accounts.clone(), vault()));
+    Real { store: Arc::new(store), accounts: Arc::new(accounts), clinical, db, began: now() }
+}
+
+fn new_id() -> Uuid {
+    crate::support::id(now())
+}
+
+#[async_trait]
+impl Harness for Real {
+    fn clinical(&self) -> Arc<dyn ClinicalStore> {
+        self.clinical.clone()
+    }
+
+    fn formularies(&self) -> Arc<dyn FormularyStore> {
+        self.store.clone()
+    }
+
+    fn now(&self) -> Timestamp {
+        self.began
+    }
+
+    async fn visits(&self, statuses: &[&str]) -> Vec<MadeVisit> {
+        let doctor = self.listed().await;
+        let patient = AccountId::from_uuid(new_id());
+        insert_account(&self.accounts, patient, Role::Patient).await;
+        let now = now();
+        let rules = self.clinical_slots(&doctor, statuses.len()).await;
+        let mut visits = Vec::new();
+        for (slot, status) in rules.iter().zip(statuses) {
+            let status: ConsultationStatus = status.parse().unwrap();
+            let consultation = Consultation {
+                id: ConsultationId::from_uuid(crate::support::id(now)),
+                patient,
+                doctor: doctor.id,
+                slot: slot.id,
+                range: slot.range,
+                mode: Mode::Video,
+                status,
+                fee: Money::new(0, Currency::Inr).unwrap(),
+                hold_expires_at: None,
+                cancel_reason: (status == ConsultationStatus::Cancelled).then_some(CancelReason::PatientOther),
+                created_at: now,
+                updated_at: now,
+                version: 1,
+            };
+            let line = TimelineEntry {
+                consultation: consultation.id,
+                version: 1,
+                at: now,
+                kind: TimelineKind::StatusChanged,
+                from: None,
+                to: status,
+                slot: slot.id,
+                actor: "system:tests".to_owned(),
+                cause: "made".to_owned(),
+                event: EventId::from_uuid(new_id()),
+                correlation_id: CorrelationId::from(new_id()),
+            };
+            let created = vec![NewConsultation { consultation: consultation.clone(), sealed_reason: None }];
+            let changes = Changes { created, timeline: vec![line], ..Changes::default() };
+            ConsultationStore::commit(self.store.as_ref(), &changes).await.unwrap();
+            visits.push(MadeVisit {
+                id: consultation.id,
+                patient,
+                doctor: doctor.id,
+                doctor_account: doctor.account,
+                starts_at: slot.range.start(),
+                version: 1,
+            });
+        }
+        visits
+    }
+
+    async fn announced(&self, aggregate: Uuid) -> Vec<EventId> {
+        let sql = "SELECT event_id::text FROM outbox WHERE aggregate_id::text = $1 ORDER BY seq";
+        let ids = self.db.app().await.column(sql, &[&aggregate.to_string()]).await;
+        ids.iter().map(|id| id.parse().unwrap()).collect()
+    }
+
+    async fn audited(&self, resource_id: &str) -> Vec<AuditEntryId> {
+        let sql = "SELECT id::text FROM audit_log WHERE resource_id = $1";
+        let ids = self.db.app().await.column(sql, &[&resource_id]).await;
+        ids.iter().map(|id| id.parse().unwrap()).collect()
+    }
+}
+
+impl Real {
+    /// Slots of half an hour, an hour apart from tomorrow on.
+    async fn clinical_slots(&self, doctor: &Practitioner, count: usize) -> Vec<Slot> {
+        let now = self.began;
+        let starts = (24..).take(count).map(|hour| now + SignedDuration::from_hours(hour));
+        let ranges: Vec<_> =
+            starts.map(|start| TimeRange::new(start, start + SignedDuration::from_mins(30)).unwrap()).collect();
+        let state = AvailabilityStore::load(self.store.as_ref(), doctor.id, now).await.unwrap().unwrap();
+        let changes = AvailabilityChanges {
+            doctor: doctor.id,
+            expected_revision: state.revision,
+            expected_profile: state.practitioner.version,
+            profile: None,
+            rules: None,
+            add_time_off: None,
+            remove_time_off: None,
+            new_slots: ranges.iter().map(|_| SlotId::from_uuid(new_id())).collect(),
+            plan: SlotPlan {
+                create: ranges
+                    .iter()
+                    .map(|range| DesiredSlot { range: *range, modes: Modes::new(Mode::ALL).unwrap() })
+                    .collect(),
+                ..SlotPlan::default()
+            },
+            generated_until: TimeZone::UTC.to_datetime(now).date().tomorrow().unwrap(),
+            effects: Effects::default(),
+        };
+        AvailabilityStore::commit(self.store.as_ref(), &changes).await.unwrap();
+        let all = TimeRange::new(now, now + SignedDuration::from_hours(24 * 30)).unwrap();
+        AvailabilityStore::slots(self.store.as_ref(), doctor.id, all).await.unwrap()
+    }
+}
+
+impl Real {
+    async fn listed(&self) -> Practitioner {
+        let account = AccountId::from_uuid(new_id());
+        insert_account(&self.accounts, account, Role::Doctor).await;
+        let practitioner = Practitioner {
+            id: DoctorId::from_uuid(new_id()),
+            account,
+            details: PractitionerDetails {
+                full_name: format!("Dr {}", word()),
+                system: MedicalSystem::Ayurveda,
+                council: "Kerala State Medical Council".to_owned(),
+                registration_number: word(),
+                registered_on: None,
+                valid_until: None,
+                qualifications: vec!["BAMS".to_owned()],
+                specializations: vec!["kayachikitsa".to_owned()],
+                languages: vec!["ml".to_owned()],
+                modes: Modes::new(Mode::ALL).unwrap(),
+                fee: Money::new(49_900, Currency::Inr).unwrap(),
+                bio: String::new(),
+                time_zone: "Asia/Kolkata".to_owned(),
+            },
+            status: PractitionerStatus::Listed,
+            version: 1,
+            created_at: now(),
+            updated_at: now(),
+        };
+        let inserted = DirectoryStore::insert(self.store.as_ref(), &practitioner, &Effects::default()).await.unwrap();
+        assert_eq!(inserted, ProfileInserted::Created);
+        practitioner
+    }
+}
+
+amrutam_clinical::clinical_store_contract!(real());
+
+fn note(visit: &MadeVisit, version: i64, text: &str) -> Note {
+    Note {
+        consultation: visit.id,
+        subject: Subject::Account(visit.patient),
+        content: Sensitive::new(NoteContent { subjective: text.into(), ..NoteContent::default() }),
+        addenda: Sensitive::new(Vec::new()),
+        written_at: visit.starts_at,
+        version,
+    }
+}
+
+async fn write(real: &Real, note: Note) {
+    let changes = ClinicalChanges { note: Some(note), ..ClinicalChanges::default() };
+    real.clinical.commit(&changes).await.unwrap();
+}
+
+const CANARY: &str = "canary of a complaint";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_note_is_not_readable_in_the_table() {
+    let real = real().await;
+    let visit = real.visits(&["in_progress"]).await[0];
+    write(&real, note(&visit, 1, CANARY)).await;
+    let rows = real.db.owner().await.column("SELECT row::text FROM phi.note_versions AS row", &[]).await.join("\n");
+    let hex: String = CANARY.bytes().map(|byte| format!("{byte:02x}")).collect();
+    assert!(rows.contains(&visit.id.to_string()) && !rows.contains(CANARY) && !rows.contains(&hex));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_note_opens_where_it_was_put_and_in_its_version_only() {
+    let real = real().await;
+    let visits = real.visits(&["in_progress", "in_progress"]).await;
+    let (one, other) = (visits[0], visits[1]);
+    write(&real, note(&one, 1, "one")).await;
+    write(&real, note(&one, 2, "two")).await;
+    write(&real, note(&other, 1, "three")).await;
+    let owner = real.db.owner().await;
+    let put = async |into: (&MadeVisit, i64), from: (&MadeVisit, i64)| {
+        let sql = format!(
+            "UPDATE phi.note_versions SET sealed = (SELECT sealed FROM phi.note_versions WHERE consultation_id = '{}' AND version = {}) \
+             WHERE consultation_id = '{}' AND version = {}",
+            from.0.id, from.1, into.0.id, into.1
+        );
+        owner.run(&sql).await;
+        real.clinical.note(into.0.id).await
+    };
+    assert!(put((&other, 1), (&one, 2)).await.is_err(), "another visit's");
+    assert!(put((&one, 2), (&one, 1)).await.is_err(), "an older version's");
+}

@@ -1,0 +1,183 @@
+//! What the domain needs from the world. `adapters/postgres` and `adapters/memory` implement the stores and pass their contract
+//! suites; what is clinical is sealed by the store that keeps it, and never leaves it in clear but through these values.
+
+use crate::model::{
+    Consent, EarlierVisit, Formulary, Guardian, Note, Prescription, Presence, SignedFacts, Subject, VerifyCode, Visit,
+};
+use amrutam_kernel::{
+    AccountId, CommitError, ConsultationId, DoctorId, Effects, Page, PageRequest, PortError, PrescriptionId, Sensitive,
+};
+use async_trait::async_trait;
+use jiff::{Timestamp, civil::Date};
+
+/// The adult beside a minor, as recorded for a visit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedGuardian {
+    /// Which visit.
+    pub consultation: ConsultationId,
+    /// Whose record it goes to.
+    pub subject: Subject,
+    /// The adult.
+    pub guardian: Sensitive<Guardian>,
+    /// Rises by one with every change.
+    pub version: i64,
+}
+
+/// The printed prescription.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// Of which one.
+    pub prescription: PrescriptionId,
+    /// Whose record it goes to.
+    pub subject: Subject,
+    /// PDF.
+    pub bytes: Sensitive<Vec<u8>>,
+}
+
+/// Everything one use case changes: one transaction, all or nothing.
+#[derive(Debug, Clone, Default)]
+pub struct ClinicalChanges {
+    /// The visit that was decided on, in the version that was read. [`CommitError::Stale`] when it has changed.
+    pub based_on: Option<(ConsultationId, i64)>,
+    /// The next version of a note. Stale unless the stored one is `version - 1` (0 when there is none).
+    pub note: Option<Note>,
+    /// Consents given and withdrawn.
+    pub consents: Vec<Consent>,
+    /// The next version of who accompanies a minor. Stale unless the stored one is `version - 1`.
+    pub guardian: Option<RecordedGuardian>,
+    /// Who was seen there.
+    pub presence: Option<(ConsultationId, Presence)>,
+    /// Next versions of prescriptions, in this order. Stale unless the stored one is `version - 1`. A visit has at most one draft
+    /// and one in force.
+    pub prescriptions: Vec<Prescription>,
+    /// A document, written once.
+    pub document: Option<Document>,
+    /// Events, audit, inbox.
+    pub effects: Effects,
+}
+
+/// One visit in a patient's record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordEntry {
+    /// Which visit.
+    pub consultation: ConsultationId,
+    /// When it began.
+    pub starts_at: Timestamp,
+    /// With whom.
+    pub doctor: DoctorId,
+    /// Their name.
+    pub doctor_name: String,
+    /// Their council and number.
+    pub doctor_registration: (String, String),
+    /// The last version of the notes.
+    pub note: Option<Note>,
+    /// Every version of the prescription that was signed.
+    pub prescriptions: Vec<Prescription>,
+}
+
+/// The clinical record, and what it is decided on.
+#[async_trait]
+pub trait ClinicalStore: Send + Sync {
+    /// The visit as it is now.
+    async fn visit(&self, id: ConsultationId) -> Result<Option<Visit>, PortError>;
+    /// The visits of that patient with that practitioner that took place and began in `since..before`, with what they were for.
+    async fn earlier_visits(
+        &self,
+        subject: Subject,
+        doctor: DoctorId,
+        since: Timestamp,
+        before: Timestamp,
+    ) -> Result<Vec<EarlierVisit>, PortError>;
+    /// When the practitioner with that account last treated the patient, or will within the day: the latest end among the visits
+    /// under way, completed, or confirmed to begin before `soon`.
+    async fn last_treated(
+        &self,
+        patient: AccountId,
+        doctor_account: AccountId,
+        soon: Timestamp,
+    ) -> Result<Option<Timestamp>, PortError>;
+    /// The last version of a visit's notes.
+    async fn note(&self, id: ConsultationId) -> Result<Option<Note>, PortError>;
+    /// A visit's consents, in the order they were recorded.
+    async fn consents(&self, id: ConsultationId) -> Result<Vec<Consent>, PortError>;
+    /// Who accompanies a minor.
+    async fn guardian(&self, id: ConsultationId) -> Result<Option<RecordedGuardian>, PortError>;
+    /// Who was seen there.
+    async fn presence(&self, id: ConsultationId) -> Result<Vec<Presence>, PortError>;
+    /// Every version of a visit's prescription, by number.
+    async fn prescriptions(&self, id: ConsultationId) -> Result<Vec<Prescription>, PortError>;
+    /// One version.
+    async fn prescription(&self, id: PrescriptionId) -> Result<Option<Prescription>, PortError>;
+    /// The one with that code.
+    async fn by_code(&self, digest: [u8; 32]) -> Result<Option<Prescription>, PortError>;
+    /// The exact bytes that were issued.
+    async fn document(&self, id: PrescriptionId) -> Result<Option<Document>, PortError>;
+    /// A patient's visits that took place or are under way, the latest first; those of dependants are not among them.
+    async fn records(
+        &self,
+        patient: AccountId,
+        page: PageRequest<(Timestamp, ConsultationId)>,
+    ) -> Result<Page<RecordEntry, (Timestamp, ConsultationId)>, PortError>;
+    /// Commits all of `changes` in one transaction, or nothing.
+    async fn commit(&self, changes: &ClinicalChanges) -> Result<(), CommitError>;
+}
+
+/// What became of an import.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Imported {
+    /// Stored.
+    New,
+    /// The same version with the same rows is there already.
+    Known,
+    /// Another formulary of that version is there: a changed one needs a version of its own.
+    VersionTaken,
+}
+
+/// Versions of the formulary.
+#[async_trait]
+pub trait FormularyStore: Send + Sync {
+    /// The version that holds on `day`: of those in force, the one that came last.
+    async fn in_force(&self, day: Date) -> Result<Option<Formulary>, PortError>;
+    /// Stores a version.
+    async fn import(&self, formulary: &Formulary, effects: &Effects) -> Result<Imported, PortError>;
+}
+
+/// What the offline check proves: ids and a digest, nothing of the content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedClaims {
+    /// Which version of which prescription.
+    pub prescription: PrescriptionId,
+    /// Of which visit.
+    pub consultation: ConsultationId,
+    /// For the online check.
+    pub code: VerifyCode,
+    /// The practitioner's council and number.
+    pub registration: (String, String),
+    /// When.
+    pub signed_at: Timestamp,
+    /// SHA-256 of the signed content, in hex.
+    pub content_sha256: String,
+}
+
+/// Signs what can be verified by whoever knows the published keys.
+pub trait PrescriptionSigner: Send + Sync {
+    /// A compact JWS over the claims.
+    fn sign(&self, claims: &SignedClaims) -> Result<String, PortError>;
+}
+
+/// Where verification codes come from.
+pub trait VerifyCodes: Send + Sync {
+    /// A new one, unguessable.
+    fn verify_code(&self) -> VerifyCode;
+}
+
+/// Why a document was not made. Without personal data.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the document can't be made: {0}")]
+pub struct RenderError(pub String);
+
+/// Makes the printed prescription.
+pub trait PrescriptionRenderer: Send + Sync {
+    /// PDF of a signed one. The same prescription gives the same bytes.
+    fn render(&self, prescription: &Prescription, facts: &SignedFacts) -> Result<Vec<u8>, RenderError>;
+}

@@ -1,0 +1,78 @@
+//! What must be there before a visit begins, and before an absence is stated.
+
+use super::{
+    Deps,
+    frame::{again, side_of},
+};
+use crate::{
+    ClinicalError,
+    model::{
+        self, Consent, ConsentDecision, ConsentMethod, ConsentPurpose, NoShowRefusal, Side, VisitStatus,
+        decide_no_show, notices, standing,
+    },
+    ports::ClinicalChanges,
+};
+use amrutam_kernel::{ConsentId, ConsultationId, Context, Effects};
+use jiff::SignedDuration;
+
+/// Whether the visit may begin: of a minor with an adult beside them, and not against a consent that was withdrawn. The consent that
+/// follows from the booking is recorded. Whose visit it is not hears nothing here: beginning it asks the policy.
+pub async fn admit(deps: Deps<'_>, context: &Context, id: ConsultationId) -> Result<(), ClinicalError> {
+    let mut round = 0;
+    loop {
+        round += 1;
+        let Some(visit) = deps.store.visit(id).await? else { return Ok(()) };
+        if side_of(context, &visit) != Some(Side::Doctor) || visit.status != VisitStatus::Confirmed {
+            return Ok(());
+        }
+        let now = deps.clock.now();
+        let consents = deps.store.consents(id).await?;
+        let guardian = deps.store.guardian(id).await?;
+        let guardian = guardian.as_ref().map(|recorded| recorded.guardian.expose());
+        model::admit(&deps.rules_at(now)?, deps.zone, &visit, &consents, guardian)?;
+        if standing(&consents, ConsentPurpose::Teleconsultation).is_some() {
+            return Ok(());
+        }
+        let shown = notices().into_iter().find(|notice| notice.purpose == ConsentPurpose::Teleconsultation);
+        let implied = Consent {
+            id: ConsentId::from_uuid(deps.ids.uuid_v7(now)),
+            consultation: id,
+            subject: visit.subject,
+            purpose: ConsentPurpose::Teleconsultation,
+            decision: ConsentDecision::Given,
+            notice_version: shown.map(|notice| notice.version).unwrap_or_default(),
+            method: ConsentMethod::Implied,
+            evidence: None,
+            // The one who booked.
+            recorded_by: visit.subject.keeper(),
+            at: now,
+        };
+        let effects = Effects { audit: vec![deps.done(context, "consent.give", &visit, now)], ..Effects::default() };
+        let changes = ClinicalChanges { consents: vec![implied], effects, ..ClinicalChanges::default() };
+        match deps.store.commit(&changes).await {
+            Ok(()) => return Ok(()),
+            Err(error) => again(error, round)?,
+        }
+    }
+}
+
+/// Whether the absence of the other side may be stated by what was seen: not of one who checked in. A side that states it is taken
+/// for present by stating it.
+pub async fn check_absence(
+    deps: Deps<'_>,
+    context: &Context,
+    id: ConsultationId,
+    grace: SignedDuration,
+) -> Result<(), ClinicalError> {
+    let Some(visit) = deps.store.visit(id).await? else { return Ok(()) };
+    let Some(claimant) = side_of(context, &visit) else { return Ok(()) };
+    if visit.status != VisitStatus::Confirmed {
+        return Ok(());
+    }
+    let seen = deps.store.presence(id).await?;
+    match decide_no_show(&seen, claimant, visit.range.start(), grace, deps.clock.now()) {
+        Err(refused @ NoShowRefusal::OtherSidePresent) => Err(refused.into()),
+        // Too early is said by the visit's own rules.
+        Ok(_) | Err(NoShowRefusal::TooEarly | NoShowRefusal::NotThereYourself) => Ok(()),
+    }
+}

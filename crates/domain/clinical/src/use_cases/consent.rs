@@ -1,0 +1,122 @@
+//! Consents, and the adult beside a minor.
+
+use super::{
+    Deps,
+    frame::{Deed, again},
+};
+use crate::{
+    ClinicalError,
+    model::{Consent, ConsentDecision, ConsentMethod, ConsentPurpose, Guardian, Side, check_consent, notices},
+    ports::{ClinicalChanges, RecordedGuardian},
+};
+use amrutam_kernel::{AccountId, Action, ConsentId, ConsultationId, Context, Denial, Effects, Sensitive};
+
+/// What is said about a purpose.
+#[derive(Debug, Clone)]
+pub struct GiveConsent {
+    /// For what.
+    pub purpose: ConsentPurpose,
+    /// Given or withdrawn.
+    pub decision: ConsentDecision,
+    /// The notice that was shown.
+    pub notice_version: String,
+    /// How it came about.
+    pub method: ConsentMethod,
+    /// What shows it.
+    pub evidence: Option<Sensitive<String>>,
+}
+
+fn account_of(context: &Context) -> Result<AccountId, ClinicalError> {
+    context.actor.account().ok_or(ClinicalError::Denied(Denial::NotSignedIn))
+}
+
+/// Records a consent or its withdrawal, by the patient or for the patient by the practitioner. A withdrawal asks for no more than
+/// the purpose.
+pub async fn record_consent(
+    deps: Deps<'_>,
+    context: &Context,
+    id: ConsultationId,
+    said: GiveConsent,
+) -> Result<Consent, ClinicalError> {
+    let deed = Deed {
+        action: Action::ConsentRecord,
+        name: match said.decision {
+            ConsentDecision::Given => "consent.give",
+            ConsentDecision::Withdrawn => "consent.withdraw",
+        },
+    };
+    let mut round = 0;
+    loop {
+        round += 1;
+        let (visit, side) = deps.open(context, deed, id).await?;
+        if said.decision == ConsentDecision::Given {
+            let evidence = said.evidence.as_ref().map(|text| text.expose().as_str());
+            let by_patient = side == Side::Patient;
+            check_consent(&notices(), said.purpose, &said.notice_version, said.method, evidence, by_patient)?;
+        }
+        let now = deps.clock.now();
+        let consent = Consent {
+            id: ConsentId::from_uuid(deps.ids.uuid_v7(now)),
+            consultation: id,
+            subject: visit.subject,
+            purpose: said.purpose,
+            decision: said.decision,
+            notice_version: said.notice_version.clone(),
+            method: said.method,
+            evidence: said.evidence.clone(),
+            recorded_by: account_of(context)?,
+            at: now,
+        };
+        let effects = Effects { audit: vec![deps.done(context, deed.name, &visit, now)], ..Effects::default() };
+        let changes = ClinicalChanges { consents: vec![consent.clone()], effects, ..ClinicalChanges::default() };
+        match deps.store.commit(&changes).await {
+            Ok(()) => return Ok(consent),
+            Err(error) => again(error, round)?,
+        }
+    }
+}
+
+/// Every consent of a visit, in the order they were recorded.
+pub async fn read_consents(
+    deps: Deps<'_>,
+    context: &Context,
+    id: ConsultationId,
+) -> Result<Vec<Consent>, ClinicalError> {
+    let deed = Deed { action: Action::ConsentRecord, name: "consent.read" };
+    let (visit, _) = deps.open(context, deed, id).await?;
+    let consents = deps.store.consents(id).await?;
+    deps.record(vec![deps.done(context, deed.name, &visit, deps.clock.now())]).await?;
+    Ok(consents)
+}
+
+/// Records the adult beside a minor; said again, it replaces what was said.
+pub async fn record_guardian(
+    deps: Deps<'_>,
+    context: &Context,
+    id: ConsultationId,
+    guardian: Guardian,
+) -> Result<RecordedGuardian, ClinicalError> {
+    let deed = Deed { action: Action::ConsentRecord, name: "guardian.record" };
+    let mut round = 0;
+    loop {
+        round += 1;
+        let (visit, _) = deps.open(context, deed, id).await?;
+        if !guardian.is_complete() {
+            return Err(ClinicalError::IncompleteGuardian);
+        }
+        let before = deps.store.guardian(id).await?;
+        let now = deps.clock.now();
+        let next = RecordedGuardian {
+            consultation: id,
+            subject: visit.subject,
+            guardian: Sensitive::new(guardian.clone()),
+            version: before.map_or(0, |before| before.version) + 1,
+        };
+        let effects = Effects { audit: vec![deps.done(context, deed.name, &visit, now)], ..Effects::default() };
+        let changes = ClinicalChanges { guardian: Some(next.clone()), effects, ..ClinicalChanges::default() };
+        match deps.store.commit(&changes).await {
+            Ok(()) => return Ok(next),
+            Err(error) => again(error, round)?,
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Reading a prescription and its document.
+
+use super::{Deps, frame::Deed};
+use crate::{
+    ClinicalError,
+    model::{DocumentState, Prescription, PrescriptionStatus, Side},
+    ports::Document,
+};
+use amrutam_kernel::{Action, ConsultationId, Context};
+
+/// A visit's prescription as one side sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenPrescription {
+    /// The draft, to its author alone.
+    pub draft: Option<Prescription>,
+    /// The last version that was signed.
+    pub signed: Option<Prescription>,
+}
+
+/// The draft and the last signed version. A draft is invisible to all but its author.
+pub async fn read_prescription(
+    deps: Deps<'_>,
+    context: &Context,
+    id: ConsultationId,
+) -> Result<SeenPrescription, ClinicalError> {
+    let deed = Deed { action: Action::RecordRead, name: "prescription.read" };
+    let (visit, side) = deps.open(context, deed, id).await?;
+    let all = deps.store.prescriptions(id).await?;
+    deps.record(vec![deps.done(context, deed.name, &visit, deps.clock.now())]).await?;
+    let is_draft = |one: &&Prescription| one.status == PrescriptionStatus::Draft;
+    let draft = all.iter().find(is_draft).filter(|_| side == Side::Doctor).cloned();
+    let signed = all.iter().filter(|one| !is_draft(one)).max_by_key(|one| one.number).cloned();
+    if draft.is_none() && signed.is_none() {
+        return Err(ClinicalError::NotFound);
+    }
+    Ok(SeenPrescription { draft, signed })
+}
+
+/// The document of the last signed version, byte for byte as it was issued.
+pub async fn read_document(
+    deps: Deps<'_>,
+    context: &Context,
+    id: ConsultationId,
+) -> Result<(Prescription, Document), ClinicalError> {
+    let deed = Deed { action: Action::RecordRead, name: "prescription.document" };
+    let (visit, _) = deps.open(context, deed, id).await?;
+    let all = deps.store.prescriptions(id).await?;
+    deps.record(vec![deps.done(context, deed.name, &visit, deps.clock.now())]).await?;
+    let signed = all.into_iter().filter(|one| one.status != PrescriptionStatus::Draft).max_by_key(|one| one.number);
+    let signed = signed.ok_or(ClinicalError::NotFound)?;
+    match signed.document {
+        DocumentState::Awaited { .. } | DocumentState::InReview => Err(ClinicalError::DocumentAwaited),
+        DocumentState::Issued { .. } => {
+            let document = deps.store.document(signed.id).await?.ok_or(ClinicalError::DocumentAwaited)?;
+            Ok((signed, document))
+        }
+    }
+}

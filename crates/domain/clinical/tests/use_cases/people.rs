@@ -1,0 +1,106 @@
+//! Consents, guardians, presence.
+
+use super::*;
+use amrutam_clinical::{
+    model::{
+        AdmissionRefusal, ConsentDecision, ConsentMethod, ConsentPurpose, ConsentRefusal, Guardian, IdType, Kinship,
+        NoShowRefusal, Side,
+    },
+    use_cases::{GiveConsent, admit, check_absence, check_in, read_consents, record_consent, record_guardian},
+};
+
+fn given(purpose: ConsentPurpose, notice: &str) -> GiveConsent {
+    GiveConsent {
+        purpose,
+        decision: ConsentDecision::Given,
+        notice_version: notice.into(),
+        method: ConsentMethod::InApp,
+        evidence: None,
+    }
+}
+
+fn father() -> Guardian {
+    Guardian { name: "Ravi Rao".into(), relation: Kinship::Father, id_type: IdType::Pan, id_last_four: "12A4".into() }
+}
+
+#[tokio::test]
+async fn beginning_records_the_consent_that_booking_implied_once() {
+    let stage = stage().await;
+    let id = stage.confirmed(Mode::Video).await;
+    admit(stage.deps(), &stage.as_doctor(), id).await.unwrap();
+    stage.begin(id).await.unwrap();
+    let consents = read_consents(stage.deps(), &stage.as_patient(), id).await.unwrap();
+    let told: Vec<_> = consents.iter().map(|one| (one.purpose, one.method, one.decision, one.recorded_by)).collect();
+    let expected = (ConsentPurpose::Teleconsultation, ConsentMethod::Implied, ConsentDecision::Given, stage.patient);
+    assert_eq!(told, [expected]);
+    assert_eq!(consents[0].notice_version, "teleconsultation-1");
+}
+
+#[tokio::test]
+async fn a_consent_is_withdrawn_as_easily_as_given() {
+    let stage = stage().await;
+    let id = stage.confirmed(Mode::Video).await;
+    let patient = stage.as_patient();
+    let consent = given(ConsentPurpose::Teleconsultation, "teleconsultation-1");
+    record_consent(stage.deps(), &patient, id, consent.clone()).await.unwrap();
+    let withdrawn =
+        GiveConsent { decision: ConsentDecision::Withdrawn, notice_version: String::new(), ..consent.clone() };
+    record_consent(stage.deps(), &patient, id, withdrawn).await.unwrap();
+    let refusal = refused(stage.begin(id).await);
+    assert!(matches!(refusal, ClinicalError::Admission(AdmissionRefusal::ConsentWithdrawn)));
+    let outdated = GiveConsent { notice_version: "teleconsultation-0".into(), ..consent };
+    let refusal = refused(record_consent(stage.deps(), &patient, id, outdated).await);
+    assert!(matches!(refusal, ClinicalError::Consent(ConsentRefusal::NoticeOutdated)));
+    assert_eq!(stage.audited("consent.withdraw"), [Outcome::Allowed]);
+}
+
+#[tokio::test]
+async fn a_doctor_records_a_consent_with_its_evidence() {
+    let stage = stage().await;
+    let id = stage.begun().await;
+    let consent = given(ConsentPurpose::Recording, "recording-1");
+    let bare = refused(record_consent(stage.deps(), &stage.as_doctor(), id, consent.clone()).await);
+    assert!(matches!(bare, ClinicalError::Consent(ConsentRefusal::EvidenceRequired)));
+    let evidence = Some(Sensitive::new("said yes at 9:04".to_owned()));
+    let said = GiveConsent { method: ConsentMethod::Verbal, evidence, ..consent };
+    let recorded = record_consent(stage.deps(), &stage.as_doctor(), id, said).await.unwrap();
+    assert_eq!(recorded.recorded_by, stage.clinic.doctor_account);
+}
+
+#[tokio::test]
+async fn a_minors_visit_begins_when_an_adult_is_recorded() {
+    let stage = stage_of("2012-01-01").await;
+    let id = stage.confirmed(Mode::Video).await;
+    let refusal = refused(stage.begin(id).await);
+    assert!(matches!(refusal, ClinicalError::Admission(AdmissionRefusal::GuardianRequired)));
+    let nameless = Guardian { name: " ".into(), ..father() };
+    let refusal = refused(record_guardian(stage.deps(), &stage.as_patient(), id, nameless).await);
+    assert!(matches!(refusal, ClinicalError::IncompleteGuardian));
+    record_guardian(stage.deps(), &stage.as_patient(), id, father()).await.unwrap();
+    let second = record_guardian(stage.deps(), &stage.as_doctor(), id, father()).await.unwrap();
+    assert_eq!(second.version, 2);
+    stage.begin(id).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_checked_in_is_not_absent() {
+    let stage = stage().await;
+    let slot = stage.clinic.open_slots().await.unwrap().remove(2);
+    let id = stage.booked(&slot, Mode::Video).await;
+    let early = minutes(10);
+    stage.clinic.clock.set(slot.range.start() - minutes(11));
+    let refusal = refused(check_in(stage.deps(), &stage.as_patient(), id, early).await);
+    assert!(matches!(refusal, ClinicalError::TooEarly { from } if from == slot.range.start() - early));
+    stage.clinic.clock.set(slot.range.start() - minutes(3));
+    let seen = check_in(stage.deps(), &stage.as_patient(), id, early).await.unwrap();
+    assert_eq!(seen.side, Side::Patient);
+    stage.clinic.clock.set(slot.range.start() + minutes(12));
+    let refusal = refused(check_absence(stage.deps(), &stage.as_doctor(), id, minutes(10)).await);
+    assert!(matches!(refusal, ClinicalError::NoShow(NoShowRefusal::OtherSidePresent)));
+    check_absence(stage.deps(), &stage.as_patient(), id, minutes(10)).await.unwrap();
+    stage.clinic.clock.set(slot.range.end());
+    assert!(matches!(
+        refused(check_in(stage.deps(), &stage.as_patient(), id, early).await),
+        ClinicalError::VisitClosed
+    ));
+}

@@ -1,0 +1,89 @@
+//! Who reads a patient's record.
+
+use super::*;
+use amrutam_clinical::{
+    events,
+    model::{BreakGlassReason, NoteContent},
+    use_cases::{put_draft, read_records, sign, write_note},
+};
+use amrutam_kernel::{Denial, Limit, PageRequest};
+
+const FIRST: fn() -> PageRequest<(jiff::Timestamp, ConsultationId)> =
+    || PageRequest { limit: Limit::default(), after: None };
+
+async fn with_record() -> (Stage, ConsultationId) {
+    let stage = stage().await;
+    let id = stage.begun().await;
+    let content = NoteContent { subjective: "burning".into(), ..NoteContent::default() };
+    write_note(stage.deps(), &stage.as_doctor(), id, content, None).await.unwrap();
+    put_draft(stage.deps(), &stage.as_doctor(), id, complete_content(), None).await.unwrap();
+    sign(stage.deps(), &stage.as_doctor(), id, None).await.unwrap();
+    put_draft(stage.deps(), &stage.as_doctor(), id, complete_content(), None).await.unwrap();
+    stage.end(id).await;
+    (stage, id)
+}
+
+#[tokio::test]
+async fn the_patient_and_who_treats_them_read_what_was_signed() {
+    let (stage, id) = with_record().await;
+    for reader in [stage.as_patient(), stage.as_doctor()] {
+        let page = read_records(stage.deps(), &reader, stage.patient, None, FIRST()).await.unwrap();
+        assert_eq!((page.items.len(), page.items[0].consultation), (1, id));
+        assert!(page.items[0].note.is_some());
+        assert_eq!(page.items[0].prescriptions.len(), 1, "no draft");
+    }
+    assert_eq!(stage.audited("record.read"), [Outcome::Allowed; 2]);
+    assert_eq!(stage.announced(events::RECORD_OPENED), 0);
+}
+
+#[tokio::test]
+async fn a_treating_relation_ends_with_the_rulesets_days() {
+    let (stage, _) = with_record().await;
+    stage.clinic.clock.advance(SignedDuration::from_hours(366 * 24));
+    let reader = stage.as_doctor();
+    let refusal = refused(read_records(stage.deps(), &reader, stage.patient, None, FIRST()).await);
+    assert!(matches!(refusal, ClinicalError::NotFound), "{refusal:?}");
+}
+
+#[tokio::test]
+async fn another_doctor_breaks_the_glass_and_the_patient_is_told() {
+    let (stage, _) = with_record().await;
+    let other = stage.clinic.person(Role::Doctor, "other@amrutam.example").await.unwrap();
+    let actor = Actor::Account { id: other, role: Role::Doctor };
+    let refusal = refused(read_records(stage.deps(), &stage.clinic.context(actor), stage.patient, None, FIRST()).await);
+    assert!(matches!(refusal, ClinicalError::NotFound));
+    let glass = Some(BreakGlassReason::Emergency);
+    let stale = stage.clinic.context(actor);
+    stage.clinic.clock.advance(minutes(5));
+    let refusal = refused(read_records(stage.deps(), &stale, stage.patient, glass, FIRST()).await);
+    assert!(matches!(refusal, ClinicalError::Denied(Denial::StepUpRequired)));
+    let page = read_records(stage.deps(), &stage.clinic.context(actor), stage.patient, glass, FIRST()).await.unwrap();
+    assert_eq!(page.items.len(), 1);
+    assert_eq!(stage.audited("record.break_glass"), [Outcome::Denied, Outcome::Allowed]);
+    let event =
+        stage.clinic.world.outbox().into_iter().find(|event| event.event_type == events::RECORD_OPENED).unwrap();
+    assert_eq!(event.payload["account_id"], stage.patient.to_string());
+    assert_eq!(event.payload["reason"], "emergency");
+    // Whoever treats the patient breaks no glass.
+    read_records(stage.deps(), &stage.as_doctor(), stage.patient, glass, FIRST()).await.unwrap();
+    assert_eq!(stage.announced(events::RECORD_OPENED), 1);
+    // Of somebody without a record there is nothing to see.
+    let nobody = stage.clinic.person(Role::Patient, "nobody@amrutam.example").await.unwrap();
+    let refusal = refused(read_records(stage.deps(), &stage.clinic.context(actor), nobody, glass, FIRST()).await);
+    assert!(matches!(refusal, ClinicalError::NotFound));
+}
+
+#[tokio::test]
+async fn nobody_else_reads_it() {
+    let (stage, _) = with_record().await;
+    for (role, hidden) in [(Role::Patient, true), (Role::Support, false), (Role::Admin, false), (Role::Auditor, false)]
+    {
+        let id = stage.clinic.person(role, &format!("{role}@amrutam.example")).await.unwrap();
+        let reader = stage.clinic.context(Actor::Account { id, role });
+        for glass in [None, Some(BreakGlassReason::Emergency)] {
+            let refusal = refused(read_records(stage.deps(), &reader, stage.patient, glass, FIRST()).await);
+            let expected = hidden && glass.is_none();
+            assert_eq!(matches!(refusal, ClinicalError::NotFound), expected, "{role}: {refusal:?}");
+        }
+    }
+}
