@@ -266,7 +266,13 @@ mod tests {
         named("mail.from", |settings| settings.mail.from = "nobody".to_owned());
         named("mail.message_id_domain", |settings| settings.mail.message_id_domain = String::new());
         named("mail.pages_url", |settings| settings.mail.pages_url = "https://app.example.in/".to_owned());
-        named("mail.pages_url", |settings| settings.environment = Environment::Production);
+        named("documents.verify_url", |settings| settings.documents.verify_url = "https://app.example.in".to_owned());
+        let problems = problems_of(|settings| settings.environment = Environment::Production);
+        let own = ["mail.pages_url", "documents.verify_url"];
+        assert!(
+            problems.len() == 2 && own.iter().zip(&problems).all(|(field, text)| text.contains(field)),
+            "{problems:?}"
+        );
         named("tokens.key_dir", |settings| settings.tokens = KeySource::default());
         named("payments.lease_ms", |settings| settings.payments.lease_ms = 1_000);
         named("mail.timeout_ms", |settings| settings.mail.timeout_ms = 0);

@@ -35,8 +35,8 @@ use amrutam_identity::{
 };
 use amrutam_kernel::{Context, Currency, Role, Sensitive};
 use amrutam_memory::{
-    FakeHasher, FakeIndex, FakeLinks, FakeSealer, FakeSecrets, FakeSigner, FakeTokens, ManualClock, MemoryGate, MemoryLog,
-    MemorySlotLocks, MemoryTotp, MemoryWorld, SeededIds, VirtualPause,
+    FakeHasher, FakeIndex, FakeLinks, FakeSealer, FakeSecrets, FakeSigner, FakeTokens, ManualClock, MemoryGate,
+    MemoryLog, MemorySlotLocks, MemoryTotp, MemoryWorld, SeededIds, VirtualPause,
 };
 use amrutam_operations::model::ApprovalLimits;
 use amrutam_payments::model::PaymentRules;

@@ -120,7 +120,7 @@ impl Harness for Real {
     }
 
     async fn audited(&self, resource_id: &str) -> Vec<AuditEntryId> {
-        let sql = "SELECT id::text FROM audit_log WHERE resource_id = $1";
+        let sql = "SELECT id::text FROM audit_entries WHERE resource_id = $1";
         let ids = self.db.app().await.column(sql, &[&resource_id]).await;
         ids.iter().map(|id| id.parse().unwrap()).collect()
     }
