@@ -12,11 +12,18 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use tokio::{sync::oneshot, time::timeout};
+use tokio::{
+    sync::oneshot,
+    time::{sleep, timeout},
+};
 
 /// How long the group before may take until the next goes beside it. Two at a time from the start would be half as large each,
 /// and a group costs the server as much as two calls before it does anything for its calls. A healthy one takes 2 to 10 ms.
 const PATIENCE: Duration = Duration::from_millis(25);
+/// How long the next group waits for company, where people wait for it: a fraction of what they wait for anyway.
+pub(crate) const SHORT: Duration = Duration::from_millis(4);
+/// The same, where nobody waits for it but the worker.
+pub(crate) const LONG: Duration = Duration::from_millis(20);
 /// Calls in a group. Larger ones gain little, and a refused one is repeated one by one.
 const MOST: usize = 32;
 
@@ -29,6 +36,9 @@ pub(crate) trait Together: Sized + Send + Sync + 'static {
     /// How many groups may be under way when those before take long. Where people wait: more than one, so that one which waits
     /// for a lock does not hold up all others.
     const ABREAST: usize;
+    /// How long the group that follows another waits for more to come: whoever waited while the first was under way is in a
+    /// crowd, and in a crowd the server's time is dearer than theirs.
+    const LINGER: Duration;
     /// As many answers as requests, in their order.
     fn ask(db: &Self::Db, requests: &[Self]) -> impl Future<Output = Result<Vec<Self::Answer>, DbError>> + Send;
 }
@@ -118,6 +128,11 @@ impl<Q: Together> Group<Q> {
         line.take_turn(1)
     }
 
+    /// Whether somebody waits, and not for a full group.
+    fn is_crowded(&self) -> bool {
+        (1..MOST).contains(&self.line().waiting.len())
+    }
+
     /// Whether those who wait go now, beside a group that takes long.
     fn goes_beside(&self) -> bool {
         let mut line = self.line();
@@ -138,6 +153,9 @@ impl<Q: Together> Group<Q> {
                 for (caller, outcome) in callers.into_iter().zip(outcomes) {
                     // Who asked may have gone meanwhile.
                     drop(caller.send(outcome));
+                }
+                if turn.group.is_crowded() {
+                    sleep(Q::LINGER).await;
                 }
             }
         });
@@ -233,6 +251,7 @@ mod tests {
         /// The number's double, and the size of its group.
         type Answer = (usize, usize);
         const ABREAST: usize = ABREAST;
+        const LINGER: Duration = Duration::ZERO;
         async fn ask(server: &Server, numbers: &[Self]) -> Result<Vec<(usize, usize)>, DbError> {
             server.asked.fetch_add(1, Ordering::Relaxed);
             server.gate.acquire().await.unwrap().forget();
