@@ -259,6 +259,9 @@ impl Cast {
     }
 }
 
+/// Of slots: 48 a day, one for each call about a visit.
+const DAYS: i32 = 12;
+
 /// An account that has done nothing, for what ends its sessions.
 async fn newcomer(stack: &Stack, caller: &str) -> Person {
     match caller.rsplit(' ').next().unwrap() {
@@ -282,7 +285,7 @@ fn every_route_answers_every_caller_as_the_table_says() {
             TABLE.iter().map(|(method, path, _)| ((*method).to_owned(), documented(path))).collect();
         assert_eq!(described, listed, "each route stands in the table");
 
-        let doctor = stack.doctor(8).await;
+        let doctor = stack.doctor(DAYS).await;
         let cast = Cast {
             patient: stack.patient("patient").await,
             other_patient: stack.patient("other").await,
@@ -386,7 +389,7 @@ async fn ask(stack: &Stack, cast: &Cast, method: &str, template: &str, caller: &
         ("POST", "doctors") => profile(),
         ("PATCH", "me") => json!({ "time_zone": "Asia/Kolkata" }),
         ("PATCH", _) => json!({ "bio": "General medicine." }),
-        ("PUT", "availability") => json!({ "rules": daily(1, 5) }),
+        ("PUT", "availability") => json!({ "rules": daily(1, DAYS) }),
         ("POST", "time-off") => json!({ "from": "2190-01-01T00:00:00Z", "to": "2190-01-02T00:00:00Z" }),
         ("POST", "consultations") => booking(&cast.slot()),
         ("POST", "consent") => {
