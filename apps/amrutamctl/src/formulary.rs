@@ -33,7 +33,7 @@ pub(crate) async fn import(settings: &Settings, file: &Path) -> Result<(), Box<d
     let version = &formulary.version;
     match postgres.import(&formulary, &effects).await? {
         Imported::New => {
-            println!("imported {} items as {version}, from {} on", formulary.len(), formulary.effective_from)
+            println!("imported {} items as {version}, from {} on", formulary.len(), formulary.effective_from);
         }
         Imported::Known => println!("{version} is there already, with the same items"),
         Imported::VersionTaken => {
