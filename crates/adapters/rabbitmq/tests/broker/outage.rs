@@ -175,8 +175,8 @@ async fn a_broker_that_dies_or_freezes_costs_no_event() {
                 stand.ledger.counts.lock().unwrap().len(),
             );
             assert_eq!(lost, 0);
-            assert!(slowest < Duration::from_millis(5_500), "{slowest:?}");
-            assert!(healthy < Duration::from_secs(6), "{healthy:?}");
+            assert!(slowest < Duration::from_secs(10), "{slowest:?}");
+            assert!(healthy < Duration::from_secs(30), "{healthy:?}");
             if fault == "kill" {
                 assert_eq!(unhealthy, (false, false));
             }
