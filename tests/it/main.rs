@@ -34,6 +34,7 @@ mod sealed;
 mod second_factor;
 mod seed;
 mod sessions;
+mod texts;
 mod timing;
 mod tls;
 mod tokens;

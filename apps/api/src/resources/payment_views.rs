@@ -3,7 +3,7 @@
 use super::shared::{Fee, PaymentStatusWord, Time};
 use crate::http::{JSON, json};
 use amrutam_booking::model::Consultation;
-use amrutam_kernel::{Actor, ConsultationId, Context, Money, PaymentId, Role, StoredAnswer};
+use amrutam_kernel::{ConsultationId, Context, Money, PaymentId, Role, StoredAnswer};
 use amrutam_payments::{
     model::{Checkout, MoneyState, Payment},
     ports::VisitFacts,
@@ -78,7 +78,7 @@ impl PaymentView {
     pub(crate) fn of(payment: &Payment, context: &Context, now: Timestamp) -> Self {
         let unpaid = matches!(payment.state, MoneyState::Created | MoneyState::Pending);
         let held = payment.visit.hold_until.filter(|until| unpaid && now < *until);
-        let payer = context.actor == Actor::Account { id: payment.patient, role: Role::Patient };
+        let payer = payment.patient().is_some_and(|patient| context.actor.is(patient, Role::Patient));
         Self {
             id: payment.id,
             status: payment.state.as_str(),
@@ -120,7 +120,7 @@ pub(crate) fn retried_answer(retried: &Retried, context: &Context, now: Timestam
 #[schema(as = CancellationPreview, example = json!({
     "consultation_id": "019aaf3c-5e00-7c11-9d2e-0a6b1c2d3e4f", "by": "patient", "as_of": "2026-11-22T10:00:00.000000Z",
     "starts_at": "2026-11-23T03:30:00.000000Z", "paid": {"amount": 49900, "currency": "INR"},
-    "refund": {"amount": 49900, "currency": "INR"}, "fee": {"amount": 0, "currency": "INR"}, "policy": "refunds-1"
+    "refund": {"amount": 49900, "currency": "INR"}, "fee": {"amount": 0, "currency": "INR"}, "policy": "refunds-2"
 }))]
 pub(crate) struct CancellationView {
     #[schema(value_type = Uuid)]

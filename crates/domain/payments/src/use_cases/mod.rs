@@ -14,6 +14,7 @@ mod requeue_task;
 mod retry_payment;
 mod run_task;
 mod sweep;
+mod take_unclaimed;
 
 pub use follow_visit::follow_visit;
 pub use handle::{BINDINGS, CONSUMER, DECISION_BINDINGS, VISIT_BINDINGS, handle};

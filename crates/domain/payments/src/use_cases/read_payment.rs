@@ -28,7 +28,7 @@ pub async fn read_payment(
 ) -> Result<SeenPayment, PaymentError> {
     let payment = deps.store.snapshot(Locator::Id(PaymentId::of(consultation)), None).await?.payment;
     let visit = if payment.is_some() { None } else { deps.visits.visit(consultation).await? };
-    let patient = payment.as_ref().map(|payment| payment.patient).or(visit.map(|visit| visit.patient));
+    let patient = payment.as_ref().and_then(Payment::patient).or(visit.map(|visit| visit.patient));
     let deed = reading(context, "payment.read", consultation, patient);
     permit(deps, context, deed).await?;
     let expected = || visit.filter(|visit| visit.hold_until.is_some()).map(SeenPayment::Expected);
