@@ -12,6 +12,7 @@ mod accounts;
 mod audit;
 mod bad_input;
 mod canary;
+mod cases;
 mod checker;
 mod clinical;
 mod dead_letters;

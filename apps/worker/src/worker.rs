@@ -8,7 +8,7 @@ use crate::{
     gauges, holds, housekeeping, http,
     notifications::Notifications,
     operations::{Office, Reviews},
-    payments::{self, BookingEvents, PaymentEvents, Payments},
+    payments::{self, BookingEvents, Departures, PaymentEvents, Payments},
     reconciliation, relay, rewrap,
     supervisor::{REST, supervised},
 };
@@ -164,6 +164,7 @@ impl Worker {
             Arc::new(Reviews::new(world.clone())),
             Arc::new(PaymentEvents(world.clone())),
             Arc::new(BookingEvents(world.clone())),
+            Arc::new(Departures(world.clone())),
         ];
         let parts = Parts {
             publisher: world.publisher.clone(),
@@ -221,6 +222,11 @@ fn consumers(payments: &Payments) -> Vec<ConsumerSpec> {
             retired: &[],
         },
         ConsumerSpec { name: Documents::NAME, bindings: Documents::BINDINGS, retired: &[] },
+        ConsumerSpec {
+            name: amrutam_booking::use_cases::DEPARTURES_CONSUMER,
+            bindings: amrutam_booking::use_cases::DEPARTURES_BINDINGS,
+            retired: &[],
+        },
         ConsumerSpec { name: REVIEWS_CONSUMER, bindings: REVIEWS_BINDINGS, retired: &[] },
     ]
 }

@@ -1,11 +1,14 @@
 //! Payments as they are shown.
 
-use super::shared::{Fee, PaymentStatusWord, Time};
+use super::{
+    consultation_views::TimelineEntryView,
+    shared::{Fee, PaymentStatusWord, Time},
+};
 use crate::http::{JSON, json};
 use amrutam_booking::model::Consultation;
 use amrutam_kernel::{ConsultationId, Context, Money, PaymentId, Role, StoredAnswer};
 use amrutam_payments::{
-    model::{Checkout, MoneyState, Payment},
+    model::{Checkout, MoneyState, Payment, PaymentEntry, Refund, RefundStep},
     ports::VisitFacts,
     use_cases::{CancellationPreview, Retried, SeenPayment},
 };
@@ -100,6 +103,95 @@ impl PaymentView {
             SeenPayment::Expected(VisitFacts { fee, hold_until, .. }) => {
                 hold_until.map(|until| Self::expected(id, *fee, until))
             }
+        }
+    }
+}
+
+/// Money that arrived, and what goes back of it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PaymentCapture)]
+pub(crate) struct CaptureView {
+    /// The gateway's name for it.
+    gateway_payment: String,
+    amount: Fee,
+    captured_at: Time,
+    /// What goes back of it; `null` while nothing does.
+    refund: Option<RefundView>,
+}
+
+/// What goes back.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PaymentRefund)]
+pub(crate) struct RefundView {
+    amount: Fee,
+    /// `visit_cancelled`, `doctor_absent`, `late_payment`, `paid_twice`, `wrong_amount`, `ruled`.
+    reason: &'static str,
+    /// `asked`, `pending`, `processed`, `failed`.
+    step: &'static str,
+    /// The gateway's name for it, once there is one.
+    gateway_refund: Option<String>,
+}
+
+impl From<&Refund> for RefundView {
+    fn from(refund: &Refund) -> Self {
+        let (step, reference) = match &refund.step {
+            RefundStep::Asked => ("asked", None),
+            RefundStep::Pending { reference } => ("pending", Some(reference)),
+            RefundStep::Processed { reference, .. } => ("processed", reference.as_ref()),
+            RefundStep::Failed { .. } => ("failed", None),
+        };
+        Self {
+            amount: refund.amount.into(),
+            reason: refund.reason.as_str(),
+            step,
+            gateway_refund: reference.map(ToString::to_string),
+        }
+    }
+}
+
+/// A payment as those who run the place see it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct InspectedPayment {
+    #[schema(value_type = Uuid)]
+    id: PaymentId,
+    /// `null` while nobody has claimed the money.
+    #[schema(value_type = Option<Uuid>)]
+    consultation_id: Option<ConsultationId>,
+    gateway: String,
+    /// The gateway's name for its order.
+    order_id: Option<String>,
+    #[schema(value_type = PaymentStatusWord)]
+    status: &'static str,
+    /// The price, or what arrived.
+    amount: Fee,
+    /// How much of it has gone back.
+    refunded: Fee,
+    captures: Vec<CaptureView>,
+    /// What a person is being asked: the reasons of its open cases.
+    reviews: Vec<&'static str>,
+    /// By version; persons by their roles alone.
+    timeline: Vec<TimelineEntryView>,
+}
+
+impl InspectedPayment {
+    pub(crate) fn of(payment: &Payment, timeline: Vec<PaymentEntry>) -> Self {
+        let captures = payment.captures.iter().map(|capture| CaptureView {
+            gateway_payment: capture.reference.to_string(),
+            amount: capture.amount.into(),
+            captured_at: Time(capture.at),
+            refund: capture.refund.as_ref().map(RefundView::from),
+        });
+        Self {
+            id: payment.id,
+            consultation_id: payment.consultation(),
+            gateway: payment.gateway.to_string(),
+            order_id: payment.order_ref().map(ToString::to_string),
+            status: payment.state.as_str(),
+            amount: payment.amount.into(),
+            refunded: payment.refunded().into(),
+            captures: captures.collect(),
+            reviews: payment.reviews.iter().map(|review| review.reason.as_str()).collect(),
+            timeline: timeline.into_iter().map(TimelineEntryView::from).collect(),
         }
     }
 }

@@ -121,3 +121,6 @@ fn refused(error: GatewayError) -> SmsError {
         GatewayError::Unknown { reason } => SmsError::Unknown(reason),
     }
 }
+
+#[cfg(test)]
+mod tests;

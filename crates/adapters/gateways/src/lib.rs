@@ -25,4 +25,6 @@ pub use stripe::{Stripe, StripeSettings};
 pub use stripe_webhooks::StripeWebhooks;
 
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;

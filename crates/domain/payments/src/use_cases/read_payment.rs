@@ -38,6 +38,29 @@ pub async fn read_payment(
     Ok(found)
 }
 
+/// One payment with all that happened to it, for those who run the place: also money that nobody has claimed. Persons are named
+/// by their roles alone.
+pub async fn inspect_payment(
+    deps: Deps<'_>,
+    context: &Context,
+    id: PaymentId,
+) -> Result<(Payment, Vec<PaymentEntry>), PaymentError> {
+    let payment = deps.store.snapshot(Locator::Id(id), None).await?.payment;
+    let deed = Deed {
+        action: Action::PaymentRead,
+        name: "payment.inspect",
+        consultation: ConsultationId::from_uuid(id.as_uuid()),
+        patient: payment.as_ref().and_then(Payment::patient),
+        // Not even the patient's own: they see it with their visit.
+        relation: Relation::None,
+    };
+    permit(deps, context, deed).await?;
+    let payment = payment.ok_or(PaymentError::NotFound)?;
+    let timeline = deps.store.timeline(id).await?;
+    seen(deps, context, deed).await?;
+    Ok((payment, timeline.into_iter().map(without_person).collect()))
+}
+
 /// The payment's part of its visit's timeline, by version; with the actors' roles alone for those who see persons masked.
 /// `sight` is what the caller was found to see of the visit: its reading is on the record already.
 pub async fn read_timeline(

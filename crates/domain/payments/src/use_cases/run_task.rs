@@ -210,10 +210,11 @@ fn failed(
         GatewayError::Rejected { code } => {
             give_up(progress, task, code);
             match task.kind {
-                // A look that is refused is a defect, or a key that is wrong: kept for a person.
-                TaskKind::Poll => TaskEnd::Dead { error: text },
-                // Refused is an answer: what it means for the payment is decided.
-                TaskKind::OpenOrder | TaskKind::Refund { .. } => TaskEnd::Done,
+                // A look that is refused is a defect, or a key that is wrong, and so is an order: the patient is told that it
+                // could not be paid, and whoever runs the place why. Both are kept for a person.
+                TaskKind::Poll | TaskKind::OpenOrder => TaskEnd::Dead { error: text },
+                // Refused is an answer here: it is before a person as a case.
+                TaskKind::Refund { .. } => TaskEnd::Done,
             }
         }
         GatewayError::Unavailable { .. } => {
