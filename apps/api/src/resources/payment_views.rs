@@ -151,6 +151,17 @@ impl From<&Refund> for RefundView {
 
 /// A payment as those who run the place see it.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "id": "7c9e6679-7425-80de-944b-e07fc1f90ae7", "consultation_id": null, "gateway": "razorpay", "order_id": null,
+    "status": "captured", "amount": {"amount": 12300, "currency": "INR"}, "refunded": {"amount": 0, "currency": "INR"},
+    "captures": [{"gateway_payment": "pay_29QQoUBi66xm2f", "amount": {"amount": 12300, "currency": "INR"},
+                  "captured_at": "2026-11-22T10:00:00.000000Z", "refund": null}],
+    "reviews": ["unknown_payment"],
+    "timeline": [{"about": "payment", "version": 1, "at": "2026-11-22T10:00:01.000000Z", "kind": "stray_captured", "from": null,
+                  "to": null, "slot_id": null, "amount": {"amount": 12300, "currency": "INR"}, "evidence": "webhook:evt_1",
+                  "actor": "system:webhooks", "cause": "paid", "event_id": "019aaf3c-5e00-7c11-9d2e-0a6b1c2d3e51",
+                  "correlation_id": "checkout-42"}]
+}))]
 pub(crate) struct InspectedPayment {
     #[schema(value_type = Uuid)]
     id: PaymentId,

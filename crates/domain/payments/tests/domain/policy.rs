@@ -106,8 +106,7 @@ async fn who_moves_a_visit_too_late_gets_nothing_back_later() {
         let far = |nth: usize| slots[slots.len() - nth].id;
         if !late {
             // The practitioner's house moves it for them: that is no act of theirs, and keeps their right.
-            let admin = till.clinic.context(Actor::Account { id: till.clinic.doctor_account, role: Role::Admin });
-            reschedule(till.clinic.deps(), &admin, till.visit, far(2), None).await.unwrap();
+            reschedule(till.clinic.deps(), &till.system(), till.visit, far(2), None).await.unwrap();
         }
         reschedule(till.clinic.deps(), &asha, till.visit, far(1), None).await.unwrap();
         let unheard = preview_cancellation(till.clinic.payment_deps(), &asha, till.visit).await.unwrap();
