@@ -246,21 +246,21 @@ BEGIN
   IF jsonb_array_length(changes -> 'updated') > 0 THEN
     UPDATE consultations c
       SET slot_id = x.slot_id, starts_at = x.starts_at, ends_at = x.ends_at, mode = x.mode, status = x.status,
-          hold_expires_at = x.hold_expires_at, cancel_reason = x.cancel_reason, updated_at = x.updated_at, version = x.version
+          hold_expires_at = x.hold_expires_at, cancel_reason = x.cancel_reason, least_notice_s = x.least_notice_s, updated_at = x.updated_at, version = x.version
       FROM jsonb_to_recordset(changes -> 'updated') AS x (n int, id uuid, created_at timestamptz, slot_id uuid, starts_at timestamptz,
-        ends_at timestamptz, mode text, status text, hold_expires_at timestamptz, cancel_reason text, updated_at timestamptz,
+        ends_at timestamptz, mode text, status text, hold_expires_at timestamptz, cancel_reason text, least_notice_s bigint, updated_at timestamptz,
         version bigint)
       WHERE c.id = x.id AND c.created_at = x.created_at AND verdicts[x.n] = 'ok';
   END IF;
 
   IF jsonb_array_length(changes -> 'created') > 0 THEN
     INSERT INTO consultations (id, created_at, patient_id, doctor_id, slot_id, starts_at, ends_at, mode, status, fee_amount,
-                               fee_currency, hold_expires_at, cancel_reason, updated_at, version)
+                               fee_currency, hold_expires_at, cancel_reason, least_notice_s, updated_at, version)
       SELECT id, created_at, patient_id, doctor_id, slot_id, starts_at, ends_at, mode, status, fee_amount,
-             fee_currency, hold_expires_at, cancel_reason, updated_at, version
+             fee_currency, hold_expires_at, cancel_reason, least_notice_s, updated_at, version
       FROM jsonb_to_recordset(changes -> 'created') AS x (n int, id uuid, created_at timestamptz, patient_id uuid, doctor_id uuid,
         slot_id uuid, starts_at timestamptz, ends_at timestamptz, mode text, status text, fee_amount bigint, fee_currency text,
-        hold_expires_at timestamptz, cancel_reason text, updated_at timestamptz, version bigint)
+        hold_expires_at timestamptz, cancel_reason text, least_notice_s bigint, updated_at timestamptz, version bigint)
       WHERE verdicts[n] = 'ok';
   END IF;
   IF jsonb_array_length(changes -> 'reasons') > 0 THEN

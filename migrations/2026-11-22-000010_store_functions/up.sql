@@ -130,12 +130,12 @@ DECLARE
   verdicts text[] := commit_effects(effects);
 BEGIN
   IF jsonb_array_length(messages) > 0 THEN
-    INSERT INTO scheduled_messages (id, dedupe_key, kind, recipient_id, consultation_id, slot_starts_at, link_id, due_at,
+    INSERT INTO scheduled_messages (id, dedupe_key, kind, channel, recipient_id, consultation_id, slot_starts_at, link_id, due_at,
                                     next_attempt_at, correlation_id, trace_parent)
-      SELECT id, dedupe_key, kind, recipient_id, consultation_id, slot_starts_at, link_id, due_at, due_at, correlation_id,
+      SELECT id, dedupe_key, kind, channel, recipient_id, consultation_id, slot_starts_at, link_id, due_at, due_at, correlation_id,
              trace_parent
-      FROM jsonb_to_recordset(messages) AS x (n int, id uuid, dedupe_key text, kind text, recipient_id uuid, consultation_id uuid,
-        slot_starts_at timestamptz, link_id uuid, due_at timestamptz, correlation_id text, trace_parent text)
+      FROM jsonb_to_recordset(messages) AS x (n int, id uuid, dedupe_key text, kind text, channel text, recipient_id uuid,
+        consultation_id uuid, slot_starts_at timestamptz, link_id uuid, due_at timestamptz, correlation_id text, trace_parent text)
       WHERE verdicts[n] = 'ok' ORDER BY dedupe_key
       ON CONFLICT (dedupe_key) DO NOTHING;
   END IF;
@@ -163,11 +163,11 @@ BEGIN
   ), done AS (
     UPDATE dead_letters d SET state = 'settled', updated_at = noted.settled_at, version = d.version + 1
       FROM noted
-      WHERE noted.status IN ('sent', 'skipped') AND d.source = 'message' AND d.consumer = 'mail' AND d.subject_id = noted.id
+      WHERE noted.status IN ('sent', 'skipped') AND d.source = 'message' AND d.consumer = noted.channel AND d.subject_id = noted.id
         AND d.state IN ('dead', 'requeued')
   )
   SELECT array_agg(id), jsonb_agg(jsonb_build_object(
-      'id', id, 'source', 'message', 'consumer', 'mail', 'subject', id, 'kind', kind, 'error', coalesce(detail, ''),
+      'id', id, 'source', 'message', 'consumer', channel, 'subject', id, 'kind', kind, 'error', coalesce(detail, ''),
       'attempts', attempts, 'correlation_id', correlation_id, 'at', settled_at,
       'payload', jsonb_build_object('message_id', id, 'recipient_id', recipient_id, 'consultation_id', consultation_id,
         'slot_starts_at', slot_starts_at, 'link_id', link_id, 'due_at', due_at, 'maybe_sent', maybe_sent)))

@@ -198,6 +198,7 @@ const IMPERSONAL: &[(&str, &str)] = &[
     ("GET", "/v1/admin/dead-letters/{dead_letter_id}"),
     ("POST", "/v1/admin/dead-letters/{dead_letter_id}/requeue"),
     ("POST", "/v1/admin/dead-letters/{dead_letter_id}/discard"),
+    ("GET", "/v1/admin/payments/{payment_id}"),
     ("GET", "/v1/admin/reviews"),
     ("GET", "/v1/admin/reviews/{review_id}"),
     ("POST", "/v1/admin/reviews/{review_id}/resolve"),

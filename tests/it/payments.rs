@@ -177,6 +177,16 @@ fn what_goes_back_is_shown_before_and_then_goes_back() {
         patient.act(&late, "cancel", &json!({ "reason": "patient_other" })).send().await.expect(200);
         until_payment(&patient, &late, "settled").await;
 
+        // Moved to next week within the last four hours, and called off then: who was too late stays too late.
+        let moved = paid_visit(stack, &patient, &slots[4]).await;
+        stack.comes_near(&moved, "1 hour").await;
+        let far = &slots[slots.len() - 2];
+        patient.act(&moved, "reschedule", &json!({ "slot_id": far.id })).send().await.expect(200);
+        let shown = preview(&moved).await;
+        assert_eq!((&shown["refund"]["amount"], &shown["policy"]), (&json!(0), &json!("refunds-2")), "{shown}");
+        patient.act(&moved, "cancel", &json!({ "reason": "patient_other" })).send().await.expect(200);
+        until_payment(&patient, &moved, "settled").await;
+
         // The doctor calls off: everything, however late.
         let theirs = paid_visit(stack, &patient, &slots[1]).await;
         stack.comes_near(&theirs, "3 hours").await;
@@ -201,7 +211,7 @@ fn what_goes_back_is_shown_before_and_then_goes_back() {
         until_payment(&patient, &held, "settled").await;
         let gone = patient.client.get(&format!("/v1/consultations/{held}/cancellation")).send().await;
         gone.refused(409, "not_cancellable");
-        for id in [early, late, theirs, missed, held] {
+        for id in [early, late, moved, theirs, missed, held] {
             ended(stack, &id).await;
         }
         stack.check_money().await;

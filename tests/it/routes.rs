@@ -165,6 +165,7 @@ const TABLE: &[Row] = &[
     ("GET", "/v1/admin/reviews", OPERATIONAL),
     ("GET", "/v1/admin/reviews/{review_id}", OPERATIONAL),
     ("POST", "/v1/admin/reviews/{review_id}/resolve", admin(NOT_OFFERED)),
+    ("GET", "/v1/admin/payments/{payment_id}", [NOBODY, ABSENT, ABSENT, FORBIDDEN, FORBIDDEN, ABSENT, ABSENT, ABSENT]),
     ("POST", "/v1/consultations", [NOBODY, CREATED, CREATED, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN]),
     ("GET", "/v1/consultations", [NOBODY, OK, OK, OK, OK, OK, OK, FORBIDDEN]),
     ("GET", "/v1/consultations/{consultation_id}", SIDES),
@@ -321,7 +322,7 @@ async fn ask(stack: &Stack, cast: &Cast, method: &str, template: &str, caller: &
     let act = template.rsplit('/').next().unwrap();
     let doctor = if act == "suspend" { &cast.spare } else { &cast.doctor };
     let mut path = template.replace("{doctor_id}", &doctor.id).replace("{gateway}", "razorpay");
-    path = path.replace("{event_id}", &unknown_id());
+    path = path.replace("{event_id}", &unknown_id()).replace("{payment_id}", &unknown_id());
     if act == "consistency" {
         path.push_str("?from=0&to=0");
     }

@@ -45,7 +45,7 @@ async fn rewind(sql: &Sql, person: &Person, interval: &str) {
 }
 
 /// As if no code had been used yet.
-async fn unuse_codes(sql: &Sql, person: &Person) {
+pub(crate) async fn unuse_codes(sql: &Sql, person: &Person) {
     let statement = format!("UPDATE totp_factors SET last_step = 0 WHERE account_id = '{}'", person.id);
     assert_eq!(sql.execute(&statement).await, 1);
 }

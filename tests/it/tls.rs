@@ -255,3 +255,69 @@ async fn the_whole_service(stack: &Stack, urls: &TlsUrls, ours: &Authority) {
     })
     .await;
 }
+
+/// Speaks TLS with a certificate, and hands on what it hears to a plain port.
+async fn in_front_of(target: String, issued: &Issued) -> String {
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+    let chain = vec![CertificateDer::from_pem_slice(issued.certificate.as_bytes()).unwrap()];
+    let key = PrivateKeyDer::from_pem_slice(issued.key.as_bytes()).unwrap();
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = config.with_no_client_auth().with_single_cert(chain, key).unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        loop {
+            let (caller, _) = listener.accept().await.unwrap();
+            let (acceptor, target) = (acceptor.clone(), target.clone());
+            tokio::spawn(async move {
+                let mut caller = acceptor.accept(caller).await.ok()?;
+                let mut server = TcpStream::connect(target).await.ok()?;
+                tokio::io::copy_bidirectional(&mut caller, &mut server).await.ok()
+            });
+        }
+    });
+    format!("https://localhost:{port}")
+}
+
+/// A gateway, and a provider of texts, behind a proxy of one's own: known by an authority of one's own, and by no other.
+#[test]
+fn gateways_are_known_by_the_authority_that_is_named() {
+    let options = Options::named("gateway-tls").paid().texts();
+    on_stack(options, async |stack| {
+        let settings = stack.settings();
+        let setting = |name: &str| settings.iter().find(|(key, _)| key == name).unwrap().1.clone();
+        let plain = |name: &str| setting(name).trim_start_matches("http://").to_owned();
+        let (ours, others) = (Authority::new("a proxy of ours"), Authority::new("somebody else"));
+        let issued = ours.issue(&["localhost"]);
+        let gateway = in_front_of(plain("AMRUTAM__PAYMENTS__BASE_URL"), &issued).await;
+        let texter = in_front_of(plain("AMRUTAM__SMS__URL"), &issued).await;
+        let doctor = stack.doctor(1).await;
+        let slot = doctor.slots().await.remove(0);
+        let patient = stack.patient_at("asha", Some("+910000054321")).await;
+        stack.worker.kill();
+        let worker = |part: &str, file: &str| {
+            let settings = [
+                ("PAYMENTS__BASE_URL", &*gateway),
+                ("PAYMENTS__CA_FILE", file),
+                ("SMS__URL", &*texter),
+                ("SMS__CA_FILE", file),
+            ];
+            stack.another_worker(part, &settings).0
+        };
+        let distrusting = worker("distrusting", &others.file());
+        distrusting.start();
+        let visit = patient.booked(&slot).await;
+        until("it distrusts", SOON, async || distrusting.log().contains("invalid peer certificate")).await;
+        assert_eq!(stack.gateway.orders().await.len(), 0);
+        distrusting.kill();
+        let trusting = worker("trusting", &ours.file());
+        trusting.start();
+        let order = crate::sagas::order_of(&patient, &visit).await;
+        stack.gateway.pay(&order, &serde_json::json!({ "outcome": "captured" })).await;
+        crate::sagas::until_visit(&patient, &visit, "confirmed").await;
+        stack.mail.texts_to("+910000054321", 1).await;
+        trusting.kill();
+    });
+}

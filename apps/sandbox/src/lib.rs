@@ -8,6 +8,8 @@
 //!
 //! - [`mail`]: a mail server that delivers nothing. What it accepts is kept in memory and shown on an inbox page and
 //!   in a JSON API; it can be told to refuse, to be slow, to be down, or to accept a message and then hang up.
+//! - [`sms`]: a provider that carries no texts to telephones. It speaks the part of Exotel's API that sends one, keeps what it
+//!   takes, and refuses, is slow, is down or loses its answer as it is told.
 //! - [`gateway`]: a payment gateway that moves no money. It speaks Razorpay's dialect, has a checkout page, tells what
 //!   happens by signed webhooks, and pays, fails, delays, duplicates, reorders, loses and forges as it is told.
 //!
@@ -23,6 +25,7 @@ pub mod gateway;
 mod http;
 pub mod mail;
 mod settings;
+pub mod sms;
 
 use std::io;
 use std::net::SocketAddr;
@@ -37,6 +40,7 @@ pub use crate::settings::{GatewaySettings, Settings, SettingsError};
 
 use crate::gateway::Gateway;
 use crate::mail::MailSink;
+use crate::sms::SmsSink;
 
 /// The whole of stopping takes less than this; supervisors are told 5 s.
 const STOP_LIMIT: Duration = Duration::from_secs(4);
@@ -51,6 +55,7 @@ pub struct Sandbox {
     smtp: TcpListener,
     smtp_addr: SocketAddr,
     mail: Arc<MailSink>,
+    sms: Arc<SmsSink>,
     gateway: Option<BoundGateway>,
 }
 
@@ -103,7 +108,8 @@ impl Sandbox {
                 Some(BoundGateway { listener, addr, gateway: Arc::new(gateway), jobs })
             }
         };
-        Ok(Self { http, http_addr, smtp, smtp_addr, mail: Arc::new(MailSink::new()), gateway })
+        let (mail, sms) = (Arc::new(MailSink::new()), Arc::new(SmsSink::new()));
+        Ok(Self { http, http_addr, smtp, smtp_addr, mail, sms, gateway })
     }
 
     /// Where the inbox page and the API are.
@@ -124,6 +130,12 @@ impl Sandbox {
         Arc::clone(&self.mail)
     }
 
+    /// The provider of texts, for tests that run the sandbox in their own process.
+    #[must_use]
+    pub fn sms(&self) -> Arc<SmsSink> {
+        Arc::clone(&self.sms)
+    }
+
     /// Where the payment gateway is, if there is one.
     #[must_use]
     pub fn gateway_addr(&self) -> Option<SocketAddr> {
@@ -142,8 +154,8 @@ impl Sandbox {
     /// # Errors
     /// When a server fails before it was asked to stop.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), RunError> {
-        let (mail, control) = (Arc::clone(&self.mail), self.gateway());
-        let app = move || App::new().configure(|config| http::configure(config, &mail, control.as_ref()));
+        let (mail, sms, control) = (Arc::clone(&self.mail), Arc::clone(&self.sms), self.gateway());
+        let app = move || App::new().configure(|config| http::configure(config, &mail, &sms, control.as_ref()));
         let http = HttpServer::new(app)
             .workers(1)
             .disable_signals()

@@ -1,4 +1,4 @@
-//! The mail run: claims what is due and sends it.
+//! The message run: claims what is due and sends it, by mail or as a text.
 
 use crate::{
     notifications::deps,
@@ -23,14 +23,6 @@ pub(crate) async fn run(world: World, stop: CancellationToken) {
         // Not raced against `stop`: a claim that has begun is finished, so that nothing waits for its lease to end.
         match deliver_due(deps(&world), &Spans, BATCH).await {
             Ok(summary) => {
-                let count = |outcome: &'static str, n: usize| {
-                    metrics::counter!("amrutam_messages_settled_total", "outcome" => outcome).increment(n as u64);
-                };
-                count("sent", summary.sent);
-                count("skipped", summary.skipped);
-                count("retried", summary.retried);
-                count("gave_up", summary.gave_up);
-                count("unsettled", summary.unsettled);
                 if summary.claimed < usize::from(BATCH) {
                     rest(&stop, world.idle).await;
                 }
@@ -57,25 +49,39 @@ impl Watch for Spans {
             correlation_id = message.correlation_id.as_str(),
             message_id = %message.id,
             kind = message.kind.as_str(),
+            channel = message.channel.as_str(),
             attempt = message.attempts,
         );
         if let Some(parent) = &message.trace_parent {
             amrutam_telemetry::set_parent(&span, parent);
         }
+        let channel = message.channel.as_str();
         let told = async move {
             let settled = delivery.await;
+            metrics::counter!("amrutam_messages_settled_total", "channel" => channel, "outcome" => outcome(settled.as_ref()))
+                .increment(1);
             match &settled {
-                Some(Settled::Sent { .. }) => tracing::info!("mail sent"),
-                Some(Settled::Skipped { reason, .. }) => tracing::info!(reason = reason.as_str(), "mail skipped"),
-                Some(Settled::RetryAt { at, error }) => tracing::warn!(retry_at = %at, error, "mail not taken"),
+                Some(Settled::Sent { .. }) => tracing::info!("message sent"),
+                Some(Settled::Skipped { reason, .. }) => tracing::info!(reason = reason.as_str(), "message skipped"),
+                Some(Settled::RetryAt { at, error }) => tracing::warn!(retry_at = %at, error, "message not taken"),
                 Some(Settled::MaybeSent { at, error }) => {
-                    tracing::warn!(retry_at = %at, error, "mail perhaps taken, to be sent once more");
+                    tracing::warn!(retry_at = %at, error, "message perhaps taken, to be sent once more");
                 }
-                Some(Settled::GaveUp { error, .. }) => tracing::error!(error, "mail given up"),
+                Some(Settled::GaveUp { error, .. }) => tracing::error!(error, "message given up"),
                 None => tracing::warn!("nothing noted: it comes again when its lease ends"),
             }
             settled
         };
         told.instrument(span).boxed()
+    }
+}
+
+fn outcome(settled: Option<&Settled>) -> &'static str {
+    match settled {
+        Some(Settled::Sent { .. }) => "sent",
+        Some(Settled::Skipped { .. }) => "skipped",
+        Some(Settled::RetryAt { .. } | Settled::MaybeSent { .. }) => "retried",
+        Some(Settled::GaveUp { .. }) => "gave_up",
+        None => "unsettled",
     }
 }

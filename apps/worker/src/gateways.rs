@@ -1,8 +1,11 @@
-//! Which gateways there are.
+//! Which gateways there are, and who carries texts.
 
-use crate::worker::BuildError;
+use crate::{settings::SmsSettings, worker::BuildError};
 use amrutam_crypto::SystemClock;
-use amrutam_gateways::{Circuit, CircuitPolicy, Network, Razorpay, RazorpaySettings, Stripe, StripeSettings};
+use amrutam_gateways::{
+    Circuit, CircuitPolicy, ExotelSms, Network, Razorpay, RazorpaySettings, Stripe, StripeSettings,
+};
+use amrutam_notifications::SmsTemplates;
 use amrutam_payments::ports::PaymentGateway;
 use amrutam_settings::{Environment, GatewayKind, Payments};
 use amrutam_tls::Trust;
@@ -17,7 +20,7 @@ pub(crate) fn connect(
     let secret = secret.expose().to_owned().into();
     let clock = || Arc::new(SystemClock);
     let circuit = |name| Circuit::new(name, clock(), CircuitPolicy::STANDARD);
-    let trust = Trust::load(None)?;
+    let trust = Trust::load(settings.ca_file.as_deref())?;
     let network = |own: &str| Network {
         base_url: settings.base_url.clone().unwrap_or_else(|| own.to_owned()),
         timeout_ms: settings.timeout_ms,
@@ -40,4 +43,18 @@ pub(crate) fn connect(
         }
     };
     Ok(vec![gateway])
+}
+
+/// The way out for texts, and the ids under which they are registered.
+pub(crate) struct Sms {
+    pub(crate) sender: ExotelSms,
+    pub(crate) templates: SmsTemplates,
+}
+
+/// As it is set up; nothing where no texts are sent.
+pub(crate) fn connect_sms(settings: &SmsSettings, environment: Environment) -> Result<Option<Sms>, BuildError> {
+    let Some(exotel) = settings.exotel(environment)? else { return Ok(None) };
+    let clock = || Arc::new(SystemClock);
+    let sender = ExotelSms::new(&exotel, Circuit::new("sms", clock(), CircuitPolicy::STANDARD), clock())?;
+    Ok(Some(Sms { sender, templates: settings.templates.read()? }))
 }

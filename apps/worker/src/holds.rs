@@ -4,7 +4,7 @@ use crate::worker::{World, rest};
 use amrutam_booking::{
     model::PaymentsMode,
     ports::{LockOutcome, SlotLocks},
-    use_cases::{Deps, expire_holds},
+    use_cases::{Deps, DirectoryDeps, expire_holds},
 };
 use amrutam_crypto::TokioPause;
 use amrutam_identity::PolicyTable;
@@ -36,6 +36,17 @@ pub(crate) fn booking_deps(world: &World) -> Deps<'_> {
         pause: &TokioPause,
         rules: &world.rules,
         payments: PaymentsMode::Required,
+    }
+}
+
+/// For what the worker does with profiles.
+pub(crate) fn directory_deps(world: &World) -> DirectoryDeps<'_> {
+    DirectoryDeps {
+        store: &world.postgres,
+        policy: &PolicyTable,
+        clock: &world.clock,
+        ids: &world.ids,
+        rules: &world.rules,
     }
 }
 

@@ -4,7 +4,7 @@ use crate::worker::World;
 use amrutam_kernel::{CommitError, EventEnvelope, EventHandler, Handled, HandlerError};
 use amrutam_notifications::{
     CONSUMER, LinkPages, PlanError,
-    use_cases::{Deps, plan_messages},
+    use_cases::{Deps, Texts, plan_messages},
 };
 use async_trait::async_trait;
 
@@ -45,6 +45,7 @@ pub(crate) fn deps(world: &World) -> Deps<'_> {
         visits: &world.postgres,
         contacts: &world.accounts,
         mailer: world.mailer.as_ref(),
+        texts: world.sms.as_deref().map(|sms| Texts { sender: &sms.sender, templates: &sms.templates }),
         pages: LinkPages { base: &world.pages_url, tokens: world.link_tokens.as_ref() },
         clock: &world.clock,
         ids: &world.ids,

@@ -12,6 +12,8 @@ use amrutam_operations::{
     use_cases::{Deps, open_review, settle, take},
 };
 use async_trait::async_trait;
+use serde::Deserialize;
+use uuid::Uuid;
 
 fn deps(world: &World) -> Deps<'_> {
     Deps {
@@ -67,6 +69,21 @@ impl DeadLetterOffice for Office {
     async fn settle(&self, consumer: &str, event: EventId) -> Result<(), PortError> {
         settle(deps(&self.world), DeadSource::Event, consumer, event.as_uuid()).await.map(|_| ()).map_err(port)
     }
+}
+
+#[derive(Deserialize)]
+struct Requeued {
+    source: DeadSource,
+    consumer: String,
+    subject_id: Uuid,
+}
+
+/// A dead letter's work was begun afresh by its domain, as work of its own, or needs none any more: the letter is done with. Told
+/// again, it is no news.
+pub(crate) async fn begun_afresh(world: &World, event: &EventEnvelope) -> Result<(), HandlerError> {
+    let letter = Requeued::deserialize(&event.payload).map_err(|error| HandlerError::Permanent(error.to_string()))?;
+    let settled = settle(deps(world), letter.source, &letter.consumer, letter.subject_id).await;
+    settled.map(drop).map_err(|error| HandlerError::from(port(error)))
 }
 
 /// The consumer that opens review cases.

@@ -1,7 +1,8 @@
 //! Payments in the worker: what they work with, the consumers of both sides, and the sweeper of deadlines.
 
 use crate::{
-    holds::{booking_deps, system_context},
+    holds::{booking_deps, directory_deps, system_context},
+    operations::begun_afresh,
     worker::{BuildError, World, rest},
 };
 use amrutam_booking::use_cases as booking;
@@ -9,6 +10,7 @@ use amrutam_crash::Point;
 use amrutam_crypto::TokioPause;
 use amrutam_identity::PolicyTable;
 use amrutam_kernel::{EventEnvelope, EventHandler, Handled, HandlerError};
+use amrutam_operations::LETTER_REQUEUED;
 use amrutam_payments::{
     model::PaymentRules,
     ports::PaymentGateway,
@@ -92,7 +94,11 @@ impl EventHandler for PaymentEvents {
 
     async fn handle(&self, event: EventEnvelope) -> Result<Handled, HandlerError> {
         amrutam_crash::here(Point::EventReceived);
-        told(&event, use_cases::handle(deps(&self.0), &event).await)
+        let handled = told(&event, use_cases::handle(deps(&self.0), &event).await)?;
+        if event.event_type == LETTER_REQUEUED {
+            begun_afresh(&self.0, &event).await?;
+        }
+        Ok(handled)
     }
 }
 
@@ -112,6 +118,25 @@ impl EventHandler for BookingEvents {
     async fn handle(&self, event: EventEnvelope) -> Result<Handled, HandlerError> {
         amrutam_crash::here(Point::EventReceived);
         told(&event, booking::handle(booking_deps(&self.0), &event).await)
+    }
+}
+
+/// What booking hears of accounts that are closed.
+pub(crate) struct Departures(pub(crate) World);
+
+#[async_trait]
+impl EventHandler for Departures {
+    fn consumer(&self) -> &'static str {
+        booking::DEPARTURES_CONSUMER
+    }
+
+    fn bindings(&self) -> &'static [&'static str] {
+        booking::DEPARTURES_BINDINGS
+    }
+
+    async fn handle(&self, event: EventEnvelope) -> Result<Handled, HandlerError> {
+        amrutam_crash::here(Point::EventReceived);
+        told(&event, booking::account_closed(booking_deps(&self.0), directory_deps(&self.0), &event).await)
     }
 }
 

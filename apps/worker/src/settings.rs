@@ -1,9 +1,14 @@
 //! The worker's settings. The environment may hold the api's sections as well; they are passed over.
 
+mod sms;
+
+pub(crate) use sms::SmsSettings;
+
 use amrutam_crypto::KeySource;
 use amrutam_gateways::{InvalidSmtpSettings, SmtpMailer, SmtpSettings};
 use amrutam_settings::{Audit, Business, Environment, Payments, Problems, SecretUrl, Validate};
 use amrutam_telemetry::TelemetrySettings;
+use amrutam_tls::Trust;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
@@ -24,6 +29,9 @@ pub struct Settings {
     /// Printed prescriptions.
     #[serde(default)]
     pub documents: DocumentSettings,
+    /// The way out for texts to telephones; off unless set.
+    #[serde(default)]
+    pub sms: SmsSettings,
     /// Keys: contact details are sealed, and links in mails are made when a mail is sent.
     #[serde(default)]
     pub tokens: KeySource,
@@ -133,6 +141,7 @@ impl Settings {
             "database": self.database,
             "amqp": self.amqp,
             "mail": self.mail,
+            "sms": self.sms,
             "tokens": self.tokens,
             "payments": self.payments,
             "keys": self.keys,
@@ -150,6 +159,7 @@ impl Validate for Settings {
         problems.within("database", &self.database);
         problems.within("amqp", &self.amqp);
         problems.within("mail", &self.mail);
+        problems.within("sms", &sms::ForHere(&self.sms, self.environment));
         problems.within("tokens", &self.tokens);
         problems.within("payments", &ForHere(&self.payments, self.environment));
         problems.within("keys", &self.keys);
@@ -192,6 +202,9 @@ impl Validate for ForHere<'_> {
     fn validate(&self, problems: &mut Problems) {
         self.0.validate(problems);
         self.0.validate_for(self.1, problems);
+        if let Err(problem) = Trust::load(self.0.ca_file.as_deref()) {
+            problems.add("ca_file", problem);
+        }
     }
 }
 
@@ -240,6 +253,7 @@ mod tests {
                 pages_url: default_pages_url(),
                 timeout_ms: default_timeout_ms(),
             },
+            sms: SmsSettings::default(),
             tokens: KeySource::dir("keys"),
             documents: DocumentSettings::default(),
             payments: Payments::default(),
@@ -276,5 +290,6 @@ mod tests {
         named("tokens.key_dir", |settings| settings.tokens = KeySource::default());
         named("payments.lease_ms", |settings| settings.payments.lease_ms = 1_000);
         named("mail.timeout_ms", |settings| settings.mail.timeout_ms = 0);
+        named("payments.ca_file", |settings| settings.payments.ca_file = Some("/nowhere/ca.pem".into()));
     }
 }

@@ -3,10 +3,12 @@
 use crate::{
     Settings, audit, delivery,
     documents::Documents,
-    gateway_tasks, gauges, holds, housekeeping, http,
+    gateway_tasks,
+    gateways::{Sms, connect_sms},
+    gauges, holds, housekeeping, http,
     notifications::Notifications,
     operations::{Office, Reviews},
-    payments::{self, BookingEvents, PaymentEvents, Payments},
+    payments::{self, BookingEvents, Departures, PaymentEvents, Payments},
     reconciliation, relay, rewrap,
     supervisor::{REST, supervised},
 };
@@ -19,6 +21,7 @@ use amrutam_crypto::{
 use amrutam_documents::PdfRenderer;
 use amrutam_gateways::{Circuit, CircuitPolicy, InvalidGatewaySettings, InvalidSmtpSettings, SmtpMailer, SmtpSettings};
 use amrutam_kernel::{EventHandler, PortError};
+use amrutam_notifications::model::NoTemplate;
 use amrutam_operations::{REVIEWS_BINDINGS, REVIEWS_CONSUMER, model::ApprovalLimits};
 use amrutam_postgres::{Accounts, Clinical, Postgres, Vault};
 use amrutam_rabbitmq::{ConsumerSpec, Consumers, DeadLetters, Parts, Publisher};
@@ -37,6 +40,7 @@ pub(crate) struct World {
     pub(crate) renderer: Arc<PdfRenderer>,
     pub(crate) publisher: Publisher,
     pub(crate) mailer: Arc<SmtpMailer>,
+    pub(crate) sms: Option<Arc<Sms>>,
     pub(crate) link_tokens: Arc<HmacLinkTokens>,
     pub(crate) pages_url: Arc<str>,
     pub(crate) keys: Keys,
@@ -71,6 +75,9 @@ pub enum BuildError {
     /// The payments section.
     #[error("the payment settings can't be used: {0}")]
     Gateway(#[from] InvalidGatewaySettings),
+    /// The text settings.
+    #[error("the text settings can't be used: {0}")]
+    Sms(#[from] NoTemplate),
     /// Whom gateways are known by.
     #[error("certificates of authorities can't be used")]
     Trust(#[from] TrustError),
@@ -120,6 +127,7 @@ impl Worker {
                 Arc::new(SystemClock),
                 CircuitPolicy::STANDARD,
             ))),
+            sms: connect_sms(&settings.sms, settings.environment)?.map(Arc::new),
             link_tokens: Arc::new(HmacLinkTokens::new(&keys)?),
             pages_url: settings.mail.pages_url.as_str().into(),
             keks: LocalKeks::new(&keys, Arc::new(SystemClock))?,
@@ -156,6 +164,7 @@ impl Worker {
             Arc::new(Reviews::new(world.clone())),
             Arc::new(PaymentEvents(world.clone())),
             Arc::new(BookingEvents(world.clone())),
+            Arc::new(Departures(world.clone())),
         ];
         let parts = Parts {
             publisher: world.publisher.clone(),
@@ -213,6 +222,11 @@ fn consumers(payments: &Payments) -> Vec<ConsumerSpec> {
             retired: &[],
         },
         ConsumerSpec { name: Documents::NAME, bindings: Documents::BINDINGS, retired: &[] },
+        ConsumerSpec {
+            name: amrutam_booking::use_cases::DEPARTURES_CONSUMER,
+            bindings: amrutam_booking::use_cases::DEPARTURES_BINDINGS,
+            retired: &[],
+        },
         ConsumerSpec { name: REVIEWS_CONSUMER, bindings: REVIEWS_BINDINGS, retired: &[] },
     ]
 }

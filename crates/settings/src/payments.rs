@@ -2,7 +2,7 @@
 
 use crate::{Environment, Problems, Secret, Validate};
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 /// Whether visits are paid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -36,6 +36,8 @@ pub struct Payments {
     pub gateway: GatewayKind,
     /// Where the gateway's API is, when it is not the gateway's own: `https://api.razorpay.com`.
     pub base_url: Option<String>,
+    /// A file in PEM with the authorities that the gateway (or the proxy before it) is known by, instead of the public ones.
+    pub ca_file: Option<PathBuf>,
     /// A page to pay on, with `{order}` where the order's name goes. Nothing when clients bring their own.
     pub checkout_url: Option<String>,
     /// The merchant's public name at Razorpay: the key id. Stripe needs none.
@@ -66,6 +68,7 @@ impl Default for Payments {
             mode: PaymentsMode::None,
             gateway: GatewayKind::Razorpay,
             base_url: None,
+            ca_file: None,
             checkout_url: None,
             key_id: None,
             key_secret: None,

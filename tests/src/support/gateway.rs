@@ -1,6 +1,6 @@
 //! The sandbox's payment gateway, from its other side: what payers do, how it misbehaves, what it counted.
 
-use super::{Client, SOON, eventually};
+use super::{Client, SOON, Stack, eventually};
 use serde_json::{Value, json};
 
 /// What the stack's gateway and its callers know.
@@ -8,6 +8,19 @@ pub(crate) const KEY_ID: &str = "rzp_test_key";
 pub(crate) const KEY_SECRET: &str = "a merchant's secret";
 /// What notifications are signed with.
 pub const WEBHOOK_SECRET: &str = "what-notifications-are-signed-with";
+
+impl Stack {
+    /// An order at the gateway that is none of ours, though it is made with our keys.
+    pub async fn strange_order(&self, amount: i64) -> String {
+        let settings = self.settings();
+        let (_, base) = settings.iter().find(|(key, _)| key == "AMRUTAM__PAYMENTS__BASE_URL").expect("visits are paid");
+        let order = json!({ "amount": amount, "currency": "INR", "receipt": "a stall at the fair" });
+        let call = reqwest::Client::new().post(format!("{base}/v1/orders")).basic_auth(KEY_ID, Some(KEY_SECRET));
+        let made = call.json(&order).send().await.expect("the gateway answers");
+        assert!(made.status().is_success(), "{}", made.status());
+        made.json::<Value>().await.expect("an order")["id"].as_str().unwrap().to_owned()
+    }
+}
 
 /// The control of the gateway.
 pub struct Gateway {

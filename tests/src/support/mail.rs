@@ -1,4 +1,4 @@
-//! The mail sink.
+//! The mail sink, and the provider of texts beside it.
 
 use super::{Client, SOON, eventually};
 use serde_json::{Value, json};
@@ -98,6 +98,31 @@ impl Sandbox {
     /// Well again.
     pub async fn behave_well(&self) {
         self.behave(&json!({})).await;
+    }
+
+    /// The texts that were taken for a number, oldest first.
+    pub async fn texts(&self, to: &str) -> Vec<Value> {
+        let path = format!("/api/sms?to={}", to.replace('+', "%2B"));
+        self.client.get(&path).send().await.expect(200)["items"].as_array().unwrap().clone()
+    }
+
+    /// Waits until so many have been.
+    pub async fn texts_to(&self, to: &str, count: usize) -> Vec<Value> {
+        eventually(&format!("{count} texts"), SOON, async || {
+            let texts = self.texts(to).await;
+            (texts.len() >= count).then_some(texts)
+        })
+        .await
+    }
+
+    /// How the provider of texts behaves from now on; `{}` is well.
+    pub async fn texts_behave(&self, behaviour: &Value) {
+        self.client.put("/api/sms/behaviour", behaviour).send().await.expect(200);
+    }
+
+    /// How many texts came to it, taken or not.
+    pub async fn text_calls(&self) -> u64 {
+        self.client.get("/api/sms/stats").send().await.expect(200)["calls"].as_u64().unwrap()
     }
 
     /// How many times it refused.

@@ -22,6 +22,10 @@ const BREACHES: &[&str] = &[
      FROM payments p JOIN ledger_journals j ON j.payment_id = p.id JOIN ledger_lines l ON l.journal_id = j.id
      WHERE l.account = 'patient_deposits' AND p.state IN ('settled', 'refunded', 'partially_refunded')
      GROUP BY p.id HAVING sum(CASE entry WHEN 'debit' THEN l.amount ELSE -l.amount END) <> 0",
+    "SELECT format('I8: %s holds %s that nobody claims although %s', p.id, -sum(CASE entry WHEN 'debit' THEN l.amount ELSE -l.amount END), p.state)
+     FROM payments p JOIN ledger_journals j ON j.payment_id = p.id JOIN ledger_lines l ON l.journal_id = j.id
+     WHERE l.account = 'unclaimed_receipts' AND p.state <> 'captured'
+     GROUP BY p.id HAVING sum(CASE entry WHEN 'debit' THEN l.amount ELSE -l.amount END) <> 0",
     "SELECT format('I6: %s is captured, its visit %s', p.id, coalesce(c.status, 'absent'))
      FROM payments p LEFT JOIN consultations c ON c.id = p.id
      WHERE p.state = 'captured' AND coalesce(c.status, '') NOT IN ('confirmed', 'in_progress')
@@ -29,9 +33,11 @@ const BREACHES: &[&str] = &[
     "SELECT format('I6: the visit %s is %s, its payment %s', c.id, c.status, coalesce(p.state, 'absent'))
      FROM consultations c LEFT JOIN payments p ON p.id = c.id
      WHERE c.status IN ('confirmed', 'in_progress', 'completed') AND coalesce(p.state, '') NOT IN ('captured', 'settled')
-       AND jsonb_array_length(p.document -> 'reviews') = 0",
+       AND jsonb_array_length(p.document -> 'reviews') = 0 AND p.document ->> 'ruling' IS NULL",
+    // A person's ruling goes before what became of the visit.
     "SELECT format('I6: %s is %s, its visit %s', p.id, p.state, c.status) FROM payments p JOIN consultations c ON c.id = p.id
-     WHERE p.state IN ('refunded', 'partially_refunded', 'settled') AND c.status IN ('pending', 'confirmed', 'in_progress')",
+     WHERE p.state IN ('refunded', 'partially_refunded', 'settled') AND c.status IN ('pending', 'confirmed', 'in_progress')
+       AND p.document ->> 'ruling' IS NULL",
     "SELECT format('I9: %s version %s (%s) has no evidence', payment_id, version, kind) FROM payment_timeline
      WHERE evidence ->> 'by' IS NULL",
     "SELECT format('I13: payment %s stands at version %s, its timeline at %s of %s', p.id, p.version, max(t.version), count(t.version))

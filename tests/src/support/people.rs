@@ -90,9 +90,17 @@ impl Person {
 impl Stack {
     /// A new patient, signed in.
     pub async fn patient(&self, name: &str) -> Person {
+        self.patient_at(name, None).await
+    }
+
+    /// A new patient with a telephone, or without, signed in.
+    pub async fn patient_at(&self, name: &str, phone: Option<&str>) -> Person {
         let (email, password) = (format!("{}@patients.example", unique(name)), unique("a password"));
         let client = self.anonymous();
-        let body = json!({ "email": email, "password": password, "full_name": name });
+        let mut body = json!({ "email": email, "password": password, "full_name": name });
+        if let Some(phone) = phone {
+            body["phone"] = json!(phone);
+        }
         client.post("/v1/auth/register", &body).patiently().await.expect(201);
         Person::log_in(&client, &email, &password).await
     }

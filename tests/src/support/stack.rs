@@ -26,6 +26,7 @@ pub struct Options {
     pub(crate) keys_apart: bool,
     pub(crate) settings: Vec<(String, String)>,
     pub(crate) paid: bool,
+    pub(crate) texts: bool,
 }
 
 impl Options {
@@ -58,6 +59,11 @@ impl Options {
             self = self.with(key, value);
         }
         Self { paid: true, ..self }
+    }
+
+    /// Where texts go out, to the sandbox's provider.
+    pub fn texts(self) -> Self {
+        Self { texts: true, ..self }
     }
 
     /// While no other test runs: for tests that measure time, or take all there is of the machine.
@@ -163,6 +169,7 @@ impl Stack {
         .into_iter()
         .chain(limits)
         .chain(if options.paid { merchant(&listen(gateway)) } else { Vec::new() })
+        .chain(if options.texts { texter(&listen(http)) } else { Vec::new() })
         .chain(keys_url.map(|url| ("AMRUTAM__KEYS__DATABASE_URL".to_owned(), url)))
         .chain(options.settings)
         .collect();
@@ -378,6 +385,26 @@ fn merchant(gateway: &str) -> Vec<(String, String)> {
         ("WEBHOOK_SECRET", WEBHOOK_SECRET),
     ];
     settings.map(|(key, value)| (format!("AMRUTAM__PAYMENTS__{key}"), value.to_owned())).into()
+}
+
+/// How the sandbox's provider of texts is called. Each kind of text has an id of its own: `1707` and its place.
+fn texter(provider: &str) -> Vec<(String, String)> {
+    let settings = [
+        ("URL", &*format!("http://{provider}")),
+        ("ACCOUNT_SID", "amrutam1"),
+        ("API_KEY", "key"),
+        ("API_TOKEN", "a texter's token"),
+        ("SENDER", "AMRTAM"),
+        ("DLT_ENTITY_ID", "1701"),
+        ("TIMEOUT_MS", "1000"),
+        ("TEMPLATES__BOOKING_CONFIRMED", "17070"),
+        ("TEMPLATES__BOOKING_CANCELLED", "17071"),
+        ("TEMPLATES__REMINDER_1H", "17072"),
+        ("TEMPLATES__REFUND_MADE", "17073"),
+        ("TEMPLATES__REFUND_MADE_IN_PART", "17074"),
+        ("TEMPLATES__PAYMENT_RETURNED", "17075"),
+    ];
+    settings.map(|(key, value)| (format!("AMRUTAM__SMS__{key}"), value.to_owned())).into()
 }
 
 /// What a process says of itself; empty when it says nothing.

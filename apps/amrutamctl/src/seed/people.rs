@@ -3,7 +3,7 @@
 use super::{env_file::DemoLogins, world::World};
 use crate::accounts::{operator, profile};
 use amrutam_identity::{
-    model::NewPassword,
+    model::{NewPassword, Profile},
     use_cases::{NewStaff, create_staff},
 };
 use amrutam_kernel::{AccountId, Role, Sensitive};
@@ -16,6 +16,8 @@ pub(crate) struct Person {
 
 pub(crate) const ADMIN: Person = Person { email: "admin@amrutam.example", name: "Demo Administrator" };
 pub(crate) const DEMO_PATIENT: &str = "patient@amrutam.example";
+/// No number in India begins so.
+const DEMO_PHONE: &str = "+910000000001";
 
 const PATIENTS: [Person; 12] = [
     Person { email: DEMO_PATIENT, name: "Asha Kulkarni" },
@@ -49,11 +51,12 @@ pub(crate) async fn account(
     if let Some(known) = world.account(email).await? {
         return Ok(known);
     }
+    let phone = (email == DEMO_PATIENT).then(|| Sensitive::new(DEMO_PHONE.to_owned()));
     let command = NewStaff {
         role,
         email: Sensitive::new(email.parse()?),
         password: NewPassword::parse(Sensitive::new(logins.password.clone()))?,
-        profile: profile(name)?,
+        profile: Profile { phone, ..profile(name)? },
     };
     Ok(create_staff(world.identity(), &operator(&world.ids, &world.clock), command, None).await?)
 }

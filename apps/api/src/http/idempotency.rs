@@ -14,6 +14,8 @@ use amrutam_kernel::{
     AccountId, CommitError, Context, Effects, Fingerprint, IdempotencyClaim, IdempotencyKey, Recorded, SlotId,
     StoredAnswer,
 };
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use sha2::{Digest, Sha256};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
@@ -50,10 +52,19 @@ pub(crate) fn key_of(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Prob
 }
 
 /// The caller's claim, if a key was sent.
-fn claim_of(request: &HttpRequest, context: &Context, body: &[u8]) -> Result<Option<IdempotencyClaim>, Problem> {
+///
+/// Of the body, what is stored knows a keyed digest alone: it may hold a password, and without the key nobody can try guesses
+/// against it.
+fn claim_of(
+    services: &Services,
+    request: &HttpRequest,
+    context: &Context,
+    body: &[u8],
+) -> Result<Option<IdempotencyClaim>, Problem> {
     let Some(key) = key_of(request.headers())? else { return Ok(None) };
     let caller = context.actor.account().ok_or(Code::Unauthenticated)?;
-    let fingerprint = Fingerprint::of(request.method().as_str(), request.path(), body);
+    let body = services.quotas.digests.digest("request.body", &URL_SAFE_NO_PAD.encode(Sha256::digest(body)));
+    let fingerprint = Fingerprint::of(request.method().as_str(), request.path(), &body);
     Ok(Some(IdempotencyClaim { caller, key, fingerprint }))
 }
 
@@ -101,7 +112,7 @@ pub(crate) async fn once(
     body: &[u8],
     work: impl AsyncFnOnce(Option<&IdempotencyClaim>) -> Attempt,
 ) -> Result<HttpResponse, Problem> {
-    let claim = claim_of(request, context, body)?;
+    let claim = claim_of(services, request, context, body)?;
     let _at_work = services.in_flight.begin(claim.as_ref())?;
     let attempt = work(claim.as_ref()).await;
     conclude(services, RequestInfo::of(request).as_deref(), claim.as_ref(), attempt).await

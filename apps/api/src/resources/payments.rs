@@ -1,6 +1,6 @@
 //! What a visit costs: reading it, paying again, and what calling it off would give back.
 
-use super::payment_views::{CancellationView, PaymentView, retried_answer};
+use super::payment_views::{CancellationView, InspectedPayment, PaymentView, retried_answer};
 use crate::{
     http::{Attempt, Caller, NoBody, json, key_of, once, path_id},
     problem::{Code, Problem},
@@ -11,12 +11,12 @@ use actix_web::{
     web::{Data, Path},
 };
 use amrutam_kernel::{ConsultationId, Idempotent};
-use amrutam_payments::use_cases::{preview_cancellation, read_payment, retry_payment};
+use amrutam_payments::use_cases::{inspect_payment, preview_cancellation, read_payment, retry_payment};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 /// Routes.
 pub(crate) fn configure(config: &mut ServiceConfig<'_>) {
-    config.service(read).service(retry).service(preview);
+    config.service(read).service(retry).service(preview).service(inspect);
 }
 
 /// A visit's payment. `created` until its order is open at the gateway, which takes a moment: ask again for the checkout.
@@ -79,4 +79,19 @@ async fn retry(
 async fn preview(caller: Caller, path: Path<String>, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let preview = preview_cancellation(services.paying(), &caller.0, path_id(&path)?).await?;
     Ok(HttpResponse::Ok().content_type("application/json").body(json(&CancellationView::from(preview))))
+}
+
+/// One payment as those who run the place see it: what the gateway calls its money, what goes back, what a person is asked, and
+/// everything that happened. Also of money that nobody has claimed, which no visit leads to.
+#[utoipa::path(tag = "Operations", operation_id = "inspect_payment", security(("bearer" = [])),
+    params(("payment_id" = Uuid, Path, description = "Which payment: a consultation's id, or the subject of a review case")),
+    responses(
+    (status = 200, description = "The payment", body = InspectedPayment),
+    (status = 403, description = "`forbidden`"),
+    (status = 404, description = "`not_found`"),
+))]
+#[get("/v1/admin/payments/{payment_id}")]
+async fn inspect(caller: Caller, path: Path<String>, services: Data<Services>) -> Result<HttpResponse, Problem> {
+    let (payment, timeline) = inspect_payment(services.paying(), &caller.0, path_id(&path)?).await?;
+    Ok(HttpResponse::Ok().content_type("application/json").body(json(&InspectedPayment::of(&payment, timeline))))
 }

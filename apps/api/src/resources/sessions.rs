@@ -2,7 +2,7 @@
 
 use super::shared::Time;
 use crate::{
-    http::{Caller, Listing, path_id, to_the_end},
+    http::{Caller, Cursors, Fields, Listing, Paging, Query, path_id, to_the_end},
     problem::Problem,
     services::Services,
 };
@@ -11,8 +11,8 @@ use actix_web::{
     web::{Data, Path},
 };
 use amrutam_identity::{model::Session, use_cases};
-use amrutam_kernel::SessionId;
-use serde::Serialize;
+use amrutam_kernel::{PageRequest, SessionId};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -58,16 +58,41 @@ impl SessionView {
     }
 }
 
-/// Where the caller is signed in, the one used last first.
-#[utoipa::path(tag = "Accounts", operation_id = "list_sessions", security(("bearer" = [])), responses(
-    (status = 200, description = "All of them", body = Listing<SessionView>),
+/// Which page.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct SessionQuery {
+    /// Page size.
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 100, default = 20)]
+    limit: Option<String>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// Where the caller is signed in, the newest log-in first.
+#[utoipa::path(tag = "Accounts", operation_id = "list_sessions", params(SessionQuery), security(("bearer" = [])),
+    responses(
+    (status = 200, description = "A page of them", body = Listing<SessionView>),
+    (status = 422, description = "`validation_failed`"),
 ))]
 #[get("/v1/me/sessions")]
-async fn list(request: HttpRequest, caller: Caller, services: Data<Services>) -> Result<HttpResponse, Problem> {
-    let sessions = use_cases::list_sessions(services.sessions(), &caller.0).await?;
+async fn list(
+    caller: Caller,
+    request: HttpRequest,
+    query: Query<SessionQuery>,
+    services: Data<Services>,
+) -> Result<HttpResponse, Problem> {
+    let cursors = Cursors::new("sessions", &[]);
+    let mut fields = Fields::of_query();
+    let limit = Paging::limit(&mut fields, query.value.limit.as_deref());
+    fields.finish()?;
+    let after = cursors.key(query.value.cursor.as_deref())?;
+    let page = use_cases::list_sessions(services.sessions(), &caller.0, PageRequest { limit, after }).await?;
     let current = caller.0.sign_in.map(|sign_in| sign_in.session);
-    let items = sessions.iter().map(|session| SessionView::of(session, current)).collect();
-    Ok(Listing { items, next_cursor: None }.respond(&request, ""))
+    let next_cursor = page.next.map(|key| cursors.text(key));
+    let items = page.items.iter().map(|session| SessionView::of(session, current)).collect();
+    Ok(Listing { items, next_cursor }.respond(&request, &query.raw))
 }
 
 /// Ends one of them. Support and administrators end all of somebody's at `/v1/admin/accounts/{account_id}/logout-all`.

@@ -63,6 +63,7 @@ fn every_route_of_the_issues_is_there() {
         "POST /v1/me/password",
         "GET /v1/admin/dead-letters",
         "GET /v1/admin/dead-letters/{dead_letter_id}",
+        "GET /v1/admin/payments/{payment_id}",
         "GET /v1/admin/reviews",
         "GET /v1/admin/reviews/{review_id}",
         "GET /v1/consultations/{consultation_id}/cancellation",

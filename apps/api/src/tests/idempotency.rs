@@ -1,5 +1,7 @@
 use super::{Answer, Api, PASSWORD, profile, with_token};
 use actix_web::test::TestRequest;
+use amrutam_booking::ports::ConsultationStore;
+use amrutam_kernel::{Fingerprint, IdempotencyClaim, Recorded, SlotId};
 use amrutam_memory::Fault;
 use serde_json::{Value, json};
 
@@ -18,6 +20,27 @@ async fn the_same_request_has_one_effect_and_one_answer() {
     api.book(&cast.patient, "k", &cast.wish(1)).await.is_problem(422, "idempotency_key_reused");
     // Keys belong to their caller.
     api.book(&cast.other_patient, "k", &cast.wish(1)).await.is(201);
+}
+
+/// What is stored of a request can't be tried against guesses of what was in it.
+#[actix_web::test]
+async fn of_a_body_only_a_keyed_digest_is_kept() {
+    let api = Api::new().await;
+    let cast = api.cast().await;
+    let wish = cast.wish(0);
+    let path = "/v1/consultations";
+    let request = TestRequest::post().uri(path).insert_header(("idempotency-key", "k"));
+    let body = wish.to_string();
+    let request = with_token(request, Some(&cast.patient)).insert_header(("content-type", "application/json"));
+    api.send(request.set_payload(body.clone())).await.is(201);
+    let caller = api.world.consultations()[0].patient;
+    let recorded = async |fingerprint| {
+        let claim = IdempotencyClaim { caller, key: "k".parse().unwrap(), fingerprint };
+        let nothing = SlotId::from_uuid(uuid::Uuid::nil());
+        api.world.booking_snapshot(nothing, caller, Some(&claim)).await.unwrap().recorded
+    };
+    let guessed = Fingerprint::of("POST", path, body.as_bytes());
+    assert!(matches!(recorded(guessed).await, Some(Recorded::Other)), "whoever reads it can't tell a right guess");
 }
 
 #[actix_web::test]

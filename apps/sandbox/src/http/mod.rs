@@ -12,18 +12,25 @@ pub(crate) use self::problem::Problem;
 
 use crate::gateway::{self, Gateway};
 use crate::mail::{self, MailSink};
+use crate::sms::{self, SmsSink};
 
 /// Largest request body: a behaviour is some fields.
 const BODY_LIMIT: usize = 16 * 1024;
 
 /// Mounts the routes of every stand-in.
-pub(crate) fn configure(config: &mut web::ServiceConfig, mail: &Arc<MailSink>, gateway: Option<&Arc<Gateway>>) {
+pub(crate) fn configure(
+    config: &mut web::ServiceConfig,
+    mail: &Arc<MailSink>,
+    sms: &Arc<SmsSink>,
+    gateway: Option<&Arc<Gateway>>,
+) {
     config
         .app_data(web::JsonConfig::default().limit(BODY_LIMIT).error_handler(|error, _| Problem::from(&error).into()))
         .app_data(web::QueryConfig::default().error_handler(|error, _| Problem::bad_query(&error).into()))
         .app_data(web::PathConfig::default().error_handler(|_, _| Problem::not_found("there is no such thing").into()))
         .service(resource("/healthz").route(web::get().to(healthz)))
         .configure(|config| mail::http::configure(config, mail))
+        .configure(|config| sms::http::configure(config, sms))
         .configure(|config| {
             if let Some(gateway) = gateway {
                 gateway::control::configure(config, gateway);

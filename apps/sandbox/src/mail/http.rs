@@ -135,7 +135,9 @@ mod tests {
     use super::*;
 
     async fn ask(sink: &Arc<MailSink>, request: TestRequest) -> (StatusCode, String, String) {
-        let app = init_service(App::new().configure(|config| crate::http::configure(config, sink, None))).await;
+        let app =
+            init_service(App::new().configure(|config| crate::http::configure(config, sink, &Arc::default(), None)))
+                .await;
         let response = call_service(&app, request.to_request()).await;
         let kind = response.headers().get(header::CONTENT_TYPE).map(|kind| kind.to_str().unwrap().to_owned());
         let status = response.status();

@@ -8,9 +8,8 @@
 //! [`MemoryWorld`] is the database: one locked copy of state that implements the stores of every domain. Around it stand
 //! [`ManualClock`], [`SeededIds`] and [`VirtualPause`] for time and chance, [`MemoryLog`], [`MemorySlotLocks`], [`FakeHasher`],
 //! [`FakeTokens`], [`FakeLinks`], [`FakeSecrets`], [`FakeSigner`], [`FakeRenderer`], [`MemoryTotp`], [`MemoryGate`],
-//! [`FakeGateway`], [`FakeSealer`],
-//! [`MemoryKeyStore`], [`FakeKeks`], [`FakeIndex`], [`RecordingMailer`] and
-//! [`RecordingPublisher`] for the other technologies.
+//! [`FakeGateway`], [`FakeSealer`], [`MemoryKeyStore`], [`FakeKeks`], [`FakeIndex`], [`RecordingMailer`],
+//! [`RecordingSmsSender`] and [`RecordingPublisher`] for the other technologies.
 //!
 //! ```
 //! use amrutam_identity::ports::AccountStore;
@@ -40,6 +39,7 @@ mod passwords;
 mod publisher;
 mod sealing;
 mod secrets;
+mod sms;
 mod stores;
 mod time;
 mod tokens;
@@ -59,6 +59,7 @@ pub use passwords::FakeHasher;
 pub use publisher::RecordingPublisher;
 pub use sealing::{FakeIndex, FakeSealer};
 pub use secrets::FakeSecrets;
+pub use sms::RecordingSmsSender;
 pub use time::{ManualClock, SeededIds, VirtualPause};
 pub use tokens::FakeTokens;
 pub use totp::MemoryTotp;

@@ -124,6 +124,7 @@ pub(crate) struct ReachRow {
     version: i64,
     email: Vec<u8>,
     full_name: Vec<u8>,
+    phone: Option<Vec<u8>>,
     time_zone: String,
 }
 
@@ -134,8 +135,14 @@ impl Together for Reached {
     const LINGER: Duration = SHORT;
     async fn ask(db: &Postgres, reached: &[Self]) -> Result<Vec<Option<ReachRow>>, DbError> {
         let ids: Vec<_> = reached.iter().map(|Self(id)| id.as_uuid()).collect();
-        let columns =
-            (contacts::account_id, contacts::version, contacts::email, contacts::full_name, accounts::time_zone);
+        let columns = (
+            contacts::account_id,
+            contacts::version,
+            contacts::email,
+            contacts::full_name,
+            contacts::phone,
+            accounts::time_zone,
+        );
         let query = contacts::table.inner_join(accounts::table).filter(contacts::account_id.eq_any(ids));
         let query = query.filter(accounts::status.eq(AccountStatus::Active.as_str())).select(columns);
         let mut conn = db.connection().await?;
@@ -153,6 +160,7 @@ impl Contacts for Accounts {
             Ok(Contact {
                 email: Sensitive::new(self.vault.open_text(&place(id, row.version, "email"), &row.email).await?),
                 name: Sensitive::new(self.vault.open_text(&place(id, row.version, "full_name"), &row.full_name).await?),
+                phone: open(&self.vault, place(id, row.version, "phone"), row.phone).await?,
                 time_zone: row.time_zone,
             })
         };

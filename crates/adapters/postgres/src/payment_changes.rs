@@ -33,8 +33,8 @@ struct WriteRow<'a> {
 #[derive(Debug, Serialize)]
 struct PaymentRow<'a> {
     id: PaymentId,
-    patient_id: Uuid,
-    doctor_id: Uuid,
+    patient_id: Option<Uuid>,
+    doctor_id: Option<Uuid>,
     amount: i64,
     currency: &'static str,
     gateway: &'a str,
@@ -161,8 +161,8 @@ impl<'a> From<&'a Payment> for PaymentRow<'a> {
     fn from(payment: &'a Payment) -> Self {
         Self {
             id: payment.id,
-            patient_id: payment.patient.as_uuid(),
-            doctor_id: payment.doctor.as_uuid(),
+            patient_id: payment.parties.map(|parties| parties.patient.as_uuid()),
+            doctor_id: payment.parties.map(|parties| parties.doctor.as_uuid()),
             amount: payment.amount.amount(),
             currency: currency(&payment.amount),
             gateway: payment.gateway.as_str(),

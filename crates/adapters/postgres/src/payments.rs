@@ -167,6 +167,7 @@ impl VisitReader for Postgres {
             patient: visit.patient,
             doctor_account: view.doctor_account,
             starts_at: visit.range.start(),
+            least_notice: visit.least_notice,
             fee: visit.fee,
             hold_until: visit.hold_expires_at,
             cancellable: matches!(visit.status, ConsultationStatus::Pending | ConsultationStatus::Confirmed),

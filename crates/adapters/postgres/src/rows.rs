@@ -7,7 +7,7 @@ use amrutam_booking::model::{
 };
 use amrutam_kernel::{AccountId, ConsultationId, DoctorId, Money, PortError, SlotId, TimeRange};
 use diesel::prelude::*;
-use jiff::{Timestamp, civil::Date};
+use jiff::{SignedDuration, Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -85,6 +85,7 @@ pub(crate) struct ConsultationRow {
     #[diesel(deserialize_as = jiff_diesel::NullableTimestamp)]
     hold_expires_at: Option<Timestamp>,
     cancel_reason: Option<String>,
+    least_notice_s: Option<i64>,
     #[diesel(deserialize_as = jiff_diesel::Timestamp)]
     updated_at: Timestamp,
     version: i64,
@@ -106,6 +107,7 @@ impl From<&Consultation> for ConsultationRow {
             fee_currency: consultation.fee.currency().code().to_owned(),
             hold_expires_at: consultation.hold_expires_at,
             cancel_reason: consultation.cancel_reason.map(|reason| reason.as_str().to_owned()),
+            least_notice_s: consultation.least_notice.map(|notice| notice.as_secs()),
             updated_at: consultation.updated_at,
             version: consultation.version,
         }
@@ -126,6 +128,7 @@ impl TryFrom<ConsultationRow> for Consultation {
             fee: money(row.fee_amount, &row.fee_currency)?,
             hold_expires_at: row.hold_expires_at,
             cancel_reason: row.cancel_reason.as_deref().map(str::parse).transpose().map_err(unreadable)?,
+            least_notice: row.least_notice_s.map(SignedDuration::from_secs),
             created_at: row.created_at,
             updated_at: row.updated_at,
             version: row.version,

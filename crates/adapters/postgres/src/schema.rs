@@ -153,6 +153,7 @@ diesel::table! {
         fee_currency -> Text,
         hold_expires_at -> Nullable<Timestamptz>,
         cancel_reason -> Nullable<Text>,
+        least_notice_s -> Nullable<BigInt>,
         updated_at -> Timestamptz,
         version -> BigInt,
     }

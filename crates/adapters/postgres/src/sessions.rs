@@ -10,9 +10,9 @@ use crate::{
 };
 use amrutam_identity::{
     model::{EndReason, SecretDigest, Session, SessionLabel},
-    ports::{EndSessions, Presented, Rotated, Rotation, SessionStore, StoredRefresh},
+    ports::{ByLogIn, EndSessions, Presented, Rotated, Rotation, SessionStore, StoredRefresh},
 };
-use amrutam_kernel::{AccountId, CommitError, Effects, PortError, SessionId};
+use amrutam_kernel::{AccountId, CommitError, Effects, Page, PageRequest, PortError, SessionId};
 use async_trait::async_trait;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
@@ -228,6 +228,34 @@ impl SessionStore for Postgres {
         let mut conn = self.connection().await?;
         let result = bounded(conn.limit(), query.load::<StoredSessionRow>(conn.raw()?)).await;
         conn.settle(result)?.into_iter().map(Session::try_from).collect()
+    }
+
+    async fn page(
+        &self,
+        account: AccountId,
+        now: Timestamp,
+        page: PageRequest<ByLogIn>,
+    ) -> Result<Page<Session, ByLogIn>, PortError> {
+        let mut query = sessions::table
+            .filter(sessions::account_id.eq(account.as_uuid()))
+            .filter(sessions::ended_at.is_null())
+            .filter(sessions::idle_expires_at.gt(now.to_diesel()))
+            .filter(sessions::expires_at.gt(now.to_diesel()))
+            .into_boxed();
+        if let Some((began, id)) = page.after {
+            let began = began.to_diesel();
+            query = query.filter(
+                sessions::created_at.lt(began).or(sessions::created_at.eq(began).and(sessions::id.lt(id.as_uuid()))),
+            );
+        }
+        let query = query
+            .order((sessions::created_at.desc(), sessions::id.desc()))
+            .limit(i64::from(page.limit.get()) + 1)
+            .select(StoredSessionRow::as_select());
+        let mut conn = self.connection().await?;
+        let result = bounded(conn.limit(), query.load::<StoredSessionRow>(conn.raw()?)).await;
+        let found = conn.settle(result)?.into_iter().map(Session::try_from).collect::<Result<_, _>>()?;
+        Ok(Page::cut(found, page.limit, |last: &Session| (last.created_at, last.id)))
     }
 
     async fn end(&self, id: SessionId, at: Timestamp, reason: EndReason, effects: &Effects) -> Result<bool, PortError> {

@@ -29,7 +29,7 @@ const PASSING: [Passing; 11] = [
     Passing {
         table: "scheduled_messages",
         over: "status = 'gave_up' AND settled_at < now() - interval '90 days' AND NOT EXISTS \
-               (SELECT FROM dead_letters d WHERE d.source = 'message' AND d.consumer = 'mail' AND d.subject_id = scheduled_messages.id)",
+               (SELECT FROM dead_letters d WHERE d.source = 'message' AND d.consumer = scheduled_messages.channel AND d.subject_id = scheduled_messages.id)",
     },
     Passing {
         table: "dead_letters",

@@ -73,7 +73,7 @@ pub enum ConsultationError {
 #[derive(Debug, thiserror::Error)]
 pub enum ConsumeError {
     /// It does not say what it must: no try will succeed.
-    #[error("the event names no consultation")]
+    #[error("the event does not name what it is about")]
     Malformed,
     /// The policy says no, which is on the record.
     #[error(transparent)]

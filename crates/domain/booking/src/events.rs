@@ -73,6 +73,7 @@ pub(crate) fn consultation_event(
             "by": by,
             "fee": consultation.fee,
             "hold_expires_at": consultation.hold_expires_at,
+            "least_notice_s": consultation.least_notice.map(|notice| notice.as_secs()),
             "payment_id": consultation.payment(payments),
         }),
     }

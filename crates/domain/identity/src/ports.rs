@@ -7,7 +7,9 @@ use crate::model::{
     Account, Assurance, EmailAddress, EndReason, Factors, Link, NewPassword, PasswordHash, PendingFactor, SecretDigest,
     Session, SessionState, Step, TotpSecret, Tries,
 };
-use amrutam_kernel::{AccountId, CommitError, Effects, LinkId, LinkPurpose, PortError, Role, Sensitive, SessionId};
+use amrutam_kernel::{
+    AccountId, CommitError, Effects, LinkId, LinkPurpose, Page, PageRequest, PortError, Role, Sensitive, SessionId,
+};
 use async_trait::async_trait;
 use jiff::Timestamp;
 
@@ -120,6 +122,9 @@ pub enum Rotated {
     Ended,
 }
 
+/// The sort key of a list of sessions: when it began.
+pub type ByLogIn = (Timestamp, SessionId);
+
 /// Where sessions and refresh tokens are kept. Every read is from the primary.
 #[async_trait]
 pub trait SessionStore: Send + Sync {
@@ -147,6 +152,13 @@ pub trait SessionStore: Send + Sync {
     async fn by_id(&self, id: SessionId) -> Result<Option<Session>, PortError>;
     /// The account's sessions that are live at `now`, last used first.
     async fn live(&self, account: AccountId, now: Timestamp) -> Result<Vec<Session>, PortError>;
+    /// A page of the account's sessions that are live at `now`, the newest log-in first: an order that no use changes.
+    async fn page(
+        &self,
+        account: AccountId,
+        now: Timestamp,
+        page: PageRequest<ByLogIn>,
+    ) -> Result<Page<Session, ByLogIn>, PortError>;
     /// Ends this session. `false`, and nothing is stored, when it has ended already.
     async fn end(&self, id: SessionId, at: Timestamp, reason: EndReason, effects: &Effects) -> Result<bool, PortError>;
     /// Ends sessions of an account and stores the effects, also when none was left to end. Gives those that ended now.

@@ -45,7 +45,8 @@ impl fmt::Debug for IdempotencyKey {
 pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
-    /// Of a request. The parts are length-prefixed, so that no two requests share an encoding.
+    /// Of a request. The parts are length-prefixed, so that no two requests share an encoding. It is no secret's keeper: of a body
+    /// that may hold one, give a keyed digest.
     pub fn of(method: &str, path: &str, body: &[u8]) -> Self {
         let mut hash = Sha256::new();
         for part in [method.as_bytes(), path.as_bytes(), body] {

@@ -8,7 +8,8 @@
 //! and settling, and at most once more when the mail server's answer is lost. All copies carry one Message-ID.
 //!
 //! To add a message: a [`MessageKind`], the event it follows from in [`model::plan`], when it is still true in
-//! [`model::decide_at_send`], its words in `model/letter.rs`.
+//! [`model::decide_at_send`], its words in `model/letter.rs`; for a text to telephones as well, an [`SmsKind`] and its
+//! registered words in `model/sms.rs`.
 //!
 //! ```
 //! use amrutam_notifications::{MessageKind, VisitStatus};
@@ -36,6 +37,6 @@ pub use events::{
     SESSION_REVOKED,
 };
 pub use model::{
-    Contact, LinkPages, Mail, MessageKind, ScheduledMessage, SkipReason, UnknownKind, UnknownMode, VisitFacts,
-    VisitMode, VisitStatus,
+    Channel, Contact, LinkPages, Mail, MessageKind, ScheduledMessage, SkipReason, Sms, SmsKind, SmsTemplates,
+    UnknownChannel, UnknownKind, UnknownMode, VisitFacts, VisitMode, VisitStatus,
 };

@@ -1,15 +1,16 @@
 //! What the domain needs from the world.
 
-use crate::{Contact, Mail, ScheduledMessage, SkipReason, VisitFacts};
+use crate::{Contact, Mail, ScheduledMessage, SkipReason, Sms, VisitFacts};
 use amrutam_kernel::{AccountId, CommitError, ConsultationId, Effects, MessageId, PortError};
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
+use std::time::Duration;
 
 /// What became of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Settled {
-    /// The mail server took it.
+    /// The mail server, or who carries texts, took it.
     Sent {
         /// When.
         at: Timestamp,
@@ -28,7 +29,7 @@ pub enum Settled {
         /// What went wrong, without personal data.
         error: String,
     },
-    /// Nobody knows whether the mail server took it: it is due once more, and remembers that it may have been sent.
+    /// Nobody knows whether the other side took it: it is due once more, and remembers that it may have been sent.
     MaybeSent {
         /// When it is due.
         at: Timestamp,
@@ -98,6 +99,33 @@ pub trait Mailer: Send + Sync {
     /// Returns when the server has taken the mail, or has not: at the latest when
     /// [`SEND_BUDGET`](crate::use_cases::SEND_BUDGET) has passed.
     async fn send(&self, mail: &Mail) -> Result<(), MailError>;
+}
+
+/// Why a text was not taken. The reasons are for logs and the store: no number, no name, no words of the text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SmsError {
+    /// The provider is away, slow or busy: it has not taken the text.
+    #[error("the text was not taken this time: {reason}")]
+    Transient {
+        /// For logs.
+        reason: String,
+        /// How long it asks to be left alone.
+        retry_after: Option<Duration>,
+    },
+    /// The text was handed over, and the provider's answer is lost: it may have taken it.
+    #[error("the text may have been taken: {0}")]
+    Unknown(String),
+    /// The provider will not take this text.
+    #[error("the text is refused: {0}")]
+    Permanent(String),
+}
+
+/// Sends texts to telephones.
+#[async_trait]
+pub trait SmsSender: Send + Sync {
+    /// Returns when the provider has taken the text, or has not: at the latest when
+    /// [`SEND_BUDGET`](crate::use_cases::SEND_BUDGET) has passed.
+    async fn send(&self, sms: &Sms) -> Result<(), SmsError>;
 }
 
 /// Sees each delivery, so that it can be traced and told as part of its message's flow.

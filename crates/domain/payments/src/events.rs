@@ -1,13 +1,9 @@
 //! What this domain announces: one event per step of a payment. Schemas: `docs/events/`. Payloads carry ids, codes, amounts and
 //! times.
 
-use crate::model::{
-    Choice, GatewayName, GatewayPayment, GatewayPaymentRef, Payment, PaymentEntry, ReviewReason, Step, StepKind,
-};
+use crate::model::{Choice, Payment, PaymentEntry, ReviewReason, Step, StepKind};
 use amrutam_kernel::{AggregateRef, Context, EventEnvelope, EventId, Money};
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
-use uuid::Uuid;
 
 /// The payment exists.
 pub const CREATED: &str = "payment.created.v1";
@@ -59,16 +55,25 @@ pub const fn event_type(kind: StepKind) -> &'static str {
 pub(crate) fn payment_event(payment: &Payment, entry: &PaymentEntry, step: &Step, context: &Context) -> EventEnvelope {
     let mut payload = serde_json::json!({
         "payment_id": payment.id,
-        "consultation_id": payment.consultation,
-        "patient_id": payment.patient,
-        "doctor_id": payment.doctor,
-        "starts_at": payment.visit.starts_at,
         "gateway": payment.gateway,
         "status": step.state,
         "price": payment.amount,
         "cause": entry.cause,
     });
     if let Some(object) = payload.as_object_mut() {
+        match payment.parties {
+            Some(parties) => {
+                object.insert("consultation_id".to_owned(), serde_json::json!(parties.consultation));
+                object.insert("patient_id".to_owned(), serde_json::json!(parties.patient));
+                object.insert("doctor_id".to_owned(), serde_json::json!(parties.doctor));
+                object.insert("starts_at".to_owned(), serde_json::json!(payment.visit.starts_at));
+            }
+            // All that it can be found by.
+            None => {
+                let names: Vec<_> = payment.captures.iter().map(|capture| &capture.reference).collect();
+                object.insert("gateway_payment".to_owned(), serde_json::json!(names.first()));
+            }
+        }
         if let Some(amount) = entry.amount {
             object.insert("amount".to_owned(), serde_json::json!(amount));
         }
@@ -91,41 +96,6 @@ fn choices(payment: &Payment, reason: ReviewReason, amount: Option<Money>) -> se
     };
     let choices = reason.choices().iter();
     choices.map(|choice| serde_json::json!({ "choice": choice, "amount": moved(choice) })).collect()
-}
-
-/// Money at a gateway that belongs to no payment of ours: a person is asked. The case's subject is named after the
-/// gateway's payment, so that the same one told again is the same case.
-pub(crate) fn unknown_payment(
-    id: EventId,
-    gateway: &GatewayName,
-    seen: &GatewayPayment,
-    context: &Context,
-    now: Timestamp,
-) -> EventEnvelope {
-    let reason = ReviewReason::UnknownPayment;
-    let choices = reason.choices().iter();
-    let choices: serde_json::Value =
-        choices.map(|choice| serde_json::json!({ "choice": choice, "amount": seen.amount })).collect();
-    let payload = serde_json::json!({
-        "gateway": gateway,
-        "gateway_payment": seen.reference,
-        "reason": reason,
-        "choices": choices,
-        "amount": seen.amount,
-        "cause": reason.as_str(),
-    });
-    let aggregate =
-        AggregateRef { kind: "gateway_payment".to_owned(), id: subject_of(gateway, &seen.reference), version: 0 };
-    envelope(id, REVIEW_NEEDED, aggregate, now, context, payload)
-}
-
-/// A UUID (version 8: of our own making) that follows from the gateway's name for a payment.
-fn subject_of(gateway: &GatewayName, reference: &GatewayPaymentRef) -> Uuid {
-    let digest = Sha256::new().chain_update(gateway.as_str()).chain_update(":").chain_update(reference.as_str());
-    let digest: [u8; 32] = digest.finalize().into();
-    let mut bytes = [0; 16];
-    bytes.iter_mut().zip(digest).for_each(|(byte, hashed)| *byte = hashed);
-    uuid::Builder::from_custom_bytes(bytes).into_uuid()
 }
 
 fn envelope(

@@ -139,6 +139,8 @@ pub struct VisitFacts {
     pub doctor_account: AccountId,
     /// Its start.
     pub starts_at: Timestamp,
+    /// How long before its start the patient moved it, at the nearest; nothing while they have not.
+    pub least_notice: Option<SignedDuration>,
     /// Its price.
     pub fee: Money,
     /// While it waits to be paid: how long.

@@ -9,9 +9,6 @@ use amrutam_notifications::{
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
-/// Whose work a mail is, among the dead letters.
-const MAIL: &str = "mail";
-
 #[async_trait]
 impl MessageStore for MemoryWorld {
     async fn plan(&self, messages: &[ScheduledMessage], effects: &Effects) -> Result<(), CommitError> {
@@ -90,7 +87,7 @@ fn given_up(message: &ScheduledMessage, error: String, at: Timestamp) -> GivenUp
     GivenUp {
         id: DeadLetterId::from_uuid(message.id.as_uuid()),
         source: DeadSource::Message,
-        consumer: MAIL,
+        consumer: message.channel.as_str(),
         subject: message.id.as_uuid(),
         kind: message.kind.as_str().to_owned(),
         payload: serde_json::json!({

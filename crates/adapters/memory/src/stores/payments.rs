@@ -180,14 +180,14 @@ fn write(tables: &mut Tables, changes: &PaymentChanges) -> Result<(), CommitErro
         Some(PaymentWrite::Update(payment)) => {
             let stored = tables.payments.get(&payment.id).filter(|stored| stored.revision == payment.revision - 1);
             let stored = stored.ok_or(CommitError::Stale)?;
-            let kept = |p: &Payment| (p.consultation, p.patient, p.doctor, p.amount, p.gateway.clone(), p.created_at);
+            let kept = |p: &Payment| (p.parties, p.amount, p.gateway.clone(), p.created_at);
             if kept(stored) != kept(payment) {
                 return Err(defect("a payment keeps its visit, its sides, its price and its gateway").into());
             }
             (payment, stored.version)
         }
     };
-    if PaymentId::of(payment.consultation) != payment.id {
+    if payment.consultation().is_some_and(|visit| PaymentId::of(visit) != payment.id) {
         return Err(defect("a payment has the UUID of its consultation").into());
     }
     let taken = |capture: &Capture| {

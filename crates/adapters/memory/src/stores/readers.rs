@@ -40,6 +40,7 @@ impl Contacts for MemoryWorld {
         self.read(|tables| {
             tables.accounts.get(&id).filter(|account| account.is_active()).map(|account| Contact {
                 email: Sensitive::new(account.email.expose().as_str().to_owned()),
+                phone: account.profile.phone.clone(),
                 name: Sensitive::new(account.profile.full_name.expose().as_str().to_owned()),
                 time_zone: account.profile.time_zone.clone(),
             })
@@ -59,6 +60,7 @@ impl amrutam_payments::ports::VisitReader for MemoryWorld {
                 patient: consultation.patient,
                 doctor_account: tables.practitioner(consultation.doctor)?.account,
                 starts_at: consultation.range.start(),
+                least_notice: consultation.least_notice,
                 fee: consultation.fee,
                 hold_until: consultation.hold_expires_at,
                 cancellable: waits && now < consultation.range.start(),

@@ -4,9 +4,9 @@ use crate::world::{MemoryWorld, RefreshRow, defect, into_port_error};
 use amrutam_identity::{
     Account,
     model::{EndReason, SecretDigest, Session, SessionState},
-    ports::{EndSessions, Presented, Rotated, Rotation, SessionGate, SessionStore, StoredRefresh},
+    ports::{ByLogIn, EndSessions, Presented, Rotated, Rotation, SessionGate, SessionStore, StoredRefresh},
 };
-use amrutam_kernel::{AccountId, CommitError, Effects, PortError, SessionId};
+use amrutam_kernel::{AccountId, CommitError, Effects, Page, PageRequest, PortError, SessionId};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use std::cmp::Reverse;
@@ -85,6 +85,24 @@ impl SessionStore for MemoryWorld {
             let mut sessions: Vec<_> = tables.sessions.values().filter(wanted).cloned().collect();
             sessions.sort_by_key(|session| Reverse((session.last_used_at, session.id)));
             sessions
+        })
+    }
+
+    async fn page(
+        &self,
+        account: AccountId,
+        now: Timestamp,
+        page: PageRequest<ByLogIn>,
+    ) -> Result<Page<Session, ByLogIn>, PortError> {
+        let key = |session: &Session| (session.created_at, session.id);
+        self.read(|tables| {
+            let wanted = |session: &&Session| {
+                let later = page.after.is_none_or(|after| key(session) < after);
+                session.account == account && session.is_live(now) && later
+            };
+            let mut sessions: Vec<_> = tables.sessions.values().filter(wanted).cloned().collect();
+            sessions.sort_by_key(|session| Reverse(key(session)));
+            Page::cut(sessions, page.limit, key)
         })
     }
 

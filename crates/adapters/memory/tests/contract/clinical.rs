@@ -52,6 +52,7 @@ impl Harness for Memory {
                 status,
                 fee: Money::new(0, Currency::Inr).unwrap(),
                 hold_expires_at: None,
+                least_notice: None,
                 cancel_reason: (status == ConsultationStatus::Cancelled).then_some(CancelReason::PatientOther),
                 created_at: self.clock.now(),
                 updated_at: self.clock.now(),

@@ -31,7 +31,7 @@ impl Memory {
     pub(crate) async fn insert(&self, id: AccountId, role: Role) -> Account {
         let profile = Profile {
             full_name: Sensitive::new("Asha Nair".parse().unwrap()),
-            phone: None,
+            phone: Some(Sensitive::new("+919812345678".to_owned())),
             date_of_birth: None,
             sex: None,
             time_zone: "Asia/Kolkata".to_owned(),

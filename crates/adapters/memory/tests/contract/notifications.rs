@@ -50,7 +50,8 @@ impl Harness for Memory {
 
     async fn dead_letters(&self, message: MessageId) -> Vec<String> {
         let letters = self.world.dead_letters().into_iter();
-        letters.filter(|letter| letter.subject == message.as_uuid()).map(|letter| letter.error).collect()
+        let about = letters.filter(|letter| letter.subject == message.as_uuid());
+        about.map(|letter| format!("{}: {}", letter.consumer, letter.error)).collect()
     }
 
     fn spawn(&self, work: BoxFuture<'static, ()>) {
@@ -109,6 +110,7 @@ impl Readers for Memory {
                 status,
                 fee: Money::new(1, Currency::Inr).unwrap(),
                 hold_expires_at: (status == ConsultationStatus::Pending).then_some(start),
+                least_notice: None,
                 cancel_reason: (status == ConsultationStatus::Cancelled).then_some(CancelReason::DoctorOther),
                 created_at: now,
                 updated_at: now,
@@ -140,6 +142,7 @@ impl Readers for Memory {
         let account = self.insert(AccountId::from_uuid(Uuid::max()), Role::Patient).await;
         let contact = Contact {
             email: Sensitive::new(account.email.expose().as_str().to_owned()),
+            phone: account.profile.phone.clone(),
             name: Sensitive::new("Asha Nair".to_owned()),
             time_zone: "Asia/Kolkata".to_owned(),
         };

@@ -1,7 +1,7 @@
 use crate::memory::{Memory, memory};
 use amrutam_kernel::{AccountId, AuditEntryId, Clock, CorrelationId, Effects, EventId, MessageId, Requeue};
 use amrutam_notifications::{
-    MessageKind, ScheduledMessage,
+    Channel, MessageKind, ScheduledMessage,
     ports::{MessageStore, Settled},
 };
 use amrutam_operations::{
@@ -44,6 +44,7 @@ impl Harness for Memory {
         let message = ScheduledMessage {
             id: MessageId::from_uuid(id),
             kind: MessageKind::PasswordChanged,
+            channel: Channel::Mail,
             dedupe_key: id.to_string(),
             recipient: AccountId::from_uuid(id),
             consultation: None,

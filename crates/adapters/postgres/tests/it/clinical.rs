@@ -80,6 +80,7 @@ impl Harness for Real {
                 status,
                 fee: Money::new(0, Currency::Inr).unwrap(),
                 hold_expires_at: None,
+                least_notice: None,
                 cancel_reason: (status == ConsultationStatus::Cancelled).then_some(CancelReason::PatientOther),
                 created_at: now,
                 updated_at: now,

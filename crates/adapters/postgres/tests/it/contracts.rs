@@ -15,7 +15,7 @@ use amrutam_kernel::{
     Requeue, Role, Sensitive,
 };
 use amrutam_notifications::{
-    Contact, MessageKind, ScheduledMessage, VisitFacts, VisitMode, VisitStatus,
+    Channel, Contact, MessageKind, ScheduledMessage, VisitFacts, VisitMode, VisitStatus,
     ports::{Contacts, MessageStore, Settled, VisitReader},
 };
 use amrutam_operations::ports::{DeadLetterStore, ReviewStore};
@@ -165,7 +165,8 @@ impl amrutam_notifications::contract::Harness for Real {
     }
 
     async fn dead_letters(&self, message: MessageId) -> Vec<String> {
-        let sql = "SELECT error FROM dead_letters WHERE subject_id::text = $1 AND source = 'message'";
+        let sql =
+            "SELECT consumer || ': ' || error FROM dead_letters WHERE subject_id::text = $1 AND source = 'message'";
         self.db.app().await.column(sql, &[&message.to_string()]).await
     }
 
@@ -205,6 +206,7 @@ impl amrutam_operations::contract::Harness for Real {
         let message = ScheduledMessage {
             id: MessageId::from_uuid(id),
             kind: MessageKind::PasswordChanged,
+            channel: Channel::Mail,
             dedupe_key: id.to_string(),
             recipient: AccountId::from_uuid(id),
             consultation: None,
@@ -282,6 +284,7 @@ impl amrutam_notifications::contract::Readers for World {
         let account = self.accounts.by_id(id).await.unwrap().unwrap();
         let contact = Contact {
             email: Sensitive::new(account.email.expose().as_str().to_owned()),
+            phone: account.profile.phone.clone(),
             name: Sensitive::new(account.profile.full_name.expose().as_str().to_owned()),
             time_zone: account.profile.time_zone,
         };

@@ -2,7 +2,7 @@
 
 use crate::support::{Database, World, eventually, id, now};
 use amrutam_kernel::{AccountId, AggregateRef, CorrelationId, Effects, EventEnvelope, EventId, InboxMark, MessageId};
-use amrutam_notifications::{MessageKind, ScheduledMessage, ports::MessageStore};
+use amrutam_notifications::{Channel, MessageKind, ScheduledMessage, ports::MessageStore};
 use jiff::SignedDuration;
 use std::time::Duration;
 use uuid::Uuid;
@@ -12,6 +12,7 @@ fn message() -> ScheduledMessage {
     ScheduledMessage {
         id: MessageId::from_uuid(id(at)),
         kind: MessageKind::RegistrationRepeated,
+        channel: Channel::Mail,
         dedupe_key: id(at).to_string(),
         recipient: AccountId::from_uuid(id(at)),
         consultation: None,

@@ -222,6 +222,7 @@ impl<'a> Stage<'a> {
             fee: Money::new(49_900, Currency::Inr).unwrap(),
             hold_expires_at: Some(self.now + HOLD),
             cancel_reason: None,
+            least_notice: None,
             created_at: self.now,
             updated_at: self.now,
             version: 1,

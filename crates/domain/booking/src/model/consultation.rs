@@ -4,7 +4,7 @@ use crate::model::{BookingRules, Mode, PaymentsMode};
 use amrutam_kernel::{
     AccountId, ConsultationId, CorrelationId, DoctorId, EventId, Money, PaymentId, SlotId, TimeRange,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
@@ -237,6 +237,9 @@ pub struct Consultation {
     pub hold_expires_at: Option<Timestamp>,
     /// When cancelled: why.
     pub cancel_reason: Option<CancelReason>,
+    /// How long before its start the patient moved it, at the nearest, in whole seconds; nothing while they have not. What
+    /// goes back when they call it off later goes by it: who moves late has called off late.
+    pub least_notice: Option<SignedDuration>,
     /// Since when; equals the id's time to the millisecond.
     pub created_at: Timestamp,
     /// Last change.

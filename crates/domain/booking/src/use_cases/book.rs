@@ -153,6 +153,7 @@ fn decide(
         fee: doctor.fee,
         hold_expires_at: Some(now + record.rules.hold),
         cancel_reason: None,
+        least_notice: None,
         created_at: now,
         updated_at: now,
         version: 1,

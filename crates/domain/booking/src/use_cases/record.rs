@@ -10,9 +10,10 @@ use crate::{
     ports::{Changes, NewConsultation, SlotUpdate},
 };
 use amrutam_kernel::{
-    Action, AuditEntry, AuditEntryId, ConsultationId, Context, CorrelationId, EventId, IdSource, Outcome, TimeRange,
+    Action, Actor, AuditEntry, AuditEntryId, ConsultationId, Context, CorrelationId, EventId, IdSource, Outcome, Role,
+    TimeRange,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 pub(super) struct Recorder<'a> {
     pub(super) ids: &'a dyn IdSource,
@@ -123,9 +124,14 @@ pub(super) fn audit_entry(
 }
 
 impl Consultation {
-    /// The same visit in another slot.
-    pub(super) fn moved_to(&self, slot: &Slot, now: Timestamp) -> Self {
+    /// The same visit in another slot. A patient's move of a visit that was promised to them keeps the notice that they gave
+    /// with it.
+    pub(super) fn moved_to(&self, slot: &Slot, by: &Actor, now: Timestamp) -> Self {
         let range: TimeRange = slot.range;
-        Self { slot: slot.id, range, updated_at: now, version: self.version + 1, ..self.clone() }
+        let theirs = self.status == ConsultationStatus::Confirmed && by.is(self.patient, Role::Patient);
+        let notice = SignedDuration::from_secs(self.range.start().duration_since(now).as_secs());
+        let least_notice =
+            if theirs { Some(self.least_notice.map_or(notice, |least| least.min(notice))) } else { self.least_notice };
+        Self { slot: slot.id, range, least_notice, updated_at: now, version: self.version + 1, ..self.clone() }
     }
 }

@@ -39,7 +39,7 @@ pub async fn reschedule(
         if let Some(held) = occupant {
             record.expire(held);
         }
-        let after = before.moved_to(target, record.now);
+        let after = before.moved_to(target, &context.actor, record.now);
         record.version(context, &after, Some(before.status), events::RESCHEDULED, "rescheduled");
         record.slot(snapshot.slot.freed());
         record.slot(target.booked_by(after.id, after.hold_expires_at));

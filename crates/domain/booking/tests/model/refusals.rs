@@ -168,6 +168,7 @@ proptest! {
             fee: Money::new(1, Currency::Inr).unwrap(),
             hold_expires_at: None,
             cancel_reason: None,
+        least_notice: None,
             created_at: at(-10),
             updated_at: at(-10),
             version: 2,

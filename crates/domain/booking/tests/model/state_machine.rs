@@ -24,6 +24,7 @@ fn pending() -> Consultation {
         fee: Money::new(100, Currency::Inr).unwrap(),
         hold_expires_at: Some(at(HOLD_ENDS)),
         cancel_reason: None,
+        least_notice: None,
         created_at: at(0),
         updated_at: at(0),
         version: 1,

@@ -4,6 +4,7 @@
 mod acts;
 mod availability;
 mod booking;
+mod departures;
 mod directory;
 mod paid;
 mod policy;

@@ -153,6 +153,7 @@ macro_rules! session_store_contract {
             a_token_of_an_ended_session_is_not_exchanged
             one_token_is_exchanged_once
             live_sessions_are_listed_by_use
+            live_sessions_are_paged_by_log_in
             a_session_ends_once
             all_sessions_but_one_end
             a_step_up_is_noted

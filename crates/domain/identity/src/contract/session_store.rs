@@ -165,6 +165,40 @@ pub async fn live_sessions_are_listed_by_use(harness: &dyn Harness) {
     assert_eq!(store.live(stranger(), at).await.unwrap(), []);
 }
 
+/// The newest log-in first, whatever was used meanwhile: each live one once, on one page.
+pub async fn live_sessions_are_paged_by_log_in(harness: &dyn Harness) {
+    let (store, account, other) = (harness.sessions(), stored(harness).await, stored(harness).await);
+    let mut expected = Vec::new();
+    let mut first = None;
+    for _ in 0..5 {
+        let (session, token) = opened(harness, account.id).await;
+        expected.push((session.created_at, session.id));
+        first.get_or_insert((session, token));
+    }
+    expected.sort_unstable_by(|one, other| other.cmp(one));
+    let (ended, _) = opened(harness, account.id).await;
+    store.end(ended.id, harness.now(), EndReason::Ended, &Effects::default()).await.unwrap();
+    opened(harness, other.id).await;
+    let now = harness.now();
+    let limit = amrutam_kernel::Limit::new(2).unwrap();
+    let (mut seen, mut after) = (Vec::new(), None);
+    loop {
+        let page = store.page(account.id, now, amrutam_kernel::PageRequest { limit, after }).await.unwrap();
+        assert!(page.items.len() <= 2);
+        seen.extend(page.items.iter().map(|session| (session.created_at, session.id)));
+        if seen.len() == 2 {
+            let (session, token) = first.take().unwrap();
+            let at = minutes(harness, 9);
+            assert_eq!(rotate(harness, &session, &token, &refresh(2, at), at).await, Rotated::Rotated);
+        }
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, expected);
+}
+
 /// The second time nothing is stored.
 pub async fn a_session_ends_once(harness: &dyn Harness) {
     let (store, account) = (harness.sessions(), stored(harness).await);

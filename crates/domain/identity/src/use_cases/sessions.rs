@@ -7,16 +7,20 @@ use super::{
 use crate::{
     SessionError,
     model::{EndReason, Session},
-    ports::EndSessions,
+    ports::{ByLogIn, EndSessions},
 };
-use amrutam_kernel::{AccountId, Action, Context, Denial, Effects, Outcome, SessionId};
+use amrutam_kernel::{AccountId, Action, Context, Denial, Effects, Outcome, Page, PageRequest, SessionId};
 
-/// The caller's live sessions, last used first.
-pub async fn list_sessions(deps: SessionDeps<'_>, context: &Context) -> Result<Vec<Session>, SessionError> {
+/// A page of the caller's live sessions, the newest log-in first.
+pub async fn list_sessions(
+    deps: SessionDeps<'_>,
+    context: &Context,
+    page: PageRequest<ByLogIn>,
+) -> Result<Page<Session, ByLogIn>, SessionError> {
     let core = deps.core;
     let caller = core.permit_own(context, Action::SessionList).await?;
     let now = core.clock.now();
-    let sessions = deps.sessions.live(caller.account, now).await?;
+    let sessions = deps.sessions.page(caller.account, now, page).await?;
     let entry = core.audit(context, now, Action::SessionList.as_str(), Some(caller.account), Outcome::Allowed);
     core.accounts.record(&Effects { audit: vec![entry], ..Effects::default() }).await?;
     Ok(sessions)

@@ -21,8 +21,8 @@ use amrutam_identity::{
     },
 };
 use amrutam_kernel::{
-    AccountId, Actor, AuditEntry, Clock, Context, CorrelationId, EventEnvelope, IdSource, LinkId, LinkPurpose,
-    LinkTokens, Outcome, Role, Sensitive,
+    AccountId, Actor, AuditEntry, Clock, Context, CorrelationId, EventEnvelope, IdSource, Limit, LinkId, LinkPurpose,
+    LinkTokens, Outcome, PageRequest, Role, Sensitive,
 };
 use amrutam_memory::{
     FakeHasher, FakeLinks, FakeSecrets, FakeTokens, ManualClock, MemoryGate, MemoryTotp, MemoryWorld, SeededIds,
@@ -32,6 +32,10 @@ use std::sync::Arc;
 
 const PASSWORD: &str = "aruna likes old trains";
 const OTHER_PASSWORD: &str = "and slow boats in the rain";
+
+fn first_page<K>() -> PageRequest<K> {
+    PageRequest { limit: Limit::default(), after: None }
+}
 
 /// A Monday morning, and nobody has an account yet.
 struct Stage {

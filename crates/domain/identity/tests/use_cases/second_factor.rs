@@ -323,7 +323,7 @@ async fn a_factor_is_removed_with_the_password_and_itself() {
     assert_eq!(stage.announced_types(), [SECOND_FACTOR_CHANGED]);
     let context = stage.signed_in(&tokens).await;
     assert_eq!(context.sign_in.unwrap().second_factor, SecondFactor::Missing, "the role asks for another one");
-    assert!(list_sessions(stage.deps(), &context).await.is_err());
+    assert!(list_sessions(stage.deps(), &context, first_page()).await.is_err());
     stage.log_in("vaidya").await;
     let (_, _) = stage.enrol(&tokens).await;
 }

@@ -14,8 +14,8 @@ async fn an_owner_sees_and_ends_their_sessions() {
     let id = stage.register("asha").await;
     let (phone, laptop) = (stage.log_in("asha").await, stage.log_in("asha").await);
     let context = stage.signed_in(&phone).await;
-    let sessions = list_sessions(stage.deps(), &context).await.unwrap();
-    assert_eq!(sessions.len(), 2);
+    let page = list_sessions(stage.deps(), &context, first_page()).await.unwrap();
+    assert_eq!((page.items.len(), page.next), (2, None));
     stage.assert_last_entry("session.list", Some(id), Outcome::Allowed);
 
     assert!(stage.caller(&laptop).await.is_some());
@@ -87,7 +87,7 @@ async fn support_ends_all_of_anybodys_sessions_and_no_single_one() {
     assert!(stage.caller(&help).await.is_some());
     let nobody = AccountId::from_uuid(stage.ids.uuid_v7(stage.now()));
     assert!(matches!(end_sessions_of(stage.deps(), &context, nobody).await, Err(SessionError::Denied(Denial::Hidden))));
-    assert!(list_sessions(stage.deps(), &stage.nobody()).await.is_err());
+    assert!(list_sessions(stage.deps(), &stage.nobody(), first_page()).await.is_err());
 }
 
 #[tokio::test]
@@ -96,7 +96,7 @@ async fn an_account_that_lacks_its_factor_can_leave_and_nothing_else() {
     stage.person(Role::Doctor, "vaidya").await;
     let tokens = stage.log_in("vaidya").await;
     let context = stage.signed_in(&tokens).await;
-    let refused = list_sessions(stage.deps(), &context).await;
+    let refused = list_sessions(stage.deps(), &context, first_page()).await;
     assert!(matches!(refused, Err(SessionError::Denied(Denial::SecondFactorRequired))), "{refused:?}");
     log_out(stage.deps(), &context).await.unwrap();
     assert!(stage.caller(&tokens).await.is_none());

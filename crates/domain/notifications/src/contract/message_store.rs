@@ -1,7 +1,7 @@
 //! Messages.
 
 use super::{Harness, id, random};
-use crate::{MessageKind, ScheduledMessage, SkipReason, ports::Settled};
+use crate::{Channel, MessageKind, ScheduledMessage, SkipReason, ports::Settled};
 use amrutam_kernel::{
     AccountId, Actor, AggregateRef, AuditEntry, AuditEntryId, CommitError, ConsultationId, CorrelationId, Effects,
     EventEnvelope, EventId, InboxMark, LinkId, MessageId, Outcome, Purpose, TraceParent,
@@ -24,6 +24,7 @@ fn message(harness: &dyn Harness, due_in: i64) -> ScheduledMessage {
     ScheduledMessage {
         id: MessageId::from_uuid(id(now)),
         kind: MessageKind::Reminder1h,
+        channel: Channel::Mail,
         dedupe_key: format!("contract:{:016x}", random()),
         recipient: AccountId::from_uuid(id(now)),
         consultation: Some(ConsultationId::from_uuid(id(now))),
@@ -58,8 +59,8 @@ fn ids(messages: &[ScheduledMessage]) -> Vec<MessageId> {
 /// Every kind, with and without what is optional.
 pub async fn a_planned_message_reads_back_whole(harness: &dyn Harness) {
     let mut planned = Vec::new();
-    for (kind, due_in) in MessageKind::ALL.into_iter().zip(1..) {
-        let mut message = ScheduledMessage { kind, ..message(harness, due_in) };
+    for ((kind, channel), due_in) in MessageKind::ALL.into_iter().zip(Channel::ALL.into_iter().cycle()).zip(1..) {
+        let mut message = ScheduledMessage { kind, channel, ..message(harness, due_in) };
         if kind == MessageKind::RegistrationRepeated {
             message.consultation = None;
             message.slot_starts_at = None;
@@ -203,16 +204,20 @@ pub async fn a_settled_message_is_done_with(harness: &dyn Harness) {
 
 /// From the moment it is settled so, and only by whoever holds it.
 pub async fn what_is_given_up_lies_among_the_dead_letters(harness: &dyn Harness) {
+    let text = ScheduledMessage { channel: Channel::Sms, ..message(harness, 0) };
     let planned = [message(harness, 0), message(harness, 0), message(harness, 0)];
     plan(harness, &planned).await;
-    assert_eq!(claim(harness, 100).await.len(), 3);
+    plan(harness, std::slice::from_ref(&text)).await;
+    assert_eq!(claim(harness, 100).await.len(), 4);
     let at = harness.now();
     let gave_up = || Settled::GaveUp { error: "550 no such user".to_owned(), at };
     assert!(!harness.messages().settle(planned[0].id, 2, gave_up()).await.unwrap());
     assert_eq!(harness.dead_letters(planned[0].id).await, [""; 0]);
     assert!(harness.messages().settle(planned[0].id, 1, gave_up()).await.unwrap());
     assert!(!harness.messages().settle(planned[0].id, 1, gave_up()).await.unwrap());
-    assert_eq!(harness.dead_letters(planned[0].id).await, ["550 no such user"]);
+    assert_eq!(harness.dead_letters(planned[0].id).await, ["mail: 550 no such user"]);
+    assert!(harness.messages().settle(text.id, 1, gave_up()).await.unwrap());
+    assert_eq!(harness.dead_letters(text.id).await, ["sms: 550 no such user"]);
     assert!(harness.messages().settle(planned[1].id, 1, Settled::Sent { at }).await.unwrap());
     let retry = Settled::RetryAt { at, error: "later".to_owned() };
     assert!(harness.messages().settle(planned[2].id, 1, retry).await.unwrap());

@@ -52,7 +52,7 @@ pub trait Harness: Send + Sync {
     async fn announced(&self, aggregate: Uuid) -> Vec<EventId>;
     /// The ids of the audit entries on this resource.
     async fn audited(&self, resource_id: &str) -> Vec<AuditEntryId>;
-    /// The dead letters about this message: the error of each.
+    /// The dead letters about this message, each as `consumer: error`.
     async fn dead_letters(&self, message: MessageId) -> Vec<String>;
     /// Runs a task in parallel: `tokio::spawn(work)`.
     fn spawn(&self, work: BoxFuture<'static, ()>);

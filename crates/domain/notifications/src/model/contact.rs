@@ -7,6 +7,8 @@ use amrutam_kernel::Sensitive;
 pub struct Contact {
     /// Their address.
     pub email: Sensitive<String>,
+    /// Their telephone in E.164 (`+919812345678`), if they have given one.
+    pub phone: Option<Sensitive<String>>,
     /// How they are addressed.
     pub name: Sensitive<String>,
     /// An IANA zone: times are shown in it.

@@ -23,6 +23,10 @@ pub enum SkipReason {
     RecipientGone,
     /// Its link does not work any more.
     LinkGone,
+    /// They have no telephone that a text can be sent to.
+    NoPhone,
+    /// Its channel is not set up (any more).
+    ChannelOff,
 }
 
 impl SkipReason {
@@ -37,6 +41,8 @@ impl SkipReason {
             Self::NotExpired => "not_expired",
             Self::RecipientGone => "recipient_gone",
             Self::LinkGone => "link_gone",
+            Self::NoPhone => "no_phone",
+            Self::ChannelOff => "channel_off",
         }
     }
 }

@@ -8,11 +8,11 @@ use jiff::{SignedDuration, Timestamp};
 /// How a send failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureClass {
-    /// The same mail may be taken later.
+    /// The same message may be taken later.
     Transient,
-    /// The same mail may have been taken.
+    /// The same message may have been taken.
     Unknown,
-    /// The same mail will never be taken.
+    /// The same message will never be taken.
     Permanent,
 }
 
@@ -46,12 +46,13 @@ pub fn give_up_at(message: &ScheduledMessage) -> Timestamp {
 ///
 /// ```
 /// # use amrutam_kernel::{AccountId, CorrelationId, MessageId};
-/// # use amrutam_notifications::{MessageKind, ScheduledMessage};
+/// # use amrutam_notifications::{Channel, MessageKind, ScheduledMessage};
 /// # use amrutam_notifications::model::{AfterFailure, FailureClass, after_failure};
 /// # let id = "01890a5d-ac96-774b-bcce-b302099a8057";
 /// # let due_at = "2026-08-03T05:00:00Z".parse::<jiff::Timestamp>()?;
 /// let message = ScheduledMessage {
 ///     kind: MessageKind::BookingCancelled,
+///     channel: Channel::Mail,
 ///     due_at,
 ///     attempts: 1,
 ///     // ...

@@ -47,6 +47,41 @@ pub enum MessageKind {
     RecordOpened,
 }
 
+/// The way a message takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Channel {
+    /// To their e-mail address.
+    #[default]
+    Mail,
+    /// To their telephone.
+    Sms,
+}
+
+/// Not a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a channel")]
+pub struct UnknownChannel;
+
+impl Channel {
+    /// Every channel.
+    pub const ALL: [Self; 2] = [Self::Mail, Self::Sms];
+
+    /// The word used in tables, metrics, logs, and for whose work it is among the dead letters.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Mail => "mail",
+            Self::Sms => "sms",
+        }
+    }
+}
+
+impl FromStr for Channel {
+    type Err = UnknownChannel;
+    fn from_str(word: &str) -> Result<Self, UnknownChannel> {
+        Self::ALL.into_iter().find(|channel| channel.as_str() == word).ok_or(UnknownChannel)
+    }
+}
+
 /// Not a kind of message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a kind of message")]
@@ -145,7 +180,7 @@ impl FromStr for MessageKind {
     }
 }
 
-/// A message that waits to be sent. It holds ids and times only: names, addresses and links are
+/// A message that waits to be sent. It holds ids and times only: names, addresses, numbers and links are
 /// read and made when it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScheduledMessage {
@@ -153,6 +188,8 @@ pub struct ScheduledMessage {
     pub id: MessageId,
     /// What it is for.
     pub kind: MessageKind,
+    /// Which way it takes.
+    pub channel: Channel,
     /// Unique among all messages: planning twice adds nothing.
     pub dedupe_key: String,
     /// Whom it is for.
@@ -167,7 +204,7 @@ pub struct ScheduledMessage {
     pub due_at: Timestamp,
     /// How often it has been claimed, this time included; 0 when planned.
     pub attempts: u32,
-    /// Whether the mail server may have taken it in an earlier attempt.
+    /// Whether the other side may have taken it in an earlier attempt.
     pub maybe_sent: bool,
     /// The flow it belongs to.
     pub correlation_id: CorrelationId,

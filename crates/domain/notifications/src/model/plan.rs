@@ -2,9 +2,9 @@
 
 use crate::{
     CONSULTATION_CANCELLED, CONSULTATION_CONFIRMED, CONSULTATION_EXPIRED, CONSULTATION_RESCHEDULED,
-    CONSULTATION_UNCONFIRMABLE, EMAIL_VERIFICATION_REQUESTED, INVITED, MalformedEvent, MessageKind, PASSWORD_CHANGED,
-    PASSWORD_RESET_REQUESTED, PAYMENT_REFUNDED, RECORD_OPENED, REGISTRATION_REPEATED, SECOND_FACTOR_CHANGED,
-    SESSION_REVOKED, ScheduledMessage, error::MalformedPayload,
+    CONSULTATION_UNCONFIRMABLE, Channel, EMAIL_VERIFICATION_REQUESTED, INVITED, MalformedEvent, MessageKind,
+    PASSWORD_CHANGED, PASSWORD_RESET_REQUESTED, PAYMENT_REFUNDED, RECORD_OPENED, REGISTRATION_REPEATED,
+    SECOND_FACTOR_CHANGED, SESSION_REVOKED, ScheduledMessage, error::MalformedPayload, model::SmsKind,
 };
 use amrutam_kernel::{AccountId, ConsultationId, EventEnvelope, IdSource, LinkId, MessageId};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
@@ -69,6 +69,8 @@ pub fn plan(
         }
         CONSULTATION_EXPIRED => planner.told_once(MessageKind::HoldExpired).map_err(malformed),
         CONSULTATION_UNCONFIRMABLE => planner.told_once(MessageKind::LatePayment).map_err(malformed),
+        // Money that nobody has claimed went back to where it came from: there is nobody to tell.
+        PAYMENT_REFUNDED if event.payload.get("patient_id").is_none() => Ok(Vec::new()),
         PAYMENT_REFUNDED => {
             let visit = read_visit(event).map_err(malformed)?;
             let kind = match (visit.cause.as_deref(), visit.status.as_deref()) {
@@ -96,6 +98,18 @@ pub fn plan(
         SESSION_REVOKED => planner.notice(MessageKind::SessionRevoked).map_err(malformed),
         _ => Ok(Vec::new()),
     }
+}
+
+/// Those of `messages` that go out as texts as well: the same, at the same time, each with an id and a dedupe key of its own.
+pub fn as_texts(messages: &[ScheduledMessage], now: Timestamp, ids: &dyn IdSource) -> Vec<ScheduledMessage> {
+    let short = messages.iter().filter(|message| SmsKind::of(message.kind).is_some());
+    let text = |message: &ScheduledMessage| ScheduledMessage {
+        id: MessageId::from_uuid(ids.uuid_v7(now)),
+        channel: Channel::Sms,
+        dedupe_key: format!("{}:{}", Channel::Sms.as_str(), message.dedupe_key),
+        ..message.clone()
+    };
+    short.map(text).collect()
 }
 
 fn read_visit(event: &EventEnvelope) -> Result<Visit, MalformedPayload> {
@@ -173,6 +187,7 @@ impl Planner<'_> {
         ScheduledMessage {
             id: MessageId::from_uuid(self.ids.uuid_v7(self.now)),
             kind,
+            channel: Channel::Mail,
             dedupe_key,
             recipient,
             consultation: visit.map(|v| v.consultation),

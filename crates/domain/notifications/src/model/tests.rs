@@ -92,6 +92,7 @@ pub(crate) fn facts(status: VisitStatus, starts_at: Timestamp) -> VisitFacts {
 pub(crate) fn contact() -> Contact {
     Contact {
         email: Sensitive::new("ravi@example.in".to_owned()),
+        phone: Some(Sensitive::new("+919812345678".to_owned())),
         name: Sensitive::new("Ravi Menon".to_owned()),
         time_zone: "Asia/Kolkata".to_owned(),
     }
@@ -512,4 +513,50 @@ fn a_reminder_is_tried_until_the_visit_starts() {
     };
     assert_eq!(retry("2026-08-03T04:57:59Z"), AfterFailure::RetryAt(at("2026-08-03T04:59:59Z")));
     assert_eq!(retry("2026-08-03T04:58:00Z"), AfterFailure::GiveUp);
+}
+
+proptest! {
+    /// Whatever names and times are in it: the registered words, each variable short and on the line.
+    #[test]
+    fn a_text_is_its_template_with_short_variables(
+        kind in proptest::sample::select(MessageKind::ALL.to_vec()),
+        name in "\\PC{0,60}|[a-z\\n\\r\\u{2028}]{0,60}", zone in "Asia/Kolkata|America/New_York|Nowhere/At_All",
+    ) {
+        let templates = SmsTemplates::new(|kind| Some(format!("1{}", kind as u8))).unwrap();
+        let visit = VisitFacts { doctor_name: name.clone(), ..facts(VisitStatus::Confirmed, at(START)) };
+        let contact = Contact { time_zone: zone, ..contact() };
+        let message = plan(&visit_event(CONSULTATION_CONFIRMED, at(START), 1), at(NOW), &FakeIds::default()).unwrap().remove(0);
+        let message = ScheduledMessage { kind, ..message };
+        let sms = render_sms(&message, &visit, &contact, &templates);
+        let Some(of) = SmsKind::of(kind) else { return Ok(prop_assert!(sms.is_none())) };
+        let sms = sms.unwrap();
+        prop_assert_eq!(sms.template, format!("1{}", of as u8));
+        let text = sms.text.expose();
+        prop_assert!(!text.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')), "{text:?}");
+        let fixed: usize = of.template().split("{#var#}").map(|part| part.chars().count()).sum();
+        prop_assert!(text.chars().count() <= fixed + 4 * 30, "{text}");
+        prop_assert!(of.template().split("{#var#}").all(|part| text.contains(part)), "{text}");
+        prop_assert!(!text.contains(&contact.email.expose()[..]) && !text.contains("Ravi"), "{text}");
+    }
+}
+
+#[test]
+fn every_text_needs_its_registered_id() {
+    for missing in SmsKind::ALL {
+        let id = |kind| (kind != missing).then(|| "1707".to_owned());
+        assert_eq!(SmsTemplates::new(id), Err(NoTemplate(missing)));
+        let garbled = |kind| Some(if kind == missing { "17 07".to_owned() } else { "1707".to_owned() });
+        assert_eq!(SmsTemplates::new(garbled), Err(NoTemplate(missing)));
+    }
+    for kind in SmsKind::ALL {
+        assert_eq!(kind.template().matches("{#var#}").count(), 4);
+        assert!(kind.template().is_ascii() && kind.template().len() <= 160, "one part by itself");
+    }
+}
+
+#[test]
+fn money_that_went_back_to_nobody_is_told_nobody() {
+    let refunded =
+        event(PAYMENT_REFUNDED, json!({ "gateway": "razorpay", "gateway_payment": "pay_1", "cause": "ruled" }), 1);
+    assert_eq!(plan(&refunded, at(NOW), &FakeIds::default()).unwrap(), []);
 }

@@ -2,18 +2,19 @@
 
 use super::Deps;
 use crate::{
-    ScheduledMessage, SkipReason,
-    model::{AfterFailure, Decision, FailureClass, after_failure, decide_at_send, render},
-    ports::{MailError, Settled, Watch},
+    Channel, Contact, ScheduledMessage, SkipReason, VisitFacts,
+    model::{AfterFailure, Decision, FailureClass, after_failure, decide_at_send, give_up_at, render, render_sms},
+    ports::{MailError, Settled, SmsError, Watch},
 };
 use amrutam_kernel::PortError;
 use futures::{FutureExt, StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
+use std::time::Duration;
 
 /// How many messages are under way at one time: what they read and note together is one statement for all.
 pub const CONCURRENT_SENDS: u16 = 16;
 
-/// Bound on one call of the mailer, which it keeps by itself.
+/// Bound on one call of whoever takes the message, which it keeps by itself.
 pub const SEND_BUDGET: SignedDuration = SignedDuration::from_secs(20);
 
 /// For what is done beside the sends: the way of the claim, two reads a message. Who needs longer does not send.
@@ -31,7 +32,7 @@ pub fn lease_for(limit: u16) -> SignedDuration {
 pub struct DeliverySummary {
     /// Claimed. When it equals the limit, more may be due.
     pub claimed: usize,
-    /// Taken by the mail server.
+    /// Taken by the mail server, or by who carries texts.
     pub sent: usize,
     /// Not true any more.
     pub skipped: usize,
@@ -46,7 +47,7 @@ pub struct DeliverySummary {
 /// Claims up to `limit` due messages, decides on each from the current state, sends what is true, and notes the outcome.
 ///
 /// Sent once; at most once more when the process dies between sending and settling, or the answer of the store is lost, and
-/// at most once more when the mail server's answer is. Fails only when nothing could be claimed: what goes wrong with one message is that message's.
+/// at most once more when the other side's answer is. Fails only when nothing could be claimed: what goes wrong with one message is that message's.
 pub async fn deliver_due(deps: Deps<'_>, watch: &dyn Watch, limit: u16) -> Result<DeliverySummary, PortError> {
     // Before the store begins to count: by our clock the lease seems to end too early, never too late.
     let now = deps.clock.now();
@@ -86,31 +87,74 @@ async fn deliver(deps: Deps<'_>, message: ScheduledMessage, last_start: Timestam
 
 /// Nothing when it came too late to send.
 async fn attempt(deps: Deps<'_>, message: &ScheduledMessage, last_start: Timestamp) -> Option<Settled> {
-    let failed = |class, error| {
-        let now = deps.clock.now();
-        match after_failure(message, class, now, |bound| deps.ids.below(bound)) {
-            AfterFailure::RetryAt(at) if class == FailureClass::Unknown => Settled::MaybeSent { at, error },
-            AfterFailure::RetryAt(at) => Settled::RetryAt { at, error },
-            AfterFailure::GiveUp => Settled::GaveUp { error, at: now },
-        }
-    };
-    let settled = match send(deps, message, last_start).await {
+    Some(match send(deps, message, last_start).await {
         Ok(None) => Settled::Sent { at: deps.clock.now() },
         Ok(Some(reason)) => Settled::Skipped { reason, at: deps.clock.now() },
         Err(SendError::Late) => return None,
-        Err(SendError::Port(error)) => failed(FailureClass::Transient, format!("{error}: {}", error.reason())),
-        Err(SendError::Mail(MailError::Transient(reason))) => failed(FailureClass::Transient, reason),
-        Err(SendError::Mail(MailError::Unknown(reason))) => failed(FailureClass::Unknown, reason),
-        Err(SendError::Mail(MailError::Permanent(reason))) => failed(FailureClass::Permanent, reason),
-    };
-    Some(settled)
+        Err(SendError::Failed(failure)) => failed(deps, message, failure),
+    })
+}
+
+fn failed(deps: Deps<'_>, message: &ScheduledMessage, failure: Failure) -> Settled {
+    let Failure { class, error, retry_after } = failure;
+    let now = deps.clock.now();
+    let wait = SignedDuration::try_from(retry_after).unwrap_or(SignedDuration::MAX);
+    let asked = now.checked_add(wait).unwrap_or(Timestamp::MAX);
+    match after_failure(message, class, now, |bound| deps.ids.below(bound)) {
+        AfterFailure::RetryAt(_) if asked >= give_up_at(message) => Settled::GaveUp { error, at: now },
+        AfterFailure::RetryAt(at) if class == FailureClass::Unknown => Settled::MaybeSent { at: at.max(asked), error },
+        AfterFailure::RetryAt(at) => Settled::RetryAt { at: at.max(asked), error },
+        AfterFailure::GiveUp => Settled::GaveUp { error, at: now },
+    }
 }
 
 enum SendError {
     /// The send could outlive the lease.
     Late,
-    Port(PortError),
-    Mail(MailError),
+    Failed(Failure),
+}
+
+struct Failure {
+    class: FailureClass,
+    error: String,
+    /// How long the other side asks to be left alone.
+    retry_after: Duration,
+}
+
+impl Failure {
+    fn new(class: FailureClass, error: String) -> Self {
+        Self { class, error, retry_after: Duration::ZERO }
+    }
+}
+
+impl From<PortError> for SendError {
+    fn from(error: PortError) -> Self {
+        let text = format!("{error}: {}", error.reason());
+        Self::Failed(Failure::new(FailureClass::Transient, text))
+    }
+}
+
+impl From<MailError> for SendError {
+    fn from(error: MailError) -> Self {
+        Self::Failed(match error {
+            MailError::Transient(reason) => Failure::new(FailureClass::Transient, reason),
+            MailError::Unknown(reason) => Failure::new(FailureClass::Unknown, reason),
+            MailError::Permanent(reason) => Failure::new(FailureClass::Permanent, reason),
+        })
+    }
+}
+
+impl From<SmsError> for SendError {
+    fn from(error: SmsError) -> Self {
+        Self::Failed(match error {
+            SmsError::Transient { reason, retry_after } => {
+                let retry_after = retry_after.unwrap_or_default();
+                Failure { retry_after, ..Failure::new(FailureClass::Transient, reason) }
+            }
+            SmsError::Unknown(reason) => Failure::new(FailureClass::Unknown, reason),
+            SmsError::Permanent(reason) => Failure::new(FailureClass::Permanent, reason),
+        })
+    }
 }
 
 /// Nothing when it was sent; else why it was not.
@@ -120,21 +164,38 @@ async fn send(
     last_start: Timestamp,
 ) -> Result<Option<SkipReason>, SendError> {
     let visit = match message.consultation {
-        Some(id) => deps.visits.visit(id).await.map_err(SendError::Port)?,
+        Some(id) => deps.visits.visit(id).await?,
         None => None,
     };
     let letter = match decide_at_send(message, visit.as_ref(), deps.clock.now()) {
         Decision::Send(letter) => letter,
         Decision::Skip(reason) => return Ok(Some(reason)),
     };
-    let Some(contact) = deps.contacts.contact(message.recipient).await.map_err(SendError::Port)? else {
+    let Some(contact) = deps.contacts.contact(message.recipient).await? else {
         return Ok(Some(SkipReason::RecipientGone));
     };
-    let mail = render(&letter, message, &contact, deps.pages);
     // The reads may have taken long.
     if deps.clock.now() > last_start {
         return Err(SendError::Late);
     }
-    deps.mailer.send(&mail).await.map_err(SendError::Mail)?;
+    match message.channel {
+        Channel::Mail => {
+            deps.mailer.send(&render(&letter, message, &contact, deps.pages)).await?;
+            Ok(None)
+        }
+        Channel::Sms => text(deps, message, visit.as_ref(), &contact).await,
+    }
+}
+
+async fn text(
+    deps: Deps<'_>,
+    message: &ScheduledMessage,
+    visit: Option<&VisitFacts>,
+    contact: &Contact,
+) -> Result<Option<SkipReason>, SendError> {
+    let Some(texts) = deps.texts else { return Ok(Some(SkipReason::ChannelOff)) };
+    let Some(visit) = visit else { return Ok(Some(SkipReason::VisitGone)) };
+    let Some(sms) = render_sms(message, visit, contact, texts.templates) else { return Ok(Some(SkipReason::NoPhone)) };
+    texts.sender.send(&sms).await?;
     Ok(None)
 }

@@ -7,10 +7,19 @@ pub use deliver_due::{CONCURRENT_SENDS, DeliverySummary, SEND_BUDGET, deliver_du
 pub use plan_messages::plan_messages;
 
 use crate::{
-    LinkPages,
-    ports::{Contacts, Mailer, MessageStore, VisitReader},
+    LinkPages, SmsTemplates,
+    ports::{Contacts, Mailer, MessageStore, SmsSender, VisitReader},
 };
 use amrutam_kernel::{Clock, IdSource};
+
+/// The way out for texts to telephones.
+#[derive(Clone, Copy)]
+pub struct Texts<'a> {
+    /// Who carries them.
+    pub sender: &'a dyn SmsSender,
+    /// The ids under which they are registered.
+    pub templates: &'a SmsTemplates,
+}
 
 /// What the use cases of this domain work with.
 #[derive(Clone, Copy)]
@@ -23,8 +32,10 @@ pub struct Deps<'a> {
     pub contacts: &'a dyn Contacts,
     /// The pages that mailed links open.
     pub pages: LinkPages<'a>,
-    /// The way out.
+    /// The way out for mails.
     pub mailer: &'a dyn Mailer,
+    /// The way out for texts; nothing where none are sent.
+    pub texts: Option<Texts<'a>>,
     /// Time.
     pub clock: &'a dyn Clock,
     /// Ids and jitter.

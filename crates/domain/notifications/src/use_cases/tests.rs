@@ -1,9 +1,9 @@
 use super::*;
 use crate::{
-    CONSULTATION_CONFIRMED, CONSUMER, Contact, Mail, MessageKind, PlanError, ScheduledMessage, SkipReason, VisitFacts,
-    VisitStatus,
+    CONSULTATION_CONFIRMED, CONSUMER, Channel, Contact, Mail, MessageKind, PlanError, ScheduledMessage, SkipReason,
+    Sms, SmsTemplates, VisitFacts, VisitStatus,
     model::tests::{FakeIds, NOW, PAGES, START, at, contact, event, facts, visit_event},
-    ports::{MailError, Settled, Watch},
+    ports::{MailError, Settled, SmsError, Watch},
 };
 use amrutam_kernel::{
     AccountId, CommitError, ConsultationId, Dependency, Effects, Handled, InboxMark, MessageId, PortError,
@@ -34,6 +34,9 @@ struct World {
     contact: Option<Contact>,
     refuses: Mutex<HashMap<MessageId, MailError>>,
     sent: Mutex<Vec<Mail>>,
+    templates: Option<SmsTemplates>,
+    refuses_texts: Mutex<Vec<SmsError>>,
+    texts: Mutex<Vec<Sms>>,
     watched: Mutex<Vec<MessageId>>,
     under_way: AtomicUsize,
     most_under_way: AtomicUsize,
@@ -53,6 +56,9 @@ impl World {
             contact: Some(contact()),
             refuses: Mutex::default(),
             sent: Mutex::default(),
+            templates: None,
+            refuses_texts: Mutex::default(),
+            texts: Mutex::default(),
             watched: Mutex::default(),
             under_way: AtomicUsize::new(0),
             most_under_way: AtomicUsize::new(0),
@@ -66,7 +72,8 @@ impl World {
 
     fn deps(&self) -> Deps<'_> {
         let (clock, ids, pages) = (self, &self.ids, PAGES);
-        Deps { messages: self, visits: self, contacts: self, pages, mailer: self, clock, ids }
+        let texts = self.templates.as_ref().map(|templates| Texts { sender: self, templates });
+        Deps { messages: self, visits: self, contacts: self, pages, mailer: self, texts, clock, ids }
     }
 
     fn set_now(&self, text: &str) {
@@ -173,6 +180,17 @@ impl crate::ports::Mailer for World {
             return Err(error.clone());
         }
         self.sent.lock().unwrap().push(mail.clone());
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl crate::ports::SmsSender for World {
+    async fn send(&self, sms: &Sms) -> Result<(), SmsError> {
+        if let Some(error) = self.refuses_texts.lock().unwrap().pop() {
+            return Err(error);
+        }
+        self.texts.lock().unwrap().push(sms.clone());
         Ok(())
     }
 }
@@ -355,4 +373,106 @@ fn a_few_at_a_time() {
     }
     assert_eq!(world.deliver().sent, 41);
     assert_eq!(world.most_under_way.load(Ordering::SeqCst), usize::from(CONCURRENT_SENDS));
+}
+
+/// With texts.
+fn texting() -> World {
+    let templates = SmsTemplates::new(|kind| Some(format!("1707{:02}", kind as u8))).unwrap();
+    World { templates: Some(templates), ..World::new() }
+}
+
+/// What became of the texts, in the order of their kinds.
+fn texts_of(world: &World) -> Vec<(MessageKind, u32, Option<Settled>)> {
+    let rows = world.rows.lock().unwrap();
+    let texts = rows.iter().filter(|row| row.message.channel == Channel::Sms);
+    texts.map(|row| (row.message.kind, row.message.attempts, row.settled.clone())).collect()
+}
+
+#[test]
+fn where_texts_are_sent_a_confirmation_is_a_mail_and_a_text_and_the_last_reminder_too() {
+    let world = texting();
+    for _ in 0..2 {
+        drop(block_on(plan_messages(world.deps(), &visit_event(CONSULTATION_CONFIRMED, at(START), 1))));
+    }
+    let kinds: Vec<_> = texts_of(&world).into_iter().map(|(kind, ..)| kind).collect();
+    assert_eq!(kinds, [MessageKind::BookingConfirmed, MessageKind::Reminder1h], "the day before, a mail is enough");
+    assert_eq!(world.deliver().sent, 2);
+    assert_eq!(world.deliver().claimed, 0, "once");
+    let texts = world.texts.lock().unwrap();
+    assert_eq!((texts.len(), world.sent.lock().unwrap().len()), (1, 1));
+    assert_eq!((texts[0].to.expose().as_str(), texts[0].template.as_str()), ("+919812345678", "170700"));
+    assert_eq!(
+        texts[0].text.expose(),
+        "Amrutam: your appointment on Mon 3 Aug 2026, 10:30 IST with Dr. Asha Nair, BAMS, MD (Ayurveda), Reg. No. KL-12345 is \
+         confirmed."
+    );
+}
+
+#[test]
+fn nobody_is_texted_who_has_no_number_in_india_and_nothing_is_where_texts_are_off() {
+    for phone in [None, Some("+4915112345678")] {
+        let phone = phone.map(|phone| amrutam_kernel::Sensitive::new(phone.to_owned()));
+        let world = World { contact: Some(Contact { phone, ..contact() }), ..texting() };
+        world.plan_confirmation();
+        assert_eq!((world.deliver().sent, world.texts.lock().unwrap().len()), (1, 0));
+        let skipped = Settled::Skipped { reason: SkipReason::NoPhone, at: at(NOW) };
+        assert_eq!(texts_of(&world)[0], (MessageKind::BookingConfirmed, 1, Some(skipped)));
+    }
+    let mut world = texting();
+    world.plan_confirmation();
+    world.templates = None;
+    assert_eq!((world.deliver().sent, texts_of(&world).len()), (1, 2));
+    let skipped = Settled::Skipped { reason: SkipReason::ChannelOff, at: at(NOW) };
+    assert_eq!(texts_of(&world)[0].2, Some(skipped));
+    let off = World::new();
+    off.plan_confirmation();
+    assert_eq!(texts_of(&off), []);
+}
+
+#[test]
+fn a_text_is_true_when_it_is_sent_or_is_not_sent() {
+    let world = texting();
+    world.plan_confirmation();
+    *world.visit.lock().unwrap() = Ok(Some(facts(VisitStatus::Cancelled, at(START))));
+    world.deliver();
+    let skipped = Settled::Skipped { reason: SkipReason::NotConfirmed, at: at(NOW) };
+    assert_eq!(texts_of(&world)[0].2, Some(skipped));
+}
+
+#[test]
+fn a_provider_that_asks_to_wait_is_left_alone_so_long_and_a_refusal_is_final() {
+    let busy = |seconds| SmsError::Transient {
+        reason: "busy".to_owned(),
+        retry_after: Some(std::time::Duration::from_secs(seconds)),
+    };
+    let world = texting();
+    world.plan_confirmation();
+    world.refuses_texts.lock().unwrap().push(busy(90));
+    world.deliver();
+    let later = Settled::RetryAt { at: at(NOW) + SignedDuration::from_secs(90), error: "busy".to_owned() };
+    assert_eq!(texts_of(&world)[0], (MessageKind::BookingConfirmed, 1, Some(later)));
+    *world.now.lock().unwrap() += SignedDuration::from_secs(89);
+    assert_eq!(world.deliver().claimed, 0);
+    *world.now.lock().unwrap() += SignedDuration::from_secs(1);
+    world.refuses_texts.lock().unwrap().push(SmsError::Permanent("http_400".to_owned()));
+    assert_eq!(world.deliver(), DeliverySummary { claimed: 1, gave_up: 1, ..DeliverySummary::default() });
+
+    // Longer than the text is worth anything.
+    let world = texting();
+    world.plan_confirmation();
+    world.refuses_texts.lock().unwrap().push(busy(25 * 3_600));
+    assert_eq!(world.deliver().gave_up, 1);
+}
+
+#[test]
+fn a_text_that_may_have_been_taken_is_sent_once_more_and_no_third_time() {
+    let world = texting();
+    world.plan_confirmation();
+    for (minutes, gave_up) in [(0, 0), (5, 1)] {
+        *world.now.lock().unwrap() += SignedDuration::from_mins(minutes);
+        world.refuses_texts.lock().unwrap().push(SmsError::Unknown("lost".to_owned()));
+        assert_eq!(world.deliver().gave_up, gave_up);
+    }
+    *world.now.lock().unwrap() += SignedDuration::from_mins(5);
+    assert_eq!(world.deliver().claimed, 0);
 }

@@ -135,6 +135,7 @@ macro_rules! payment_store_contract {
             every_state_of_money_and_visit_reads_back
             a_payment_is_found_by_each_of_its_names
             a_payment_is_made_once
+            unclaimed_money_is_kept_like_any_other
             a_payment_at_another_revision_refuses_the_commit
             a_refused_payment_commit_changes_nothing
             a_notification_is_taken_over_once

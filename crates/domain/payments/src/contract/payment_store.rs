@@ -5,8 +5,8 @@ use super::{
     stage::{Stage, answer, claim_of, minutes, rupees, word},
 };
 use crate::model::{
-    GatewayEventId, GatewayName, MoneyState, Move, Payment, Refund, RefundReason, RefundStep, Review, ReviewReason,
-    Ruling, Side, StepKind, VisitFate,
+    GatewayEventId, GatewayName, GatewayPayment, MoneyState, Move, Payment, PaymentSighting, Refund, RefundReason,
+    RefundStep, Review, ReviewReason, Ruling, Side, StepKind, VisitFate, unclaimed,
 };
 use crate::ports::{Booked, Locator, PaymentChanges, PaymentStore, PaymentWrite};
 use amrutam_kernel::{
@@ -105,20 +105,53 @@ pub async fn every_state_of_money_and_visit_reads_back(harness: &dyn Harness) {
         VisitFate::NoShow { absent: Side::Doctor },
         VisitFate::Completed,
         VisitFate::Unconfirmable,
+        VisitFate::Unknown,
     ];
-    let rulings = [None, Some(Ruling::RefundFull), Some(Ruling::Earned)];
+    let rulings = [None, Some(Ruling::RefundFull), Some(Ruling::Earned), Some(Ruling::WrittenOff)];
     for (at, state) in MoneyState::ALL.iter().enumerate() {
         payment = stage.next(&payment, |next| {
             next.state = *state;
             next.visit.fate = fates[at % fates.len()];
             next.visit.version += 1;
             next.visit.hold_until = None;
+            next.visit.least_notice = (at % 2 == 0).then(|| minutes(90));
             next.ruling = rulings[at % rulings.len()];
         });
         let kind = StepKind::ALL[at % StepKind::ALL.len()];
         stage.store.commit(&stage.update(&payment, kind)).await.unwrap();
         assert_eq!(stage.read(&payment).await, payment);
     }
+}
+
+/// Nobody's name is on it, and all else is as with any payment.
+pub async fn unclaimed_money_is_kept_like_any_other(harness: &dyn Harness) {
+    let stage = Stage::of(harness);
+    let gateway = gateway();
+    let seen = GatewayPayment {
+        reference: word("pay").parse().unwrap(),
+        order: None,
+        payment: None,
+        amount: rupees(499),
+        refunded: rupees(0),
+        state: PaymentSighting::Captured,
+        at: stage.now,
+    };
+    let found = unclaimed(&gateway, &seen, stage.now);
+    let capture = crate::model::Capture { reference: seen.reference.clone(), ..stage.capture(seen.amount, stage.now) };
+    let moved = Move::captured(&found, &capture);
+    let payment = stage.next(&found, |next| {
+        next.state = MoneyState::Captured;
+        next.captures = vec![capture];
+    });
+    let mut changes = stage.update(&payment, StepKind::StrayCaptured);
+    changes.payment = Some(PaymentWrite::Create(payment.clone()));
+    changes.journals = vec![stage.journal(&payment, &moved)];
+    stage.store.commit(&changes).await.unwrap();
+    assert!(matches!(stage.store.commit(&changes).await, Err(CommitError::Stale)), "it is there");
+    let read = stage.store.snapshot(Locator::Capture(&gateway, &seen.reference), None).await.unwrap();
+    assert_eq!(read.payment, Some(payment));
+    let balances = stage.store.balances().await.unwrap();
+    assert_eq!(balances.get(&("unclaimed_receipts".to_owned(), Currency::Inr)), Some(&-49_900));
 }
 
 /// By its id, its order, each of its captures, each of its tasks; by the same name at another gateway it is not.
@@ -192,7 +225,7 @@ pub async fn a_refused_payment_commit_changes_nothing(harness: &dyn Harness) {
     let event: GatewayEventId = word("evt").parse().unwrap();
     changes.seen = Some((gateway(), event.clone()));
     let (caller, mark) =
-        (payment.patient, InboxMark { consumer: "payments", event: EventId::from_uuid(id(stage.now)) });
+        (payment.patient().unwrap(), InboxMark { consumer: "payments", event: EventId::from_uuid(id(stage.now)) });
     let claim = claim_of(caller);
     changes.effects =
         Effects { inbox: Some(mark.clone()), answer: Some((claim.clone(), answer())), ..stage.effects(&late) };
@@ -250,7 +283,7 @@ pub async fn an_event_moves_money_once(harness: &dyn Harness) {
 pub async fn an_answer_about_money_is_kept(harness: &dyn Harness) {
     let stage = Stage::of(harness);
     let payment = stage.created().await;
-    let claim = claim_of(payment.patient);
+    let claim = claim_of(payment.patient().unwrap());
     let effects = Effects { answer: Some((claim.clone(), answer())), ..Effects::default() };
     let changes = PaymentChanges { effects, ..PaymentChanges::default() };
     stage.store.commit(&changes).await.unwrap();
@@ -296,7 +329,7 @@ pub async fn journals_add_up_and_balance(harness: &dyn Harness) {
     let moves = [
         Move::captured(&payment, &capture),
         Move::retained(rupees(99)),
-        Move::refund_decided(rupees(400)),
+        Move::refund_decided(&payment, rupees(400)),
         Move::refund_processed(&payment.gateway, rupees(400)),
     ];
     let next = stage.next(&payment, |_| {});

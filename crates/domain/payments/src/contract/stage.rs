@@ -2,8 +2,8 @@
 
 use super::{Harness, id, random};
 use crate::model::{
-    Capture, Checkout, Evidence, GatewayTask, Journal, MoneyState, Move, Order, Payment, PaymentEntry, StepKind,
-    TaskKind, Visit, VisitFate,
+    Capture, Checkout, Evidence, GatewayTask, Journal, MoneyState, Move, Order, Parties, Payment, PaymentEntry,
+    StepKind, TaskKind, Visit, VisitFate,
 };
 use crate::ports::{Locator, PaymentChanges, PaymentStore, PaymentWrite};
 use amrutam_kernel::{
@@ -43,9 +43,7 @@ impl<'a> Stage<'a> {
         let now = self.now;
         Payment {
             id: PaymentId::of(consultation),
-            consultation,
-            patient,
-            doctor,
+            parties: Some(Parties { consultation, patient, doctor }),
             amount: rupees(499),
             gateway: "fake".parse().unwrap(),
             state: MoneyState::Created,
@@ -53,6 +51,7 @@ impl<'a> Stage<'a> {
                 version: 1,
                 starts_at: now + minutes(60),
                 ends_at: now + minutes(90),
+                least_notice: None,
                 hold_until: Some(now + minutes(15)),
                 fate: VisitFate::Open,
             },
@@ -147,7 +146,7 @@ impl<'a> Stage<'a> {
                 action: "payment.contract",
                 resource_kind: "payment",
                 resource_id: payment.id.to_string(),
-                patient: Some(payment.patient),
+                patient: payment.patient(),
                 outcome: Outcome::Allowed,
                 correlation_id,
                 purpose: Purpose::Payment,

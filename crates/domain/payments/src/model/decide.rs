@@ -14,6 +14,8 @@ use jiff::{SignedDuration, Timestamp};
 pub enum Settlement {
     /// All of it is earned.
     Earned,
+    /// All of it is a gain that nobody can be named for.
+    WrittenOff,
     /// So much goes back, the rest is a cancellation fee.
     GiveBack {
         /// How much; nothing up to the whole price.
@@ -43,19 +45,19 @@ pub enum Due {
     AskPerson(ReviewReason),
 }
 
-/// How much of `price` goes back when `by` calls off a confirmed visit that starts at `starts_at`.
-pub fn refund_for_cancellation(
-    policy: &RefundPolicy,
-    price: Money,
-    by: Side,
-    starts_at: Timestamp,
-    at: Timestamp,
-) -> Money {
+/// The notice that a patient gives who calls off at `at`: the time left until the start, or what was left when they moved the
+/// visit, if that was less. Else who is too late could move the visit away first, and call it off for nothing then.
+pub fn notice(starts_at: Timestamp, least_notice: Option<SignedDuration>, at: Timestamp) -> SignedDuration {
+    let left = starts_at.duration_since(at);
+    least_notice.map_or(left, |least| least.min(left))
+}
+
+/// How much of `price` goes back when `by` calls off a confirmed visit, with this [`notice`].
+pub fn refund_for_cancellation(policy: &RefundPolicy, price: Money, by: Side, notice: SignedDuration) -> Money {
     match by {
         Side::Doctor | Side::System => price,
         Side::Patient => {
-            let ahead = starts_at.duration_since(at);
-            let kept = policy.tiers.iter().filter(|tier| ahead >= tier.at_least).max_by_key(|tier| tier.at_least);
+            let kept = policy.tiers.iter().filter(|tier| notice >= tier.at_least).max_by_key(|tier| tier.at_least);
             price.percent(kept.map_or(0, |tier| tier.percent))
         }
     }
@@ -64,20 +66,20 @@ pub fn refund_for_cancellation(
 /// What becomes of a captured price, when that is known.
 fn settlement(price: Money, visit: &Visit, ruling: Option<Ruling>, policy: &RefundPolicy) -> Option<Settlement> {
     let give_back = |amount, reason| Some(Settlement::GiveBack { amount, reason });
+    let called_off =
+        |by, at| refund_for_cancellation(policy, price, by, notice(visit.starts_at, visit.least_notice, at));
     match (ruling, visit.fate) {
         (Some(Ruling::RefundFull), _) => give_back(price, RefundReason::Ruled),
-        (Some(Ruling::RefundByPolicy { as_of }), _) => give_back(
-            refund_for_cancellation(policy, price, Side::Patient, visit.starts_at, as_of),
-            RefundReason::Ruled,
-        ),
+        (Some(Ruling::RefundByPolicy { as_of }), _) => give_back(called_off(Side::Patient, as_of), RefundReason::Ruled),
         (Some(Ruling::Earned), _) | (None, VisitFate::Completed | VisitFate::NoShow { absent: Side::Patient }) => {
             Some(Settlement::Earned)
         }
-        (None, VisitFate::Open | VisitFate::Confirmed | VisitFate::Expired) => None,
+        (Some(Ruling::WrittenOff), _) => Some(Settlement::WrittenOff),
+        (None, VisitFate::Open | VisitFate::Confirmed | VisitFate::Expired | VisitFate::Unknown) => None,
         // Nobody had been promised the visit: there is nothing to charge for.
         (None, VisitFate::Cancelled { unpaid: true, .. }) => give_back(price, RefundReason::VisitCancelled),
         (None, VisitFate::Cancelled { by, at, unpaid: false }) => {
-            give_back(refund_for_cancellation(policy, price, by, visit.starts_at, at), RefundReason::VisitCancelled)
+            give_back(called_off(by, at), RefundReason::VisitCancelled)
         }
         (None, VisitFate::NoShow { absent: Side::Doctor | Side::System }) => {
             give_back(price, RefundReason::DoctorAbsent)
@@ -134,10 +136,11 @@ fn failed_refund(payment: &Payment) -> Option<Due> {
 /// Until when something may stay as it is before a person is asked.
 fn deadlines(payment: &Payment, rules: &PaymentRules) -> impl Iterator<Item = (ReviewReason, Timestamp)> {
     let price = payment.paying().filter(|_| payment.state == MoneyState::Captured).map(|capture| {
-        if payment.visit.fate == VisitFate::Confirmed {
-            (ReviewReason::NoOutcome, after(payment.visit.ends_at, rules.outcome_within))
-        } else {
-            (ReviewReason::NotConfirmed, after(capture.seen_at, rules.confirm_within))
+        match payment.visit.fate {
+            VisitFate::Confirmed => (ReviewReason::NoOutcome, after(payment.visit.ends_at, rules.outcome_within)),
+            // There is nothing to wait for.
+            VisitFate::Unknown => (ReviewReason::UnknownPayment, capture.seen_at),
+            _ => (ReviewReason::NotConfirmed, after(capture.seen_at, rules.confirm_within)),
         }
     });
     let slowest = payment.captures.iter().filter_map(|capture| capture.refund.as_ref());

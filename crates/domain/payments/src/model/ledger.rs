@@ -14,6 +14,8 @@ pub enum Account {
     GatewayReceivable(GatewayName),
     /// Paid by patients for visits whose outcome is open (liability).
     PatientDeposits,
+    /// Came to us by mistake, nobody knows from whom or for what (liability).
+    UnclaimedReceipts,
     /// Owed to patients (liability).
     RefundsPayable,
     /// Earned by visits that took place (income).
@@ -26,11 +28,19 @@ pub enum Account {
     WriteOffs,
 }
 
+impl Account {
+    /// What has arrived and is not yet decided upon.
+    fn held_by(payment: &Payment) -> Self {
+        if payment.parties.is_some() { Self::PatientDeposits } else { Self::UnclaimedReceipts }
+    }
+}
+
 impl fmt::Display for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::GatewayReceivable(gateway) => write!(f, "gateway_receivable:{gateway}"),
             Self::PatientDeposits => f.write_str("patient_deposits"),
+            Self::UnclaimedReceipts => f.write_str("unclaimed_receipts"),
             Self::RefundsPayable => f.write_str("refunds_payable"),
             Self::FeesEarned => f.write_str("fees_earned"),
             Self::CancellationFees => f.write_str("cancellation_fees"),
@@ -46,6 +56,7 @@ impl FromStr for Account {
         let unknown = super::Unknown("ledger account");
         Ok(match word {
             "patient_deposits" => Self::PatientDeposits,
+            "unclaimed_receipts" => Self::UnclaimedReceipts,
             "refunds_payable" => Self::RefundsPayable,
             "fees_earned" => Self::FeesEarned,
             "cancellation_fees" => Self::CancellationFees,
@@ -181,12 +192,12 @@ impl Move {
     /// Money arrived.
     pub fn captured(payment: &Payment, capture: &Capture) -> Self {
         let debit = Account::GatewayReceivable(payment.gateway.clone());
-        Self { kind: JournalKind::Capture, debit, credit: Account::PatientDeposits, amount: capture.amount }
+        Self { kind: JournalKind::Capture, debit, credit: Account::held_by(payment), amount: capture.amount }
     }
 
     /// Money is to go back.
-    pub fn refund_decided(amount: Money) -> Self {
-        let (debit, credit) = (Account::PatientDeposits, Account::RefundsPayable);
+    pub fn refund_decided(payment: &Payment, amount: Money) -> Self {
+        let (debit, credit) = (Account::held_by(payment), Account::RefundsPayable);
         Self { kind: JournalKind::RefundDecided, debit, credit, amount }
     }
 
@@ -217,6 +228,12 @@ impl Move {
     pub fn written_off(gateway: &GatewayName, amount: Money) -> Self {
         let credit = Account::GatewayReceivable(gateway.clone());
         Self { kind: JournalKind::WrittenOff, debit: Account::WriteOffs, credit, amount }
+    }
+
+    /// Unclaimed money is taken as a gain, until whose it is is found.
+    pub fn unclaimed_written_off(amount: Money) -> Self {
+        let (debit, credit) = (Account::UnclaimedReceipts, Account::WriteOffs);
+        Self { kind: JournalKind::WrittenOff, debit, credit, amount }
     }
 
     /// The journal's lines.

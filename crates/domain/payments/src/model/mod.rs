@@ -10,16 +10,17 @@ mod review;
 mod rules;
 mod task;
 mod timeline;
+mod unclaimed;
 mod visit;
 
-pub use decide::{Due, Settlement, due, look_at, next_poll, refund_for_cancellation, wanted_tasks};
+pub use decide::{Due, Settlement, due, look_at, next_poll, notice, refund_for_cancellation, wanted_tasks};
 pub use gateway::{
     Checkout, GatewayPayment, GatewayRefund, NewOrder, NewRefund, Order, PaymentSighting, RefundState, SettledPage,
     Webhook, WebhookNews,
 };
 pub use ledger::{Account, Entry, Journal, JournalKind, Line, Move, Unbalanced};
 pub use payment::{
-    Capture, InvalidTransition, MoneyState, Payment, Refund, RefundReason, RefundStep, Review, Ruling, Unknown,
+    Capture, InvalidTransition, MoneyState, Parties, Payment, Refund, RefundReason, RefundStep, Review, Ruling, Unknown,
 };
 pub use progress::{Progress, Step};
 pub use refs::{GatewayEventId, GatewayName, GatewayPaymentRef, GatewayRefundRef, InvalidRef, OrderRef};
@@ -27,4 +28,5 @@ pub use review::{Choice, ReviewReason};
 pub use rules::{PaymentRules, RefundPolicy, RefundTier};
 pub use task::{GatewayTask, TaskEnd, TaskKind};
 pub use timeline::{Evidence, PaymentEntry, StepKind};
+pub use unclaimed::unclaimed;
 pub use visit::{Side, Visit, VisitFate};

@@ -210,19 +210,29 @@ pub enum Ruling {
     },
     /// The visit took place, or counts as if it had.
     Earned,
+    /// Unclaimed money is taken as a gain.
+    WrittenOff,
 }
 
-/// The payment of one visit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Payment {
-    /// Its id: the consultation's UUID.
-    pub id: PaymentId,
+/// Whose a payment is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parties {
     /// What is paid for.
     pub consultation: ConsultationId,
     /// Who pays.
     pub patient: AccountId,
     /// Whose visit it is.
     pub doctor: DoctorId,
+}
+
+/// The payment of one visit; or money that a gateway holds for us and that is for no visit of ours, until a person has
+/// decided what becomes of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payment {
+    /// Its id: the consultation's UUID. Of unclaimed money, one that follows from the gateway's name for it.
+    pub id: PaymentId,
+    /// Whose it is; nothing exactly while the money is unclaimed.
+    pub parties: Option<Parties>,
     /// What is asked for.
     pub amount: Money,
     /// Where it is paid.
@@ -283,6 +293,16 @@ impl Payment {
     pub fn checkout_at(&self, now: Timestamp) -> Option<&Checkout> {
         let open = self.state == MoneyState::Pending && self.visit.hold_until.is_some_and(|until| now < until);
         self.order.as_ref().filter(|_| open).map(|order| &order.checkout)
+    }
+
+    /// Whose visit it pays for, if it is known.
+    pub fn patient(&self) -> Option<AccountId> {
+        self.parties.map(|parties| parties.patient)
+    }
+
+    /// The visit it pays for, if it is known.
+    pub fn consultation(&self) -> Option<ConsultationId> {
+        self.parties.map(|parties| parties.consultation)
     }
 
     /// Whether a person is being asked this.

@@ -119,7 +119,8 @@ impl Progress {
         };
         self.moves.push((Move::captured(&self.payment, &capture), evidence.clone()));
         self.payment.captures.push(capture);
-        if pays && self.payment.become_state(MoneyState::Captured).is_ok() {
+        let pays = pays && self.payment.become_state(MoneyState::Captured).is_ok();
+        if pays && self.payment.parties.is_some() {
             self.step(StepKind::Captured, Some(seen.amount), "paid", evidence);
         } else {
             self.step(StepKind::StrayCaptured, Some(seen.amount), "paid", evidence);
@@ -269,6 +270,7 @@ impl Progress {
                 Ruling::RefundFull => "refund_full",
                 Ruling::RefundByPolicy { .. } => "refund_by_policy",
                 Ruling::Earned => "mark_earned",
+                Ruling::WrittenOff => "write_off",
             };
             self.step(StepKind::Ruled, None, cause, evidence);
             self.advance(evidence);
@@ -315,8 +317,11 @@ impl Progress {
         self.advance(evidence);
     }
 
-    /// A person takes as a loss what is missing at the gateway.
+    /// A person takes as a loss what is missing at the gateway, or as a gain what nobody claims there.
     pub fn write_off(&mut self, reason: ReviewReason, evidence: &Evidence) {
+        if reason == ReviewReason::UnknownPayment {
+            return self.ruled(Ruling::WrittenOff, evidence);
+        }
         let open = self.payment.reviews.iter().find(|review| review.reason == reason).cloned();
         let Some(Review { amount: Some(amount), of, .. }) = open else { return };
         let of = of.and_then(|of| self.payment.captures.iter_mut().find(|capture| capture.reference == of));
@@ -384,7 +389,9 @@ impl Progress {
                 }
                 Due::AskPerson(reason) => {
                     let amount = self.payment.paying().map(|capture| capture.amount);
-                    self.ask_person(reason, amount, None, &Evidence::Clock);
+                    // Of unclaimed money, what told of it makes it due.
+                    let by = if reason == ReviewReason::UnknownPayment { evidence } else { &Evidence::Clock };
+                    self.ask_person(reason, amount, None, by);
                 }
             }
         }
@@ -394,7 +401,7 @@ impl Progress {
     fn settle(&mut self, settlement: Settlement, evidence: &Evidence) -> bool {
         let price = self.payment.amount;
         let (back, reason) = match settlement {
-            Settlement::Earned => (Money::zero(price.currency()), None),
+            Settlement::Earned | Settlement::WrittenOff => (Money::zero(price.currency()), None),
             Settlement::GiveBack { amount, reason } => (amount, Some(reason)),
         };
         let kept = price.minus(&back).filter(|kept| !kept.is_zero());
@@ -402,15 +409,25 @@ impl Progress {
         if self.payment.become_state(to).is_err() {
             return false;
         }
-        self.close(ReviewReason::NotConfirmed);
-        self.close(ReviewReason::NoOutcome);
+        for answered in [ReviewReason::NotConfirmed, ReviewReason::NoOutcome, ReviewReason::UnknownPayment] {
+            self.close(answered);
+        }
         if let Some(kept) = kept {
-            let moved = if reason.is_none() { Move::earned(kept) } else { Move::retained(kept) };
+            let moved = match settlement {
+                Settlement::Earned => Move::earned(kept),
+                Settlement::WrittenOff => Move::unclaimed_written_off(kept),
+                Settlement::GiveBack { .. } => Move::retained(kept),
+            };
             self.moves.push((moved, evidence.clone()));
         }
+        let kept_as = match settlement {
+            Settlement::Earned => "earned",
+            Settlement::WrittenOff => "write_off",
+            Settlement::GiveBack { .. } => "retained",
+        };
         match (reason, self.payment.captures.iter().position(|capture| capture.amount == price)) {
             (Some(reason), Some(index)) if !back.is_zero() => self.decide_refund(index, back, reason, evidence),
-            _ => self.step(StepKind::Settled, kept, reason.map_or("earned", |_| "retained"), evidence),
+            _ => self.step(StepKind::Settled, kept, kept_as, evidence),
         }
         true
     }
@@ -419,7 +436,7 @@ impl Progress {
         if let Some(capture) = self.payment.captures.get_mut(index) {
             let refund = Refund { amount, reason, round: 0, step: RefundStep::Asked, decided_at: self.now };
             capture.refund = Some(refund);
-            self.moves.push((Move::refund_decided(amount), evidence.clone()));
+            self.moves.push((Move::refund_decided(&self.payment, amount), evidence.clone()));
             self.step(StepKind::RefundDecided, Some(amount), reason.as_str(), evidence);
         }
     }

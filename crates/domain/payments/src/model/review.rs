@@ -56,7 +56,8 @@ impl ReviewReason {
             Self::NotConfirmed => &[Choice::ConfirmAgain, Choice::RefundFull],
             Self::NoOutcome => &[Choice::MarkEarned, Choice::RefundFull, Choice::RefundByPolicy],
             Self::TaskFailed => &[Choice::Retry],
-            Self::UnknownPayment | Self::MissingThere => &[Choice::WriteOff],
+            Self::UnknownPayment => &[Choice::RefundFull, Choice::WriteOff],
+            Self::MissingThere => &[Choice::WriteOff],
             Self::MissingHere | Self::AmountsDiffer => &[Choice::LookAgain],
             Self::ForeignRefund => &[Choice::LookAgain, Choice::WriteOff],
         }

@@ -2,10 +2,11 @@
 
 use jiff::SignedDuration;
 
-/// So much goes back when a patient calls off this long before the start.
+/// So much goes back when a patient calls off with this much notice: before the start, and before any start that they moved the
+/// visit away from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RefundTier {
-    /// From this long before the start on (and earlier).
+    /// From this much notice on.
     pub at_least: SignedDuration,
     /// This many hundredths of the price.
     pub percent: u8,
@@ -59,8 +60,10 @@ impl PaymentRules {
             version: "payments-1",
             source: "Amrutam domain rules, The visit; reliability",
             refunds: RefundPolicy {
-                version: "refunds-1".to_owned(),
-                source: "Amrutam domain rules, The visit: full until 4 hours before".to_owned(),
+                version: "refunds-2".to_owned(),
+                source:
+                    "Amrutam domain rules, The visit: full until 4 hours before; who moves late has called off late"
+                        .to_owned(),
                 tiers: vec![RefundTier { at_least: SignedDuration::from_hours(4), percent: 100 }],
             },
             max_failed_attempts: 3,

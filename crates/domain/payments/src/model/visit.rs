@@ -1,7 +1,7 @@
 //! What payments knows of the visit: fed by booking's events, in whatever order they come.
 
 use super::payment::words;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 words! {
@@ -44,6 +44,8 @@ pub enum VisitFate {
     Completed,
     /// Money came, but the slot could not be had any more.
     Unconfirmable,
+    /// There is no visit: nobody knows what the money is for.
+    Unknown,
 }
 
 impl VisitFate {
@@ -57,6 +59,7 @@ impl VisitFate {
             Self::NoShow { .. } => "no_show",
             Self::Completed => "completed",
             Self::Unconfirmable => "unconfirmable",
+            Self::Unknown => "unknown",
         }
     }
 
@@ -75,6 +78,9 @@ pub struct Visit {
     pub starts_at: Timestamp,
     /// Its end.
     pub ends_at: Timestamp,
+    /// How long before its start the patient moved it, at the nearest; nothing while they have not.
+    #[serde(default)]
+    pub least_notice: Option<SignedDuration>,
     /// While it waits to be paid: how long.
     pub hold_until: Option<Timestamp>,
     /// What became of it.

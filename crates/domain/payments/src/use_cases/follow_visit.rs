@@ -7,11 +7,11 @@ use super::{
 };
 use crate::{
     NewsError,
-    model::{Evidence, GatewayName, MoneyState, Payment, Progress, Side, Visit, VisitFate},
+    model::{Evidence, GatewayName, MoneyState, Parties, Payment, Progress, Side, Visit, VisitFate},
     ports::{Locator, PaymentChanges},
 };
 use amrutam_kernel::{AccountId, ConsultationId, DoctorId, Effects, EventEnvelope, Handled, Money, PaymentId};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 // Fields that are not read here may come and go.
@@ -32,6 +32,8 @@ struct Payload {
     fee: Option<Money>,
     #[serde(default)]
     hold_expires_at: Option<Timestamp>,
+    #[serde(default)]
+    least_notice_s: Option<i64>,
     /// Named exactly when the visit is to be paid.
     #[serde(default)]
     payment_id: Option<PaymentId>,
@@ -60,6 +62,7 @@ impl VisitNews {
                 version: event.aggregate.version,
                 starts_at: payload.starts_at,
                 ends_at: payload.ends_at,
+                least_notice: payload.least_notice_s.map(SignedDuration::from_secs),
                 hold_until: payload.hold_expires_at,
                 fate,
             },
@@ -130,9 +133,7 @@ pub(super) async fn follow(deps: Deps<'_>, event: &EventEnvelope, news: &VisitNe
 fn begin(id: PaymentId, news: &VisitNews, price: Money, gateway: GatewayName, now: Timestamp) -> Payment {
     Payment {
         id,
-        consultation: news.id,
-        patient: news.patient,
-        doctor: news.doctor,
+        parties: Some(Parties { consultation: news.id, patient: news.patient, doctor: news.doctor }),
         amount: price,
         gateway,
         state: MoneyState::Created,

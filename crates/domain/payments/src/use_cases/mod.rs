@@ -14,13 +14,14 @@ mod requeue_task;
 mod retry_payment;
 mod run_task;
 mod sweep;
+mod take_unclaimed;
 
 pub use follow_visit::follow_visit;
 pub use handle::{BINDINGS, CONSUMER, DECISION_BINDINGS, VISIT_BINDINGS, handle};
 pub use open_intent::open_intent;
 pub use perform_resolution::perform_resolution;
 pub use preview_cancellation::{CancellationPreview, preview_cancellation};
-pub use read_payment::{SeenPayment, read_payment, read_timeline};
+pub use read_payment::{SeenPayment, inspect_payment, read_payment, read_timeline};
 pub use reconcile::{Reconciled, reconcile};
 pub use record_webhook::{WebhookOutcome, record_webhook};
 pub use requeue_task::requeue_task;

@@ -33,7 +33,7 @@ struct Subject {
 pub async fn perform_resolution(deps: Deps<'_>, event: &EventEnvelope) -> Result<Handled, NewsError> {
     let payload = Payload::deserialize(&event.payload).map_err(|_| NewsError::Malformed("a resolution"))?;
     if payload.subject.kind != "payment" {
-        // Other domains' cases, and money at a gateway that is no payment of ours.
+        // Other domains' cases.
         return ignore(deps, event).await;
     }
     let reason: ReviewReason = payload.reason.parse().map_err(|_| NewsError::Malformed("a case's reason"))?;

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     PaymentError,
-    model::{MoneyState, Side, refund_for_cancellation},
+    model::{MoneyState, Side, notice, refund_for_cancellation},
     ports::Locator,
 };
 use amrutam_kernel::{Action, ConsultationId, Context, Money, PaymentId, Relation, Role};
@@ -69,8 +69,8 @@ pub async fn preview_cancellation(
     let price = paid.map_or(Money::zero(visit.fee.currency()), |payment| payment.amount);
     // Before it is confirmed, nobody has been promised the visit. The visit itself says so: payments may not have heard yet.
     let promised = visit.hold_until.is_none();
-    let refund =
-        if promised { refund_for_cancellation(&deps.rules.refunds, price, by, visit.starts_at, as_of) } else { price };
+    let given = notice(visit.starts_at, visit.least_notice, as_of);
+    let refund = if promised { refund_for_cancellation(&deps.rules.refunds, price, by, given) } else { price };
     let fee = price.minus(&refund).unwrap_or(Money::zero(price.currency()));
     let (starts_at, policy) = (visit.starts_at, deps.rules.refunds.version.clone());
     Ok(CancellationPreview { consultation, by, as_of, starts_at, paid: price, refund, fee, policy })

@@ -28,7 +28,7 @@ pub async fn read_payment(
 ) -> Result<SeenPayment, PaymentError> {
     let payment = deps.store.snapshot(Locator::Id(PaymentId::of(consultation)), None).await?.payment;
     let visit = if payment.is_some() { None } else { deps.visits.visit(consultation).await? };
-    let patient = payment.as_ref().map(|payment| payment.patient).or(visit.map(|visit| visit.patient));
+    let patient = payment.as_ref().and_then(Payment::patient).or(visit.map(|visit| visit.patient));
     let deed = reading(context, "payment.read", consultation, patient);
     permit(deps, context, deed).await?;
     let expected = || visit.filter(|visit| visit.hold_until.is_some()).map(SeenPayment::Expected);
@@ -36,6 +36,29 @@ pub async fn read_payment(
     let found = found.ok_or(PaymentError::NotFound)?;
     seen(deps, context, deed).await?;
     Ok(found)
+}
+
+/// One payment with all that happened to it, for those who run the place: also money that nobody has claimed. Persons are named
+/// by their roles alone.
+pub async fn inspect_payment(
+    deps: Deps<'_>,
+    context: &Context,
+    id: PaymentId,
+) -> Result<(Payment, Vec<PaymentEntry>), PaymentError> {
+    let payment = deps.store.snapshot(Locator::Id(id), None).await?.payment;
+    let deed = Deed {
+        action: Action::PaymentRead,
+        name: "payment.inspect",
+        consultation: ConsultationId::from_uuid(id.as_uuid()),
+        patient: payment.as_ref().and_then(Payment::patient),
+        // Not even the patient's own: they see it with their visit.
+        relation: Relation::None,
+    };
+    permit(deps, context, deed).await?;
+    let payment = payment.ok_or(PaymentError::NotFound)?;
+    let timeline = deps.store.timeline(id).await?;
+    seen(deps, context, deed).await?;
+    Ok((payment, timeline.into_iter().map(without_person).collect()))
 }
 
 /// The payment's part of its visit's timeline, by version; with the actors' roles alone for those who see persons masked.

@@ -2,17 +2,19 @@
 
 use super::{
     Deps,
-    record::{note, record_alone, update},
+    record::{note, update},
+    take_unclaimed::take_unclaimed,
 };
 use crate::{
-    NewsError, events,
+    NewsError,
     model::{
         Evidence, GatewayName, GatewayPayment, GatewayPaymentRef, GatewayRefund, PaymentSighting, Progress,
         RefundState, RefundStep, ReviewReason,
     },
     ports::{Booked, GatewayError, Locator, PaymentChanges, PaymentGateway},
 };
-use amrutam_kernel::{Context, Dependency, Effects, EventId, Money, PaymentId, PortError, TimeRange};
+use amrutam_kernel::{Context, Dependency, Money, PaymentId, PortError, TimeRange};
+use jiff::SignedDuration;
 use std::collections::BTreeSet;
 
 /// How many of our own entries are read at a time.
@@ -108,10 +110,11 @@ async fn capture(
         .await?;
         return Ok(asked.is_some());
     }
-    let now = deps.clock.now();
-    let event = events::unknown_payment(EventId::from_uuid(deps.ids.uuid_v7(now)), gateway, seen, context, now);
-    let effects = Effects { events: vec![event], ..Effects::default() };
-    record_alone(deps, &PaymentChanges { effects, ..PaymentChanges::default() }).await?;
+    if seen.refunded == seen.amount {
+        // It came and went before we saw it: nothing of it is with the gateway.
+        return Ok(false);
+    }
+    take_unclaimed(deps, context, gateway, seen, &Evidence::List, None).await?;
     Ok(true)
 }
 
@@ -172,9 +175,24 @@ async fn is_there(deps: Deps<'_>, gateway: &dyn PaymentGateway, booked: &Booked)
         return Ok(refunds.iter().any(|seen| seen.reference == *refund && seen.amount == booked.amount));
     }
     let payment = deps.store.snapshot(Locator::Id(booked.payment), None).await?.payment;
-    let Some(order) = payment.as_ref().and_then(|payment| payment.order_ref()) else { return Ok(false) };
-    let payments = gateway.order_payments(order).await.map_err(away)?;
-    Ok(payments.iter().any(|seen| seen.reference == booked.of && seen.amount == booked.amount))
+    let same = |seen: &GatewayPayment| seen.reference == booked.of && seen.amount == booked.amount;
+    if let Some(order) = payment.as_ref().and_then(|payment| payment.order_ref()) {
+        return Ok(gateway.order_payments(order).await.map_err(away)?.iter().any(same));
+    }
+    // Unclaimed money has no order of ours to ask for.
+    let at = |hours| booked.at.checked_add(SignedDuration::from_hours(hours)).ok();
+    let Some(days) = at(-24).zip(at(24)).and_then(|(from, to)| TimeRange::new(from, to)) else { return Ok(false) };
+    let mut cursor = None;
+    loop {
+        let page = gateway.settled(days, cursor).await.map_err(away)?;
+        cursor = page.next;
+        if page.payments.iter().any(same) {
+            return Ok(true);
+        }
+        if cursor.is_none() {
+            return Ok(false);
+        }
+    }
 }
 
 async fn missing(deps: Deps<'_>, context: &Context, booked: &Booked) -> Result<(), NewsError> {

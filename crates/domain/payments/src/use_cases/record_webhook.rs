@@ -3,13 +3,14 @@
 use super::{
     Deps,
     record::{Noted, note, record_alone, update},
+    take_unclaimed::take_unclaimed,
 };
 use crate::{
-    NewsError, events,
+    NewsError,
     model::{Evidence, GatewayName, PaymentSighting, Progress, Webhook, WebhookNews},
     ports::{Locator, PaymentChanges},
 };
-use amrutam_kernel::{Context, Effects, EventId, PaymentId};
+use amrutam_kernel::{Context, PaymentId};
 
 /// What became of a notification. Each is answered with success: to send it again would change nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub enum WebhookOutcome {
     Duplicate,
     /// Of no use to us.
     Ignored,
-    /// Money for no payment of ours: a person is asked.
+    /// Money for no visit of ours: it is on the books, and a person is asked.
     Unknown,
 }
 
@@ -55,12 +56,12 @@ pub async fn record_webhook(
     })
 }
 
-/// The payment that news is about: by our own name for it, else by the order's or the capture's.
+/// The payment that news is about: the one that has the money on its books, else by the order, else by our own name for it.
 async fn find(deps: Deps<'_>, gateway: &GatewayName, news: &WebhookNews) -> Result<Option<PaymentId>, NewsError> {
     let locators = match news {
         WebhookNews::Payment(seen) => [
-            seen.order.as_ref().map(|order| Locator::Order(gateway, order)),
             Some(Locator::Capture(gateway, &seen.reference)),
+            seen.order.as_ref().map(|order| Locator::Order(gateway, order)),
             seen.payment.map(Locator::Id),
         ],
         WebhookNews::Refund(seen) => [Some(Locator::Capture(gateway, &seen.of)), None, None],
@@ -82,17 +83,14 @@ async fn without_payment(
     gateway: &GatewayName,
     webhook: &Webhook,
 ) -> Result<WebhookOutcome, NewsError> {
-    let now = deps.clock.now();
-    let mut effects = Effects::default();
-    let mut outcome = WebhookOutcome::Ignored;
+    let told = (gateway.clone(), webhook.event.clone());
     if let WebhookNews::Payment(seen) = &webhook.news
         && seen.state == PaymentSighting::Captured
     {
-        let id = EventId::from_uuid(deps.ids.uuid_v7(now));
-        effects.events.push(events::unknown_payment(id, gateway, seen, context, now));
-        outcome = WebhookOutcome::Unknown;
+        let evidence = Evidence::Webhook(webhook.event.clone());
+        take_unclaimed(deps, context, gateway, seen, &evidence, Some(told)).await?;
+        return Ok(WebhookOutcome::Unknown);
     }
-    let seen = Some((gateway.clone(), webhook.event.clone()));
-    record_alone(deps, &PaymentChanges { seen, effects, ..PaymentChanges::default() }).await?;
-    Ok(outcome)
+    record_alone(deps, &PaymentChanges { seen: Some(told), ..PaymentChanges::default() }).await?;
+    Ok(WebhookOutcome::Ignored)
 }

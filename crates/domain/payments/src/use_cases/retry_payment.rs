@@ -36,7 +36,7 @@ pub async fn retry_payment(
     let claim = idempotency.as_ref().map(|idempotent| idempotent.claim);
     for round in 1..=MAX_COMMITS {
         let snapshot = deps.store.snapshot(Locator::Id(PaymentId::of(consultation)), claim).await?;
-        let patient = snapshot.payment.as_ref().map(|payment| payment.patient);
+        let patient = snapshot.payment.as_ref().and_then(Payment::patient);
         let own = patient.is_some_and(|patient| context.actor.is(patient, Role::Patient));
         let relation = if own { Relation::Own } else { Relation::None };
         let deed = Deed { action: Action::PaymentMake, name: "payment.retry", consultation, patient, relation };

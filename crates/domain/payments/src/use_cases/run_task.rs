@@ -64,7 +64,11 @@ pub async fn run_task(deps: Deps<'_>, task: &GatewayTask) -> Result<Ran, NewsErr
         }
         Some(payment) => match deps.gateway(&payment.gateway) {
             None => News::Failed(GatewayError::Unavailable { reason: "the gateway is not set up".to_owned() }),
-            Some(gateway) => ask(gateway, &payment, task).await.unwrap_or_else(News::Failed),
+            Some(gateway) => match ask(gateway, &payment, task).await {
+                Ok(News::Look(seen, refunds)) => News::Look(without_claimed(deps, &payment, seen).await?, refunds),
+                Ok(news) => news,
+                Err(error) => News::Failed(error),
+            },
         },
     };
     let context = Context::of_system("payments", task.correlation_id.clone());
@@ -98,6 +102,24 @@ pub async fn run_task(deps: Deps<'_>, task: &GatewayTask) -> Result<Ran, NewsErr
         Ok(Noted::Already) | Err(NewsError::Contended) => Ok(Ran::Lost),
         Err(error) => Err(error),
     }
+}
+
+/// Money that is on another payment's books stays there: it was told of before it was known to be this one's, and a person
+/// decides about it.
+async fn without_claimed(
+    deps: Deps<'_>,
+    payment: &Payment,
+    seen: Vec<GatewayPayment>,
+) -> Result<Vec<GatewayPayment>, PortError> {
+    let mut ours = Vec::with_capacity(seen.len());
+    for seen in seen {
+        let known = payment.capture(&seen.reference).is_some();
+        let locator = Locator::Capture(&payment.gateway, &seen.reference);
+        if known || deps.store.snapshot(locator, None).await?.payment.is_none() {
+            ours.push(seen);
+        }
+    }
+    Ok(ours)
 }
 
 async fn ask(gateway: &dyn PaymentGateway, payment: &Payment, task: &GatewayTask) -> Result<News, GatewayError> {
@@ -188,10 +210,11 @@ fn failed(
         GatewayError::Rejected { code } => {
             give_up(progress, task, code);
             match task.kind {
-                // A look that is refused is a defect, or a key that is wrong: kept for a person.
-                TaskKind::Poll => TaskEnd::Dead { error: text },
-                // Refused is an answer: what it means for the payment is decided.
-                TaskKind::OpenOrder | TaskKind::Refund { .. } => TaskEnd::Done,
+                // A look that is refused is a defect, or a key that is wrong, and so is an order: the patient is told that it
+                // could not be paid, and whoever runs the place why. Both are kept for a person.
+                TaskKind::Poll | TaskKind::OpenOrder => TaskEnd::Dead { error: text },
+                // Refused is an answer here: it is before a person as a case.
+                TaskKind::Refund { .. } => TaskEnd::Done,
             }
         }
         GatewayError::Unavailable { .. } => {

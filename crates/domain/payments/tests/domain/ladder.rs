@@ -95,8 +95,10 @@ async fn after_a_day_a_person_is_asked_and_can_have_it_tried_again() {
 async fn what_is_refused_is_not_tried_again() {
     let mut till = Till::open().await;
     till.clinic.gateway.fail_next_calls([GatewayFault::Rejected]);
-    let (_, end) = till.run_next().await;
-    assert_eq!(end, TaskEnd::Done);
+    let (task, end) = till.run_next().await;
+    assert!(matches!(&end, TaskEnd::Dead { error } if error.contains("told_to_refuse")), "{end:?}");
+    let letters = till.clinic.world.dead_letters();
+    assert_eq!((letters.len(), letters[0].subject), (1, task.id.as_uuid()), "whoever runs the place sees it");
     till.relay().await;
     assert_eq!(till.payment().state, MoneyState::Failed);
     assert_eq!(till.announced("payment.failed.v1")[0].payload["cause"], "told_to_refuse");

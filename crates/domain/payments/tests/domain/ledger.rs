@@ -2,7 +2,9 @@
 
 use super::*;
 use amrutam_kernel::{ConsultationId, JournalId};
-use amrutam_payments::model::{Account, Entry, Evidence, Journal, JournalKind, Line, Move, Unbalanced};
+use amrutam_payments::model::{
+    Account, Entry, Evidence, GatewayPayment, Journal, JournalKind, Line, Move, PaymentSighting, Unbalanced, unclaimed,
+};
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -74,8 +76,19 @@ proptest! {
     fn every_move_balances(amount in 1_i64..=Money::MAX_MINOR) {
         let amount = Money::new(amount, Currency::Inr).unwrap();
         let gateway = "fake".parse().unwrap();
+        let seen = GatewayPayment {
+            reference: "pay_1".parse().unwrap(),
+            order: None,
+            payment: None,
+            amount,
+            refunded: Money::zero(amount.currency()),
+            state: PaymentSighting::Captured,
+            at: at(0),
+        };
+        let payment = unclaimed(&gateway, &seen, at(0));
         let moves = [
-            Move::refund_decided(amount), Move::refund_processed(&gateway, amount), Move::earned(amount),
+            Move::refund_decided(&payment, amount), Move::refund_processed(&gateway, amount), Move::earned(amount),
+            Move::unclaimed_written_off(amount),
             Move::retained(amount), Move::paid_elsewhere(amount), Move::written_off(&gateway, amount),
         ];
         for moved in moves {

@@ -25,7 +25,8 @@ pub(crate) fn violations(play: &Play<'_>) -> Vec<String> {
         if visit.status == ConsultationStatus::Pending {
             found.push(format!("{} still waits", visit.id));
         }
-        let fate = payments.iter().find(|payment| payment.consultation == visit.id).map(|payment| payment.visit);
+        let fate =
+            payments.iter().find(|payment| payment.consultation() == Some(visit.id)).map(|payment| payment.visit);
         if fate.is_none_or(|fate| fate.version != visit.version) {
             found.push(format!("payments is behind on {}: {fate:?} of {}", visit.id, visit.version));
         }
@@ -116,7 +117,8 @@ fn outcome(play: &Play<'_>, payments: &[Payment], paid: &GatewayPayment, found: 
     if payment.ruling.is_some() || case {
         return;
     }
-    let visit = play.clinic.world.consultations().into_iter().find(|visit| visit.id == payment.consultation).unwrap();
+    let visit =
+        play.clinic.world.consultations().into_iter().find(|visit| Some(visit.id) == payment.consultation()).unwrap();
     let expected = expected_back(play, &visit, payment.amount.amount());
     if back != expected {
         let state = payment.state;

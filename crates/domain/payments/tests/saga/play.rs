@@ -315,10 +315,11 @@ impl<'a> Play<'a> {
     fn decline(&self) -> Option<Act<'_>> {
         let payments = self.clinic.world.payments();
         let payment = self.pick(&payments)?;
-        let (order, patient, consultation) = (payment.order_ref()?, payment.patient, payment.consultation);
+        let (order, parties) = (payment.order_ref()?, payment.parties?);
         self.clinic.gateway.decline(order, "card_declined")?;
         Some(Box::pin(async move {
-            let _ = retry_payment(self.payments(), &self.clinic.patient(patient), consultation, None).await;
+            let patient = self.clinic.patient(parties.patient);
+            let _ = retry_payment(self.payments(), &patient, parties.consultation, None).await;
         }))
     }
 

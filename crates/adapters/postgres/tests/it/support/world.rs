@@ -168,7 +168,7 @@ impl World {
 pub(crate) async fn insert_account(accounts: &Accounts, id: AccountId, role: Role) {
     let profile = Profile {
         full_name: Sensitive::new("Asha Nair".parse().unwrap()),
-        phone: None,
+        phone: Some(Sensitive::new("+919812345678".to_owned())),
         date_of_birth: None,
         sex: None,
         time_zone: "Asia/Kolkata".to_owned(),
@@ -193,6 +193,7 @@ pub(crate) fn booking(slot: &Slot, patient: AccountId) -> Changes {
         fee: Money::new(49_900, Currency::Inr).unwrap(),
         hold_expires_at: Some(now + 15.minutes()),
         cancel_reason: None,
+        least_notice: None,
         created_at: now,
         updated_at: now,
         version: 1,
