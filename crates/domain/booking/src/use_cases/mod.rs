@@ -3,6 +3,7 @@
 mod act;
 mod book;
 mod cancel;
+mod change_mode;
 mod complete;
 mod confirm_paid;
 mod consume;
@@ -24,7 +25,8 @@ pub use act::{Access, Changed};
 pub use amrutam_kernel::Idempotent;
 pub use book::{Book, Booked, book};
 pub use cancel::{Cancel, cancel};
-pub use complete::complete;
+pub use change_mode::change_mode;
+pub use complete::{complete, end};
 pub use confirm_paid::confirm_paid;
 pub use consume::{BINDINGS, CONSUMER, handle};
 pub use directory::{DirectoryDeps, NewProfile, UpdatedProfile, create_profile, suspend, update_profile, verify};

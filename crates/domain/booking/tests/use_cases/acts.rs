@@ -101,7 +101,7 @@ async fn a_visit_starts_and_ends_when_it_may() {
     let denied = clinic.world.audit().pop().unwrap();
     assert_eq!((denied.action, denied.outcome, denied.patient), ("consultation.start", Outcome::Denied, Some(asha)));
     start(clinic.deps(), &doctor(&clinic), id, None).await.unwrap();
-    complete(clinic.deps(), &doctor(&clinic), id, None).await.unwrap();
+    complete(clinic.deps(), &doctor(&clinic), id, None, None).await.unwrap();
     let after = cancel_as(&clinic, &clinic.patient(asha), id, CancelReason::PatientOther).await;
     assert!(matches!(after, Err(ConsultationError::InvalidTransition(_))));
     assert_sound(&clinic);

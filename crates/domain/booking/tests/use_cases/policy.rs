@@ -204,7 +204,7 @@ impl Stage {
             }
             Reschedule => seen(reschedule(deps, who, visit, self.free, None).await, changed),
             Start => seen(start(deps, who, visit, None).await, changed),
-            Complete => seen(complete(deps, who, visit, None).await, changed),
+            Complete => seen(complete(deps, who, visit, None, None).await, changed),
             NoShow => seen(no_show(deps, who, visit, None).await, changed),
             Expire => letter(expire_hold(deps, who, visit).await),
             Create => {

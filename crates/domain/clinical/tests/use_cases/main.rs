@@ -127,7 +127,7 @@ impl Stage {
     }
 
     async fn end(&self, id: ConsultationId) {
-        complete(self.clinic.deps(), &self.as_doctor(), id, None).await.unwrap();
+        complete(self.clinic.deps(), &self.as_doctor(), id, None, None).await.unwrap();
     }
 
     /// What was put on the record under that name, and how each ended.
