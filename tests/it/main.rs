@@ -15,6 +15,7 @@ mod canary;
 mod checker;
 mod clinical;
 mod dead_letters;
+mod dependants;
 mod dependency_rule;
 mod disconnects;
 mod documents;
