@@ -84,7 +84,8 @@ BEGIN
       IF NOT FOUND THEN RETURN 'stale'; END IF;
     WHEN 'removed' THEN
       INSERT INTO patient_calendars AS p (patient_id, version, live)
-        VALUES (x.keeper_id, (change ->> 'calendar')::bigint + 1, '[]')
+        SELECT x.keeper_id, (change ->> 'calendar')::bigint + 1, '[]'
+        WHERE (change ->> 'calendar')::bigint = 0 OR EXISTS (SELECT FROM patient_calendars old WHERE old.patient_id = x.keeper_id)
         ON CONFLICT (patient_id) DO UPDATE SET version = excluded.version WHERE p.version = excluded.version - 1;
       IF NOT FOUND THEN RETURN 'stale'; END IF;
       IF (change ->> 'forget')::boolean THEN
