@@ -21,7 +21,7 @@ $$;
 
 -- One row per wanted slot, in their order. A subquery per part: joined, a plan made while the tables were small would read
 -- them whole later. One plan for all calls: knowing the arrays changes nothing, and planning costs more than running.
-CREATE FUNCTION booking_snapshots(wanted_slots uuid[], patients uuid[], callers uuid[], claim_keys text[]) RETURNS SETOF jsonb
+CREATE FUNCTION booking_snapshots(wanted_slots uuid[], patients uuid[], dependants uuid[], callers uuid[], claim_keys text[]) RETURNS SETOF jsonb
 LANGUAGE plpgsql STABLE SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
   RETURN QUERY SELECT jsonb_build_object(
@@ -36,8 +36,11 @@ BEGIN
       'occupant', CASE WHEN s.consultation_id IS NOT NULL THEN
                     (SELECT to_jsonb(c) FROM consultation_by_id(s.consultation_id) c) END,
       'calendar', (SELECT jsonb_build_object('version', p.version, 'live', p.live)
-                     FROM patient_calendars p WHERE p.patient_id = x.patient))
-    FROM unnest(wanted_slots, patients, callers, claim_keys) WITH ORDINALITY AS x (slot, patient, caller, claim_key, n)
+                     FROM patient_calendars p WHERE p.patient_id = x.patient),
+      'keeps_dependant', CASE WHEN x.dependant IS NOT NULL THEN
+                           EXISTS (SELECT FROM phi.dependants k
+                                     WHERE k.id = x.dependant AND k.keeper_id = x.patient AND k.removed_at IS NULL) END)
+    FROM unnest(wanted_slots, patients, dependants, callers, claim_keys) WITH ORDINALITY AS x (slot, patient, dependant, caller, claim_key, n)
     LEFT JOIN LATERAL (SELECT * FROM slots WHERE id = x.slot OFFSET 0) s ON true
     ORDER BY n;
 END
@@ -54,7 +57,8 @@ BEGIN
   IF found.id IS NULL THEN
     RETURN NULL;
   END IF;
-  SELECT * INTO here FROM booking_snapshots(ARRAY[found.slot_id], ARRAY[found.patient_id], ARRAY[caller], ARRAY[claim_key]);
+  SELECT * INTO here
+    FROM booking_snapshots(ARRAY[found.slot_id], ARRAY[found.patient_id], ARRAY[NULL::uuid], ARRAY[caller], ARRAY[claim_key]);
   IF target_slot IS NOT NULL THEN
     SELECT jsonb_build_object('slot', to_jsonb(s),
              'occupant', (SELECT to_jsonb(c) FROM consultation_by_id(s.consultation_id) c)) INTO target
@@ -254,12 +258,12 @@ BEGIN
   END IF;
 
   IF jsonb_array_length(changes -> 'created') > 0 THEN
-    INSERT INTO consultations (id, created_at, patient_id, doctor_id, slot_id, starts_at, ends_at, mode, status, fee_amount,
+    INSERT INTO consultations (id, created_at, patient_id, dependant_id, doctor_id, slot_id, starts_at, ends_at, mode, status, fee_amount,
                                fee_currency, hold_expires_at, cancel_reason, least_notice_s, updated_at, version)
-      SELECT id, created_at, patient_id, doctor_id, slot_id, starts_at, ends_at, mode, status, fee_amount,
+      SELECT id, created_at, patient_id, dependant_id, doctor_id, slot_id, starts_at, ends_at, mode, status, fee_amount,
              fee_currency, hold_expires_at, cancel_reason, least_notice_s, updated_at, version
-      FROM jsonb_to_recordset(changes -> 'created') AS x (n int, id uuid, created_at timestamptz, patient_id uuid, doctor_id uuid,
-        slot_id uuid, starts_at timestamptz, ends_at timestamptz, mode text, status text, fee_amount bigint, fee_currency text,
+      FROM jsonb_to_recordset(changes -> 'created') AS x (n int, id uuid, created_at timestamptz, patient_id uuid, dependant_id uuid,
+        doctor_id uuid, slot_id uuid, starts_at timestamptz, ends_at timestamptz, mode text, status text, fee_amount bigint, fee_currency text,
         hold_expires_at timestamptz, cancel_reason text, least_notice_s bigint, updated_at timestamptz, version bigint)
       WHERE verdicts[n] = 'ok';
   END IF;
@@ -267,6 +271,13 @@ BEGIN
     INSERT INTO phi.visit_reasons (consultation_id, patient_id, sealed)
       SELECT consultation_id, patient_id, decode(sealed, 'hex')
       FROM jsonb_to_recordset(changes -> 'reasons') AS x (n int, consultation_id uuid, patient_id uuid, sealed text)
+      WHERE verdicts[n] = 'ok';
+  END IF;
+
+  IF jsonb_array_length(changes -> 'summaries') > 0 THEN
+    INSERT INTO phi.visit_summaries (consultation_id, patient_id, dependant_id, sealed)
+      SELECT consultation_id, patient_id, dependant_id, decode(sealed, 'hex')
+      FROM jsonb_to_recordset(changes -> 'summaries') AS x (n int, consultation_id uuid, patient_id uuid, dependant_id uuid, sealed text)
       WHERE verdicts[n] = 'ok';
   END IF;
 
@@ -283,6 +294,6 @@ BEGIN
 END
 $$;
 
-GRANT EXECUTE ON FUNCTION uuid_v7_time(uuid), consultation_by_id(uuid), booking_snapshots(uuid[], uuid[], uuid[], text[]),
+GRANT EXECUTE ON FUNCTION uuid_v7_time(uuid), consultation_by_id(uuid), booking_snapshots(uuid[], uuid[], uuid[], uuid[], text[]),
   consultation_snapshot(uuid, uuid, uuid, text), claim_effects(jsonb, text[]), store_effects(jsonb, text[]), begin_effects(jsonb),
   commit_effects(jsonb), commit_bookings(jsonb) TO amrutam_app;

@@ -1,9 +1,9 @@
 DROP FUNCTION formulary_in_force(date);
 DROP FUNCTION import_formulary(jsonb, jsonb);
 DROP FUNCTION commit_clinical(jsonb);
-DROP FUNCTION clinical_records(uuid, timestamptz, uuid, int);
-DROP FUNCTION clinical_last_treated(uuid, uuid, timestamptz);
-DROP FUNCTION clinical_earlier(uuid, uuid, timestamptz, timestamptz);
+DROP FUNCTION clinical_records(uuid, uuid, timestamptz, uuid, int);
+DROP FUNCTION clinical_last_treated(uuid, uuid, uuid, timestamptz);
+DROP FUNCTION clinical_earlier(uuid, uuid, uuid, timestamptz, timestamptz);
 DROP FUNCTION clinical_document(uuid);
 DROP FUNCTION clinical_presence(uuid);
 DROP FUNCTION clinical_guardian(uuid);

@@ -99,11 +99,12 @@ GRANT SELECT, INSERT,
   ON phi.prescriptions TO amrutam_app;
 GRANT SELECT ON visit_presence, formularies TO amrutam_reader;
 
--- A visit with its practitioner.
+-- A visit with its practitioner, and with who is treated when it is not the one who booked.
 CREATE FUNCTION clinical_visit(wanted uuid) RETURNS jsonb
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
-  RETURN (SELECT jsonb_build_object('consultation', to_jsonb(c), 'doctor', to_jsonb(d))
+  RETURN (SELECT jsonb_build_object('consultation', to_jsonb(c), 'doctor', to_jsonb(d),
+                   'dependant', (SELECT to_jsonb(k) FROM phi.dependants k WHERE k.id = c.dependant_id))
             FROM consultation_by_id(wanted) c JOIN doctors d ON d.id = c.doctor_id);
 END
 $$;
@@ -161,39 +162,42 @@ BEGIN
 END
 $$;
 
--- A patient's completed visits with a practitioner, with what tells what they were for.
-CREATE FUNCTION clinical_earlier(patient uuid, doctor uuid, since timestamptz, before timestamptz) RETURNS jsonb
+-- A person's completed visits with a practitioner, with what tells what they were for.
+CREATE FUNCTION clinical_earlier(patient uuid, dependant uuid, doctor uuid, since timestamptz, before timestamptz) RETURNS jsonb
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
   RETURN (SELECT coalesce(jsonb_agg(jsonb_build_object('starts_at', c.starts_at, 'note', clinical_note(c.id),
                    'prescriptions', (SELECT coalesce(jsonb_agg(to_jsonb(p)), '[]') FROM phi.prescriptions p
                                        WHERE p.consultation_id = c.id AND p.status = 'signed')) ORDER BY c.starts_at), '[]')
             FROM consultations c
-            WHERE c.patient_id = patient AND c.doctor_id = doctor AND c.status = 'completed'
+            WHERE c.patient_id = patient AND c.dependant_id IS NOT DISTINCT FROM dependant AND c.doctor_id = doctor
+              AND c.status = 'completed'
               AND c.starts_at >= since AND c.starts_at < before);
 END
 $$;
 
-CREATE FUNCTION clinical_last_treated(patient uuid, doctor_account uuid, soon timestamptz) RETURNS timestamptz
+CREATE FUNCTION clinical_last_treated(patient uuid, dependant uuid, doctor_account uuid, soon timestamptz) RETURNS timestamptz
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
   RETURN (SELECT max(c.ends_at) FROM consultations c JOIN doctors d ON d.id = c.doctor_id
-            WHERE c.patient_id = patient AND d.account_id = doctor_account
+            WHERE c.patient_id = patient AND c.dependant_id IS NOT DISTINCT FROM dependant AND d.account_id = doctor_account
               AND (c.status IN ('in_progress', 'completed') OR (c.status = 'confirmed' AND c.starts_at < soon)));
 END
 $$;
 
--- A patient's visits that took place or are under way, the latest first, after the one with that start and id.
-CREATE FUNCTION clinical_records(patient uuid, after_start timestamptz, after_id uuid, most int) RETURNS jsonb
+-- A person's visits that took place or are under way, the latest first, after the one with that start and id.
+CREATE FUNCTION clinical_records(patient uuid, dependant uuid, after_start timestamptz, after_id uuid, most int) RETURNS jsonb
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
   RETURN (SELECT coalesce(jsonb_agg(jsonb_build_object('consultation', r.id, 'starts_at', r.starts_at, 'doctor', r.doctor_id,
                    'doctor_name', d.full_name, 'council', d.council, 'registration', d.registration_number, 'note', clinical_note(r.id),
+                   'summary', (SELECT to_jsonb(s) FROM phi.visit_summaries s WHERE s.consultation_id = r.id),
                    'prescriptions', (SELECT coalesce(jsonb_agg(to_jsonb(p) ORDER BY p.number), '[]') FROM phi.prescriptions p
                                        WHERE p.consultation_id = r.id AND p.status <> 'draft'))
                  ORDER BY r.starts_at DESC, r.id DESC), '[]')
             FROM (SELECT c.id, c.starts_at, c.doctor_id FROM consultations c
-                    WHERE c.patient_id = patient AND c.status IN ('in_progress', 'completed')
+                    WHERE c.patient_id = patient AND c.dependant_id IS NOT DISTINCT FROM dependant
+                      AND c.status IN ('in_progress', 'completed')
                       AND (after_start IS NULL OR (c.starts_at, c.id) < (after_start, after_id))
                     ORDER BY c.starts_at DESC, c.id DESC LIMIT most) r
             JOIN doctors d ON d.id = r.doctor_id);
@@ -316,5 +320,5 @@ $$;
 
 GRANT EXECUTE ON FUNCTION clinical_visit(uuid), clinical_note(uuid), clinical_prescriptions(uuid), clinical_prescription(uuid, bytea),
   clinical_consents(uuid), clinical_guardian(uuid), clinical_presence(uuid), clinical_document(uuid),
-  clinical_earlier(uuid, uuid, timestamptz, timestamptz), clinical_last_treated(uuid, uuid, timestamptz),
-  clinical_records(uuid, timestamptz, uuid, int), commit_clinical(jsonb), import_formulary(jsonb, jsonb), formulary_in_force(date) TO amrutam_app;
+  clinical_earlier(uuid, uuid, uuid, timestamptz, timestamptz), clinical_last_treated(uuid, uuid, uuid, timestamptz),
+  clinical_records(uuid, uuid, timestamptz, uuid, int), commit_clinical(jsonb), import_formulary(jsonb, jsonb), formulary_in_force(date) TO amrutam_app;

@@ -1,6 +1,9 @@
 //! Every access leaves its entry: a table of all routes that touch personal data, and a walk from an access to its proof.
 
-use crate::{path::unknown_id, routes::operations};
+use crate::{
+    path::unknown_id,
+    routes::{child, dependant_of, operations},
+};
 use amrutam_tests::support::{
     Call, Client, Doctor, Options, Person, Process, SOON, Slot, Stack, booking, on_shared, on_stack, unique, until,
 };
@@ -21,6 +24,23 @@ const PERSONAL: &[Row] = &[
     ("GET", "/v1/me", ("account.read", "allowed"), NO_CASE, NO_CASE),
     ("PATCH", "/v1/me", ("account.update", "allowed"), NO_CASE, NO_CASE),
     ("GET", "/v1/me/sessions", ("session.list", "allowed"), NO_CASE, NO_CASE),
+    ("GET", "/v1/me/dependants", ("dependant.list", "allowed"), ("dependant.list", "denied"), NO_CASE),
+    ("POST", "/v1/me/dependants", ("dependant.add", "allowed"), ("dependant.add", "denied"), NO_CASE),
+    ("GET", "/v1/me/dependants/{dependant_id}", ("dependant.read", "allowed"), ("dependant.read", "denied"), NO_CASE),
+    (
+        "PATCH",
+        "/v1/me/dependants/{dependant_id}",
+        ("dependant.update", "allowed"),
+        ("dependant.update", "denied"),
+        NO_CASE,
+    ),
+    (
+        "DELETE",
+        "/v1/me/dependants/{dependant_id}",
+        ("dependant.remove", "allowed"),
+        ("dependant.remove", "denied"),
+        NO_CASE,
+    ),
     ("POST", "/v1/auth/login", ("account.log_in", "allowed"), ("account.log_in", "denied"), NO_CASE),
     ("GET", "/v1/me/access-log", ("audit.read_own", "allowed"), ("audit.read_own", "denied"), NO_CASE),
     ("GET", "/v1/audit/events", ("audit.search", "allowed"), ("audit.search", "denied"), NO_CASE),
@@ -76,6 +96,20 @@ const PERSONAL: &[Row] = &[
         NO_CASE,
         ("consultation.complete", "denied"),
         ("consultation.complete", "failed"),
+    ),
+    (
+        "POST",
+        "/v1/consultations/{consultation_id}/end",
+        NO_CASE,
+        ("consultation.end", "denied"),
+        ("consultation.end", "failed"),
+    ),
+    (
+        "POST",
+        "/v1/consultations/{consultation_id}/mode",
+        NO_CASE,
+        ("consultation.change_mode", "denied"),
+        ("consultation.change_mode", "failed"),
     ),
     (
         "POST",
@@ -172,6 +206,7 @@ const IMPERSONAL: &[(&str, &str)] = &[
     ("GET", "/v1/audit/events/{event_id}/proof"),
     ("GET", "/v1/audit/checkpoints"),
     ("GET", "/v1/audit/consistency"),
+    ("GET", "/v1/formulary"),
     ("GET", "/v1/specializations"),
     ("GET", "/v1/doctors"),
     ("POST", "/v1/doctors"),
@@ -229,7 +264,9 @@ impl Cast {
         let trail = path.starts_with("/v1/audit");
         match case {
             Case::Success if trail => &self.auditor.client,
-            Case::Denial if trail || path.ends_with("access-log") => &self.doctor.person.client,
+            Case::Denial if trail || path.ends_with("access-log") || path.ends_with("me/dependants") => {
+                &self.doctor.person.client
+            }
             // A role that books, or lists visits, not at all.
             Case::Denial if path == "/v1/consultations" && act == "POST" => &self.doctor.person.client,
             Case::Denial if path == "/v1/consultations" => &self.auditor.client,
@@ -243,6 +280,9 @@ impl Cast {
 async fn call(stack: &Stack, cast: &Cast, method: &str, template: &str, case: Case, flow: &str) {
     let act = template.rsplit('/').next().unwrap();
     let mut path = template.replace("{patient_id}", &cast.patient.id);
+    if path.contains("{dependant_id}") {
+        path = path.replace("{dependant_id}", &dependant_of(&cast.patient).await);
+    }
     if path.contains("{consultation_id}") {
         let visit = cast.patient.booked(&cast.slot()).await;
         path = path.replace("{consultation_id}", &visit);
@@ -251,6 +291,10 @@ async fn call(stack: &Stack, cast: &Cast, method: &str, template: &str, case: Ca
             let body = json!({ "reason": "patient_emergency" });
             cast.patient.client.post(&format!("/v1/consultations/{visit}/cancel"), &body).send().await.expect(200);
         }
+    }
+    if act == "dependants" && case == Case::Success {
+        // Of an empty list nothing is told.
+        dependant_of(&cast.patient).await;
     }
     let anonymous = stack.anonymous();
     let client = if act == "login" {
@@ -263,6 +307,10 @@ async fn call(stack: &Stack, cast: &Cast, method: &str, template: &str, case: Ca
         ("POST", "login") => {
             json!({ "email": cast.patient.email, "password": if case == Case::Success { right } else { "not the password" } })
         }
+        ("POST", "dependants") => child(),
+        ("PATCH", "{dependant_id}") => json!({ "relation": "ward" }),
+        ("POST", "end") => json!({ "reason": "concluded" }),
+        ("POST", "mode") => json!({ "mode": "audio" }),
         ("PATCH", "me") => json!({ "time_zone": "Asia/Kolkata" }),
         ("POST", "consultations") => booking(&cast.slot()),
         ("POST", "cancel") => json!({ "reason": "patient_emergency" }),

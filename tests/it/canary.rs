@@ -239,6 +239,21 @@ async fn say_everything(stack: &Stack, canaries: &Canaries) -> (Person, String) 
         let seen = reader.consultation(&id).await;
         assert!(seen["reason"].is_string(), "{seen}");
     }
+    let person = json!({
+        "full_name": canaries.word("dependant"), "date_of_birth": canaries.date("dependant-birth"), "relation": "grandparent",
+    });
+    let kept = keyed(patient.client.post("/v1/me/dependants", &person)).patiently().await.expect(201);
+    let mut body = booking(&doctor.slots().await.remove(0));
+    body["for_dependent"] = kept["id"].clone();
+    let theirs = keyed(patient.client.post("/v1/consultations", &body)).patiently().await.expect(201);
+    let theirs = theirs["id"].as_str().unwrap();
+    stack.comes_near(theirs, "5 minutes").await;
+    doctor.person.act(theirs, "start", &json!({})).key(&unique("key")).patiently().await.expect(200);
+    let summary = json!({ "summary": canaries.word("summary") });
+    doctor.person.act(theirs, "complete", &summary).key(&unique("key")).patiently().await.expect(200);
+    let record =
+        patient.client.get(&format!("/v1/patients/{}/records?dependant={}", patient.id, kept["id"].as_str().unwrap()));
+    assert!(record.patiently().await.expect(200)["items"][0]["summary"].is_string());
     stack.mail.mail(&email, "confirmed").await;
     patient.act(&id, "cancel", &json!({ "reason": canaries.word("odd-cancel") })).key(&unique("key")).patiently().await;
     patient.act(&id, "cancel", &Value::Null).key(&unique("key")).patiently().await;

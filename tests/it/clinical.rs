@@ -4,6 +4,7 @@ use amrutam_tests::support::{
     Authenticator, Client, Doctor, Options, Person, SOON, Stack, environment, eventually, on_stack, unique, until,
     within_a_step,
 };
+use jiff::Timestamp;
 use josekit::{
     jwk::Jwk,
     jws::{RS256, deserialize_compact},
@@ -47,7 +48,7 @@ async fn patient(strict: &Client, name: &str, born: &str) -> Person {
 fn prescription(complaint: &str) -> Value {
     json!({
         "practice_address": "12 MG Road, Kochi", "practice_contact": "+91 484 000 0000",
-        "patient_address": "7 Beach Road, Kochi", "weight_kg": "61.5", "pregnancy": "no",
+        "patient_address": "7 Beach Road, Kochi", "weight_kg": "61.5", "height_cm": "158", "pregnancy": "no",
         "complaint": complaint, "history": "For two months", "findings": "Tongue coated",
         "findings_limits": "Abdomen not palpated", "investigations": "None needed",
         "diagnoses": [{ "text": "Amlapitta", "provisional": true }],
@@ -60,7 +61,7 @@ fn prescription(complaint: &str) -> Value {
             "quantity": { "amount": "84", "unit": "g" }, "kala": "pragbhakta", "anupana": "warm water",
             "pathya": "milk", "apathya": "sour food", "instructions": "before food"
         }],
-        "advice": "Regular meals", "follow_up_on": "2027-12-14",
+        "advice": "Regular meals", "follow_up_on": "2027-12-14", "referral": "Surgery, should it bleed",
         "acknowledged": [
             { "rule": "interaction_check", "reason": "checked_by_practitioner" },
             { "rule": "allergy_check", "reason": "checked_by_practitioner" }
@@ -80,6 +81,34 @@ fn text_of(pdf: &[u8]) -> String {
     let output = reader.wait_with_output().unwrap();
     assert!(output.status.success());
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// What a camera reads off the printed page.
+fn scanned(pdf: &[u8]) -> Vec<String> {
+    let mut printer = Command::new("pdftoppm")
+        .args(["-gray", "-r", "300", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("pdftoppm, of poppler-utils");
+    printer.stdin.take().unwrap().write_all(pdf).unwrap();
+    let output = printer.wait_with_output().unwrap();
+    assert!(output.status.success());
+    let (mut pages, mut codes) = (&output.stdout[..], Vec::new());
+    while !pages.is_empty() {
+        // Portable graymap: magic, width, height, white; then a byte for each dot.
+        let mut words = pages.split(|byte| byte.is_ascii_whitespace());
+        let head: Vec<_> = words.by_ref().take(4).map(|word| std::str::from_utf8(word).unwrap()).collect();
+        let [magic, width, height, white] = head[..] else { panic!("not a graymap") };
+        assert_eq!((magic, white), ("P5", "255"));
+        let start = head.iter().map(|word| word.len() + 1).sum::<usize>();
+        let (width, height): (usize, usize) = (width.parse().unwrap(), height.parse().unwrap());
+        let (dots, rest) = pages[start..].split_at(width * height);
+        let mut image = rqrr::PreparedImage::prepare_from_greyscale(width, height, |x, y| dots[y * width + x]);
+        codes.extend(image.detect_grids().iter().map(|grid| grid.decode().expect("a code that reads").1));
+        pages = rest;
+    }
+    codes
 }
 
 /// The claims of a JWS, by whoever knows nothing but what is published.
@@ -164,26 +193,56 @@ fn a_visit_leaves_a_record_and_a_prescription_that_proves_itself() {
         let text = text_of(&document.body);
         let registration = signed["signature"]["signatory"]["registration_number"].as_str().unwrap();
         let code = signed["signature"]["verify_code"].as_str().unwrap();
+        let council = signed["signature"]["signatory"]["council"].as_str().unwrap();
+        let seen = medic.get(&format!("/v1/consultations/{visit}")).send().await.expect(200);
+        let starts: Timestamp = seen["slot"]["starts_at"].as_str().unwrap().parse().unwrap();
+        let kolkata = jiff::tz::TimeZone::get("Asia/Kolkata").unwrap();
+        let time = starts.to_zoned(kolkata).strftime("%-d %B %Y, %H:%M").to_string();
+        // Everything that a prescription carries, by the rules of the field.
         for printed in [
             "Dr. Meera Rao",
             "BAMS",
+            council,
             registration,
             "12 MG Road, Kochi",
+            "+91 484 000 0000",
             &name,
+            "36 years",
             "female",
             "7 Beach Road, Kochi",
-            "61.5",
+            "61.5 kg",
+            "158 cm",
+            &time,
+            "video",
             &visit,
             "first visit",
-            "teleconsultation",
+            "Issued on teleconsultation",
             &complaint,
+            "For two months",
             "Tongue coated",
+            "Abdomen not palpated",
+            "None needed",
             "Amlapitta",
+            "(provisional)",
+            "pitta-kapha",
+            "Vik",
+            "vishama",
+            "mridu",
+            "sour food",
             "Avipattikara",
+            "churna",
+            "AFI Part I",
+            "3 g",
+            "2 times a day",
+            "14 days",
             "84 g",
+            "before food (pr",
             "warm water",
+            "milk",
+            "Instructions: before food",
             "Regular meals",
             "14 December 2027",
+            "Surgery, should it bleed",
             code,
         ] {
             assert!(text.contains(printed), "{printed} is not in\n{text}");
@@ -201,6 +260,12 @@ fn a_visit_leaves_a_record_and_a_prescription_that_proves_itself() {
             (&signed["id"], &json!(visit), &verified["content_sha256"])
         );
         assert_eq!(proven(&jws.replacen('.', ".A", 1), &jwks), None);
+
+        // By whoever holds the paper, and knows nothing but the published keys.
+        let [scanned] = &scanned(&document.body)[..] else { panic!("one code on the paper") };
+        let (address, payload) = scanned.split_once('#').expect("an address, and a payload behind it");
+        assert!(address.ends_with(&format!("/v1/prescriptions/verify/{code}")), "{address}");
+        assert_eq!(proven(payload, &jwks), Some(claims));
 
         record_is_open_to_few(stack, strict, &patient, &doctor.person, &complaint).await;
         let revoked = medic.post(&path("prescription/revoke"), &json!({ "reason": "adverse_reaction" })).send().await;
@@ -259,5 +324,99 @@ fn a_minors_visit_waits_for_an_adult() {
         let adult = json!({ "name": "Ravi Menon", "relation": "father", "id_type": "pan", "id_last_four": "12A4" });
         patient.client.put(&format!("/v1/consultations/{visit}/guardian"), &adult).send().await.expect(200);
         start().await.expect(200);
+    });
+}
+
+#[test]
+fn a_visit_goes_on_in_another_mode_and_is_ended_by_either_side() {
+    on_strict("modes", async |stack, strict| {
+        let (doctor, _) = doctor(stack, strict).await;
+        let patient = patient(strict, "Asha", "1990-05-17").await;
+        let visit = patient.booked(&doctor.slots().await[0]).await;
+        stack.comes_near(&visit, "5 minutes").await;
+        let (medic, path) = (&doctor.person.client, |what: &str| format!("/v1/consultations/{visit}/{what}"));
+        let mode = async |who: &Client, mode: &str| who.post(&path("mode"), &json!({ "mode": mode })).send().await;
+        mode(medic, "audio").await.refused(409, "invalid_transition");
+        medic.call("POST", &path("start")).send().await.expect(200);
+
+        // Of list A: at a first visit by video only.
+        let mut draft = prescription("Burning after meals");
+        draft["items"][0]["code"] = json!("AYU-CHU-023");
+        medic.put(&path("prescription"), &draft).send().await.expect(200);
+        let verdict = async || {
+            let assessed = medic.call("POST", &path("prescription/dry-run")).send().await.expect(200);
+            assessed["items"][0]["verdict"].as_str().unwrap().to_owned()
+        };
+        assert_eq!(verdict().await, "allow");
+        assert_eq!(mode(&patient.client, "audio").await.expect(200)["mode"], "audio");
+        mode(medic, "audio").await.refused(409, "same_mode");
+        assert_eq!(verdict().await, "deny");
+        let refused = medic.call("POST", &path("prescription/sign")).send().await.refused(422, "prescription_refused");
+        assert_eq!(refused["errors"][0]["code"], "list_a");
+        mode(medic, "video").await.expect(200);
+        medic.call("POST", &path("prescription/sign")).send().await.expect(200);
+
+        let end = async |who: &Client, why: &str| who.post(&path("end"), &json!({ "reason": why })).send().await;
+        end(&patient.client, "emergency_referral").await.refused(422, "reason_not_allowed");
+        assert_eq!(end(&patient.client, "patient_left").await.expect(200)["status"], "completed");
+        end(medic, "concluded").await.refused(409, "invalid_transition");
+        let timeline = medic.get(&path("timeline")).send().await.expect(200);
+        let told: Vec<_> = timeline["items"].as_array().unwrap().iter().map(|line| line["cause"].clone()).collect();
+        let expected = ["booked", "payment_not_required", "started", "audio", "video", "patient_left"];
+        assert_eq!(told, expected);
+        let kinds: Vec<_> = timeline["items"].as_array().unwrap().iter().map(|line| line["kind"].clone()).collect();
+        assert_eq!(kinds[3..], ["mode_changed", "mode_changed", "status_changed"]);
+    });
+}
+
+#[test]
+fn who_came_is_told_by_what_was_seen_for_either_side() {
+    on_strict("absences", async |stack, strict| {
+        for cause in ["patient_absent", "doctor_absent"] {
+            let (doctor, _) = doctor(stack, strict).await;
+            let patient = patient(strict, "Asha", "1990-05-17").await;
+            let (came, absent) = match cause {
+                "patient_absent" => (&doctor.person, &patient),
+                _ => (&patient, &doctor.person),
+            };
+            let visit = patient.booked(&doctor.slots().await[0]).await;
+            stack.comes_near(&visit, "5 minutes").await;
+            came.act(&visit, "check-in", &json!({})).send().await.expect(200);
+            came.act(&visit, "no-show", &json!({})).send().await.refused(409, "too_early");
+            stack.comes_near(&visit, "-11 minutes").await;
+            let seen =
+                format!("UPDATE visit_presence SET at = at - interval '13 minutes' WHERE consultation_id = '{visit}'");
+            stack.sql().await.execute(&seen).await;
+            absent.act(&visit, "no-show", &json!({})).send().await.refused(409, "other_side_present");
+            came.act(&visit, "no-show", &json!({})).send().await.expect(200);
+            let timeline = came.client.get(&format!("/v1/consultations/{visit}/timeline")).send().await.expect(200);
+            assert_eq!(timeline["items"].as_array().unwrap().last().unwrap()["cause"], cause);
+        }
+    });
+}
+
+#[test]
+fn doctors_look_up_what_may_be_prescribed() {
+    on_strict("formulary", async |stack, strict| {
+        let (doctor, _) = doctor(stack, strict).await;
+        let medic = &doctor.person.client;
+        let found = medic.get("/v1/formulary?q=avipattikara%20curna&form=churna&list=O").send().await.expect(200);
+        assert_eq!((&found["version"], &found["items"][0]["code"]), (&json!("ayurveda-1"), &json!("AYU-CHU-005")));
+        assert_eq!((found["items"].as_array().unwrap().len(), &found["next_cursor"]), (1, &Value::Null));
+        let (mut seen, mut cursor) = (Vec::new(), None);
+        loop {
+            let next = cursor.map(|cursor: String| format!("&cursor={cursor}")).unwrap_or_default();
+            let page = medic.get(&format!("/v1/formulary?limit=100{next}")).send().await;
+            assert_eq!(page.header("link").is_empty(), page.json()["next_cursor"].is_null());
+            let page = page.expect(200);
+            seen.extend(page["items"].as_array().unwrap().iter().map(|item| item["code"].clone().to_string()));
+            cursor = page["next_cursor"].as_str().map(str::to_owned);
+            if cursor.is_none() {
+                break;
+            }
+        }
+        assert!(seen.len() >= 150 && seen.is_sorted(), "{}", seen.len());
+        medic.get("/v1/formulary?list=C").send().await.refused(422, "validation_failed");
+        medic.get("/v1/formulary?q=rasa&cursor=e30").send().await.refused(400, "invalid_cursor");
     });
 }

@@ -16,6 +16,7 @@ mod cases;
 mod checker;
 mod clinical;
 mod dead_letters;
+mod dependants;
 mod dependency_rule;
 mod disconnects;
 mod documents;

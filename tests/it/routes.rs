@@ -1,7 +1,9 @@
 //! Who may do what: one table of all routes and all kinds of callers, held against the OpenAPI document.
 
 use crate::path::unknown_id;
-use amrutam_tests::support::{Doctor, Person, Reply, Slot, Stack, booking, daily, on_shared, profile, unique};
+use amrutam_tests::support::{
+    Doctor, Person, Reply, Slot, Stack, booking, daily, environment, on_shared, profile, unique,
+};
 use serde_json::{Value, json};
 use std::{cell::RefCell, collections::BTreeSet};
 
@@ -50,6 +52,16 @@ const fn both_sides(answer: Answer) -> Answers {
 const fn only_doctor(answer: Answer) -> Answers {
     [NOBODY, FORBIDDEN, ABSENT, answer, ABSENT, FORBIDDEN, FORBIDDEN, FORBIDDEN]
 }
+
+const fn only_patients(answer: Answer) -> Answers {
+    [NOBODY, answer, answer, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN]
+}
+
+/// The patient's.
+const fn own_dependant(answer: Answer) -> Answers {
+    [NOBODY, answer, ABSENT, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN]
+}
+
 /// What is operational is support's to see, too.
 const OPERATIONAL: Answers = [NOBODY, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN, OK, OK, FORBIDDEN];
 
@@ -95,6 +107,12 @@ const TABLE: &[Row] = &[
     ("DELETE", "/v1/me/mfa/totp", signed_in(WRONG_PASSWORD)),
     ("POST", "/v1/me/mfa/recovery-codes", signed_in(NO_FACTOR)),
     ("POST", "/v1/me/mfa/step-up", signed_in(NO_FACTOR)),
+    ("GET", "/v1/me/dependants", only_patients(OK)),
+    ("POST", "/v1/me/dependants", only_patients(CREATED)),
+    ("GET", "/v1/me/dependants/{dependant_id}", own_dependant(OK)),
+    ("PATCH", "/v1/me/dependants/{dependant_id}", own_dependant(OK)),
+    ("DELETE", "/v1/me/dependants/{dependant_id}", own_dependant(DONE)),
+    ("GET", "/v1/formulary", [NOBODY, FORBIDDEN, FORBIDDEN, OK, OK, FORBIDDEN, FORBIDDEN, FORBIDDEN]),
     ("GET", "/v1/me/access-log", [NOBODY, OK, OK, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN, OK]),
     (
         "POST",
@@ -203,6 +221,8 @@ const TABLE: &[Row] = &[
         "/v1/consultations/{consultation_id}/complete",
         [NOBODY, FORBIDDEN, ABSENT, TRANSITION, ABSENT, FORBIDDEN, FORBIDDEN, FORBIDDEN],
     ),
+    ("POST", "/v1/consultations/{consultation_id}/end", both_sides(TRANSITION)),
+    ("POST", "/v1/consultations/{consultation_id}/mode", both_sides(TRANSITION)),
     (
         "POST",
         "/v1/consultations/{consultation_id}/no-show",
@@ -297,6 +317,8 @@ fn every_route_answers_every_caller_as_the_table_says() {
             auditor: stack.staff("auditor", "auditor").await,
             doctor,
         };
+        let file = environment().root.join("infra/formulary/ayurveda-v1.json");
+        stack.operate(&["formulary", "import", &*file.to_string_lossy()], "").await;
         let mut wrong = Vec::new();
         for (method, template, answers) in TABLE {
             for (caller, expected) in CALLERS.iter().zip(answers) {
@@ -334,6 +356,9 @@ async fn ask(stack: &Stack, cast: &Cast, method: &str, template: &str, caller: &
     }
     path = path.replace("{code}", "00000000000000000000000000");
     path = path.replace("{patient_id}", &cast.patient.id);
+    if path.contains("{dependant_id}") {
+        path = path.replace("{dependant_id}", &dependant_of(&cast.patient).await);
+    }
     if path.contains("{time_off_id}") {
         let away = json!({ "from": "2190-01-01T00:00:00Z", "to": "2190-01-02T00:00:00Z" });
         let time_off = format!("/v1/doctors/{}/time-off", doctor.id);
@@ -389,6 +414,10 @@ async fn ask(stack: &Stack, cast: &Cast, method: &str, template: &str, caller: &
         }
         ("POST", "doctors") => profile(),
         ("PATCH", "me") => json!({ "time_zone": "Asia/Kolkata" }),
+        ("POST", "dependants") => child(),
+        ("PATCH", _) if template.contains("dependant") => json!({ "relation": "ward" }),
+        ("POST", "end") => json!({ "reason": "concluded" }),
+        ("POST", "mode") => json!({ "mode": "audio" }),
         ("PATCH", _) => json!({ "bio": "General medicine." }),
         ("PUT", "availability") => json!({ "rules": daily(1, DAYS) }),
         ("POST", "time-off") => json!({ "from": "2190-01-01T00:00:00Z", "to": "2190-01-02T00:00:00Z" }),
@@ -416,6 +445,23 @@ async fn ask(stack: &Stack, cast: &Cast, method: &str, template: &str, caller: &
     let keyed = template == "/v1/consultations" || act == "retry";
     let call = if keyed && method == "POST" { call.key(&unique("key")) } else { call };
     call.send().await
+}
+
+pub(crate) fn child() -> Value {
+    json!({ "full_name": "Kavya Nair", "date_of_birth": "2018-06-01", "sex": "female", "relation": "child" })
+}
+
+/// The id of somebody whom that patient's account keeps from now on, who makes room for one more.
+pub(crate) async fn dependant_of(keeper: &Person) -> String {
+    let kept = keeper.client.get("/v1/me/dependants").send().await.expect(200);
+    if let [.., last] = &kept["items"].as_array().unwrap()[..]
+        && kept["items"].as_array().unwrap().len() >= 8
+    {
+        let path = format!("/v1/me/dependants/{}", last["id"].as_str().unwrap());
+        keeper.client.call("DELETE", &path).send().await.expect(204);
+    }
+    let added = keeper.client.post("/v1/me/dependants", &child()).send().await.expect(201);
+    added["id"].as_str().unwrap().to_owned()
 }
 
 /// The id of a dead letter of a message that is not there: nothing comes of requeueing it.

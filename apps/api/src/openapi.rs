@@ -132,13 +132,15 @@ fn refer_to(headers: &mut Value, wanted: &str) {
 }
 
 /// What is shown with its version.
-const VERSIONED: [&str; 6] = ["Account", "Availability", "Consultation", "DeadLetter", "Doctor", "Review"];
+const VERSIONED: [&str; 8] =
+    ["Account", "AddedDependant", "Availability", "Consultation", "DeadLetter", "Dependant", "Doctor", "Review"];
 
 /// The header fields of a success, which follow from what it shows and how it is asked for.
 fn complete_success(takes_key: bool, is_cacheable: bool, response: &mut Value) {
     let shown = response.pointer("/content/application~1json/schema/$ref").and_then(Value::as_str).unwrap_or_default();
     let shown = shown.rsplit('/').next().unwrap_or_default();
-    let (is_versioned, is_list) = (VERSIONED.contains(&shown), shown.starts_with("Listing_"));
+    let (is_versioned, is_list) =
+        (VERSIONED.contains(&shown), shown.starts_with("Listing_") || shown == "FormularyPage");
     let Some(response) = response.as_object_mut() else { return };
     let headers = response.entry("headers").or_insert_with(|| json!({}));
     for (name, applies) in

@@ -45,6 +45,7 @@ const BREACHES: &[&str] = &[
      FROM steps
      WHERE version <> n OR from_status IS DISTINCT FROM before OR NOT CASE kind
        WHEN 'rescheduled' THEN from_status = to_status AND to_status IN ('pending', 'confirmed')
+       WHEN 'mode_changed' THEN from_status = to_status AND to_status = 'in_progress'
        WHEN 'noted' THEN from_status = to_status AND to_status = 'expired'
        ELSE (coalesce(from_status, ''), to_status) IN (('', 'pending'), ('pending', 'confirmed'), ('pending', 'expired'),
               ('pending', 'cancelled'), ('expired', 'confirmed'), ('confirmed', 'in_progress'), ('confirmed', 'cancelled'), ('confirmed', 'no_show'),

@@ -65,7 +65,7 @@ async fn take_place(world: &World, doctor: Doctor, visit: &Consultation, n: usiz
                 start(world.booking(), &as_doctor, id, None).await?;
             }
             world.clock.set(slot.end() - SignedDuration::from_mins(2));
-            complete(world.booking(), &as_doctor, id, None).await?;
+            complete(world.booking(), &as_doctor, id, None, None).await?;
         }
         _ => {}
     }

@@ -3,6 +3,7 @@
 use super::{Fields, validate::is_storable};
 use crate::problem::{Code, Problem};
 use amrutam_booking::ports::{ByStart, DoctorKey};
+use amrutam_clinical::model::ItemCode;
 use amrutam_kernel::{DoctorId, Limit};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -35,6 +36,13 @@ pub(crate) trait CursorKey: Serialize + DeserializeOwned {
 impl<Id: Serialize + DeserializeOwned> CursorKey for ByStart<Id> {
     fn is_sane(&self) -> bool {
         is_storable(self.0)
+    }
+}
+
+/// A preparation's code.
+impl CursorKey for ItemCode {
+    fn is_sane(&self) -> bool {
+        true
     }
 }
 

@@ -159,7 +159,7 @@ async fn keep(services: &Services, claim: &IdempotencyClaim, answer: StoredAnswe
 async fn recall(services: &Services, claim: &IdempotencyClaim) -> Result<HttpResponse, Problem> {
     // The claim is read along with a slot; no slot has this id.
     let nothing = SlotId::from_uuid(uuid::Uuid::nil());
-    let snapshot = services.consultations.booking_snapshot(nothing, claim.caller, Some(claim)).await?;
+    let snapshot = services.consultations.booking_snapshot(nothing, claim.caller, None, Some(claim)).await?;
     match snapshot.recorded {
         Some(Recorded::Same(answer)) => Ok(stored(answer, true)),
         Some(Recorded::Other) => Err(Code::IdempotencyKeyReused.into()),

@@ -1,10 +1,13 @@
 //! What the clinical domain says, as the API says it.
 
-use super::{Code, FieldError, Problem, mapping::contended};
-use crate::http::rfc3339;
+use super::{
+    Code, FieldError, Problem,
+    mapping::{contended, replay_lost},
+};
+use crate::http::{Attempt, rfc3339};
 use amrutam_clinical::{
     ClinicalError, Objection,
-    model::{AdmissionRefusal, ConsentRefusal, InvalidChange, Missing, NoShowRefusal},
+    model::{AdmissionRefusal, ConsentRefusal, DependantRefusal, InvalidChange, Missing, NoShowRefusal},
 };
 
 impl From<ClinicalError> for Problem {
@@ -18,6 +21,8 @@ impl From<ClinicalError> for Problem {
             ClinicalError::IncompleteGuardian => Self::new(Code::ValidationFailed).detail(error.to_string()),
             ClinicalError::Admission(refusal) => refusal.into(),
             ClinicalError::NoShow(refusal) => refusal.into(),
+            ClinicalError::Dependant(refusal) => refusal.into(),
+            ClinicalError::AlreadyAnswered => replay_lost(),
             ClinicalError::TooEarly { from } => {
                 Self::new(Code::TooEarly).detail(error.to_string()).member("possible_from", rfc3339(from))
             }
@@ -51,6 +56,25 @@ impl From<AdmissionRefusal> for Problem {
         let code = match refusal {
             AdmissionRefusal::GuardianRequired => Code::GuardianRequired,
             AdmissionRefusal::ConsentWithdrawn => Code::ConsentWithdrawn,
+        };
+        Self::new(code).detail(refusal.to_string())
+    }
+}
+
+impl From<ClinicalError> for Attempt {
+    fn from(error: ClinicalError) -> Self {
+        match error {
+            ClinicalError::AlreadyAnswered => Self::Answered,
+            error => Self::Refused(error.into()),
+        }
+    }
+}
+
+impl From<DependantRefusal> for Problem {
+    fn from(refusal: DependantRefusal) -> Self {
+        let code = match refusal {
+            DependantRefusal::TooMany => Code::TooManyDependants,
+            DependantRefusal::VisitAhead => Code::DependantHasVisits,
         };
         Self::new(code).detail(refusal.to_string())
     }

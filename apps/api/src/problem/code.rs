@@ -87,6 +87,12 @@ codes! {
     DoctorNotAvailable = "doctor_not_available", 409, "The doctor takes no bookings";
     /// The state machine has no such arrow.
     InvalidTransition = "invalid_transition", 409, "Not possible in this state";
+    /// The visit is held in that mode already.
+    SameMode = "same_mode", 409, "The visit is held in this mode already";
+    /// The account keeps as many dependants as it can.
+    TooManyDependants = "too_many_dependants", 409, "Too many dependants";
+    /// A visit of the dependant is yet to come or under way: call it off first.
+    DependantHasVisits = "dependant_has_visits", 409, "A visit of the dependant is yet to come";
     /// Possible later.
     TooEarly = "too_early", 409, "Too early";
     /// Was possible earlier.
@@ -154,8 +160,6 @@ codes! {
     /// Nobody consults themself.
     /// The reason is another side's to give.
     ReasonNotAllowed = "reason_not_allowed", 422, "The reason is not the caller's to give";
-    /// A summary can't be kept yet.
-    SummaryNotSupported = "summary_not_supported", 422, "A summary can't be kept yet";
     /// Not one of the review case's choices.
     ChoiceNotOffered = "choice_not_offered", 422, "The choice is not offered";
     /// The account named is no doctor's.

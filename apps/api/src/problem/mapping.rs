@@ -86,6 +86,7 @@ impl From<ConsultationError> for Problem {
             ConsultationError::Denied(denial) => denial.into(),
             ConsultationError::InvalidTransition(transition) => transition.into(),
             ConsultationError::Timing(refusal) => refusal.into(),
+            ConsultationError::SameMode => Self::new(Code::SameMode).detail(error.to_string()),
             ConsultationError::ReasonNotYours => Self::new(Code::ReasonNotAllowed).at("/reason"),
             ConsultationError::Replay(_) => replay_lost(),
             ConsultationError::KeyReused => Code::IdempotencyKeyReused.into(),
@@ -98,7 +99,7 @@ impl From<ConsultationError> for Problem {
 impl From<InvalidTransition> for Problem {
     fn from(transition: InvalidTransition) -> Self {
         let detail = if transition.from == transition.to {
-            format!("a consultation that is {} can't be moved", transition.from)
+            format!("not possible for a consultation that is {}", transition.from)
         } else {
             transition.to_string()
         };

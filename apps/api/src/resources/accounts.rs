@@ -216,7 +216,7 @@ fn parse_phone(fields: &mut Fields, phone: Sensitive<String>) -> Option<Sensitiv
     fits.then_some(phone)
 }
 
-fn parse_birth(fields: &mut Fields, text: &str, services: &Services) -> Option<Date> {
+pub(super) fn parse_birth(fields: &mut Fields, text: &str, services: &Services) -> Option<Date> {
     let date = fields.date("/date_of_birth", text)?;
     let born = date <= services.rules.business_day(services.clock.now());
     fields.check(born, "/date_of_birth", "in_the_future", "not after today");

@@ -130,7 +130,7 @@ impl From<&SeenPrescription> for SeenPrescriptionView {
 #[schema(as = RecordEntry, example = json!({
     "consultation_id": "019aaf3c-5e00-7c11-9d2e-0a6b1c2d3e4f", "starts_at": "2026-11-30T04:00:00.000000Z",
     "doctor_id": "019aaf00-0000-7000-8000-000000000001", "doctor_name": "Vaidya Meera Nair", "doctor_council": "NCISM",
-    "doctor_registration_number": "KL-4711", "note": null, "prescriptions": []
+    "doctor_registration_number": "KL-4711", "note": null, "summary": null, "prescriptions": []
 }))]
 pub(crate) struct RecordEntryView {
     #[schema(value_type = Uuid)]
@@ -143,6 +143,9 @@ pub(crate) struct RecordEntryView {
     doctor_registration_number: String,
     #[schema(required)]
     note: Option<NoteView>,
+    /// What the doctor wrote when completing it.
+    #[schema(required)]
+    summary: Option<String>,
     /// Every version that was signed.
     prescriptions: Vec<PrescriptionView>,
 }
@@ -158,6 +161,7 @@ impl From<&RecordEntry> for RecordEntryView {
             doctor_council: council,
             doctor_registration_number: registration,
             note: entry.note.as_ref().map(Into::into),
+            summary: entry.summary.as_ref().map(|summary| summary.expose().clone()),
             prescriptions: entry.prescriptions.iter().map(Into::into).collect(),
         }
     }

@@ -2,7 +2,10 @@
 
 use super::{
     payment_views::PaymentView,
-    shared::{CancelCauseWord, Fee, ModeWord, SlotStatusWord, StatusWord, Time, TimelineKindWord, TimelineSubjectWord},
+    shared::{
+        CancelCauseWord, Fee, ModeWord, SexWord, SlotStatusWord, StatusWord, Time, TimelineKindWord,
+        TimelineSubjectWord,
+    },
 };
 use crate::http::{JSON, json};
 use amrutam_booking::{
@@ -10,7 +13,8 @@ use amrutam_booking::{
     ports::ConsultationView as Stored,
     use_cases::{Access, Booked, Changed, Seen},
 };
-use amrutam_kernel::{AccountId, ConsultationId, DoctorId, EventId, SlotId, StoredAnswer};
+use amrutam_clinical::model::Person;
+use amrutam_kernel::{AccountId, ConsultationId, DependantId, DoctorId, EventId, Sensitive, SlotId, StoredAnswer};
 use amrutam_payments::model::PaymentEntry;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -47,6 +51,27 @@ pub(crate) struct ConsultationDoctorView {
     registration_number: String,
 }
 
+/// Who is treated.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ConsultationPerson)]
+pub(crate) struct ConsultationPersonView {
+    full_name: String,
+    #[schema(format = Date)]
+    date_of_birth: Option<String>,
+    #[schema(value_type = Option<SexWord>)]
+    sex: Option<&'static str>,
+}
+
+impl From<Person> for ConsultationPersonView {
+    fn from(person: Person) -> Self {
+        Self {
+            full_name: person.name,
+            date_of_birth: person.date_of_birth.map(|date| date.to_string()),
+            sex: person.sex.map(amrutam_clinical::model::Sex::as_str),
+        }
+    }
+}
+
 /// A consultation.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Consultation, example = json!({
@@ -54,6 +79,7 @@ pub(crate) struct ConsultationDoctorView {
     "status": "confirmed",
     "doctor_id": "019aaf00-0000-7000-8000-000000000001",
     "patient_id": "019aaf00-0000-7000-8000-000000000002",
+    "for_dependent": null,
     "slot": {
         "id": "019aaf00-0000-7000-8000-000000000003", "doctor_id": "019aaf00-0000-7000-8000-000000000001",
         "starts_at": "2026-11-23T03:30:00.000000Z", "ends_at": "2026-11-23T03:50:00.000000Z",
@@ -78,6 +104,9 @@ pub(crate) struct ConsultationView {
     /// `null` for admins.
     #[schema(value_type = Option<Uuid>)]
     patient_id: Option<AccountId>,
+    /// Who is treated, when it is not the patient themself: a dependant of theirs. `null` for admins.
+    #[schema(value_type = Option<Uuid>)]
+    for_dependent: Option<DependantId>,
     slot: ConsultationSlotView,
     #[schema(value_type = ModeWord)]
     mode: &'static str,
@@ -94,6 +123,12 @@ pub(crate) struct ConsultationView {
     /// The patient's words; only when one consultation is read, by one of its two sides.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// What the doctor wrote when completing it; as the reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    summary: Option<String>,
+    /// Who is treated, when it is not the patient themself; as the reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dependent: Option<ConsultationPersonView>,
     created_at: Time,
     updated_at: Time,
     /// Rises with every change.
@@ -114,6 +149,7 @@ impl ConsultationView {
             status: status.as_str(),
             doctor_id: consultation.doctor,
             patient_id: (access == Access::Full).then_some(consultation.patient),
+            for_dependent: consultation.dependant.filter(|_| access == Access::Full),
             slot: ConsultationSlotView {
                 id: consultation.slot,
                 doctor_id: consultation.doctor,
@@ -128,6 +164,8 @@ impl ConsultationView {
             hold_expires_at,
             cancel_reason: consultation.cancel_reason.map(amrutam_booking::model::CancelReason::as_str),
             reason: None,
+            summary: None,
+            dependent: None,
             created_at: Time(consultation.created_at),
             updated_at: Time(consultation.updated_at),
             version: consultation.version,
@@ -137,9 +175,10 @@ impl ConsultationView {
 
     /// As one caller sees it.
     pub(crate) fn seen(seen: Seen) -> Self {
-        let Seen { view, status, access, reason } = seen;
+        let Seen { view, status, access, reason, summary } = seen;
         Self {
-            reason: reason.map(amrutam_kernel::Sensitive::into_exposed),
+            reason: reason.map(Sensitive::into_exposed),
+            summary: summary.map(Sensitive::into_exposed),
             doctor: Some(doctor(&view)),
             ..Self::of(&view.consultation, status, access)
         }
@@ -148,6 +187,11 @@ impl ConsultationView {
     /// With what is known of its payment.
     pub(crate) fn paid(self, payment: Option<PaymentView>) -> Self {
         Self { payment: payment.or(self.payment), ..self }
+    }
+
+    /// With who is treated.
+    pub(crate) fn of_dependent(self, person: Option<Sensitive<Person>>) -> Self {
+        Self { dependent: person.map(|person| person.into_exposed().into()), ..self }
     }
 
     fn booked(booked: &Booked) -> Self {

@@ -1,9 +1,10 @@
 //! Consultations: booking, reading, and the acts on them.
 
 use super::{
+    clinical_dtos::text,
     consultation_views::{ConsultationView, TimelineEntryView, booked_answer, changed_answer, etag, merged},
     payment_views::PaymentView,
-    shared::{CancelReasonWord, MODES, ModeWord, StatusWord},
+    shared::{CancelReasonWord, EndReasonWord, MODES, ModeWord, StatusWord},
 };
 use crate::{
     http::{
@@ -20,13 +21,13 @@ use actix_web::{
     web::{Data, Path},
 };
 use amrutam_booking::{
-    model::{CancelReason, ConsultationStatus, Mode, PaymentsMode},
+    model::{CancelReason, ConsultationStatus, EndReason, Mode, PaymentsMode},
     ports::ByStart,
     use_cases::{self, Access, Book, Booked, Cancel, Changed, Idempotent, ListFilter, Seen},
 };
 use amrutam_kernel::{
-    Actor, ConsultationId, Context, DoctorId, IdempotencyClaim, PageRequest, Role, Sensitive, Sight, SlotId,
-    StoredAnswer,
+    Actor, ConsultationId, Context, DependantId, DoctorId, IdempotencyClaim, PageRequest, Role, Sensitive, Sight,
+    SlotId, StoredAnswer,
 };
 use amrutam_payments::{
     PaymentError,
@@ -36,7 +37,6 @@ use serde::Deserialize;
 use std::str::FromStr;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
-use uuid::Uuid;
 
 const MAX_REASON_CHARS: usize = 2_000;
 
@@ -51,6 +51,8 @@ pub(crate) fn configure(config: &mut ServiceConfig<'_>) {
         .service(reschedule)
         .service(start)
         .service(complete)
+        .service(end)
+        .service(change_mode)
         .service(no_show);
 }
 
@@ -71,7 +73,7 @@ pub(crate) struct BookRequest {
     /// In the patient's words; for the two sides only, and never in the answer to this request.
     #[schema(value_type = Option<String>, max_length = 2000)]
     reason: Option<Sensitive<String>>,
-    /// A dependent of the account. There are none yet.
+    /// Who is to be treated, when it is not the caller: a dependant that the account keeps.
     #[schema(value_type = Option<Uuid>)]
     for_dependent: Option<String>,
 }
@@ -95,14 +97,32 @@ pub(crate) struct RescheduleRequest {
     slot_id: String,
 }
 
-/// How a visit ends.
+/// What is left to say of a visit.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(example = json!({}))]
+#[schema(example = json!({"summary": "Dietary advice given; to come back in two weeks"}))]
 pub(crate) struct CompleteRequest {
-    /// To be left out or empty: there is no place yet where a summary is kept sealed.
-    #[schema(value_type = Option<String>, max_length = 0)]
+    /// For the two sides only, and never in the answer to this request.
+    #[schema(value_type = Option<String>, max_length = 4000)]
     summary: Option<Sensitive<String>>,
+}
+
+/// Why a visit is over.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"reason": "technical_issue"}))]
+pub(crate) struct EndRequest {
+    #[schema(value_type = EndReasonWord)]
+    reason: String,
+}
+
+/// How a visit goes on.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"mode": "audio"}))]
+pub(crate) struct ModeRequest {
+    #[schema(value_type = ModeWord)]
+    mode: String,
 }
 
 /// Which consultations.
@@ -181,7 +201,7 @@ async fn list(
     Ok(Listing { items, next_cursor }.respond(&request, &query.raw))
 }
 
-/// One consultation. The reason for the visit is shown to its two sides.
+/// One consultation. The reason for the visit, its summary and who is treated are shown to its two sides.
 #[utoipa::path(tag = "Consultations", operation_id = "read_consultation", security(("bearer" = [])),
     params(("consultation_id" = Uuid, Path, description = "Which consultation")), responses(
     (status = 200, description = "The consultation", body = ConsultationView),
@@ -191,7 +211,15 @@ async fn list(
 async fn read(caller: Caller, path: Path<String>, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let seen = use_cases::read_consultation(services.booking(), &caller.0, path_id(&path)?).await?;
     let (tag, payment) = (etag(&seen), payment_of(&services, &caller.0, &seen).await?);
-    Ok(entity(StatusCode::OK, tag, None, &ConsultationView::seen(seen).paid(payment)))
+    // Who is treated, when it is not the one who booked: to both sides.
+    let dependent = match (seen.access, seen.view.consultation.dependant) {
+        (Access::Full, Some(_)) => {
+            let id = seen.view.consultation.id;
+            Some(amrutam_clinical::use_cases::read_person(services.clinical(), &caller.0, id).await?)
+        }
+        _ => None,
+    };
+    Ok(entity(StatusCode::OK, tag, None, &ConsultationView::seen(seen).paid(payment).of_dependent(dependent)))
 }
 
 /// What the visit costs, for whom it is shown to. A doctor's visits are paid, but not by them.
@@ -327,7 +355,7 @@ async fn start(
     .await
 }
 
-/// The doctor ends the visit.
+/// The doctor completes the visit, with a summary if they like.
 #[utoipa::path(tag = "Consultations", operation_id = "complete", request_body = Option<CompleteRequest>, security(("bearer" = [])),
     params(("consultation_id" = Uuid, Path, description = "Which consultation"),
         ("Idempotency-Key" = Option<String>, Header, description = "The caller's name for this request")),
@@ -336,7 +364,7 @@ async fn start(
     (status = 403, description = "`forbidden`: only the doctor"),
     (status = 404, description = "`not_found`"),
     (status = 409, description = "`invalid_transition`, `idempotency_in_progress`"),
-    (status = 422, description = "`summary_not_supported`, `idempotency_key_reused`"),
+    (status = 422, description = "`validation_failed`, `idempotency_key_reused`"),
 ))]
 #[post("/v1/consultations/{consultation_id}/complete")]
 async fn complete(
@@ -347,10 +375,69 @@ async fn complete(
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
     let id = path_id(&path)?;
-    body.value.check()?;
+    let summary = body.value.parse()?;
     once(&services, &request, &caller.0, &body.raw, async |claim| {
         let idempotency = claim.map(keeping_changed);
-        acted(use_cases::complete(services.booking(), &caller.0, id, idempotency).await)
+        acted(use_cases::complete(services.booking(), &caller.0, id, summary.as_ref(), idempotency).await)
+    })
+    .await
+}
+
+/// Either side ends the visit, at any time while it is under way. It has taken place; the reason is in the timeline.
+#[utoipa::path(tag = "Consultations", operation_id = "end", request_body = EndRequest, security(("bearer" = [])),
+    params(("consultation_id" = Uuid, Path, description = "Which consultation"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The caller's name for this request")),
+    responses(
+    (status = 200, description = "Completed", body = ConsultationView),
+    (status = 403, description = "`forbidden`: only the two sides"),
+    (status = 404, description = "`not_found`"),
+    (status = 409, description = "`invalid_transition`, `idempotency_in_progress`"),
+    (status = 422, description = "`validation_failed`, `reason_not_allowed`, `idempotency_key_reused`"),
+))]
+#[post("/v1/consultations/{consultation_id}/end")]
+async fn end(
+    caller: Caller,
+    request: HttpRequest,
+    path: Path<String>,
+    body: Body<EndRequest>,
+    services: Data<Services>,
+) -> Result<HttpResponse, Problem> {
+    let id = path_id(&path)?;
+    let reason = body.value.parse()?;
+    once(&services, &request, &caller.0, &body.raw, async |claim| {
+        let idempotency = claim.map(keeping_changed);
+        acted(use_cases::end(services.booking(), &caller.0, id, reason, idempotency).await)
+    })
+    .await
+}
+
+/// Either side goes on in another mode while the visit is under way: seeing, hearing or writing to each other.
+///
+/// Each change is an event and a line of the timeline. What may be prescribed follows from the mode in force when it is signed: run
+/// the draft's dry run again.
+#[utoipa::path(tag = "Consultations", operation_id = "change_mode", request_body = ModeRequest, security(("bearer" = [])),
+    params(("consultation_id" = Uuid, Path, description = "Which consultation"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The caller's name for this request")),
+    responses(
+    (status = 200, description = "Changed", body = ConsultationView),
+    (status = 403, description = "`forbidden`: only the two sides"),
+    (status = 404, description = "`not_found`"),
+    (status = 409, description = "`invalid_transition`: not under way; `same_mode`, `idempotency_in_progress`"),
+    (status = 422, description = "`validation_failed`, `idempotency_key_reused`"),
+))]
+#[post("/v1/consultations/{consultation_id}/mode")]
+async fn change_mode(
+    caller: Caller,
+    request: HttpRequest,
+    path: Path<String>,
+    body: Body<ModeRequest>,
+    services: Data<Services>,
+) -> Result<HttpResponse, Problem> {
+    let id = path_id(&path)?;
+    let mode = body.value.parse()?;
+    once(&services, &request, &caller.0, &body.raw, async |claim| {
+        let idempotency = claim.map(keeping_changed);
+        acted(use_cases::change_mode(services.booking(), &caller.0, id, mode, idempotency).await)
     })
     .await
 }
@@ -392,7 +479,7 @@ impl BookRequest {
         let slot = fields.id::<SlotId>("/slot_id", &self.slot_id);
         let mode = fields.word::<Mode>("/mode", MODES, &self.mode);
         let for_dependent =
-            fields.parse_optional::<Uuid>("/for_dependent", "invalid_id", self.for_dependent.as_deref());
+            fields.parse_optional::<DependantId>("/for_dependent", "invalid_id", self.for_dependent.as_deref());
         let fits = |reason: &Sensitive<String>| (1..=MAX_REASON_CHARS).contains(&reason.expose().chars().count());
         fields.check(self.reason.as_ref().is_none_or(fits), "/reason", "out_of_range", "1 to 2000 characters");
         match (doctor, slot, mode, for_dependent) {
@@ -413,14 +500,27 @@ impl BookRequest {
 }
 
 impl CompleteRequest {
-    /// What can't be kept is refused: a doctor must not believe that it was.
-    fn check(&self) -> Result<(), Problem> {
-        match &self.summary {
-            Some(summary) if !summary.expose().is_empty() => {
-                Err(Problem::new(Code::SummaryNotSupported).detail("leave the summary out").at("/summary"))
-            }
-            _ => Ok(()),
-        }
+    /// An empty one says nothing.
+    fn parse(self) -> Result<Option<Sensitive<String>>, Problem> {
+        let mut fields = Fields::default();
+        let summary = self.summary.map(|summary| text(&mut fields, "/summary", summary.into_exposed()));
+        fields.finish()?;
+        Ok(summary.filter(|summary| !summary.trim().is_empty()).map(Sensitive::new))
+    }
+}
+
+impl EndRequest {
+    fn parse(&self) -> Result<EndReason, Problem> {
+        let mut fields = Fields::default();
+        let words = EndReason::ALL.map(EndReason::as_str).join(", ");
+        fields.word("/reason", &words, &self.reason).ok_or_else(|| fields.into_problem())
+    }
+}
+
+impl ModeRequest {
+    fn parse(&self) -> Result<Mode, Problem> {
+        let mut fields = Fields::default();
+        fields.word("/mode", MODES, &self.mode).ok_or_else(|| fields.into_problem())
     }
 }
 

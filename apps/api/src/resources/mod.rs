@@ -11,9 +11,11 @@ mod consents;
 mod consultation_views;
 mod consultations;
 mod dead_letters;
+mod dependants;
 mod doctor_dtos;
 mod doctors;
 mod factors;
+mod formulary;
 mod notes;
 mod ops;
 mod passwords;
@@ -49,6 +51,8 @@ pub(crate) fn configure(config: &mut ServiceConfig<'_>) {
         .configure(consents::configure)
         .configure(notes::configure)
         .configure(prescriptions::configure)
+        .configure(formulary::configure)
+        .configure(dependants::configure)
         .configure(records::configure)
         .configure(payments::configure)
         .configure(webhooks::configure)

@@ -50,13 +50,17 @@ words! {
         PatientEmergency, PatientImproved, PatientBookedInError, PatientAlternative, PatientOther,
         DoctorUnavailable, DoctorScheduleChange, TechnicalIssue, DoctorOther, PaymentFailed
     }
+    /// Why a visit under way is over: `needs_visit_in_person` and `emergency_referral` are the doctor's to say.
+    EndReasonWord { Concluded, TechnicalIssue, PatientLeft, DoctorLeft, NeedsVisitInPerson, EmergencyReferral }
+    /// What a dependant is to the account's owner.
+    DependantRelationWord { Child, Parent, Spouse, Sibling, Grandparent, Grandchild, Ward, OtherRelative }
     /// Where the money for a visit stands.
     PaymentStatusWord {
         Created, Pending, Failed, Cancelled, Captured, Settled, Refunding, Refunded, PartiallyRefunded, RefundFailed
     }
-    /// What a line of the timeline tells: of a consultation the first three, of a payment the others.
+    /// What a line of the timeline tells: of a consultation the first four, of a payment the others.
     TimelineKindWord {
-        StatusChanged, Rescheduled, Noted, Created, OrderOpened, AttemptFailed, Failed, Cancelled, Captured, StrayCaptured,
+        StatusChanged, Rescheduled, ModeChanged, Noted, Created, OrderOpened, AttemptFailed, Failed, Cancelled, Captured, StrayCaptured,
         Settled, RefundDecided, Refunded, RefundFailed, ReviewNeeded, Ruled
     }
     /// What a line of the timeline is about.
@@ -260,10 +264,13 @@ mod tests {
         use SlotStatus::{Blocked, Booked, Open, Withdrawn};
         assert_eq!(documented::<SlotStatusWord>(), [Open, Booked, Blocked, Withdrawn].map(word));
         let word = |kind: TimelineKind| match kind {
-            TimelineKind::StatusChanged | TimelineKind::Rescheduled | TimelineKind::Noted => kind.as_str(),
+            TimelineKind::StatusChanged
+            | TimelineKind::Rescheduled
+            | TimelineKind::ModeChanged
+            | TimelineKind::Noted => kind.as_str(),
         };
-        use TimelineKind::{Noted, Rescheduled, StatusChanged};
-        let visit = [StatusChanged, Rescheduled, Noted].map(word).to_vec();
+        use TimelineKind::{ModeChanged, Noted, Rescheduled, StatusChanged};
+        let visit = [StatusChanged, Rescheduled, ModeChanged, Noted].map(word).to_vec();
         let payment = amrutam_payments::model::StepKind::ALL.iter().map(|kind| kind.as_str());
         assert_eq!(documented::<TimelineKindWord>(), visit.into_iter().chain(payment).collect::<Vec<_>>());
         let states: Vec<_> = amrutam_payments::model::MoneyState::ALL.iter().map(|state| state.as_str()).collect();
@@ -276,6 +283,10 @@ mod tests {
             assert_eq!(documented::<DiscardReasonWord>(), DiscardReason::ALL.map(DiscardReason::as_str));
             assert_eq!(documented::<ReviewStateWord>(), ReviewState::ALL.map(ReviewState::as_str));
         }
+        assert_eq!(documented::<EndReasonWord>(), amrutam_booking::model::EndReason::ALL.map(|reason| reason.as_str()));
+        let relations: Vec<_> =
+            amrutam_clinical::model::DependantRelation::ALL.iter().map(|relation| relation.as_str()).collect();
+        assert_eq!(documented::<DependantRelationWord>(), relations);
         let word = |sex: Sex| serde_json::to_value(sex).unwrap().as_str().unwrap().to_owned();
         assert_eq!(documented::<SexWord>(), [Sex::Female, Sex::Male, Sex::Other].map(word));
     }

@@ -113,9 +113,12 @@ async fn a_visit_runs_its_course() {
     act("start", &cast.patient, json!({})).await.is_problem(403, "forbidden");
     act("start", &cast.other_patient, json!({})).await.is_problem(404, "not_found");
     act("complete", &cast.doctor, json!({ "outcome": "x" })).await.is_problem(400, "unknown_field");
-    let summary = act("complete", &cast.doctor, json!({ "summary": "canary" })).await;
-    summary.is_problem(422, "summary_not_supported");
-    assert_eq!((&summary.json()["errors"][0]["pointer"], summary.text.contains("canary")), (&json!("/summary"), false));
+    let long = act("complete", &cast.doctor, json!({ "summary": "canary".repeat(1_000) })).await;
+    long.is_problem(422, "validation_failed");
+    assert_eq!((&long.json()["errors"][0]["pointer"], long.text.contains("canary")), (&json!("/summary"), false));
+    act("mode", &cast.doctor, json!({ "mode": "audio" })).await.is_problem(409, "invalid_transition");
+    act("end", &cast.patient, json!({ "reason": "bored" })).await.is_problem(422, "validation_failed");
+    act("end", &cast.other_patient, json!({ "reason": "concluded" })).await.is_problem(404, "not_found");
     let moved = act("reschedule", &cast.patient, json!({ "slot_id": cast.slots[2] })).await.is(200).json();
     assert_eq!(
         (&moved["slot"]["id"], &moved["status"], &moved["version"]),
@@ -130,8 +133,23 @@ async fn a_visit_runs_its_course() {
     let bare = TestRequest::post().uri(&format!("{location}/start"));
     let started = api.send(with_token(bare, Some(&doctor))).await.is(200).json();
     assert_eq!(started["status"], "in_progress");
-    let done = act("complete", &doctor, json!({ "summary": null })).await.is(200).json();
-    assert_eq!(done["status"], "completed");
+    let patient = api.log_in("asha@example.in").await;
+    let changed = act("mode", &patient, json!({ "mode": "audio" })).await.is(200).json();
+    assert_eq!((&changed["mode"], &changed["status"]), (&json!("audio"), &json!("in_progress")));
+    act("mode", &doctor, json!({ "mode": "audio" })).await.is_problem(409, "same_mode");
+    act("mode", &doctor, json!({ "mode": "telepathy" })).await.is_problem(422, "validation_failed");
+    act("end", &patient, json!({ "reason": "emergency_referral" })).await.is_problem(422, "reason_not_allowed");
+    let done = act("complete", &doctor, json!({ "summary": "canary" })).await.is(200);
+    assert_eq!((&done.json()["status"], done.text.contains("canary")), (&json!("completed"), false));
+    for side in [&patient, &doctor] {
+        assert_eq!(api.get(&location, Some(side)).await.is(200).json()["summary"], "canary");
+    }
+    let admin = api.log_in("admin@example.in").await;
+    assert!(!api.get(&location, Some(&admin)).await.is(200).text.contains("canary"));
+    act("end", &patient, json!({ "reason": "concluded" })).await.is_problem(409, "invalid_transition");
+    let timeline = api.get(&format!("{location}/timeline"), Some(&patient)).await.is(200).json();
+    let told = |kind: &str| timeline["items"].as_array().unwrap().iter().find(|line| line["kind"] == kind).cloned();
+    assert_eq!(told("mode_changed").unwrap()["cause"], "audio");
     let refused = act("no-show", &doctor, json!({})).await;
     refused.is_problem(409, "invalid_transition");
     assert_eq!((&refused.json()["from"], &refused.json()["to"]), (&json!("completed"), &json!("no_show")));

@@ -38,6 +38,14 @@ fn every_route_of_the_issues_is_there() {
     found.sort();
     let mut expected = [
         "DELETE /v1/doctors/{doctor_id}/time-off/{time_off_id}",
+        "DELETE /v1/me/dependants/{dependant_id}",
+        "GET /v1/formulary",
+        "GET /v1/me/dependants",
+        "GET /v1/me/dependants/{dependant_id}",
+        "PATCH /v1/me/dependants/{dependant_id}",
+        "POST /v1/consultations/{consultation_id}/end",
+        "POST /v1/consultations/{consultation_id}/mode",
+        "POST /v1/me/dependants",
         "DELETE /v1/me/mfa/totp",
         "DELETE /v1/me/sessions/{session_id}",
         "GET /v1/me/sessions",

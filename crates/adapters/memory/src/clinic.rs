@@ -80,7 +80,7 @@ impl Clinic {
             doctor_account: AccountId::from_uuid(uuid::Uuid::nil()),
         };
         clinic.doctor_account = clinic.person(Role::Doctor, "doctor@amrutam.example").await?;
-        clinic.doctor = clinic.list_doctor().await?;
+        clinic.doctor = clinic.list_doctor(clinic.doctor_account, "D-1").await?;
         Ok(clinic)
     }
 
@@ -198,17 +198,27 @@ impl Clinic {
         }
     }
 
+    /// One more practitioner who keeps the same hours.
+    pub async fn another_doctor(&self) -> Result<DoctorId, Box<dyn Error>> {
+        let id = self.ids.uuid_v7(self.clock.now());
+        let account = self.person(Role::Doctor, &format!("{id}@amrutam.example")).await?;
+        self.list_doctor(account, &id.to_string()).await
+    }
+
     /// The practitioner's open slots of the coming week, by start.
     pub async fn open_slots(&self) -> Result<Vec<Slot>, Box<dyn Error>> {
+        self.open_slots_of(self.doctor).await
+    }
+
+    /// As [`Clinic::open_slots`], of that practitioner.
+    pub async fn open_slots_of(&self, doctor: DoctorId) -> Result<Vec<Slot>, Box<dyn Error>> {
         let now = self.clock.now();
         let week = TimeRange::new(now, now + SignedDuration::from_hours(7 * 24)).ok_or("an empty week")?;
         let page = PageRequest { limit: Limit::new(100).ok_or("the largest page")?, after: None };
-        Ok(list_open_slots(self.availability(), &self.context(Actor::Anonymous), self.doctor, week, None, page)
-            .await?
-            .items)
+        Ok(list_open_slots(self.availability(), &self.context(Actor::Anonymous), doctor, week, None, page).await?.items)
     }
 
-    async fn list_doctor(&self) -> Result<DoctorId, Box<dyn Error>> {
+    async fn list_doctor(&self, account: AccountId, registration: &str) -> Result<DoctorId, Box<dyn Error>> {
         let operator = self.context(Actor::System("clinic"));
         let directory = self.directory();
         let all = Modes::new(Mode::ALL).ok_or("no modes")?;
@@ -216,7 +226,7 @@ impl Clinic {
             full_name: "Vaidya Demo".to_owned(),
             system: MedicalSystem::Ayurveda,
             council: "Demo Council".to_owned(),
-            registration_number: "D-1".to_owned(),
+            registration_number: registration.to_owned(),
             registered_on: None,
             valid_until: None,
             qualifications: vec!["BAMS".to_owned()],
@@ -227,7 +237,7 @@ impl Clinic {
             bio: String::new(),
             time_zone: "Asia/Kolkata".to_owned(),
         };
-        let profile = NewProfile { account: Some(self.doctor_account), details };
+        let profile = NewProfile { account: Some(account), details };
         let id = create_profile(directory, &operator, profile, None).await?.id;
         verify(directory, &operator, id, None).await?;
         let rule = |weekday| WeeklyRule {

@@ -9,7 +9,7 @@ use crate::{
     json::Json,
     pool::{Postgres, bounded},
     rows::{BookableDoctorRow, CalendarRow, ConsultationRow, SlotRow},
-    schema::{consultation_timeline, consultations, doctors, visit_reasons},
+    schema::{consultation_timeline, consultations, doctors, visit_reasons, visit_summaries},
 };
 use amrutam_booking::{
     model::{Consultation, ConsultationStatus, PatientCalendar, Slot, TimelineEntry},
@@ -20,8 +20,8 @@ use amrutam_booking::{
 };
 use amrutam_crash::Point;
 use amrutam_kernel::{
-    AccountId, CommitError, ConsultationId, EventId, Fingerprint, IdempotencyClaim, Page, PageRequest, PortError,
-    Recorded, SlotId, StoredAnswer, Unrecorded,
+    AccountId, CommitError, ConsultationId, DependantId, EventId, Fingerprint, IdempotencyClaim, Page, PageRequest,
+    PortError, Recorded, SlotId, StoredAnswer, Unrecorded,
 };
 use async_trait::async_trait;
 use diesel::prelude::*;
@@ -51,6 +51,7 @@ pub(crate) struct SnapshotRow {
     doctor: Option<BookableDoctorRow>,
     occupant: Option<ConsultationRow>,
     calendar: Option<CalendarRow>,
+    keeps_dependant: Option<bool>,
     #[serde(default)]
     consultation: Option<ConsultationRow>,
     #[serde(default)]
@@ -88,6 +89,7 @@ fn occupant(row: Option<ConsultationRow>) -> Result<Option<Consultation>, PortEr
 pub(crate) struct Wanted {
     slot: Uuid,
     patient: Uuid,
+    dependant: Option<Uuid>,
     caller: Option<Uuid>,
     key: Option<String>,
 }
@@ -100,9 +102,10 @@ impl Together for Wanted {
     async fn ask(db: &Postgres, wanted: &[Self]) -> Result<Vec<SnapshotRow>, DbError> {
         let slots: Vec<_> = wanted.iter().map(|wanted| wanted.slot).collect();
         let patients: Vec<_> = wanted.iter().map(|wanted| wanted.patient).collect();
+        let dependants: Vec<_> = wanted.iter().map(|wanted| wanted.dependant).collect();
         let callers: Vec<_> = wanted.iter().map(|wanted| wanted.caller).collect();
         let keys: Vec<_> = wanted.iter().map(|wanted| wanted.key.as_deref()).collect();
-        let query = diesel::select(functions::booking_snapshots(slots, patients, callers, keys));
+        let query = diesel::select(functions::booking_snapshots(slots, patients, dependants, callers, keys));
         let mut conn = db.connection().await?;
         let result = bounded(conn.limit(), query.load::<Json<SnapshotRow>>(conn.raw()?)).await;
         Ok(conn.settle(result)?.into_iter().map(|Json(row)| row).collect())
@@ -154,10 +157,17 @@ impl ConsultationStore for Postgres {
         &self,
         slot: SlotId,
         patient: AccountId,
+        dependant: Option<DependantId>,
         claim: Option<&IdempotencyClaim>,
     ) -> Result<BookingSnapshot, PortError> {
         let (caller, key) = claim_columns(claim);
-        let wanted = Wanted { slot: slot.as_uuid(), patient: patient.as_uuid(), caller, key: key.map(str::to_owned) };
+        let wanted = Wanted {
+            slot: slot.as_uuid(),
+            patient: patient.as_uuid(),
+            dependant: dependant.map(|dependant| dependant.as_uuid()),
+            caller,
+            key: key.map(str::to_owned),
+        };
         let row = self.groups.snapshots.call(self, wanted).await?;
         Ok(BookingSnapshot {
             recorded: recorded(row.recorded, claim)?,
@@ -165,6 +175,7 @@ impl ConsultationStore for Postgres {
             doctor: row.doctor.map(TryInto::try_into).transpose()?,
             occupant: occupant(row.occupant)?,
             calendar: calendar(row.calendar)?,
+            keeps_dependant: row.keeps_dependant.unwrap_or_default(),
         })
     }
 
@@ -208,6 +219,13 @@ impl ConsultationStore for Postgres {
 
     async fn sealed_reason(&self, id: ConsultationId) -> Result<Option<Vec<u8>>, PortError> {
         let query = visit_reasons::table.find(id.as_uuid()).select(visit_reasons::sealed);
+        let mut conn = self.connection().await?;
+        let result = bounded(conn.limit(), query.first::<Vec<u8>>(conn.raw()?)).await;
+        Ok(conn.settle(result.optional())?)
+    }
+
+    async fn sealed_summary(&self, id: ConsultationId) -> Result<Option<Vec<u8>>, PortError> {
+        let query = visit_summaries::table.find(id.as_uuid()).select(visit_summaries::sealed);
         let mut conn = self.connection().await?;
         let result = bounded(conn.limit(), query.first::<Vec<u8>>(conn.raw()?)).await;
         Ok(conn.settle(result.optional())?)

@@ -8,7 +8,7 @@ use amrutam_booking::{
     model::{Consultation, ConsultationStatus, PatientCalendar, TimelineEntry},
     ports::{Changes, NewConsultation, SlotUpdate},
 };
-use amrutam_kernel::{AccountId, ConsultationId, CorrelationId, DoctorId, EventId, SlotId};
+use amrutam_kernel::{AccountId, ConsultationId, CorrelationId, DependantId, DoctorId, EventId, SlotId};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -19,6 +19,7 @@ pub(crate) struct ChangeRows<'a> {
     calendars: Vec<Of<CalendarUpdateRow>>,
     created: Vec<Of<ConsultationRow>>,
     reasons: Vec<Of<ReasonRow>>,
+    summaries: Vec<Of<SummaryRow>>,
     updated: Vec<Of<UpdatedRow>>,
     timeline: Vec<Of<TimelineEntryRow<'a>>>,
     effects: EffectRows<'a>,
@@ -50,6 +51,14 @@ struct CalendarUpdateRow {
 struct ReasonRow {
     consultation_id: ConsultationId,
     patient_id: AccountId,
+    sealed: String,
+}
+
+#[derive(Debug, Serialize)]
+struct SummaryRow {
+    consultation_id: ConsultationId,
+    patient_id: AccountId,
+    dependant_id: Option<DependantId>,
     sealed: String,
 }
 
@@ -89,6 +98,7 @@ impl<'a> ChangeRows<'a> {
                 unit.created.iter().map(|created| ConsultationRow::from(&created.consultation)).collect()
             }),
             reasons: number(units, |unit| unit.created.iter().filter_map(ReasonRow::of).collect()),
+            summaries: number(units, SummaryRow::all),
             updated: number(units, |unit| unit.updated.iter().map(UpdatedRow::from).collect()),
             timeline: number(units, |unit| {
                 unit.timeline.iter().map(|entry| TimelineEntryRow::new(entry, born(entry, unit))).collect()
@@ -130,6 +140,18 @@ impl ReasonRow {
         let consultation = &created.consultation;
         let sealed = hex(created.sealed_reason.as_deref()?);
         Some(Self { consultation_id: consultation.id, patient_id: consultation.patient, sealed })
+    }
+}
+
+impl SummaryRow {
+    /// A summary comes with the change of its consultation.
+    fn all(unit: &Changes) -> Vec<Self> {
+        let of = |(id, sealed): &(ConsultationId, Vec<u8>)| {
+            let (consultation, _) = unit.updated.iter().find(|(updated, _)| updated.id == *id)?;
+            let (patient_id, dependant_id) = (consultation.patient, consultation.dependant);
+            Some(Self { consultation_id: *id, patient_id, dependant_id, sealed: hex(sealed) })
+        };
+        unit.summaries.iter().filter_map(of).collect()
     }
 }
 

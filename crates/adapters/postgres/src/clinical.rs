@@ -6,6 +6,7 @@ use crate::{
         ChangeRows, ConsentRow, DocumentRow, EarlierRow, GuardianRow, NoteRow, PrescriptionRow, PresenceRow, RecordRow,
         VisitRow,
     },
+    dependants::DependantRow,
     effects::{EffectRows, verdict},
     error::unreadable,
     functions,
@@ -27,6 +28,7 @@ use jiff::Timestamp;
 use jiff_diesel::ToDiesel;
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
+use uuid::Uuid;
 
 /// The store of the clinical record. Cheap to clone.
 #[derive(Clone)]
@@ -42,8 +44,16 @@ impl Clinical {
         Self { db, accounts, vault }
     }
 
+    pub(crate) fn db(&self) -> &Postgres {
+        &self.db
+    }
+
+    pub(crate) fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
     /// The one value of a function that may have none.
-    async fn maybe<'q, T, Q>(&'q self, query: Q) -> Result<Option<T>, PortError>
+    pub(crate) async fn maybe<'q, T, Q>(&'q self, query: Q) -> Result<Option<T>, PortError>
     where
         T: DeserializeOwned + Debug + Send + 'q,
         Q: diesel_async::methods::LoadQuery<'q, AsyncPgConnection, Option<Json<T>>> + Send + 'q,
@@ -52,7 +62,7 @@ impl Clinical {
         Ok(found.map(|Json(row)| row))
     }
 
-    async fn all<'q, T, Q>(&'q self, query: Q) -> Result<Vec<T>, PortError>
+    pub(crate) async fn all<'q, T, Q>(&'q self, query: Q) -> Result<Vec<T>, PortError>
     where
         T: DeserializeOwned + Debug + Send + 'q,
         Q: diesel_async::methods::LoadQuery<'q, AsyncPgConnection, Json<Vec<T>>> + Send + 'q,
@@ -61,11 +71,18 @@ impl Clinical {
         Ok(found.0)
     }
 
-    /// Who is treated; without a name once their account is erased.
-    async fn person(&self, patient: AccountId) -> Result<Person, PortError> {
-        let Some(account) = self.accounts.by_id(patient).await? else {
-            return Ok(Person { name: String::new(), date_of_birth: None, sex: None });
+    /// Who is treated; without a name once they are erased.
+    async fn person(&self, subject: Subject, kept: Option<DependantRow>) -> Result<Person, PortError> {
+        let nobody = Person { name: String::new(), date_of_birth: None, sex: None };
+        let patient = match subject {
+            Subject::Account(patient) => patient,
+            Subject::Dependant { .. } => {
+                let Some(row) = kept else { return Err(broken("a visit's dependant is there")) };
+                let kept = row.open(&self.vault).await?;
+                return Ok(kept.map_or(nobody, |kept| kept.details.expose().person()));
+            }
         };
+        let Some(account) = self.accounts.by_id(patient).await? else { return Ok(nobody) };
         let profile = account.profile;
         Ok(Person {
             name: profile.full_name.expose().as_str().to_owned(),
@@ -98,8 +115,8 @@ impl Clinical {
 impl ClinicalStore for Clinical {
     async fn visit(&self, id: ConsultationId) -> Result<Option<Visit>, PortError> {
         let row: Option<VisitRow> = self.maybe(diesel::select(functions::clinical_visit(id.as_uuid()))).await?;
-        let Some(row) = row else { return Ok(None) };
-        let person = self.person(row.patient()).await?;
+        let Some(mut row) = row else { return Ok(None) };
+        let person = self.person(row.subject(), row.dependant.take()).await?;
         row.visit(person).map(Some)
     }
 
@@ -110,9 +127,9 @@ impl ClinicalStore for Clinical {
         since: Timestamp,
         before: Timestamp,
     ) -> Result<Vec<EarlierVisit>, PortError> {
-        let Subject::Account(patient) = subject else { return Ok(Vec::new()) };
-        let (patient, doctor) = (patient.as_uuid(), doctor.as_uuid());
-        let query = functions::clinical_earlier(patient, doctor, since.to_diesel(), before.to_diesel());
+        let (patient, dependant) = columns(subject);
+        let query =
+            functions::clinical_earlier(patient, dependant, doctor.as_uuid(), since.to_diesel(), before.to_diesel());
         let rows: Vec<EarlierRow> = self.all(diesel::select(query)).await?;
         let mut earlier = Vec::with_capacity(rows.len());
         for row in rows {
@@ -127,11 +144,12 @@ impl ClinicalStore for Clinical {
 
     async fn last_treated(
         &self,
-        patient: AccountId,
+        subject: Subject,
         doctor_account: AccountId,
         soon: Timestamp,
     ) -> Result<Option<Timestamp>, PortError> {
-        let query = functions::clinical_last_treated(patient.as_uuid(), doctor_account.as_uuid(), soon.to_diesel());
+        let (patient, dependant) = columns(subject);
+        let query = functions::clinical_last_treated(patient, dependant, doctor_account.as_uuid(), soon.to_diesel());
         let found: Option<jiff_diesel::Timestamp> = self.db.ask(diesel::select(query)).await?;
         Ok(found.map(Timestamp::from))
     }
@@ -191,12 +209,13 @@ impl ClinicalStore for Clinical {
 
     async fn records(
         &self,
-        patient: AccountId,
+        subject: Subject,
         page: PageRequest<(Timestamp, ConsultationId)>,
     ) -> Result<Page<RecordEntry, (Timestamp, ConsultationId)>, PortError> {
         let (start, id) = page.after.map(|(start, id)| (start.to_diesel(), id.as_uuid())).unzip();
         let most = i32::from(page.limit.get()) + 1;
-        let query = functions::clinical_records(patient.as_uuid(), start, id, most);
+        let (patient, dependant) = columns(subject);
+        let query = functions::clinical_records(patient, dependant, start, id, most);
         let rows: Vec<RecordRow> = self.all(diesel::select(query)).await?;
         let mut entries = Vec::with_capacity(rows.len());
         for row in rows {
@@ -208,6 +227,10 @@ impl ClinicalStore for Clinical {
                 doctor_registration: (row.council, row.registration),
                 note: self.opened_note(row.note).await?,
                 prescriptions: self.opened(row.prescriptions).await?,
+                summary: match row.summary {
+                    Some(row) => Some(Sensitive::new(row.open(&self.vault).await?)),
+                    None => None,
+                },
             });
         }
         Ok(Page::cut(entries, page.limit, |entry| (entry.starts_at, entry.consultation)))
@@ -218,6 +241,14 @@ impl ClinicalStore for Clinical {
         let rows = ChangeRows::of(changes, effects, &self.vault).await?;
         let word: String = self.db.ask(diesel::select(functions::commit_clinical(Json(rows)))).await?;
         verdict(&word)
+    }
+}
+
+/// As the tables say whose something is.
+fn columns(subject: Subject) -> (Uuid, Option<Uuid>) {
+    match subject {
+        Subject::Account(account) => (account.as_uuid(), None),
+        Subject::Dependant { keeper, dependant } => (keeper.as_uuid(), Some(dependant.as_uuid())),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::{
     clinical::broken,
+    dependants::DependantRow,
     effects::{EffectRows, hex, unhex},
     vault::Vault,
 };
@@ -24,7 +25,7 @@ use uuid::Uuid;
 /// As `to_jsonb` writes a `bytea`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "String")]
-pub(crate) struct Bytes(Vec<u8>);
+pub(crate) struct Bytes(pub(crate) Vec<u8>);
 
 impl TryFrom<String> for Bytes {
     type Error = &'static str;
@@ -33,11 +34,17 @@ impl TryFrom<String> for Bytes {
     }
 }
 
-fn place(table: &'static str, column: &'static str, row: Uuid, subject: Subject, version: i64) -> SealPlace<'static> {
+pub(crate) fn place(
+    table: &'static str,
+    column: &'static str,
+    row: Uuid,
+    subject: Subject,
+    version: i64,
+) -> SealPlace<'static> {
     SealPlace { schema: "phi", table, column, row, owner: subject.key_owner(), version }
 }
 
-async fn seal<T: Serialize>(vault: &Vault, place: &SealPlace<'_>, value: &T) -> Result<String, PortError> {
+pub(crate) async fn seal<T: Serialize>(vault: &Vault, place: &SealPlace<'_>, value: &T) -> Result<String, PortError> {
     let plain = serde_json::to_vec(value).map_err(|_| broken("a clinical value can't be written"))?;
     vault.seal(place, &plain).await
 }
@@ -76,12 +83,15 @@ impl From<Whose> for Subject {
 pub(crate) struct VisitRow {
     consultation: ConsultationRow,
     doctor: DoctorRow,
+    /// Who is treated, when it is not the one who booked.
+    pub(crate) dependant: Option<DependantRow>,
 }
 
 #[derive(Debug, Deserialize)]
 struct ConsultationRow {
     id: ConsultationId,
     patient_id: AccountId,
+    dependant_id: Option<DependantId>,
     starts_at: Timestamp,
     ends_at: Timestamp,
     mode: Mode,
@@ -105,16 +115,18 @@ struct DoctorRow {
 }
 
 impl VisitRow {
-    pub(crate) fn patient(&self) -> AccountId {
-        self.consultation.patient_id
+    pub(crate) fn subject(&self) -> Subject {
+        let (patient_id, dependant_id) = (self.consultation.patient_id, self.consultation.dependant_id);
+        Whose { patient_id, dependant_id }.into()
     }
 
     pub(crate) fn visit(self, person: Person) -> Result<Visit, PortError> {
-        let Self { consultation, doctor } = self;
+        let subject = self.subject();
+        let Self { consultation, doctor, dependant: _ } = self;
         let range = TimeRange::new(consultation.starts_at, consultation.ends_at);
         Ok(Visit {
             id: consultation.id,
-            subject: Subject::Account(consultation.patient_id),
+            subject,
             person: Sensitive::new(person),
             practitioner: Practitioner {
                 id: doctor.id,
@@ -325,7 +337,24 @@ pub(crate) struct RecordRow {
     pub(crate) council: String,
     pub(crate) registration: String,
     pub(crate) note: Option<NoteRow>,
+    pub(crate) summary: Option<SummaryRow>,
     pub(crate) prescriptions: Vec<PrescriptionRow>,
+}
+
+/// What the practitioner wrote at the end, as booking has sealed it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct SummaryRow {
+    consultation_id: ConsultationId,
+    #[serde(flatten)]
+    whose: Whose,
+    sealed: Bytes,
+}
+
+impl SummaryRow {
+    pub(crate) async fn open(self, vault: &Vault) -> Result<String, PortError> {
+        let place = place("visit_summaries", "sealed", self.consultation_id.as_uuid(), self.whose.into(), 1);
+        Ok(vault.open_text(&place, &self.sealed.0).await?)
+    }
 }
 
 /// The argument of `commit_clinical`.

@@ -6,7 +6,7 @@ use diesel::{
 };
 
 define_sql_function! {
-    fn booking_snapshots(slots: Array<Uuid>, patients: Array<Uuid>, callers: Array<Nullable<Uuid>>, claim_keys: Array<Nullable<Text>>) -> Jsonb;
+    fn booking_snapshots(slots: Array<Uuid>, patients: Array<Uuid>, dependants: Array<Nullable<Uuid>>, callers: Array<Nullable<Uuid>>, claim_keys: Array<Nullable<Text>>) -> Jsonb;
 }
 define_sql_function! {
     fn consultation_snapshot(consultation: Uuid, target: Nullable<Uuid>, caller: Nullable<Uuid>, claim_key: Nullable<Text>) -> Nullable<Jsonb>;
@@ -89,11 +89,19 @@ define_sql_function! { fn clinical_consents(consultation: Uuid) -> Jsonb; }
 define_sql_function! { fn clinical_guardian(consultation: Uuid) -> Nullable<Jsonb>; }
 define_sql_function! { fn clinical_presence(consultation: Uuid) -> Jsonb; }
 define_sql_function! { fn clinical_document(prescription: Uuid) -> Nullable<Jsonb>; }
-define_sql_function! { fn clinical_earlier(patient: Uuid, doctor: Uuid, since: Timestamptz, before: Timestamptz) -> Jsonb; }
-define_sql_function! { fn clinical_last_treated(patient: Uuid, doctor_account: Uuid, soon: Timestamptz) -> Nullable<Timestamptz>; }
+define_sql_function! { fn clinical_earlier(patient: Uuid, dependant: Nullable<Uuid>, doctor: Uuid, since: Timestamptz, before: Timestamptz) -> Jsonb; }
 define_sql_function! {
-    fn clinical_records(patient: Uuid, after_start: Nullable<Timestamptz>, after_id: Nullable<Uuid>, most: Integer) -> Jsonb;
+    fn clinical_last_treated(patient: Uuid, dependant: Nullable<Uuid>, doctor_account: Uuid, soon: Timestamptz) -> Nullable<Timestamptz>;
 }
+define_sql_function! {
+    fn clinical_records(patient: Uuid, dependant: Nullable<Uuid>, after_start: Nullable<Timestamptz>, after_id: Nullable<Uuid>, most: Integer) -> Jsonb;
+}
+define_sql_function! { fn dependant_kept(keeper: Uuid, dependant: Uuid) -> Nullable<Jsonb>; }
+define_sql_function! { fn count_dependants(keeper: Uuid) -> BigInt; }
+define_sql_function! {
+    fn list_dependants(keeper: Uuid, after_at: Nullable<Timestamptz>, after_id: Nullable<Uuid>, most: Integer) -> Jsonb;
+}
+define_sql_function! { fn commit_dependant(change: Jsonb, effects: Jsonb) -> Text; }
 define_sql_function! { fn commit_clinical(changes: Jsonb) -> Text; }
 define_sql_function! { fn import_formulary(formulary: Jsonb, effects: Jsonb) -> Text; }
 define_sql_function! { fn formulary_in_force(day: Date) -> Nullable<Jsonb>; }

@@ -18,6 +18,7 @@ mod clinical;
 mod clinical_rows;
 mod contacts;
 mod dead_letters;
+mod dependants;
 mod directory;
 mod effects;
 mod error;

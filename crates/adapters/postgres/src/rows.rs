@@ -5,7 +5,7 @@ use amrutam_booking::model::{
     BookableDoctor, Consultation, LiveVisit, Mode, Modes, PatientCalendar, Practitioner, PractitionerDetails,
     Registration, Slot,
 };
-use amrutam_kernel::{AccountId, ConsultationId, DoctorId, Money, PortError, SlotId, TimeRange};
+use amrutam_kernel::{AccountId, ConsultationId, DependantId, DoctorId, Money, PortError, SlotId, TimeRange};
 use diesel::prelude::*;
 use jiff::{SignedDuration, Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
@@ -72,6 +72,7 @@ pub(crate) struct ConsultationRow {
     #[diesel(deserialize_as = jiff_diesel::Timestamp)]
     created_at: Timestamp,
     patient_id: Uuid,
+    dependant_id: Option<Uuid>,
     doctor_id: Uuid,
     slot_id: Uuid,
     #[diesel(deserialize_as = jiff_diesel::Timestamp)]
@@ -97,6 +98,7 @@ impl From<&Consultation> for ConsultationRow {
             id: consultation.id.as_uuid(),
             created_at: consultation.created_at,
             patient_id: consultation.patient.as_uuid(),
+            dependant_id: consultation.dependant.map(|dependant| dependant.as_uuid()),
             doctor_id: consultation.doctor.as_uuid(),
             slot_id: consultation.slot.as_uuid(),
             starts_at: consultation.range.start(),
@@ -120,6 +122,7 @@ impl TryFrom<ConsultationRow> for Consultation {
         Ok(Self {
             id: ConsultationId::from_uuid(row.id),
             patient: AccountId::from_uuid(row.patient_id),
+            dependant: row.dependant_id.map(DependantId::from_uuid),
             doctor: DoctorId::from_uuid(row.doctor_id),
             slot: SlotId::from_uuid(row.slot_id),
             range: range(row.starts_at, row.ends_at)?,
@@ -176,6 +179,8 @@ pub(crate) struct CalendarRow {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct LiveVisitRow {
     consultation_id: Uuid,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    dependant_id: Option<Uuid>,
     starts_at: Timestamp,
     ends_at: Timestamp,
     held_until: Option<Timestamp>,
@@ -185,6 +190,7 @@ impl From<&LiveVisit> for LiveVisitRow {
     fn from(visit: &LiveVisit) -> Self {
         Self {
             consultation_id: visit.consultation.as_uuid(),
+            dependant_id: visit.dependant.map(|dependant| dependant.as_uuid()),
             starts_at: visit.range.start(),
             ends_at: visit.range.end(),
             held_until: visit.held_until,
@@ -198,6 +204,7 @@ impl TryFrom<CalendarRow> for PatientCalendar {
         let visit = |visit: LiveVisitRow| {
             Ok(LiveVisit {
                 consultation: ConsultationId::from_uuid(visit.consultation_id),
+                dependant: visit.dependant_id.map(DependantId::from_uuid),
                 range: range(visit.starts_at, visit.ends_at)?,
                 held_until: visit.held_until,
             })

@@ -143,6 +143,7 @@ diesel::table! {
         id -> Uuid,
         created_at -> Timestamptz,
         patient_id -> Uuid,
+        dependant_id -> Nullable<Uuid>,
         doctor_id -> Uuid,
         slot_id -> Uuid,
         starts_at -> Timestamptz,
@@ -180,6 +181,13 @@ diesel::table! {
     phi.visit_reasons (consultation_id) {
         consultation_id -> Uuid,
         patient_id -> Uuid,
+        sealed -> Bytea,
+    }
+}
+
+diesel::table! {
+    phi.visit_summaries (consultation_id) {
+        consultation_id -> Uuid,
         sealed -> Bytea,
     }
 }

@@ -52,6 +52,9 @@ pub enum ConsultationError {
     /// Too early or too late.
     #[error(transparent)]
     Timing(#[from] TimingRefusal),
+    /// It is held in that mode already.
+    #[error("the visit is held in this mode already")]
+    SameMode,
     /// The reason code is another side's.
     #[error("this reason is not one the caller can give")]
     ReasonNotYours,

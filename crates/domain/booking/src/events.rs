@@ -18,6 +18,8 @@ pub const EXPIRED: &str = "consultation.expired.v1";
 pub const STARTED: &str = "consultation.started.v1";
 /// The visit has taken place.
 pub const COMPLETED: &str = "consultation.completed.v1";
+/// A visit under way goes on in another mode.
+pub const MODE_CHANGED: &str = "consultation.mode_changed.v1";
 /// One side did not come.
 pub const NO_SHOW: &str = "consultation.no_show.v1";
 
@@ -62,6 +64,7 @@ pub(crate) fn consultation_event(
         payload: serde_json::json!({
             "consultation_id": consultation.id,
             "patient_id": consultation.patient,
+            "dependant_id": consultation.dependant,
             "doctor_id": consultation.doctor,
             "slot_id": consultation.slot,
             "starts_at": consultation.range.start(),

@@ -6,8 +6,8 @@ use crate::model::{
     TimelineEntry, WeeklyRule,
 };
 use amrutam_kernel::{
-    AccountId, AuditTrail, CommitError, ConsultationId, Currency, DoctorId, Effects, IdempotencyClaim, Money, Page,
-    PageRequest, Personal, PortError, RecordRef, Recorded, SlotId, TimeOffId, TimeRange, Unrecorded,
+    AccountId, AuditTrail, CommitError, ConsultationId, Currency, DependantId, DoctorId, Effects, IdempotencyClaim,
+    Money, Page, PageRequest, Personal, PortError, RecordRef, Recorded, SlotId, TimeOffId, TimeRange, Unrecorded,
 };
 use async_trait::async_trait;
 use jiff::{Timestamp, civil::Date};
@@ -25,6 +25,8 @@ pub struct BookingSnapshot {
     pub occupant: Option<Consultation>,
     /// The patient's live visits.
     pub calendar: PatientCalendar,
+    /// Whether the patient's account keeps the dependant that was asked about.
+    pub keeps_dependant: bool,
 }
 
 /// What an act on a consultation is decided on, read in one snapshot.
@@ -74,6 +76,8 @@ pub struct Changes {
     pub created: Vec<NewConsultation>,
     /// New states of consultations, with the version that was read.
     pub updated: Vec<(Consultation, i64)>,
+    /// Practitioners' summaries of visits, sealed; written once.
+    pub summaries: Vec<(ConsultationId, Vec<u8>)>,
     /// New states of patients' calendars. Refused as [`CommitError::Stale`] unless the stored version (0 when there is
     /// none) is `version - 1`: this serializes one patient's bookings as the slot's row serializes one slot's.
     pub calendars: Vec<(AccountId, PatientCalendar)>,
@@ -153,6 +157,7 @@ pub trait ConsultationStore: AuditTrail + Send + Sync {
         &self,
         slot: SlotId,
         patient: AccountId,
+        dependant: Option<DependantId>,
         claim: Option<&IdempotencyClaim>,
     ) -> Result<BookingSnapshot, PortError>;
 
@@ -172,6 +177,9 @@ pub trait ConsultationStore: AuditTrail + Send + Sync {
 
     /// The sealed reason for the visit.
     async fn sealed_reason(&self, id: ConsultationId) -> Result<Option<Vec<u8>>, PortError>;
+
+    /// The practitioner's sealed summary of the visit.
+    async fn sealed_summary(&self, id: ConsultationId) -> Result<Option<Vec<u8>>, PortError>;
 
     /// A page of consultations by start, then id.
     async fn list(

@@ -1,7 +1,8 @@
 //! Why something was not done, saying what the caller can do.
 
 use crate::model::{
-    AdmissionRefusal, ConsentRefusal, Decision, InvalidChange, Missing, NoShowRefusal, NoteRefusal, Rule,
+    AdmissionRefusal, ConsentRefusal, Decision, DependantRefusal, InvalidChange, Missing, NoShowRefusal, NoteRefusal,
+    Rule,
 };
 use amrutam_kernel::{Denial, PortError};
 use jiff::Timestamp;
@@ -48,6 +49,12 @@ pub enum ClinicalError {
     /// The absence is not found.
     #[error(transparent)]
     NoShow(#[from] NoShowRefusal),
+    /// The people an account keeps stay as they are.
+    #[error(transparent)]
+    Dependant(#[from] DependantRefusal),
+    /// The idempotency claim has an answer already: give that one.
+    #[error("the request has been answered before")]
+    AlreadyAnswered,
     /// Checking in begins later.
     #[error("too early: possible from {from}")]
     TooEarly {

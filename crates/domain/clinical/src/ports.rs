@@ -2,10 +2,12 @@
 //! suites; what is clinical is sealed by the store that keeps it, and never leaves it in clear but through these values.
 
 use crate::model::{
-    Consent, EarlierVisit, Formulary, Guardian, Note, Prescription, Presence, SignedFacts, Subject, VerifyCode, Visit,
+    Consent, Dependant, EarlierVisit, Formulary, Guardian, Note, Prescription, Presence, SignedFacts, StandingVisit,
+    Subject, VerifyCode, Visit,
 };
 use amrutam_kernel::{
-    AccountId, CommitError, ConsultationId, DoctorId, Effects, Page, PageRequest, PortError, PrescriptionId, Sensitive,
+    AccountId, CommitError, ConsultationId, DependantId, DoctorId, Effects, Page, PageRequest, PortError,
+    PrescriptionId, Sensitive,
 };
 use async_trait::async_trait;
 use jiff::{Timestamp, civil::Date};
@@ -73,11 +75,67 @@ pub struct RecordEntry {
     pub note: Option<Note>,
     /// Every version of the prescription that was signed.
     pub prescriptions: Vec<Prescription>,
+    /// What the practitioner wrote when completing it.
+    pub summary: Option<Sensitive<String>>,
+}
+
+/// A dependant, with what their removal is decided on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// As stored; also one who is kept no more.
+    pub dependant: Dependant,
+    /// Their visits in the keeper's calendar.
+    pub visits: Vec<StandingVisit>,
+    /// The version of that calendar; 0 when there is none.
+    pub calendar: i64,
+    /// Whether any visit was ever booked for them, whatever became of it.
+    pub ever_booked: bool,
+}
+
+/// What changes about the people an account keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DependantChange {
+    /// One more. [`CommitError::Stale`] unless the account keeps so many others.
+    Added {
+        /// Who.
+        dependant: Dependant,
+        /// How many others.
+        others: usize,
+    },
+    /// The next version. Stale unless the stored one is `version - 1`.
+    Changed(Dependant),
+    /// Kept no more, in the next version. Stale unless the keeper's calendar is of that version, which rises: a booking that was decided
+    /// before is decided anew.
+    Removed {
+        /// Who.
+        dependant: Dependant,
+        /// The calendar's version that was read.
+        calendar: i64,
+        /// No record names them: nothing is left of them.
+        forget: bool,
+    },
+}
+
+/// The people whom accounts keep.
+#[async_trait]
+pub trait DependantStore: Send + Sync {
+    /// One of that account's, also when it keeps them no more.
+    async fn kept(&self, keeper: AccountId, id: DependantId) -> Result<Option<Kept>, PortError>;
+    /// How many the account keeps now.
+    async fn count_kept(&self, keeper: AccountId) -> Result<usize, PortError>;
+    /// Those the account keeps now, by when they were added.
+    async fn dependants(
+        &self,
+        keeper: AccountId,
+        page: PageRequest<(Timestamp, DependantId)>,
+    ) -> Result<Page<Dependant, (Timestamp, DependantId)>, PortError>;
+    /// Commits a change with its effects in one transaction, or nothing.
+    async fn commit_dependant(&self, change: &DependantChange, effects: &Effects) -> Result<(), CommitError>;
 }
 
 /// The clinical record, and what it is decided on.
 #[async_trait]
-pub trait ClinicalStore: Send + Sync {
+pub trait ClinicalStore: DependantStore {
     /// The visit as it is now.
     async fn visit(&self, id: ConsultationId) -> Result<Option<Visit>, PortError>;
     /// The visits of that patient with that practitioner that took place and began in `since..before`, with what they were for.
@@ -88,11 +146,11 @@ pub trait ClinicalStore: Send + Sync {
         since: Timestamp,
         before: Timestamp,
     ) -> Result<Vec<EarlierVisit>, PortError>;
-    /// When the practitioner with that account last treated the patient, or will within the day: the latest end among the visits
+    /// When the practitioner with that account last treated that person, or will within the day: the latest end among the visits
     /// under way, completed, or confirmed to begin before `soon`.
     async fn last_treated(
         &self,
-        patient: AccountId,
+        subject: Subject,
         doctor_account: AccountId,
         soon: Timestamp,
     ) -> Result<Option<Timestamp>, PortError>;
@@ -112,10 +170,11 @@ pub trait ClinicalStore: Send + Sync {
     async fn by_code(&self, digest: [u8; 32]) -> Result<Option<Prescription>, PortError>;
     /// The exact bytes that were issued.
     async fn document(&self, id: PrescriptionId) -> Result<Option<Document>, PortError>;
-    /// A patient's visits that took place or are under way, the latest first; those of dependants are not among them.
+    /// That person's visits that took place or are under way, the latest first; those of others whom the same account keeps are not
+    /// among them.
     async fn records(
         &self,
-        patient: AccountId,
+        subject: Subject,
         page: PageRequest<(Timestamp, ConsultationId)>,
     ) -> Result<Page<RecordEntry, (Timestamp, ConsultationId)>, PortError>;
     /// Commits all of `changes` in one transaction, or nothing.

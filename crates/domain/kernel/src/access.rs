@@ -108,8 +108,12 @@ actions! {
     ConsultationReschedule = "consultation.reschedule",
     /// Begin a visit.
     ConsultationStart = "consultation.start",
-    /// End a visit.
+    /// Complete a visit.
     ConsultationComplete = "consultation.complete",
+    /// End a visit with a reason.
+    ConsultationEnd = "consultation.end",
+    /// Go on with a visit in another mode.
+    ConsultationMode = "consultation.change_mode",
     /// Note that the other side did not come.
     ConsultationNoShow = "consultation.no_show",
     /// Confirm a visit whose payment came.
@@ -128,6 +132,8 @@ actions! {
     PrescriptionSign = "prescription.sign",
     /// Give or withdraw consent for a visit, say who accompanies a minor, check in.
     ConsentRecord = "consent.record",
+    /// Look up what may be prescribed.
+    FormularyRead = "formulary.read",
     /// Keep the people whose visits one's account books.
     DependantManage = "dependant.manage",
     /// Read a payment or refund.

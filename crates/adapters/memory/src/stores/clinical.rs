@@ -1,6 +1,9 @@
 //! Clinical's record and formulary.
 
-use crate::world::{MemoryWorld, Tables, defect, into_port_error};
+use crate::{
+    FakeSealer,
+    world::{MemoryWorld, Tables, defect, into_port_error},
+};
 use amrutam_booking::model::{Consultation, ConsultationStatus, PractitionerStatus};
 use amrutam_clinical::{
     model::{
@@ -10,7 +13,8 @@ use amrutam_clinical::{
     ports::{ClinicalChanges, ClinicalStore, Document, FormularyStore, Imported, RecordEntry, RecordedGuardian},
 };
 use amrutam_kernel::{
-    AccountId, CommitError, ConsultationId, DoctorId, Effects, Page, PageRequest, PortError, PrescriptionId, Sensitive,
+    AccountId, CommitError, ConsultationId, DoctorId, Effects, Page, PageRequest, PortError, PrescriptionId, SealPlace,
+    Sealer, Sensitive,
 };
 use async_trait::async_trait;
 use jiff::{Timestamp, civil::Date};
@@ -19,8 +23,18 @@ fn word<T: std::str::FromStr>(text: &str) -> Result<T, PortError> {
     text.parse().map_err(|_| defect("a word is of its vocabulary"))
 }
 
-fn visit_of(tables: &Tables, consultation: &Consultation) -> Result<Visit, PortError> {
-    let doctor = tables.practitioner(consultation.doctor)?;
+fn subject_of(consultation: &Consultation) -> Subject {
+    let keeper = consultation.patient;
+    consultation.dependant.map_or(Subject::Account(keeper), |dependant| Subject::Dependant { keeper, dependant })
+}
+
+/// Who is treated.
+fn person_of(tables: &Tables, consultation: &Consultation) -> Result<Person, PortError> {
+    if let Some(dependant) = consultation.dependant {
+        let kept = tables.dependants.get(&dependant);
+        let kept = kept.ok_or_else(|| defect("a consultation names a dependant that is there"))?;
+        return Ok(kept.details.expose().person());
+    }
     let patient = tables.accounts.get(&consultation.patient);
     let patient = patient.ok_or_else(|| defect("a consultation names a patient that is there"))?;
     let sex = patient.profile.sex.as_ref().map(|sex| match sex.expose() {
@@ -28,14 +42,19 @@ fn visit_of(tables: &Tables, consultation: &Consultation) -> Result<Visit, PortE
         amrutam_identity::model::Sex::Male => Sex::Male,
         amrutam_identity::model::Sex::Other => Sex::Other,
     });
+    Ok(Person {
+        name: patient.profile.full_name.expose().as_str().to_owned(),
+        date_of_birth: patient.profile.date_of_birth.as_ref().map(|date| *date.expose()),
+        sex,
+    })
+}
+
+fn visit_of(tables: &Tables, consultation: &Consultation) -> Result<Visit, PortError> {
+    let doctor = tables.practitioner(consultation.doctor)?;
     Ok(Visit {
         id: consultation.id,
-        subject: Subject::Account(consultation.patient),
-        person: Sensitive::new(Person {
-            name: patient.profile.full_name.expose().as_str().to_owned(),
-            date_of_birth: patient.profile.date_of_birth.as_ref().map(|date| *date.expose()),
-            sex,
-        }),
+        subject: subject_of(consultation),
+        person: Sensitive::new(person_of(tables, consultation)?),
         practitioner: Practitioner {
             id: doctor.id,
             account: doctor.account,
@@ -87,7 +106,7 @@ impl ClinicalStore for MemoryWorld {
         self.read(|tables| {
             let wanted = |one: &&Consultation| {
                 let start = one.range.start();
-                Subject::Account(one.patient) == subject
+                subject_of(one) == subject
                     && one.doctor == doctor
                     && one.status == ConsultationStatus::Completed
                     && since <= start
@@ -115,14 +134,14 @@ impl ClinicalStore for MemoryWorld {
 
     async fn last_treated(
         &self,
-        patient: AccountId,
+        subject: Subject,
         doctor_account: AccountId,
         soon: Timestamp,
     ) -> Result<Option<Timestamp>, PortError> {
         self.read(|tables| {
             let doctor = tables.practitioners.values().find(|one| one.account == doctor_account)?.id;
             let near = |one: &Consultation| one.status == ConsultationStatus::Confirmed && one.range.start() < soon;
-            let theirs = tables.consultations.values().filter(|one| one.patient == patient && one.doctor == doctor);
+            let theirs = tables.consultations.values().filter(|one| subject_of(one) == subject && one.doctor == doctor);
             theirs.filter(|one| is_held(one) || near(one)).map(|one| one.range.end()).max()
         })
     }
@@ -161,13 +180,13 @@ impl ClinicalStore for MemoryWorld {
 
     async fn records(
         &self,
-        patient: AccountId,
+        subject: Subject,
         page: PageRequest<(Timestamp, ConsultationId)>,
     ) -> Result<Page<RecordEntry, (Timestamp, ConsultationId)>, PortError> {
         let key = |entry: &RecordEntry| (entry.starts_at, entry.consultation);
-        self.read(|tables| {
+        let mut found = self.read(|tables| {
             let mut found: Vec<_> =
-                tables.consultations.values().filter(|one| one.patient == patient && is_held(one)).collect();
+                tables.consultations.values().filter(|one| subject_of(one) == subject && is_held(one)).collect();
             found.sort_by_key(|one| std::cmp::Reverse((one.range.start(), one.id)));
             let after = |one: &&&Consultation| page.after.is_none_or(|after| (one.range.start(), one.id) < after);
             let rows = found.iter().filter(after).take(usize::from(page.limit.get()) + 1).map(|one| {
@@ -182,10 +201,27 @@ impl ClinicalStore for MemoryWorld {
                     doctor_registration: (doctor.details.council.clone(), doctor.details.registration_number.clone()),
                     note: last_note(tables, one.id),
                     prescriptions,
+                    summary: None,
                 })
             });
             rows.collect::<Result<Vec<_>, PortError>>().map(|rows| Page::cut(rows, page.limit, key))
-        })?
+        })??;
+        for entry in &mut found.items {
+            let Some(sealed) = self.read(|tables| tables.summaries.get(&entry.consultation).cloned())? else {
+                continue;
+            };
+            let place = SealPlace {
+                schema: "phi",
+                table: "visit_summaries",
+                column: "sealed",
+                row: entry.consultation.as_uuid(),
+                owner: subject.key_owner(),
+                version: 1,
+            };
+            let plain = FakeSealer::new().open(&place, &sealed).await.map_err(PortError::from)?;
+            entry.summary = Some(Sensitive::new(String::from_utf8_lossy(&plain).into_owned()));
+        }
+        Ok(found)
     }
 
     async fn commit(&self, changes: &ClinicalChanges) -> Result<(), CommitError> {

@@ -10,7 +10,8 @@ use amrutam_booking::{
     },
 };
 use amrutam_kernel::{
-    AccountId, CommitError, ConsultationId, IdempotencyClaim, Page, PageRequest, PortError, SlotId, Unrecorded,
+    AccountId, CommitError, ConsultationId, DependantId, IdempotencyClaim, Page, PageRequest, PortError, SlotId,
+    Unrecorded,
 };
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -45,6 +46,7 @@ impl ConsultationStore for MemoryWorld {
         &self,
         slot: SlotId,
         patient: AccountId,
+        dependant: Option<DependantId>,
         claim: Option<&IdempotencyClaim>,
     ) -> Result<BookingSnapshot, PortError> {
         let now = self.now();
@@ -55,6 +57,9 @@ impl ConsultationStore for MemoryWorld {
                 doctor: slot.as_ref().map(|slot| tables.practitioner(slot.doctor).map(bookable)).transpose()?,
                 occupant: slot.as_ref().map(|slot| tables.occupant(slot)).transpose()?.flatten(),
                 calendar: tables.calendar(patient),
+                keeps_dependant: dependant
+                    .and_then(|dependant| tables.dependants.get(&dependant))
+                    .is_some_and(|kept| kept.keeper == patient && kept.removed_at.is_none()),
                 slot,
             })
         })?
@@ -107,6 +112,12 @@ impl ConsultationStore for MemoryWorld {
         }
         create(tables, changes)?;
         update(tables, changes)?;
+        for (id, sealed) in &changes.summaries {
+            let written = tables.summaries.insert(*id, sealed.clone()).is_some();
+            if written || !changes.updated.iter().any(|(updated, _)| updated.id == *id) {
+                return Err(defect("a summary is written once, with a change of its consultation").into());
+            }
+        }
         for (patient, calendar) in &changes.calendars {
             if !tables.accounts.contains_key(patient) {
                 return Err(defect("a calendar is an account's").into());
@@ -128,6 +139,10 @@ impl ConsultationStore for MemoryWorld {
 
     async fn sealed_reason(&self, id: ConsultationId) -> Result<Option<Vec<u8>>, PortError> {
         self.read(|tables| tables.reasons.get(&id).cloned())
+    }
+
+    async fn sealed_summary(&self, id: ConsultationId) -> Result<Option<Vec<u8>>, PortError> {
+        self.read(|tables| tables.summaries.get(&id).cloned())
     }
 
     async fn list(
@@ -193,7 +208,7 @@ fn update(tables: &mut Tables, changes: &Changes) -> Result<(), CommitError> {
     for (consultation, read) in &changes.updated {
         let stored = tables.consultations.get(&consultation.id).filter(|stored| stored.version == *read);
         let stored = stored.ok_or(CommitError::Stale)?;
-        let kept = |c: &Consultation| (c.patient, c.doctor, c.created_at);
+        let kept = |c: &Consultation| (c.patient, c.dependant, c.doctor, c.created_at);
         if kept(stored) != kept(consultation) {
             return Err(defect("a consultation keeps its patient, its practitioner and its creation time").into());
         }

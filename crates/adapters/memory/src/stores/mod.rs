@@ -4,6 +4,7 @@ mod accounts;
 mod availability;
 mod clinical;
 mod consultations;
+mod dependants;
 mod directory;
 mod factors;
 mod ledger;

@@ -58,7 +58,7 @@ fn slots(tables: &Tables, live: &[&Consultation], found: &mut Vec<String>) {
 // A hold that ran out counts nowhere, so a calendar may still name it and need not.
 fn calendars(tables: &Tables, now: Timestamp, found: &mut Vec<String>) {
     let counts = |visit: &LiveVisit| visit.held_until.is_none_or(|until| now < until);
-    let key = |visit: LiveVisit| (visit.consultation, visit.range, visit.held_until);
+    let key = |visit: LiveVisit| (visit.consultation, visit.dependant, visit.range, visit.held_until);
     let patients: BTreeSet<_> =
         tables.calendars.keys().copied().chain(tables.consultations.values().map(|c| c.patient)).collect();
     for patient in patients {
@@ -77,7 +77,7 @@ fn steps(tables: &Tables, consultation: &Consultation, found: &mut Vec<String>) 
         version += 1;
         let legal = before.is_none_or(|from: amrutam_booking::model::ConsultationStatus| match entry.kind {
             TimelineKind::StatusChanged => from.can_become(entry.to),
-            TimelineKind::Rescheduled | TimelineKind::Noted => from == entry.to,
+            TimelineKind::Rescheduled | TimelineKind::ModeChanged | TimelineKind::Noted => from == entry.to,
         });
         if entry.version != version || entry.from != before || !legal {
             found.push(format!("I13: {} version {} does not follow", consultation.id, entry.version));

@@ -8,7 +8,7 @@ use amrutam_booking::model::{
     Consultation, PatientCalendar, Practitioner, Slot, SlotStatus, TimeOff, TimelineEntry, WeeklyRule,
 };
 use amrutam_clinical::{
-    model::{Consent, Formulary, Note, Prescription, Presence},
+    model::{Consent, Dependant, Formulary, Note, Prescription, Presence},
     ports::{Document, RecordedGuardian},
 };
 use amrutam_identity::{
@@ -17,9 +17,9 @@ use amrutam_identity::{
     ports::EndSessions,
 };
 use amrutam_kernel::{
-    AccountId, CommitError, ConsultationId, DeadLetterId, DeadSource, DoctorId, Effects, EventEnvelope, EventId,
-    Fingerprint, GatewayTaskId, GivenUp, IdempotencyClaim, LinkId, MessageId, PaymentId, PortError, PrescriptionId,
-    Recorded, Requeue, ReviewCaseId, SessionId, SlotId, StoredAnswer,
+    AccountId, CommitError, ConsultationId, DeadLetterId, DeadSource, DependantId, DoctorId, Effects, EventEnvelope,
+    EventId, Fingerprint, GatewayTaskId, GivenUp, IdempotencyClaim, LinkId, MessageId, PaymentId, PortError,
+    PrescriptionId, Recorded, Requeue, ReviewCaseId, SessionId, SlotId, StoredAnswer,
 };
 use amrutam_notifications::ScheduledMessage;
 use amrutam_operations::model::{DeadLetter, ReviewCase};
@@ -104,6 +104,7 @@ pub(crate) struct Tables {
     pub(crate) slots: Table<SlotId, Slot>,
     pub(crate) consultations: Table<ConsultationId, Consultation>,
     pub(crate) reasons: Table<ConsultationId, Vec<u8>>,
+    pub(crate) summaries: Table<ConsultationId, Vec<u8>>,
     pub(crate) calendars: Table<AccountId, PatientCalendar>,
     pub(crate) timeline: Table<ConsultationId, BTreeMap<i64, TimelineEntry>>,
     pub(crate) answers: Table<(AccountId, String), Answer>,
@@ -118,6 +119,7 @@ pub(crate) struct Tables {
     pub(crate) letters: BTreeMap<DeadLetterId, DeadLetter>,
     pub(crate) requeued: Vec<(Requeue, EventEnvelope)>,
     pub(crate) reviews: BTreeMap<ReviewCaseId, ReviewCase>,
+    pub(crate) dependants: Table<DependantId, Dependant>,
     pub(crate) notes: Table<ConsultationId, BTreeMap<i64, Note>>,
     pub(crate) consents: Shared<Vec<Consent>>,
     pub(crate) guardians: Table<ConsultationId, RecordedGuardian>,
@@ -209,6 +211,11 @@ impl Tables {
             }
             None => false,
         }
+    }
+
+    /// Those an account keeps now.
+    pub(crate) fn kept_by(&self, keeper: AccountId) -> impl Iterator<Item = &Dependant> {
+        self.dependants.values().filter(move |one| one.keeper == keeper && one.removed_at.is_none())
     }
 
     pub(crate) fn practitioner(&self, id: DoctorId) -> Result<&Practitioner, PortError> {

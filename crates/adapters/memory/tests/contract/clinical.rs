@@ -10,16 +10,24 @@ use amrutam_booking::{
 };
 use amrutam_clinical::{
     contract::{Harness, MadeVisit},
+    model::Subject,
     ports::{ClinicalStore, FormularyStore},
 };
 use amrutam_kernel::{
-    AccountId, AuditEntryId, Clock, ConsultationId, CorrelationId, Currency, Effects, EventId, IdSource, Money, Role,
-    SlotId, TimeRange,
+    AccountId, AuditEntryId, Clock, ConsultationId, CorrelationId, Currency, DependantId, Effects, EventId, IdSource,
+    Money, Role, SlotId, TimeRange,
 };
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use std::sync::Arc;
 use uuid::Uuid;
+
+fn dependant_of(whom: Subject) -> Option<DependantId> {
+    match whom {
+        Subject::Account(_) => None,
+        Subject::Dependant { dependant, .. } => Some(dependant),
+    }
+}
 
 #[async_trait]
 impl Harness for Memory {
@@ -35,9 +43,13 @@ impl Harness for Memory {
         self.clock.now()
     }
 
-    async fn visits(&self, statuses: &[&str]) -> Vec<MadeVisit> {
+    async fn visits_of(&self, whom: Option<Subject>, statuses: &[&str]) -> Vec<MadeVisit> {
         let doctor = self.registered(&self.ids, &self.ids.uuid_v7(self.clock.now()).to_string()).await;
-        let patient = self.insert(AccountId::from_uuid(self.ids.uuid_v7(self.clock.now())), Role::Patient).await.id;
+        let patient = match whom {
+            Some(whom) => whom.keeper(),
+            None => self.insert(AccountId::from_uuid(self.ids.uuid_v7(self.clock.now())), Role::Patient).await.id,
+        };
+        let dependant = whom.and_then(dependant_of);
         let rules = self.clinical_slots(&doctor, statuses.len()).await;
         let mut visits = Vec::new();
         for (slot, status) in rules.iter().zip(statuses) {
@@ -45,6 +57,7 @@ impl Harness for Memory {
             let consultation = Consultation {
                 id: ConsultationId::from_uuid(self.ids.uuid_v7(self.clock.now())),
                 patient,
+                dependant,
                 doctor: doctor.id,
                 slot: slot.id,
                 range: slot.range,

@@ -101,7 +101,7 @@ async fn an_answer_is_forgotten_after_a_day() {
         let effects = Effects { answer: Some((claim.clone(), answer(status))), ..Effects::default() };
         commit(&clinic, Changes { effects, ..Changes::default() }).await
     };
-    let recorded = async || clinic.world.booking_snapshot(slot, patient, Some(&claim)).await.unwrap().recorded;
+    let recorded = async || clinic.world.booking_snapshot(slot, patient, None, Some(&claim)).await.unwrap().recorded;
     answered(201).await.unwrap();
     clinic.clock.advance(SignedDuration::from_hours(24) - SignedDuration::from_micros(1));
     assert!(matches!(answered(200).await, Err(CommitError::AlreadyAnswered)));

@@ -103,6 +103,7 @@ impl Readers for Memory {
             let consultation = Consultation {
                 id: ConsultationId::from_uuid(ids.uuid_v7(now)),
                 patient,
+                dependant: None,
                 doctor: practitioner.id,
                 slot,
                 range,
@@ -164,7 +165,7 @@ impl Readers for Memory {
 impl Memory {
     async fn store(&self, ids: &SeededIds, consultation: &Consultation) {
         let now = self.clock.now();
-        let found = self.world.booking_snapshot(consultation.slot, consultation.patient, None).await.unwrap();
+        let found = self.world.booking_snapshot(consultation.slot, consultation.patient, None, None).await.unwrap();
         let slot = found.slot.unwrap().booked_by(consultation.id, consultation.hold_expires_at);
         let changes = Changes {
             slots: if consultation.status.is_live() { vec![SlotUpdate(slot)] } else { Vec::new() },

@@ -18,8 +18,8 @@ use amrutam_clinical::{
     ports::{ClinicalChanges, ClinicalStore, FormularyStore},
 };
 use amrutam_kernel::{
-    AccountId, AuditEntryId, ConsultationId, CorrelationId, Currency, DoctorId, Effects, EventId, Money, Role,
-    Sensitive, SlotId, TimeRange,
+    AccountId, AuditEntryId, ConsultationId, CorrelationId, Currency, DependantId, DoctorId, Effects, EventId, Money,
+    Role, Sensitive, SlotId, TimeRange,
 };
 use amrutam_postgres::{Accounts, Clinical, Postgres};
 use async_trait::async_trait;
@@ -47,6 +47,13 @@ fn new_id() -> Uuid {
     crate::support::id(now())
 }
 
+fn dependant_of(whom: Subject) -> Option<DependantId> {
+    match whom {
+        Subject::Account(_) => None,
+        Subject::Dependant { dependant, .. } => Some(dependant),
+    }
+}
+
 #[async_trait]
 impl Harness for Real {
     fn clinical(&self) -> Arc<dyn ClinicalStore> {
@@ -61,10 +68,17 @@ impl Harness for Real {
         self.began
     }
 
-    async fn visits(&self, statuses: &[&str]) -> Vec<MadeVisit> {
+    async fn visits_of(&self, whom: Option<Subject>, statuses: &[&str]) -> Vec<MadeVisit> {
         let doctor = self.listed().await;
-        let patient = AccountId::from_uuid(new_id());
-        insert_account(&self.accounts, patient, Role::Patient).await;
+        let patient = match whom {
+            Some(whom) => whom.keeper(),
+            None => {
+                let patient = AccountId::from_uuid(new_id());
+                insert_account(&self.accounts, patient, Role::Patient).await;
+                patient
+            }
+        };
+        let dependant = whom.and_then(dependant_of);
         let now = now();
         let rules = self.clinical_slots(&doctor, statuses.len()).await;
         let mut visits = Vec::new();
@@ -73,6 +87,7 @@ impl Harness for Real {
             let consultation = Consultation {
                 id: ConsultationId::from_uuid(crate::support::id(now)),
                 patient,
+                dependant,
                 doctor: doctor.id,
                 slot: slot.id,
                 range: slot.range,

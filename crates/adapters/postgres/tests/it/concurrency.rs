@@ -194,7 +194,7 @@ async fn a_dropped_call_leaves_no_transaction_and_no_lock() {
         let (store, asked, slot_id) = (world.store.clone(), changes.clone(), slot.id);
         let task = tokio::spawn(async move {
             let patient = asked.created[0].consultation.patient;
-            let _ = store.booking_snapshot(slot_id, patient, None).await;
+            let _ = store.booking_snapshot(slot_id, patient, None, None).await;
             let _ = ConsultationStore::commit(&store, &asked).await;
         });
         // From before the first await to after the last, in steps.
@@ -259,7 +259,7 @@ async fn a_full_pool_is_unavailable_in_time() {
 
     let begun = Instant::now();
     let (slot, patient) = (SlotId::from_uuid(id(now())), AccountId::from_uuid(id(now())));
-    let refused = world.store.booking_snapshot(slot, patient, None).await;
+    let refused = world.store.booking_snapshot(slot, patient, None, None).await;
     let took = begun.elapsed();
     assert!(matches!(refused, Err(PortError::Unavailable { .. })), "{refused:?}");
     assert!((1_900..3_000).contains(&took.as_millis()), "{took:?}");

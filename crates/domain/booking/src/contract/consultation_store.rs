@@ -20,7 +20,7 @@ pub async fn what_is_not_there_reads_as_absent(harness: &dyn Harness) {
     let stage = Stage::new(harness);
     let (patient, slot) = (stage.patient().await, SlotId::from_uuid(stage.id()));
     let consultation = ConsultationId::from_uuid(stage.id());
-    let snapshot = stage.consultations.booking_snapshot(slot, patient, None).await.unwrap();
+    let snapshot = stage.consultations.booking_snapshot(slot, patient, None, None).await.unwrap();
     assert_eq!(snapshot.slot, None);
     assert_eq!(snapshot.doctor, None);
     assert_eq!(snapshot.occupant, None);
@@ -37,7 +37,7 @@ pub async fn a_booking_reads_back_whole(harness: &dyn Harness) {
     let stage = Stage::new(harness);
     let (doctor, slots) = stage.doctor_with_slots(2).await;
     let patient = stage.patient().await;
-    let before = stage.consultations.booking_snapshot(slots[0].id, patient, None).await.unwrap();
+    let before = stage.consultations.booking_snapshot(slots[0].id, patient, None, None).await.unwrap();
     assert_eq!(before.slot.as_ref(), Some(&slots[0]));
     assert_eq!(before.doctor, Some(bookable(&doctor)));
     assert_eq!(before.occupant, None);
@@ -46,7 +46,7 @@ pub async fn a_booking_reads_back_whole(harness: &dyn Harness) {
     let booking = stage.booking(&slots[0], patient, &before.calendar);
     stage.consultations.commit(&booking.changes).await.unwrap();
 
-    let after = stage.consultations.booking_snapshot(slots[0].id, patient, None).await.unwrap();
+    let after = stage.consultations.booking_snapshot(slots[0].id, patient, None, None).await.unwrap();
     assert_eq!(after.slot.as_ref(), Some(&booking.slot));
     assert_eq!(after.occupant.as_ref(), Some(&booking.consultation));
     assert_eq!(after.calendar, booking.calendar);
@@ -259,7 +259,7 @@ pub async fn a_practitioner_at_another_version_refuses_the_commit(harness: &dyn 
     let stage = Stage::new(harness);
     let (doctor, slots) = stage.doctor_with_slots(1).await;
     let nobody = amrutam_kernel::AccountId::from_uuid(stage.id());
-    let read = stage.consultations.booking_snapshot(slots[0].id, nobody, None).await.unwrap().doctor.unwrap();
+    let read = stage.consultations.booking_snapshot(slots[0].id, nobody, None, None).await.unwrap().doctor.unwrap();
     assert_eq!(read, bookable(&doctor));
     let next = crate::model::Practitioner {
         status: crate::model::PractitionerStatus::Suspended,
@@ -301,7 +301,7 @@ async fn nothing_of(
 ) {
     let id = booking.consultation.id;
     let patient = booking.consultation.patient;
-    let snapshot = stage.consultations.booking_snapshot(booking.slot.id, patient, Some(claim)).await.unwrap();
+    let snapshot = stage.consultations.booking_snapshot(booking.slot.id, patient, None, Some(claim)).await.unwrap();
     let slot = snapshot.slot.unwrap();
     assert_eq!((slot.status, slot.version), (SlotStatus::Open, booking.slot.version - 1), "{part}: the slot");
     assert_eq!(snapshot.occupant, None, "{part}: the slot");
@@ -320,7 +320,7 @@ pub async fn an_answer_is_kept_and_given_again(harness: &dyn Harness) {
     let (_, slots) = stage.doctor_with_slots(2).await;
     let patient = stage.patient().await;
     let (claim, answer) = stage.claim(patient, "one");
-    let fresh = stage.consultations.booking_snapshot(slots[0].id, patient, Some(&claim)).await.unwrap();
+    let fresh = stage.consultations.booking_snapshot(slots[0].id, patient, None, Some(&claim)).await.unwrap();
     assert_eq!(fresh.recorded, None);
     let mut booking = stage.booking(&slots[0], patient, &fresh.calendar);
     booking.changes.effects.answer = Some((claim.clone(), answer.clone()));
@@ -330,7 +330,7 @@ pub async fn an_answer_is_kept_and_given_again(harness: &dyn Harness) {
     let unknown = IdempotencyClaim { key: "another-key".parse().unwrap(), ..claim.clone() };
     let cases = [(&claim, Some(Recorded::Same(answer.clone()))), (&other, Some(Recorded::Other)), (&unknown, None)];
     for (asked, expected) in cases {
-        let snapshot = stage.consultations.booking_snapshot(slots[1].id, patient, Some(asked)).await.unwrap();
+        let snapshot = stage.consultations.booking_snapshot(slots[1].id, patient, None, Some(asked)).await.unwrap();
         assert_eq!(snapshot.recorded, expected);
         let id = booking.consultation.id;
         let snapshot = stage.consultations.consultation_snapshot(id, None, Some(asked)).await.unwrap().unwrap();
@@ -359,7 +359,7 @@ pub async fn a_claim_belongs_to_its_caller(harness: &dyn Harness) {
     stage.consultations.commit(&booking.changes).await.unwrap();
 
     let others = IdempotencyClaim { caller: other, ..claim.clone() };
-    let snapshot = stage.consultations.booking_snapshot(slots[1].id, other, Some(&others)).await.unwrap();
+    let snapshot = stage.consultations.booking_snapshot(slots[1].id, other, None, Some(&others)).await.unwrap();
     assert_eq!(snapshot.recorded, None);
     let first = answer.clone();
     answer.status = 200;
@@ -369,7 +369,7 @@ pub async fn a_claim_belongs_to_its_caller(harness: &dyn Harness) {
     booking.changes.effects.answer = Some((others.clone(), answer.clone()));
     stage.consultations.commit(&booking.changes).await.unwrap();
     for (claim, answer) in [(claim, first), (others, answer)] {
-        let snapshot = stage.consultations.booking_snapshot(slots[0].id, one, Some(&claim)).await.unwrap();
+        let snapshot = stage.consultations.booking_snapshot(slots[0].id, one, None, Some(&claim)).await.unwrap();
         assert_eq!(snapshot.recorded, Some(Recorded::Same(answer)));
     }
 }
@@ -424,7 +424,7 @@ pub async fn a_run_out_hold_gives_way_in_one_commit(harness: &dyn Harness) {
     let held = stage.book(&slots[0]).await;
     let late = stage.now + HOLD + minutes(1);
     let patient = stage.patient().await;
-    let snapshot = stage.consultations.booking_snapshot(slots[0].id, patient, None).await.unwrap();
+    let snapshot = stage.consultations.booking_snapshot(slots[0].id, patient, None, None).await.unwrap();
     let occupant = snapshot.occupant.unwrap();
     assert!(snapshot.slot.as_ref().unwrap().is_claimable(late));
 
@@ -434,7 +434,7 @@ pub async fn a_run_out_hold_gives_way_in_one_commit(harness: &dyn Harness) {
     booking.changes.updated.push((expired.clone(), occupant.version));
     stage.consultations.commit(&booking.changes).await.unwrap();
 
-    let after = stage.consultations.booking_snapshot(slots[0].id, patient, None).await.unwrap();
+    let after = stage.consultations.booking_snapshot(slots[0].id, patient, None, None).await.unwrap();
     assert_eq!(after.occupant, Some(booking.consultation));
     assert_eq!(after.slot, Some(booking.slot));
     assert_eq!(stage.consultation(held.consultation.id).await, Some(expired));

@@ -197,7 +197,7 @@ impl<'a> Stage<'a> {
     /// The slot as stored.
     pub(super) async fn slot(&self, id: SlotId) -> Slot {
         let nobody = AccountId::from_uuid(self.id());
-        self.consultations.booking_snapshot(id, nobody, None).await.unwrap().slot.unwrap()
+        self.consultations.booking_snapshot(id, nobody, None, None).await.unwrap().slot.unwrap()
     }
 
     pub(super) async fn consultation(&self, id: ConsultationId) -> Option<Consultation> {
@@ -206,7 +206,7 @@ impl<'a> Stage<'a> {
 
     pub(super) async fn calendar(&self, patient: AccountId) -> PatientCalendar {
         let nothing = SlotId::from_uuid(self.id());
-        self.consultations.booking_snapshot(nothing, patient, None).await.unwrap().calendar
+        self.consultations.booking_snapshot(nothing, patient, None, None).await.unwrap().calendar
     }
 
     /// One pending booking of `slot`, from a calendar, with an event and an audit entry.
@@ -214,6 +214,7 @@ impl<'a> Stage<'a> {
         let consultation = Consultation {
             id: ConsultationId::from_uuid(self.id()),
             patient,
+            dependant: None,
             doctor: slot.doctor,
             slot: slot.id,
             range: slot.range,
@@ -240,6 +241,7 @@ impl<'a> Stage<'a> {
             }],
             updated: Vec::new(),
             calendars: vec![(patient, calendar.clone())],
+            summaries: Vec::new(),
             effects: Effects {
                 events: vec![self.event(&consultation, timeline.event)],
                 audit: vec![self.audit(consultation.id.to_string())],

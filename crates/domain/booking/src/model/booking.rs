@@ -3,7 +3,7 @@
 use crate::model::{
     BookingRules, Consultation, ConsultationStatus, Mode, Modes, PractitionerStatus, Registration, Slot,
 };
-use amrutam_kernel::{AccountId, ConsultationId, DoctorId, Money, TimeRange};
+use amrutam_kernel::{AccountId, ConsultationId, DependantId, DoctorId, Money, TimeRange};
 use jiff::{Timestamp, civil::Date};
 
 /// What a booking needs to know of the practitioner.
@@ -37,6 +37,8 @@ impl BookableDoctor {
 pub struct LiveVisit {
     /// Which.
     pub consultation: ConsultationId,
+    /// Who is treated, when it is not the one who booked.
+    pub dependant: Option<DependantId>,
     /// When.
     pub range: TimeRange,
     /// While unpaid: when the hold ends.
@@ -64,10 +66,20 @@ impl PatientCalendar {
 pub struct Wanted {
     /// Who asks.
     pub patient: AccountId,
+    /// Who is to be treated, when it is another.
+    pub dependant: Option<DependantId>,
     /// With whom.
     pub doctor: DoctorId,
     /// How.
     pub mode: Mode,
+}
+
+impl Wanted {
+    /// The same as a consultation that there is.
+    fn of(consultation: &Consultation) -> Self {
+        let Consultation { patient, dependant, doctor, mode, .. } = *consultation;
+        Self { patient, dependant, doctor, mode }
+    }
 }
 
 /// Why a slot can't be had.
@@ -91,7 +103,7 @@ pub enum BookingRefusal {
     /// The practitioner takes no bookings (not listed, or not registered on that day).
     #[error("the practitioner takes no bookings for this day")]
     DoctorNotAvailable,
-    /// The patient has another visit at that time.
+    /// Whoever is to be treated has another visit at that time.
     #[error("the patient has another consultation at this time")]
     OverlappingConsultation,
     /// The patient holds too many unpaid slots.
@@ -102,7 +114,8 @@ pub enum BookingRefusal {
     UnknownDependent,
 }
 
-/// Refuses, or does not, to give `slot` to a new consultation.
+/// Refuses, or does not, to give `slot` to a new consultation. Nobody is treated twice at one time, while the one who books may hold
+/// several people's visits at one time, and no more unpaid ones than the rules allow for all of them together.
 pub fn refuse_booking(
     wanted: &Wanted,
     slot: &Slot,
@@ -112,7 +125,7 @@ pub fn refuse_booking(
     now: Timestamp,
 ) -> Result<(), BookingRefusal> {
     refuse_slot(wanted, slot, doctor, rules, now)?;
-    refuse_overlap(slot, calendar, None, now)?;
+    refuse_overlap(slot, calendar, wanted.dependant, None, now)?;
     let holds = calendar.live_at(now).filter(|visit| visit.held_until.is_some()).count();
     if holds >= rules.max_unpaid_holds {
         return Err(BookingRefusal::TooManyUnpaidHolds);
@@ -129,9 +142,9 @@ pub fn refuse_move(
     rules: &BookingRules,
     now: Timestamp,
 ) -> Result<(), BookingRefusal> {
-    let wanted = Wanted { patient: moving.patient, doctor: moving.doctor, mode: moving.mode };
+    let wanted = Wanted::of(moving);
     refuse_slot(&wanted, slot, doctor, rules, now)?;
-    refuse_overlap(slot, calendar, Some(moving.id), now)
+    refuse_overlap(slot, calendar, moving.dependant, Some(moving.id), now)
 }
 
 /// Refuses, or does not, to confirm a visit for which money came. While its hold runs, the slot is its own, and so is the time:
@@ -152,12 +165,12 @@ pub fn refuse_late_payment(
         return Ok(());
     }
     if slot.consultation != Some(paid.id) {
-        let wanted = Wanted { patient: paid.patient, doctor: paid.doctor, mode: paid.mode };
+        let wanted = Wanted::of(paid);
         refuse_slot(&wanted, slot, doctor, rules, now)?;
     } else if !slot.is_claimable(now) {
         return Err(BookingRefusal::SlotUnavailable);
     }
-    refuse_overlap(slot, calendar, Some(paid.id), now)
+    refuse_overlap(slot, calendar, paid.dependant, Some(paid.id), now)
 }
 
 /// What is wrong with the request comes before what is wrong with the moment, and the slot before the patient: of many
@@ -190,11 +203,12 @@ fn refuse_slot(
 fn refuse_overlap(
     slot: &Slot,
     calendar: &PatientCalendar,
+    treated: Option<DependantId>,
     except: Option<ConsultationId>,
     now: Timestamp,
 ) -> Result<(), BookingRefusal> {
-    let clash =
-        calendar.live_at(now).any(|visit| Some(visit.consultation) != except && visit.range.overlaps(&slot.range));
+    let mut theirs = calendar.live_at(now).filter(|visit| visit.dependant == treated);
+    let clash = theirs.any(|visit| Some(visit.consultation) != except && visit.range.overlaps(&slot.range));
     if clash { Err(BookingRefusal::OverlappingConsultation) } else { Ok(()) }
 }
 
@@ -203,6 +217,7 @@ impl LiveVisit {
     pub fn of(consultation: &Consultation) -> Option<Self> {
         consultation.status.is_live().then_some(Self {
             consultation: consultation.id,
+            dependant: consultation.dependant,
             range: consultation.range,
             held_until: match consultation.status {
                 ConsultationStatus::Pending => consultation.hold_expires_at,

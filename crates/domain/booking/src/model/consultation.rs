@@ -2,7 +2,7 @@
 
 use crate::model::{BookingRules, Mode, PaymentsMode};
 use amrutam_kernel::{
-    AccountId, ConsultationId, CorrelationId, DoctorId, EventId, Money, PaymentId, SlotId, TimeRange,
+    AccountId, ConsultationId, CorrelationId, DependantId, DoctorId, EventId, Money, PaymentId, SlotId, TimeRange,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -214,6 +214,60 @@ impl FromStr for CancelReason {
     }
 }
 
+/// Why a visit that was under way is over (coded; free text would be clinical data).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndReason {
+    /// Everything is said; either side.
+    Concluded,
+    /// The technology failed; either side.
+    TechnicalIssue,
+    /// The patient has to leave, does not wish to go on, or is gone; either side.
+    PatientLeft,
+    /// The practitioner has to leave, or is gone; either side.
+    DoctorLeft,
+    /// The patient must be seen in person. The practitioner's to say.
+    NeedsVisitInPerson,
+    /// The patient must go to an emergency service. The practitioner's to say.
+    EmergencyReferral,
+}
+
+impl EndReason {
+    /// Every reason.
+    pub const ALL: [Self; 6] = [
+        Self::Concluded,
+        Self::TechnicalIssue,
+        Self::PatientLeft,
+        Self::DoctorLeft,
+        Self::NeedsVisitInPerson,
+        Self::EmergencyReferral,
+    ];
+
+    /// The word stored and sent.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Concluded => "concluded",
+            Self::TechnicalIssue => "technical_issue",
+            Self::PatientLeft => "patient_left",
+            Self::DoctorLeft => "doctor_left",
+            Self::NeedsVisitInPerson => "needs_visit_in_person",
+            Self::EmergencyReferral => "emergency_referral",
+        }
+    }
+
+    /// Whether a patient can give it: not what is a judgement on their health.
+    pub const fn is_patients(self) -> bool {
+        !matches!(self, Self::NeedsVisitInPerson | Self::EmergencyReferral)
+    }
+}
+
+impl FromStr for EndReason {
+    type Err = Unknown;
+    fn from_str(word: &str) -> Result<Self, Unknown> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == word).ok_or(Unknown("reason to end a visit"))
+    }
+}
+
 /// A consultation as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Consultation {
@@ -221,6 +275,8 @@ pub struct Consultation {
     pub id: ConsultationId,
     /// Who booked it.
     pub patient: AccountId,
+    /// Who is treated, when it is not the one who booked: a person that account keeps.
+    pub dependant: Option<DependantId>,
     /// With whom.
     pub doctor: DoctorId,
     /// In which slot.
@@ -267,6 +323,11 @@ impl Consultation {
         Ok(Self { status: to, hold_expires_at: None, updated_at: now, version: self.version + 1, ..self.clone() })
     }
 
+    /// Under whose key its sealed values lie: a dependant has one of their own.
+    pub fn key_owner(&self) -> AccountId {
+        self.dependant.map_or(self.patient, |dependant| AccountId::from_uuid(dependant.as_uuid()))
+    }
+
     /// Its payment, when it is one that must be paid: a visit that costs nothing is confirmed like one that nobody pays.
     pub fn payment(&self, mode: PaymentsMode) -> Option<PaymentId> {
         (mode == PaymentsMode::Required && !self.fee.is_zero()).then(|| PaymentId::of(self.id))
@@ -310,6 +371,8 @@ pub enum TimelineKind {
     StatusChanged,
     /// The slot changed, the status did not.
     Rescheduled,
+    /// The visit under way is held in another mode from now on, which is the cause.
+    ModeChanged,
     /// Something happened that changed neither.
     Noted,
 }
@@ -320,6 +383,7 @@ impl TimelineKind {
         match self {
             Self::StatusChanged => "status_changed",
             Self::Rescheduled => "rescheduled",
+            Self::ModeChanged => "mode_changed",
             Self::Noted => "noted",
         }
     }
@@ -328,7 +392,7 @@ impl TimelineKind {
 impl FromStr for TimelineKind {
     type Err = Unknown;
     fn from_str(word: &str) -> Result<Self, Unknown> {
-        [Self::StatusChanged, Self::Rescheduled, Self::Noted]
+        [Self::StatusChanged, Self::Rescheduled, Self::ModeChanged, Self::Noted]
             .into_iter()
             .find(|kind| kind.as_str() == word)
             .ok_or(Unknown("timeline kind"))
@@ -354,7 +418,8 @@ pub struct TimelineEntry {
     pub slot: SlotId,
     /// Who: `patient:<id>`, `system:<name>`.
     pub actor: String,
-    /// Why: a fixed word such as `booked`, `paid`, `payment_not_required`, `hold_expired`, `late_payment`, or a reason code.
+    /// Why: a fixed word such as `booked`, `paid`, `payment_not_required`, `hold_expired`, `late_payment`, a reason code, or the mode
+    /// that a visit is held in from then on.
     pub cause: String,
     /// The event that announced it.
     pub event: EventId,
@@ -390,6 +455,9 @@ mod tests {
     fn every_word_reads_back() {
         for status in ConsultationStatus::ALL {
             assert_eq!(status.as_str().parse(), Ok(status));
+        }
+        for reason in EndReason::ALL {
+            assert_eq!(reason.as_str().parse(), Ok(reason));
         }
         for reason in CancelReason::ALL {
             assert_eq!(reason.as_str().parse(), Ok(reason));

@@ -2,13 +2,14 @@
 
 use super::{
     Deps,
+    book::summary_place,
     permit::{Asking, Deed, Target},
     record::{Recorder, audit_entry},
 };
 use crate::{ConsultationError, RescheduleError, model::Consultation, ports::ConsultationSnapshot};
 use amrutam_kernel::{
     AccountId, Action, Actor, AuditEntry, CommitError, ConsultationId, Context, Denial, Idempotent, Outcome, PortError,
-    Recorded, Role, SlotId, StoredAnswer,
+    Recorded, Role, Sensitive, SlotId, StoredAnswer,
 };
 use std::time::Duration;
 
@@ -100,6 +101,8 @@ pub(super) struct Act<'a> {
     pub(super) id: ConsultationId,
     pub(super) action: Action,
     pub(super) target: Option<SlotId>,
+    /// What the practitioner writes about the visit; sealed before it is stored.
+    pub(super) summary: Option<&'a Sensitive<String>>,
     pub(super) idempotency: Option<Idempotent<'a, Changed>>,
 }
 
@@ -139,8 +142,13 @@ pub(super) async fn act<E: Refusal>(
         };
         record.audit(context, act.action.as_str(), &after, Outcome::Allowed);
         record.changes.updated.push((after.clone(), before.version));
-        let changed = Changed { consultation: after, access };
         let mut changes = record.changes;
+        if let Some(summary) = act.summary {
+            let sealed = deps.sealer.seal(&summary_place(&after), summary.expose().as_bytes()).await;
+            let sealed = sealed.map_err(PortError::from).map_err(ConsultationError::from)?;
+            changes.summaries.push((after.id, sealed));
+        }
+        let changed = Changed { consultation: after, access };
         changes.effects.answer = act.idempotency.as_ref().map(|idempotent| idempotent.answer(&changed));
         match deps.store.commit(&changes).await {
             Ok(()) => return Ok((changed, changes.effects.answer.map(|(_, answer)| answer))),

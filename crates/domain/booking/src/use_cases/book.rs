@@ -11,8 +11,8 @@ use crate::{
     ports::{BookingSnapshot, Changes, LockOutcome, SlotLock},
 };
 use amrutam_kernel::{
-    AccountId, Action, Actor, CommitError, Context, Denial, DoctorId, Idempotent, Outcome, PortError, Recorded, Role,
-    SealPlace, Sensitive, SlotId, StoredAnswer,
+    AccountId, Action, Actor, CommitError, Context, Denial, DependantId, DoctorId, Idempotent, Outcome, PortError,
+    Recorded, Role, SealPlace, Sensitive, SlotId, StoredAnswer,
 };
 use std::time::Duration;
 
@@ -35,8 +35,8 @@ pub struct Book<'a> {
     pub mode: Mode,
     /// In the patient's words; sealed before it is stored, and in no answer, event or log.
     pub reason: Option<Sensitive<String>>,
-    /// A dependent to be seen. There are none yet, so any is unknown.
-    pub for_dependent: Option<uuid::Uuid>,
+    /// Who is to be treated, when it is not the caller: a person the account keeps.
+    pub for_dependent: Option<DependantId>,
     /// The caller's key and how the answer is to be kept.
     pub idempotency: Option<Idempotent<'a, Booked>>,
 }
@@ -76,7 +76,7 @@ pub async fn book(
                 LockOutcome::Unavailable => {}
             }
         }
-        let snapshot = deps.store.booking_snapshot(command.slot, patient, claim);
+        let snapshot = deps.store.booking_snapshot(command.slot, patient, command.for_dependent, claim);
         // The patient's key comes beside it: sealing then waits for nothing.
         let (snapshot, ()) = futures::join!(snapshot, prepare(deps, patient, &command));
         let snapshot = snapshot?;
@@ -127,14 +127,14 @@ fn decide(
     command: &Book<'_>,
     snapshot: &BookingSnapshot,
 ) -> Result<(Changes, Booked, Option<StoredAnswer>), BookError> {
-    if command.for_dependent.is_some() {
+    if command.for_dependent.is_some() && !snapshot.keeps_dependant {
         return Err(BookingRefusal::UnknownDependent.into());
     }
     let (Some(slot), Some(doctor)) = (&snapshot.slot, &snapshot.doctor) else {
         return Err(BookingRefusal::UnknownSlot.into());
     };
     let now = deps.clock.now();
-    let wanted = Wanted { patient, doctor: command.doctor, mode: command.mode };
+    let wanted = Wanted { patient, dependant: command.for_dependent, doctor: command.doctor, mode: command.mode };
     refuse_booking(&wanted, slot, doctor, &snapshot.calendar, deps.rules, now)?;
 
     let mut record = Recorder::new(deps, now);
@@ -145,6 +145,7 @@ fn decide(
     let pending = Consultation {
         id: record.new_consultation_id(),
         patient,
+        dependant: command.for_dependent,
         doctor: slot.doctor,
         slot: slot.id,
         range: slot.range,
@@ -191,7 +192,8 @@ fn confirm_unpaid(record: &mut Recorder<'_>, context: &Context, pending: Consult
 
 async fn prepare(deps: Deps<'_>, patient: AccountId, command: &Book<'_>) {
     if command.reason.is_some() {
-        deps.sealer.prepare(patient).await;
+        let owner = command.for_dependent.map_or(patient, |dependant| AccountId::from_uuid(dependant.as_uuid()));
+        deps.sealer.prepare(owner).await;
     }
 }
 
@@ -205,14 +207,19 @@ async fn seal_reason(deps: Deps<'_>, command: &Book<'_>, changes: &mut Changes) 
     Ok(())
 }
 
-/// Where the reason lies; what binds its ciphertext to its row and its patient.
+/// Where the reason lies; what binds its ciphertext to its row and to whom it is about.
 pub(super) fn reason_place(consultation: &Consultation) -> SealPlace<'static> {
     SealPlace {
         schema: "phi",
         table: "visit_reasons",
         column: "sealed",
         row: consultation.id.as_uuid(),
-        owner: consultation.patient,
+        owner: consultation.key_owner(),
         version: 1,
     }
+}
+
+/// As [`reason_place`], of the practitioner's summary.
+pub(super) fn summary_place(consultation: &Consultation) -> SealPlace<'static> {
+    SealPlace { table: "visit_summaries", ..reason_place(consultation) }
 }

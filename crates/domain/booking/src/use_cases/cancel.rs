@@ -28,8 +28,13 @@ pub async fn cancel(
     command: Cancel<'_>,
 ) -> Result<(Changed, Option<StoredAnswer>), ConsultationError> {
     let reason = command.reason;
-    let request =
-        Act { id: command.id, action: Action::ConsultationCancel, target: None, idempotency: command.idempotency };
+    let request = Act {
+        id: command.id,
+        action: Action::ConsultationCancel,
+        target: None,
+        summary: None,
+        idempotency: command.idempotency,
+    };
     act(deps, context, request, |snapshot, side, record| {
         let may_say_so = match side {
             Side::Patient => reason.is_patients(),

@@ -1,24 +1,50 @@
-//! The practitioner ends the visit.
+//! The visit ends.
 
 use super::{
     Changed, Deps, Idempotent,
-    act::{Act, act},
+    act::{Act, Side, act},
 };
-use crate::{ConsultationError, events, model::ConsultationStatus};
-use amrutam_kernel::{Action, ConsultationId, Context, StoredAnswer};
+use crate::{
+    ConsultationError, events,
+    model::{ConsultationStatus, EndReason},
+};
+use amrutam_kernel::{Action, ConsultationId, Context, Sensitive, StoredAnswer};
 
-/// Completes a visit that is under way.
+/// Completes a visit that is under way, by its practitioner, whose summary is sealed and kept with it.
 pub async fn complete(
     deps: Deps<'_>,
     context: &Context,
     id: ConsultationId,
+    summary: Option<&Sensitive<String>>,
     idempotency: Option<Idempotent<'_, Changed>>,
 ) -> Result<(Changed, Option<StoredAnswer>), ConsultationError> {
-    let request = Act { id, action: Action::ConsultationComplete, target: None, idempotency };
+    let request = Act { id, action: Action::ConsultationComplete, target: None, summary, idempotency };
     act(deps, context, request, |snapshot, _, record| {
         let before = &snapshot.consultation;
         let after = before.become_status(ConsultationStatus::Completed, record.now)?;
         record.version(context, &after, Some(before.status), events::COMPLETED, "completed");
+        record.calendar(&snapshot.calendar, &after);
+        Ok(after)
+    })
+    .await
+}
+
+/// Ends a visit that is under way, by either side at any time; why is in the timeline. It has taken place.
+pub async fn end(
+    deps: Deps<'_>,
+    context: &Context,
+    id: ConsultationId,
+    reason: EndReason,
+    idempotency: Option<Idempotent<'_, Changed>>,
+) -> Result<(Changed, Option<StoredAnswer>), ConsultationError> {
+    let request = Act { id, action: Action::ConsultationEnd, target: None, summary: None, idempotency };
+    act(deps, context, request, |snapshot, side, record| {
+        let before = &snapshot.consultation;
+        let after = before.become_status(ConsultationStatus::Completed, record.now)?;
+        if side == Side::Patient && !reason.is_patients() {
+            return Err(ConsultationError::ReasonNotYours);
+        }
+        record.version(context, &after, Some(before.status), events::COMPLETED, reason.as_str());
         record.calendar(&snapshot.calendar, &after);
         Ok(after)
     })

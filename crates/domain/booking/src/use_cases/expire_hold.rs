@@ -14,7 +14,7 @@ use amrutam_kernel::{Action, ConsultationId, Context, PortError};
 
 /// Expires one pending consultation whose hold has run out.
 pub async fn expire_hold(deps: Deps<'_>, context: &Context, id: ConsultationId) -> Result<(), ConsultationError> {
-    let request = Act { id, action: Action::ConsultationExpire, target: None, idempotency: None };
+    let request = Act { id, action: Action::ConsultationExpire, target: None, summary: None, idempotency: None };
     act(deps, context, request, |snapshot, _, record| {
         let before = &snapshot.consultation;
         // A hold that still runs is no business of the sweeper's.

@@ -3,6 +3,7 @@
 mod act;
 mod book;
 mod cancel;
+mod change_mode;
 mod complete;
 mod confirm_paid;
 mod consume;
@@ -25,7 +26,8 @@ pub use act::{Access, Changed};
 pub use amrutam_kernel::Idempotent;
 pub use book::{Book, Booked, book};
 pub use cancel::{Cancel, cancel};
-pub use complete::complete;
+pub use change_mode::change_mode;
+pub use complete::{complete, end};
 pub use confirm_paid::confirm_paid;
 pub use consume::{BINDINGS, CONSUMER, handle};
 pub use departures::{DEPARTURES_BINDINGS, DEPARTURES_CONSUMER, account_closed};

@@ -15,7 +15,7 @@ pub async fn no_show(
     id: ConsultationId,
     idempotency: Option<Idempotent<'_, Changed>>,
 ) -> Result<(Changed, Option<StoredAnswer>), ConsultationError> {
-    let request = Act { id, action: Action::ConsultationNoShow, target: None, idempotency };
+    let request = Act { id, action: Action::ConsultationNoShow, target: None, summary: None, idempotency };
     act(deps, context, request, |snapshot, side, record| {
         let cause = match side {
             Side::Doctor | Side::Outside => "patient_absent",

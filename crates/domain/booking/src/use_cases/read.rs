@@ -3,7 +3,7 @@
 use super::{
     Deps,
     act::{Access, record_alone},
-    book::reason_place,
+    book::{reason_place, summary_place},
     permit::{Deed, Target},
     record::audit_entry,
 };
@@ -14,7 +14,7 @@ use crate::{
 };
 use amrutam_kernel::{
     Action, Actor, AuditEntry, AuditEntryId, ConsultationId, Context, Dependency, Outcome, Page, PageRequest,
-    PortError, Relation, Role, SealError, Sensitive, Unrecorded,
+    PortError, Relation, Role, SealError, SealPlace, Sensitive, Unrecorded,
 };
 use jiff::Timestamp;
 
@@ -29,9 +29,11 @@ pub struct Seen {
     pub access: Access,
     /// The patient's reason; with full access to a single consultation only.
     pub reason: Option<Sensitive<String>>,
+    /// The practitioner's summary; as the reason.
+    pub summary: Option<Sensitive<String>>,
 }
 
-/// One consultation, with the reason for either side.
+/// One consultation, with reason and summary for either side.
 pub async fn read_consultation(
     deps: Deps<'_>,
     context: &Context,
@@ -41,12 +43,12 @@ pub async fn read_consultation(
     let (view, access, entry) = open(deps, context, id, deed).await?;
     let (consultation, failed) = (view.judge(|view| view.consultation.clone()), entry.clone());
     let view = view.release(deps.store, vec![entry]).await?;
-    let reason = match access {
-        Access::Full => open_reason(deps, &consultation).await,
-        Access::Masked => Ok(None),
+    let words = match access {
+        Access::Full => open_words(deps, &consultation).await,
+        Access::Masked => Ok((None, None)),
     };
-    let reason = match reason {
-        Ok(reason) => reason,
+    let (reason, summary) = match words {
+        Ok(words) => words,
         Err(error) => {
             let id = AuditEntryId::from_uuid(deps.ids.uuid_v7(failed.occurred_at));
             record_alone(deps, vec![AuditEntry { id, outcome: Outcome::Failed, ..failed }]).await?;
@@ -54,7 +56,7 @@ pub async fn read_consultation(
         }
     };
     let status = view.consultation.status_at(deps.clock.now());
-    Ok(Seen { view, status, access, reason })
+    Ok(Seen { view, status, access, reason, summary })
 }
 
 /// Every change of one consultation, by version; for administration with the actors' roles alone. And how much the caller
@@ -114,7 +116,10 @@ pub async fn list_consultations(
         |view: &ConsultationView| audit_entry(deps.ids, context, now, deed.name, &view.consultation, Outcome::Allowed);
     let entries = found.judge(|found| found.items.iter().map(entry).collect());
     let found = found.release(deps.store, entries).await?;
-    let seen = |view: ConsultationView| Seen { status: view.consultation.status_at(now), view, access, reason: None };
+    let seen = |view: ConsultationView| {
+        let status = view.consultation.status_at(now);
+        Seen { view, status, access, reason: None, summary: None }
+    };
     Ok(Page { items: found.items.into_iter().map(seen).collect(), next: found.next })
 }
 
@@ -138,14 +143,23 @@ async fn open(
     Ok((view, access, entry))
 }
 
-async fn open_reason(
-    deps: Deps<'_>,
-    consultation: &Consultation,
-) -> Result<Option<Sensitive<String>>, ConsultationError> {
-    let Some(sealed) = deps.store.sealed_reason(consultation.id).await? else { return Ok(None) };
-    let place = reason_place(consultation);
-    // A value that does not open is an attack or a lost key: refuse loudly rather than show a visit without its reason.
-    let plain = match deps.sealer.open(&place, &sealed).await {
+type Words = Option<Sensitive<String>>;
+
+/// The reason, and what was written at the end.
+async fn open_words(deps: Deps<'_>, consultation: &Consultation) -> Result<(Words, Words), ConsultationError> {
+    let reason = deps.store.sealed_reason(consultation.id).await?;
+    let summary = match consultation.status {
+        ConsultationStatus::Completed => deps.store.sealed_summary(consultation.id).await?,
+        _ => None,
+    };
+    let (at_reason, at_summary) = (reason_place(consultation), summary_place(consultation));
+    Ok((open_text(deps, &at_reason, reason).await?, open_text(deps, &at_summary, summary).await?))
+}
+
+async fn open_text(deps: Deps<'_>, place: &SealPlace<'_>, sealed: Option<Vec<u8>>) -> Result<Words, ConsultationError> {
+    let Some(sealed) = sealed else { return Ok(None) };
+    // A value that does not open is an attack or a lost key: refuse loudly rather than show a visit without its words.
+    let plain = match deps.sealer.open(place, &sealed).await {
         // The visit is kept, what was said of it is not.
         Err(SealError::Erased) => return Ok(None),
         opened => opened.map_err(PortError::from)?,

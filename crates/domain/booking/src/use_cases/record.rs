@@ -40,6 +40,7 @@ impl<'a> Recorder<'a> {
         let event = EventId::from_uuid(self.ids.uuid_v7(self.now));
         let kind = match event_type {
             events::RESCHEDULED => TimelineKind::Rescheduled,
+            events::MODE_CHANGED => TimelineKind::ModeChanged,
             events::UNCONFIRMABLE => TimelineKind::Noted,
             _ => TimelineKind::StatusChanged,
         };

@@ -25,7 +25,7 @@ pub async fn reschedule(
         LockOutcome::Held(lock) => Some(lock),
         LockOutcome::Taken | LockOutcome::Unavailable => None,
     };
-    let request = Act { id, action: Action::ConsultationReschedule, target: Some(to), idempotency };
+    let request = Act { id, action: Action::ConsultationReschedule, target: Some(to), summary: None, idempotency };
     let result = act(deps, context, request, |snapshot, _, record| {
         let before = &snapshot.consultation;
         let status = before.status_at(record.now);

@@ -15,7 +15,7 @@ pub async fn start(
     id: ConsultationId,
     idempotency: Option<Idempotent<'_, Changed>>,
 ) -> Result<(Changed, Option<StoredAnswer>), ConsultationError> {
-    let request = Act { id, action: Action::ConsultationStart, target: None, idempotency };
+    let request = Act { id, action: Action::ConsultationStart, target: None, summary: None, idempotency };
     act(deps, context, request, |snapshot, _, record| {
         let before = &snapshot.consultation;
         let after = before.become_status(ConsultationStatus::InProgress, record.now)?;

@@ -5,7 +5,7 @@ use amrutam_booking::model::{
     BookableDoctor, BookingRefusal, BookingRules, Consultation, ConsultationStatus, LiveVisit, Mode, PatientCalendar,
     PractitionerStatus, Registration, Slot, SlotStatus, Wanted, refuse_booking, refuse_move,
 };
-use amrutam_kernel::{AccountId, ConsultationId, Currency, DoctorId, Money, SlotId};
+use amrutam_kernel::{AccountId, ConsultationId, Currency, DependantId, DoctorId, Money, SlotId};
 use jiff::{Timestamp, civil::date, tz::TimeZone};
 use proptest::prelude::*;
 
@@ -34,9 +34,16 @@ fn mostly<T: Clone + std::fmt::Debug + 'static>(
     prop_oneof![6 => Just(good), 1 => others]
 }
 
+/// The one who books, or one of two people they keep.
+fn any_treated() -> impl Strategy<Value = Option<DependantId>> {
+    proptest::option::of((70_usize..72).prop_map(|number| DependantId::from_uuid(uuid(number))))
+}
+
 fn any_visit() -> impl Strategy<Value = LiveVisit> {
-    (0_usize..3, 4_i64..9, 1_i64..4, proptest::option::of(-2_i64..3)).prop_map(|(id, start, length, hold)| LiveVisit {
+    let visit = (0_usize..3, any_treated(), 4_i64..9, 1_i64..4, proptest::option::of(-2_i64..3));
+    visit.prop_map(|(id, dependant, start, length, hold)| LiveVisit {
         consultation: ConsultationId::from_uuid(uuid(id)),
+        dependant,
         range: range(start * 100, length * 100),
         held_until: hold.map(|step| at(step * 10)),
     })
@@ -71,11 +78,11 @@ fn any_case() -> impl Strategy<Value = Case> {
         mostly(everything.clone(), any_modes()),
     );
     let visits = proptest::collection::vec(any_visit(), 0..5);
-    (wanted, slot, practitioner, visits).prop_map(|(wanted, slot, practitioner, live)| {
+    (wanted, any_treated(), slot, practitioner, visits).prop_map(|(wanted, dependant, slot, practitioner, live)| {
         let ((patient, with, mode), ((status, held_until), modes, start, outside_rules)) = (wanted, slot);
         let booked = status == SlotStatus::Booked;
         Case {
-            wanted: Wanted { patient: account(patient), doctor: doctor(with), mode },
+            wanted: Wanted { patient: account(patient), dependant, doctor: doctor(with), mode },
             slot: Slot {
                 id: SlotId::from_uuid(uuid(50)),
                 doctor: doctor(0),
@@ -130,11 +137,12 @@ fn breaches(case: &Case, moving: Option<ConsultationId>) -> Vec<BookingRefusal> 
     let lapsed = matches!(slot.held_until, Some(until) if until <= *now) && !slot.outside_rules;
     let free = slot.status == SlotStatus::Open || slot.status == SlotStatus::Booked && lapsed;
     rule(!free, BookingRefusal::SlotUnavailable);
-    // "A patient cannot hold two overlapping consultations."
+    // "A patient cannot hold two overlapping consultations": whoever is treated; the unpaid holds are the account's.
     let counts = |visit: &&LiveVisit| !matches!(visit.held_until, Some(until) if until <= *now);
     let live: Vec<_> = calendar.live.iter().filter(counts).collect();
     let clash = live.iter().any(|visit| {
         Some(visit.consultation) != moving
+            && visit.dependant == wanted.dependant
             && visit.range.start() < slot.range.end()
             && slot.range.start() < visit.range.end()
     });
@@ -160,6 +168,7 @@ proptest! {
         let moving = Consultation {
             id: ConsultationId::from_uuid(uuid(itself)),
             patient: case.wanted.patient,
+            dependant: case.wanted.dependant,
             doctor: case.wanted.doctor,
             slot: SlotId::from_uuid(uuid(60)),
             range: range(300, 60),

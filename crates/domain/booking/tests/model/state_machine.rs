@@ -16,6 +16,7 @@ fn pending() -> Consultation {
     Consultation {
         id: ConsultationId::from_uuid(uuid(0)),
         patient: AccountId::from_uuid(uuid(1)),
+        dependant: None,
         doctor: DoctorId::from_uuid(uuid(2)),
         slot: SlotId::from_uuid(uuid(3)),
         range: range(STARTS, LASTS),

@@ -1,11 +1,14 @@
 use super::*;
 use amrutam_booking::{
     ConsultationError, RescheduleError,
-    model::{BookingRefusal, CancelReason, ConsultationStatus, PaymentsMode, SlotStatus, TimingRefusal},
+    model::{
+        BookingRefusal, CancelReason, ConsultationStatus, EndReason, InvalidTransition, PaymentsMode, SlotStatus,
+        TimelineKind, TimingRefusal,
+    },
     ports::ConsultationStore,
     use_cases::{
-        Access, Cancel, cancel, complete, expire_holds, list_consultations, no_show, read_consultation, reschedule,
-        start,
+        Access, Cancel, cancel, change_mode, complete, end, expire_holds, list_consultations, no_show,
+        read_consultation, reschedule, start,
     },
 };
 use amrutam_kernel::{Actor, Context, Denial, Limit, Outcome, PageRequest, PortError, Role};
@@ -101,10 +104,88 @@ async fn a_visit_starts_and_ends_when_it_may() {
     let denied = clinic.world.audit().pop().unwrap();
     assert_eq!((denied.action, denied.outcome, denied.patient), ("consultation.start", Outcome::Denied, Some(asha)));
     start(clinic.deps(), &doctor(&clinic), id, None).await.unwrap();
-    complete(clinic.deps(), &doctor(&clinic), id, None).await.unwrap();
+    complete(clinic.deps(), &doctor(&clinic), id, None, None).await.unwrap();
     let after = cancel_as(&clinic, &clinic.patient(asha), id, CancelReason::PatientOther).await;
     assert!(matches!(after, Err(ConsultationError::InvalidTransition(_))));
     assert_sound(&clinic);
+}
+
+/// A visit under way, of Asha's.
+async fn begun(clinic: &Clinic) -> (AccountId, ConsultationId) {
+    let asha = patient(clinic, "asha").await;
+    let id = booked(clinic, asha, 2).await;
+    let visit = clinic.world.view(id).await.unwrap().unwrap().judge(|view| view.consultation.range);
+    clinic.clock.set(visit.start());
+    start(clinic.deps(), &doctor(clinic), id, None).await.unwrap();
+    (asha, id)
+}
+
+#[tokio::test]
+async fn either_side_goes_on_in_another_mode_while_the_visit_is_under_way() {
+    let clinic = clinic().await;
+    let other = booked(&clinic, patient(&clinic, "ravi").await, 4).await;
+    let early = change_mode(clinic.deps(), &doctor(&clinic), other, Mode::Audio, None).await;
+    let confirmed = ConsultationStatus::Confirmed;
+    let refused = InvalidTransition { from: confirmed, to: confirmed };
+    assert!(matches!(early, Err(ConsultationError::InvalidTransition(why)) if why == refused));
+    let (asha, id) = begun(&clinic).await;
+    let same = change_mode(clinic.deps(), &clinic.patient(asha), id, Mode::Video, None).await;
+    assert!(matches!(same, Err(ConsultationError::SameMode)));
+    let (audio, _) = change_mode(clinic.deps(), &clinic.patient(asha), id, Mode::Audio, None).await.unwrap();
+    let (chat, _) = change_mode(clinic.deps(), &doctor(&clinic), id, Mode::Chat, None).await.unwrap();
+    assert_eq!((audio.consultation.mode, chat.consultation.mode), (Mode::Audio, Mode::Chat));
+    assert_eq!(chat.consultation.status, ConsultationStatus::InProgress);
+    let timeline = clinic.world.timeline(id).await.unwrap().judge(Clone::clone);
+    let told: Vec<_> =
+        timeline.iter().rev().take(2).map(|line| (line.kind, line.cause.as_str(), line.version)).collect();
+    assert_eq!(told, [(TimelineKind::ModeChanged, "chat", 5), (TimelineKind::ModeChanged, "audio", 4)]);
+    let announced = clinic.world.outbox();
+    let modes: Vec<_> = announced.iter().filter(|event| event.event_type == "consultation.mode_changed.v1").collect();
+    assert_eq!(modes.iter().map(|event| &event.payload["mode"]).collect::<Vec<_>>(), ["audio", "chat"]);
+    complete(clinic.deps(), &doctor(&clinic), id, None, None).await.unwrap();
+    let late = change_mode(clinic.deps(), &doctor(&clinic), id, Mode::Video, None).await;
+    assert!(matches!(late, Err(ConsultationError::InvalidTransition(_))));
+    assert_sound(&clinic);
+}
+
+#[tokio::test]
+async fn either_side_ends_a_visit_with_a_reason_of_theirs() {
+    let clinic = clinic().await;
+    let (asha, id) = begun(&clinic).await;
+    let judged = end(clinic.deps(), &clinic.patient(asha), id, EndReason::EmergencyReferral, None).await;
+    assert!(matches!(judged, Err(ConsultationError::ReasonNotYours)));
+    let (ended, _) = end(clinic.deps(), &clinic.patient(asha), id, EndReason::PatientLeft, None).await.unwrap();
+    assert_eq!(ended.consultation.status, ConsultationStatus::Completed);
+    let last = clinic.world.timeline(id).await.unwrap().judge(Clone::clone).pop().unwrap();
+    assert_eq!((last.cause.as_str(), last.actor), ("patient_left", format!("patient:{asha}")));
+    let event = clinic.world.outbox().pop().unwrap();
+    assert_eq!(
+        (event.event_type.as_str(), &event.payload["cause"]),
+        ("consultation.completed.v1", &"patient_left".into())
+    );
+    let again = end(clinic.deps(), &doctor(&clinic), id, EndReason::EmergencyReferral, None).await;
+    assert!(matches!(again, Err(ConsultationError::InvalidTransition(_))));
+    assert_sound(&clinic);
+}
+
+#[tokio::test]
+async fn a_summary_is_for_the_two_sides_alone_and_in_nothing_that_is_told() {
+    let clinic = clinic().await;
+    let (asha, id) = begun(&clinic).await;
+    let summary = Sensitive::new("pitta is calmer".to_owned());
+    let patients = complete(clinic.deps(), &clinic.patient(asha), id, Some(&summary), None).await;
+    assert!(matches!(patients, Err(ConsultationError::Denied(Denial::Forbidden))));
+    complete(clinic.deps(), &doctor(&clinic), id, Some(&summary), None).await.unwrap();
+    for side in [clinic.patient(asha), doctor(&clinic)] {
+        let seen = read_consultation(clinic.deps(), &side, id).await.unwrap();
+        assert_eq!(seen.summary.unwrap().expose(), "pitta is calmer");
+    }
+    let admin = clinic.person(Role::Admin, "admin@amrutam.example").await.unwrap();
+    let admin = clinic.context(Actor::Account { id: admin, role: Role::Admin });
+    assert!(read_consultation(clinic.deps(), &admin, id).await.unwrap().summary.is_none());
+    let sealed = clinic.world.sealed_summary(id).await.unwrap().unwrap();
+    let told = format!("{:?} {:?} {:?}", clinic.world.outbox(), clinic.world.audit(), String::from_utf8_lossy(&sealed));
+    assert!(!told.contains("pitta"), "{told}");
 }
 
 #[tokio::test]

@@ -3,12 +3,13 @@
 use super::*;
 use amrutam_booking::{
     AvailabilityError, ConsultationError, DirectoryError, RescheduleError,
-    model::{CancelReason, PractitionerStatus},
+    model::{CancelReason, EndReason, PractitionerStatus},
     ports::{ConsultationStore, DirectoryStore},
     use_cases::{
-        Access, Changed, NewProfile, add_time_off, cancel, complete, create_profile, expire_hold, extend_horizon,
-        list_consultations, list_open_slots, list_time_off, no_show, read_availability, read_consultation, read_doctor,
-        read_timeline, remove_time_off, reschedule, set_availability, start, suspend, update_profile, verify,
+        Access, Changed, NewProfile, add_time_off, cancel, change_mode, complete, create_profile, end, expire_hold,
+        extend_horizon, list_consultations, list_open_slots, list_time_off, no_show, read_availability,
+        read_consultation, read_doctor, read_timeline, remove_time_off, reschedule, set_availability, start, suspend,
+        update_profile, verify,
     },
 };
 use amrutam_kernel::{
@@ -27,6 +28,8 @@ enum Deed {
     Reschedule,
     Start,
     Complete,
+    End,
+    ChangeMode,
     NoShow,
     Expire,
     Create,
@@ -204,7 +207,9 @@ impl Stage {
             }
             Reschedule => seen(reschedule(deps, who, visit, self.free, None).await, changed),
             Start => seen(start(deps, who, visit, None).await, changed),
-            Complete => seen(complete(deps, who, visit, None).await, changed),
+            Complete => seen(complete(deps, who, visit, None, None).await, changed),
+            End => seen(end(deps, who, visit, EndReason::Concluded, None).await, changed),
+            ChangeMode => seen(change_mode(deps, who, visit, Mode::Audio, None).await, changed),
             NoShow => seen(no_show(deps, who, visit, None).await, changed),
             Expire => letter(expire_hold(deps, who, visit).await),
             Create => {
@@ -258,7 +263,7 @@ impl Stage {
         match deed {
             Book => (self.free.to_string(), None),
             List | Create => (String::new(), None),
-            Read | Timeline | Cancel | Reschedule | Start | Complete | NoShow | Expire => {
+            Read | Timeline | Cancel | Reschedule | Start | Complete | End | ChangeMode | NoShow | Expire => {
                 (self.visit.to_string(), known.then_some(self.patient))
             }
             _ => (self.doctor.to_string(), None),
@@ -271,7 +276,7 @@ impl Stage {
 /// `x` not for this role, `?` not signed in. First with a listed practitioner, then with a suspended one, then with ids of
 /// nothing.
 #[rustfmt::skip]
-const TABLE: [(Deed, &str, [&str; 3]); 22] = [
+const TABLE: [(Deed, &str, [&str; 3]); 24] = [
     (Book,          "consultation.book",       ["fxfxxxxx?", "fxfxxxxx?", "fxfxxxxx?"]),
     (Read,          "consultation.read",       ["ff--mmxm?", "ff--mmxm?", "----..x.?"]),
     (Timeline,      "consultation.timeline",   ["ff--ffxf?", "ff--ffxf?", "----..x.?"]),
@@ -280,6 +285,8 @@ const TABLE: [(Deed, &str, [&str; 3]); 22] = [
     (Reschedule,    "consultation.reschedule", ["fx--xxxm?", "fx--xxxf?", "----xxx.?"]),
     (Start,         "consultation.start",      ["xf--xxxm?", "xx--xxxx?", "----xxx.?"]),
     (Complete,      "consultation.complete",   ["xf--xxxf?", "xf--xxxf?", "----xxx.?"]),
+    (End,           "consultation.end",         ["ff--xxxx?", "ff--xxxx?", "----xxxx?"]),
+    (ChangeMode,    "consultation.change_mode", ["ff--xxxx?", "ff--xxxx?", "----xxxx?"]),
     (NoShow,        "consultation.no_show",    ["ff--xxxf?", "ff--xxxf?", "----xxx.?"]),
     (Expire,        "consultation.expire",     ["xx--xxxf?", "xx--xxxf?", "----xxx.?"]),
     (Create,        "doctor.create",           ["xfx-xfxf?", "xfx-xfxf?", "xfx-xfxf?"]),

@@ -57,7 +57,7 @@ async fn history(seed: u64) -> (u64, u64) {
                 reschedule(clinic.deps(), &clinic.patient(visit.patient), visit.id, to, None).await.is_ok()
             }
             (2, Some(visit)) => start(clinic.deps(), &doctor, visit.id, None).await.is_ok(),
-            (3, Some(visit)) => complete(clinic.deps(), &doctor, visit.id, None).await.is_ok(),
+            (3, Some(visit)) => complete(clinic.deps(), &doctor, visit.id, None, None).await.is_ok(),
             (4, Some(visit)) => no_show(clinic.deps(), &doctor, visit.id, None).await.is_ok(),
             (5, _) => {
                 let system = clinic.context(Actor::System("hold-sweeper"));

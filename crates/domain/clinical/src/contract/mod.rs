@@ -4,14 +4,19 @@
 //! case makes its own people and visits, so cases may run beside each other and over again on one database.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a suite of tests, compiled for tests only")]
 
+mod dependants;
 mod prescriptions;
 mod record;
 mod stage;
 
+pub use dependants::*;
 pub use prescriptions::*;
 pub use record::*;
 
-use crate::ports::{ClinicalStore, FormularyStore};
+use crate::{
+    model::Subject,
+    ports::{ClinicalStore, FormularyStore},
+};
 use amrutam_kernel::{AccountId, AuditEntryId, ConsultationId, DoctorId, EventId};
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -46,7 +51,11 @@ pub trait Harness: Send + Sync {
     fn now(&self) -> Timestamp;
     /// Makes `count` visits of one new patient with one new practitioner, an hour apart from tomorrow on, each in the status it goes
     /// through `confirmed` and `in_progress` to: the status of the `n`th is the `n`th of `statuses`.
-    async fn visits(&self, statuses: &[&str]) -> Vec<MadeVisit>;
+    async fn visits(&self, statuses: &[&str]) -> Vec<MadeVisit> {
+        self.visits_of(None, statuses).await
+    }
+    /// As [`Harness::visits`], of that person, who is there already.
+    async fn visits_of(&self, whom: Option<Subject>, statuses: &[&str]) -> Vec<MadeVisit>;
     /// The ids of the events in the outbox about this aggregate.
     async fn announced(&self, aggregate: Uuid) -> Vec<EventId>;
     /// The ids of the audit entries on this resource.
@@ -73,6 +82,11 @@ macro_rules! clinical_store_contract {
             a_visit_has_one_draft_and_one_in_force
             a_document_is_kept_byte_for_byte
             effects_are_all_or_nothing
+            a_dependant_is_read_back_and_changed_by_version
+            dependants_come_in_pages_by_when_they_were_added
+            one_more_is_added_to_those_that_were_counted
+            a_removal_is_for_the_calendar_that_was_read
+            a_dependants_visits_are_theirs_alone
         }
     };
 }

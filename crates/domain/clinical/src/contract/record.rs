@@ -159,13 +159,20 @@ pub async fn a_treating_relation_is_read_from_visits(harness: &dyn Harness) {
     let store = harness.clinical();
     let made = harness.visits(&["completed", "confirmed"]).await;
     let ended = |n: usize| made[n].starts_at + SignedDuration::from_mins(30);
-    let read = async |soon| store.last_treated(made[0].patient, made[0].doctor_account, soon).await.unwrap();
+    let read =
+        async |soon| store.last_treated(Subject::Account(made[0].patient), made[0].doctor_account, soon).await.unwrap();
     assert_eq!(read(harness.now()).await, Some(ended(0)));
     assert_eq!(read(made[1].starts_at).await, Some(ended(0)), "soon is not in it");
     assert_eq!(read(made[1].starts_at + SignedDuration::from_secs(1)).await, Some(ended(1)));
     let other = harness.visits(&["cancelled"]).await[0];
-    assert_eq!(store.last_treated(other.patient, other.doctor_account, other.starts_at).await.unwrap(), None);
-    assert_eq!(store.last_treated(made[0].patient, other.doctor_account, other.starts_at).await.unwrap(), None);
+    assert_eq!(
+        store.last_treated(Subject::Account(other.patient), other.doctor_account, other.starts_at).await.unwrap(),
+        None
+    );
+    assert_eq!(
+        store.last_treated(Subject::Account(made[0].patient), other.doctor_account, other.starts_at).await.unwrap(),
+        None
+    );
 }
 
 /// By start, with what was written and signed.
@@ -177,10 +184,12 @@ pub async fn records_come_in_pages_the_latest_first(harness: &dyn Harness) {
     let draft = super::stage::draft(harness, &made[1], 1);
     store.commit(&ClinicalChanges { prescriptions: vec![draft], ..ClinicalChanges::default() }).await.unwrap();
     let one = Limit::new(1).unwrap();
-    let first = store.records(made[0].patient, PageRequest { limit: one, after: None }).await.unwrap();
+    let first =
+        store.records(Subject::Account(made[0].patient), PageRequest { limit: one, after: None }).await.unwrap();
     assert_eq!((first.items.len(), first.items[0].consultation), (1, made[1].id));
     assert_eq!(first.items[0].prescriptions, [], "no draft");
-    let second = store.records(made[0].patient, PageRequest { limit: one, after: first.next }).await.unwrap();
+    let second =
+        store.records(Subject::Account(made[0].patient), PageRequest { limit: one, after: first.next }).await.unwrap();
     assert_eq!((second.items[0].consultation, &second.items[0].note), (made[0].id, &Some(written)));
     assert_eq!(second.next, None, "a visit to come is no record");
 }

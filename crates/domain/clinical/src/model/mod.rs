@@ -2,6 +2,7 @@
 
 mod completeness;
 mod consent;
+mod dependant;
 mod formulary;
 mod measure;
 mod note;
@@ -9,12 +10,16 @@ mod prescribing;
 mod prescription;
 mod presence;
 mod ruleset;
+mod search;
 mod visit;
 mod words;
 
 pub use completeness::{Missing, missing_fields};
 pub use consent::{
     AdmissionRefusal, Consent, ConsentRefusal, Guardian, Notice, admit, check_consent, notices, standing,
+};
+pub use dependant::{
+    Dependant, DependantDetails, DependantRefusal, MAX_DEPENDANTS, StandingVisit, check_removal, check_room,
 };
 pub use formulary::{
     DoseBounds, Formulary, FormularyItem, InvalidFormulary, InvalidItemCode, ItemCode, MINERAL_INGREDIENTS,
@@ -29,9 +34,10 @@ pub use prescription::{
 };
 pub use presence::{NoShowRefusal, Presence, decide_no_show};
 pub use ruleset::{InvalidRuleSet, NOBODY_YET, Rule, RuleSet, ScheduleE1};
+pub use search::FormularyFilter;
 pub use visit::{Condition, EarlierVisit, Person, Practitioner, Subject, Visit, age_on, is_treating, visit_kind};
 pub use words::{
-    AushadhaKala, BreakGlassReason, ConsentDecision, ConsentMethod, ConsentPurpose, Form, IdType, Kinship, Mode,
-    OverrideReason, Pregnancy, PregnancyFlag, PrescribingList, RevokeReason, Sex, Side, System, Unit, UnknownWord,
-    VisitKind, VisitStatus,
+    AushadhaKala, BreakGlassReason, ConsentDecision, ConsentMethod, ConsentPurpose, DependantRelation, Form, IdType,
+    Kinship, Mode, OverrideReason, Pregnancy, PregnancyFlag, PrescribingList, RevokeReason, Sex, Side, System, Unit,
+    UnknownWord, VisitKind, VisitStatus,
 };

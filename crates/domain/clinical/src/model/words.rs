@@ -280,6 +280,25 @@ words! {
         /// Another relative of age.
         OtherRelative = "other_relative",
     }
+    /// What a dependant is to the account's owner.
+    DependantRelation, "relation of a dependant" {
+        /// Child.
+        Child = "child",
+        /// Mother or father.
+        Parent = "parent",
+        /// Wife or husband.
+        Spouse = "spouse",
+        /// Sister or brother.
+        Sibling = "sibling",
+        /// Grandparent.
+        Grandparent = "grandparent",
+        /// Grandchild.
+        Grandchild = "grandchild",
+        /// In their care by law.
+        Ward = "ward",
+        /// Another relative.
+        OtherRelative = "other_relative",
+    }
     /// With what an accompanying adult identified themself.
     IdType, "type of identity document" {
         /// Aadhaar card.

@@ -3,11 +3,12 @@
 use super::Deps;
 use crate::{
     ClinicalError, events,
-    model::{BreakGlassReason, is_treating},
+    model::{BreakGlassReason, Subject, is_treating},
     ports::{ClinicalChanges, RecordEntry},
 };
 use amrutam_kernel::{
-    AccountId, Action, ConsultationId, Context, Denial, Effects, Outcome, Page, PageRequest, Relation, Role, recorded,
+    AccountId, Action, ConsultationId, Context, Denial, DependantId, Effects, Outcome, Page, PageRequest, Relation,
+    Role, recorded,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -16,20 +17,31 @@ const AHEAD: SignedDuration = SignedDuration::from_hours(24);
 
 /// A page of a patient's record, the latest visit first: to the patient, to a practitioner with a treating relation, and to any
 /// practitioner who breaks the glass, which is flagged and told to the patient. What is shown is on the record before it leaves.
+/// With `dependant`, the record of a person whom that patient's account keeps, or kept: each record is opened by itself, and who treats
+/// one of them reads no other's.
 pub async fn read_records(
     deps: Deps<'_>,
     context: &Context,
     patient: AccountId,
+    dependant: Option<DependantId>,
     break_glass: Option<BreakGlassReason>,
     page: PageRequest<(Timestamp, ConsultationId)>,
 ) -> Result<Page<RecordEntry, (Timestamp, ConsultationId)>, ClinicalError> {
     let now = deps.clock.now();
     let rules = deps.rules_at(now)?;
+    let subject = match dependant {
+        Some(dependant) => Subject::Dependant { keeper: patient, dependant },
+        None => Subject::Account(patient),
+    };
     let relation = if context.actor.is(patient, Role::Patient) {
-        Relation::Own
+        let theirs = match dependant {
+            Some(dependant) => deps.store.kept(patient, dependant).await?.is_some(),
+            None => true,
+        };
+        if theirs { Relation::Own } else { Relation::None }
     } else {
         match context.actor.account().filter(|_| context.actor.has_role(Role::Doctor)) {
-            Some(doctor) => match deps.store.last_treated(patient, doctor, now + AHEAD).await? {
+            Some(doctor) => match deps.store.last_treated(subject, doctor, now + AHEAD).await? {
                 Some(ended) if is_treating(&rules, ended, now) => Relation::Treating,
                 Some(_) | None => Relation::None,
             },
@@ -40,14 +52,15 @@ pub async fn read_records(
     let breaking = break_glass.filter(|_| relation == Relation::None);
     let action = if breaking.is_some() { Action::RecordBreakGlass } else { Action::RecordRead };
     let entry = |outcome| {
-        let entry = deps.entry(context, action.as_str(), ("record", patient.to_string()), Some(patient), outcome, now);
+        let whose = dependant.map_or_else(|| patient.to_string(), |dependant| dependant.to_string());
+        let entry = deps.entry(context, action.as_str(), ("record", whose), Some(patient), outcome, now);
         if breaking.is_some() { entry.breaking_glass() } else { entry }
     };
     if let Err(denial) = deps.policy.decide(context, action, relation, now) {
         deps.record(vec![entry(Outcome::Denied)]).await?;
         return Err(denial.into());
     }
-    let found = deps.store.records(patient, page).await?;
+    let found = deps.store.records(subject, page).await?;
     if breaking.is_some() && found.items.is_empty() {
         // Nothing to see of somebody who may not even exist.
         deps.record(vec![entry(Outcome::Denied)]).await?;

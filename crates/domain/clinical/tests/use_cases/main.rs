@@ -1,13 +1,16 @@
 //! The use cases on the memory adapter: what callers are told, and what is left behind.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod dependants;
 mod documents;
+mod formulary;
 mod notes;
 mod people;
 mod prescribing;
 mod records;
 
 use amrutam_booking::{
+    BookError,
     model::{Mode, Slot},
     use_cases::{Book, book, complete, start},
 };
@@ -25,7 +28,9 @@ use amrutam_identity::{
     model::{PasswordHash, Sex},
     ports::AccountStore,
 };
-use amrutam_kernel::{AccountId, Actor, Clock, ConsultationId, Context, Effects, IdSource, Outcome, Role, Sensitive};
+use amrutam_kernel::{
+    AccountId, Actor, Clock, ConsultationId, Context, DependantId, Effects, IdSource, Outcome, Role, Sensitive,
+};
 use amrutam_memory::{Clinic, FakeRenderer, FakeSigner};
 use jiff::{SignedDuration, tz::TimeZone};
 
@@ -91,15 +96,18 @@ impl Stage {
     }
 
     async fn booked(&self, slot: &Slot, mode: Mode) -> ConsultationId {
-        let wanted = Book {
-            doctor: self.clinic.doctor,
-            slot: slot.id,
-            mode,
-            reason: None,
-            for_dependent: None,
-            idempotency: None,
-        };
-        book(self.clinic.deps(), &self.as_patient(), wanted).await.unwrap().0.consultation.id
+        self.booked_for(slot, mode, None).await.unwrap()
+    }
+
+    async fn booked_for(
+        &self,
+        slot: &Slot,
+        mode: Mode,
+        for_dependent: Option<DependantId>,
+    ) -> Result<ConsultationId, BookError> {
+        let wanted = Book { doctor: slot.doctor, slot: slot.id, mode, reason: None, for_dependent, idempotency: None };
+        let booked = book(self.clinic.deps(), &self.as_patient(), wanted).await?;
+        Ok(booked.0.consultation.id)
     }
 
     /// A visit that the clock has come to.
@@ -127,7 +135,7 @@ impl Stage {
     }
 
     async fn end(&self, id: ConsultationId) {
-        complete(self.clinic.deps(), &self.as_doctor(), id, None).await.unwrap();
+        complete(self.clinic.deps(), &self.as_doctor(), id, None, None).await.unwrap();
     }
 
     /// What was put on the record under that name, and how each ended.

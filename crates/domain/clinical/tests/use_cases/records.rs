@@ -27,7 +27,7 @@ async fn with_record() -> (Stage, ConsultationId) {
 async fn the_patient_and_who_treats_them_read_what_was_signed() {
     let (stage, id) = with_record().await;
     for reader in [stage.as_patient(), stage.as_doctor()] {
-        let page = read_records(stage.deps(), &reader, stage.patient, None, FIRST()).await.unwrap();
+        let page = read_records(stage.deps(), &reader, stage.patient, None, None, FIRST()).await.unwrap();
         assert_eq!((page.items.len(), page.items[0].consultation), (1, id));
         assert!(page.items[0].note.is_some());
         assert_eq!(page.items[0].prescriptions.len(), 1, "no draft");
@@ -41,7 +41,7 @@ async fn a_treating_relation_ends_with_the_rulesets_days() {
     let (stage, _) = with_record().await;
     stage.clinic.clock.advance(SignedDuration::from_hours(366 * 24));
     let reader = stage.as_doctor();
-    let refusal = refused(read_records(stage.deps(), &reader, stage.patient, None, FIRST()).await);
+    let refusal = refused(read_records(stage.deps(), &reader, stage.patient, None, None, FIRST()).await);
     assert!(matches!(refusal, ClinicalError::NotFound), "{refusal:?}");
 }
 
@@ -50,14 +50,16 @@ async fn another_doctor_breaks_the_glass_and_the_patient_is_told() {
     let (stage, _) = with_record().await;
     let other = stage.clinic.person(Role::Doctor, "other@amrutam.example").await.unwrap();
     let actor = Actor::Account { id: other, role: Role::Doctor };
-    let refusal = refused(read_records(stage.deps(), &stage.clinic.context(actor), stage.patient, None, FIRST()).await);
+    let refusal =
+        refused(read_records(stage.deps(), &stage.clinic.context(actor), stage.patient, None, None, FIRST()).await);
     assert!(matches!(refusal, ClinicalError::NotFound));
     let glass = Some(BreakGlassReason::Emergency);
     let stale = stage.clinic.context(actor);
     stage.clinic.clock.advance(minutes(5));
-    let refusal = refused(read_records(stage.deps(), &stale, stage.patient, glass, FIRST()).await);
+    let refusal = refused(read_records(stage.deps(), &stale, stage.patient, None, glass, FIRST()).await);
     assert!(matches!(refusal, ClinicalError::Denied(Denial::StepUpRequired)));
-    let page = read_records(stage.deps(), &stage.clinic.context(actor), stage.patient, glass, FIRST()).await.unwrap();
+    let page =
+        read_records(stage.deps(), &stage.clinic.context(actor), stage.patient, None, glass, FIRST()).await.unwrap();
     assert_eq!(page.items.len(), 1);
     assert_eq!(stage.audited("record.break_glass"), [Outcome::Denied, Outcome::Allowed]);
     let event =
@@ -65,11 +67,11 @@ async fn another_doctor_breaks_the_glass_and_the_patient_is_told() {
     assert_eq!(event.payload["account_id"], stage.patient.to_string());
     assert_eq!(event.payload["reason"], "emergency");
     // Whoever treats the patient breaks no glass.
-    read_records(stage.deps(), &stage.as_doctor(), stage.patient, glass, FIRST()).await.unwrap();
+    read_records(stage.deps(), &stage.as_doctor(), stage.patient, None, glass, FIRST()).await.unwrap();
     assert_eq!(stage.announced(events::RECORD_OPENED), 1);
     // Of somebody without a record there is nothing to see.
     let nobody = stage.clinic.person(Role::Patient, "nobody@amrutam.example").await.unwrap();
-    let refusal = refused(read_records(stage.deps(), &stage.clinic.context(actor), nobody, glass, FIRST()).await);
+    let refusal = refused(read_records(stage.deps(), &stage.clinic.context(actor), nobody, None, glass, FIRST()).await);
     assert!(matches!(refusal, ClinicalError::NotFound));
 }
 
@@ -81,7 +83,7 @@ async fn nobody_else_reads_it() {
         let id = stage.clinic.person(role, &format!("{role}@amrutam.example")).await.unwrap();
         let reader = stage.clinic.context(Actor::Account { id, role });
         for glass in [None, Some(BreakGlassReason::Emergency)] {
-            let refusal = refused(read_records(stage.deps(), &reader, stage.patient, glass, FIRST()).await);
+            let refusal = refused(read_records(stage.deps(), &reader, stage.patient, None, glass, FIRST()).await);
             let expected = hidden && glass.is_none();
             assert_eq!(matches!(refusal, ClinicalError::NotFound), expected, "{role}: {refusal:?}");
         }

@@ -16,7 +16,7 @@ async fn a_visit_is_paid_confirmed_held_and_earned() {
     let doctor = till.clinic.context(Actor::Account { id: till.clinic.doctor_account, role: Role::Doctor });
     till.pass(115);
     start(till.clinic.deps(), &doctor, till.visit, None).await.unwrap();
-    complete(till.clinic.deps(), &doctor, till.visit, None).await.unwrap();
+    complete(till.clinic.deps(), &doctor, till.visit, None, None).await.unwrap();
     till.relay().await;
     assert_eq!(till.payment().state, MoneyState::Settled);
     let balances = till.clinic.payment_deps().store.balances().await.unwrap();

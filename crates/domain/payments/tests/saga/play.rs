@@ -458,7 +458,7 @@ impl<'a> Play<'a> {
                     start(deps, &doctor, id, None).await.ok();
                 }
                 6..=7 => {
-                    complete(deps, &doctor, id, None).await.ok();
+                    complete(deps, &doctor, id, None, None).await.ok();
                 }
                 8 => {
                     no_show(deps, &doctor, id, None).await.ok();

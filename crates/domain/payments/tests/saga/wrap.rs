@@ -9,8 +9,8 @@ use amrutam_booking::{
     },
 };
 use amrutam_kernel::{
-    AccountId, AuditEntry, AuditTrail, CommitError, ConsultationId, EventId, IdempotencyClaim, PageRequest, PaymentId,
-    PortError, SlotId, TimeRange, Unrecorded,
+    AccountId, AuditEntry, AuditTrail, CommitError, ConsultationId, DependantId, EventId, IdempotencyClaim,
+    PageRequest, PaymentId, PortError, SlotId, TimeRange, Unrecorded,
 };
 use amrutam_memory::{FakeGateway, MemoryWorld};
 use amrutam_payments::{
@@ -53,10 +53,11 @@ impl ConsultationStore for Wrapped<'_> {
         &self,
         slot: SlotId,
         patient: AccountId,
+        dependant: Option<DependantId>,
         claim: Option<&IdempotencyClaim>,
     ) -> Result<BookingSnapshot, PortError> {
         breathe().await;
-        self.world.booking_snapshot(slot, patient, claim).await
+        self.world.booking_snapshot(slot, patient, dependant, claim).await
     }
 
     async fn consultation_snapshot(
@@ -88,6 +89,10 @@ impl ConsultationStore for Wrapped<'_> {
 
     async fn sealed_reason(&self, id: ConsultationId) -> Result<Option<Vec<u8>>, PortError> {
         self.world.sealed_reason(id).await
+    }
+
+    async fn sealed_summary(&self, id: ConsultationId) -> Result<Option<Vec<u8>>, PortError> {
+        self.world.sealed_summary(id).await
     }
 
     async fn list(

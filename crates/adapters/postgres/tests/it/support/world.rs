@@ -155,7 +155,7 @@ impl World {
 
     pub(crate) async fn slot(&self, id: SlotId) -> Slot {
         let nobody = AccountId::from_uuid(Uuid::nil());
-        self.store.booking_snapshot(id, nobody, None).await.unwrap().slot.unwrap()
+        self.store.booking_snapshot(id, nobody, None, None).await.unwrap().slot.unwrap()
     }
 
     pub(crate) async fn book(&self, slot: &Slot) -> Changes {
@@ -185,6 +185,7 @@ pub(crate) fn booking(slot: &Slot, patient: AccountId) -> Changes {
     let consultation = Consultation {
         id: ConsultationId::from_uuid(id(now)),
         patient,
+        dependant: None,
         doctor: slot.doctor,
         slot: slot.id,
         range: slot.range,
@@ -202,6 +203,7 @@ pub(crate) fn booking(slot: &Slot, patient: AccountId) -> Changes {
     Changes {
         doctors: Vec::new(),
         slots: vec![SlotUpdate(slot.booked_by(consultation.id, consultation.hold_expires_at))],
+        summaries: Vec::new(),
         calendars: vec![(
             patient,
             PatientCalendar { version: 1, live: LiveVisit::of(&consultation).into_iter().collect() },
