@@ -24,7 +24,7 @@ use uuid::Uuid;
 /// As `to_jsonb` writes a `bytea`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "String")]
-pub(crate) struct Bytes(Vec<u8>);
+pub(crate) struct Bytes(pub(crate) Vec<u8>);
 
 impl TryFrom<String> for Bytes {
     type Error = &'static str;
