@@ -13,6 +13,8 @@ mod consultations;
 mod dead_letters;
 mod doctor_dtos;
 mod doctors;
+mod erasures;
+mod exports;
 mod factors;
 mod notes;
 mod ops;
@@ -54,6 +56,8 @@ pub(crate) fn configure(config: &mut ServiceConfig<'_>) {
         .configure(webhooks::configure)
         .configure(dead_letters::configure)
         .configure(reviews::configure)
+        .configure(exports::configure)
+        .configure(erasures::configure)
         .configure(access_log::configure)
         .configure(audit::configure);
 }
