@@ -95,6 +95,19 @@ const TABLE: &[Row] = &[
     ("DELETE", "/v1/me/mfa/totp", signed_in(WRONG_PASSWORD)),
     ("POST", "/v1/me/mfa/recovery-codes", signed_in(NO_FACTOR)),
     ("POST", "/v1/me/mfa/step-up", signed_in(NO_FACTOR)),
+    ("POST", "/v1/me/export", signed_in(NOTED)),
+    ("GET", "/v1/me/export/{export_id}", signed_in(ABSENT)),
+    ("GET", "/v1/me/export/{export_id}/content", signed_in(ABSENT)),
+    (
+        "POST",
+        "/v1/me/erasure",
+        [NOBODY, WRONG_PASSWORD, WRONG_PASSWORD, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN],
+    ),
+    (
+        "GET",
+        "/v1/admin/erasures/{account_id}",
+        [NOBODY, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN, ABSENT, ABSENT],
+    ),
     ("GET", "/v1/me/access-log", [NOBODY, OK, OK, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN, OK]),
     (
         "POST",
@@ -322,6 +335,7 @@ async fn ask(stack: &Stack, cast: &Cast, method: &str, template: &str, caller: &
     let doctor = if act == "suspend" { &cast.spare } else { &cast.doctor };
     let mut path = template.replace("{doctor_id}", &doctor.id).replace("{gateway}", "razorpay");
     path = path.replace("{event_id}", &unknown_id());
+    path = path.replace("{export_id}", &unknown_id()).replace("{account_id}", &unknown_id());
     if act == "consistency" {
         path.push_str("?from=0&to=0");
     }
@@ -376,6 +390,7 @@ async fn ask(stack: &Stack, cast: &Cast, method: &str, template: &str, caller: &
         ("POST", "verify") if template.contains("email") => json!({ "token": "made up" }),
         ("POST", "password") => json!({ "current_password": "not it", "new_password": "quite another one" }),
         ("POST", "deactivate") if template.starts_with("/v1/me") => json!({ "password": "not it" }),
+        ("POST", "erasure") => json!({ "password": "not it" }),
         ("POST", "confirm" | "step-up") => json!({ "code": "000000" }),
         ("DELETE", "totp") => json!({ "password": "not it", "code": "000000" }),
         ("POST", "invitations") => {
