@@ -1,5 +1,5 @@
 //! Pure decisions: how long what is kept, what is erased when, and what becomes of a copy.
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use amrutam_kernel::{AccountId, ConsultationId, ExportId};
 use amrutam_privacy::model::{

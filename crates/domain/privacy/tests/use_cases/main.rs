@@ -1,5 +1,5 @@
 //! Copies and ends, from the wish to what is left, on the fake.
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use amrutam_identity::{
     Account, PolicyTable, Profile,
