@@ -99,13 +99,15 @@ GRANT SELECT, INSERT,
   ON phi.prescriptions TO amrutam_app;
 GRANT SELECT ON visit_presence, formularies TO amrutam_reader;
 
--- A visit with its practitioner, and with who is treated when it is not the one who booked.
+-- A visit with its practitioner, and with who is treated when it is not the one who booked; none when its patient is erased: nobody opens
+-- what is kept of them (record_locked, in the migration of privacy).
 CREATE FUNCTION clinical_visit(wanted uuid) RETURNS jsonb
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
   RETURN (SELECT jsonb_build_object('consultation', to_jsonb(c), 'doctor', to_jsonb(d),
                    'dependant', (SELECT to_jsonb(k) FROM phi.dependants k WHERE k.id = c.dependant_id))
-            FROM consultation_by_id(wanted) c JOIN doctors d ON d.id = c.doctor_id);
+            FROM consultation_by_id(wanted) c JOIN doctors d ON d.id = c.doctor_id
+            WHERE NOT record_locked(c.patient_id));
 END
 $$;
 
@@ -129,7 +131,8 @@ $$;
 CREATE FUNCTION clinical_prescription(wanted uuid, wanted_digest bytea) RETURNS jsonb
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
-  RETURN (SELECT to_jsonb(p) FROM phi.prescriptions p WHERE p.id = wanted OR p.code_digest = wanted_digest);
+  RETURN (SELECT to_jsonb(p) FROM phi.prescriptions p
+            WHERE p.id = wanted OR (p.code_digest = wanted_digest AND NOT record_locked(p.patient_id)));
 END
 $$;
 
@@ -181,6 +184,7 @@ LANGUAGE plpgsql STABLE AS $$
 BEGIN
   RETURN (SELECT max(c.ends_at) FROM consultations c JOIN doctors d ON d.id = c.doctor_id
             WHERE c.patient_id = patient AND c.dependant_id IS NOT DISTINCT FROM dependant AND d.account_id = doctor_account
+              AND NOT record_locked(patient)
               AND (c.status IN ('in_progress', 'completed') OR (c.status = 'confirmed' AND c.starts_at < soon)));
 END
 $$;
@@ -197,7 +201,7 @@ BEGIN
                  ORDER BY r.starts_at DESC, r.id DESC), '[]')
             FROM (SELECT c.id, c.starts_at, c.doctor_id FROM consultations c
                     WHERE c.patient_id = patient AND c.dependant_id IS NOT DISTINCT FROM dependant
-                      AND c.status IN ('in_progress', 'completed')
+                      AND c.status IN ('in_progress', 'completed') AND NOT record_locked(patient)
                       AND (after_start IS NULL OR (c.starts_at, c.id) < (after_start, after_id))
                     ORDER BY c.starts_at DESC, c.id DESC LIMIT most) r
             JOIN doctors d ON d.id = r.doctor_id);

@@ -43,6 +43,12 @@ const PERSONAL: &[Row] = &[
     ),
     ("POST", "/v1/auth/login", ("account.log_in", "allowed"), ("account.log_in", "denied"), NO_CASE),
     ("GET", "/v1/me/access-log", ("audit.read_own", "allowed"), ("audit.read_own", "denied"), NO_CASE),
+    ("POST", "/v1/me/export", ("export.request", "allowed"), NO_CASE, NO_CASE),
+    ("GET", "/v1/me/export/{export_id}", ("export.read", "allowed"), ("export.read", "denied"), NO_CASE),
+    // What it takes to succeed is in `privacy.rs`.
+    ("GET", "/v1/me/export/{export_id}/content", NO_CASE, ("export.download", "denied"), NO_CASE),
+    ("POST", "/v1/me/erasure", NO_CASE, ("account.erase", "denied"), NO_CASE),
+    ("GET", "/v1/admin/erasures/{account_id}", NO_CASE, ("erasure.read", "denied"), NO_CASE),
     ("GET", "/v1/audit/events", ("audit.search", "allowed"), ("audit.search", "denied"), NO_CASE),
     ("GET", "/v1/audit/export", ("audit.export", "allowed"), ("audit.export", "denied"), NO_CASE),
     ("POST", "/v1/consultations", ("consultation.book", "allowed"), ("consultation.book", "denied"), NO_CASE),
@@ -264,7 +270,10 @@ impl Cast {
         let trail = path.starts_with("/v1/audit");
         match case {
             Case::Success if trail => &self.auditor.client,
-            Case::Denial if trail || path.ends_with("access-log") || path.ends_with("me/dependants") => {
+            Case::Denial
+                if trail
+                    || ["access-log", "me/dependants", "erasure"].iter().any(|end| path.ends_with(end)) =>
+            {
                 &self.doctor.person.client
             }
             // A role that books, or lists visits, not at all.
@@ -279,9 +288,14 @@ impl Cast {
 
 async fn call(stack: &Stack, cast: &Cast, method: &str, template: &str, case: Case, flow: &str) {
     let act = template.rsplit('/').next().unwrap();
-    let mut path = template.replace("{patient_id}", &cast.patient.id);
+    let mut path = template.replace("{patient_id}", &cast.patient.id).replace("{account_id}", &cast.patient.id);
     if path.contains("{dependant_id}") {
         path = path.replace("{dependant_id}", &dependant_of(&cast.patient).await);
+    }
+    if path.contains("{export_id}") {
+        let ordered = cast.patient.client.call("POST", "/v1/me/export").send().await;
+        let id = ordered.header("location").rsplit('/').next().unwrap().to_owned();
+        path = path.replace("{export_id}", &id).replace("/content", "/content?token=x");
     }
     if path.contains("{consultation_id}") {
         let visit = cast.patient.booked(&cast.slot()).await;
@@ -314,6 +328,7 @@ async fn call(stack: &Stack, cast: &Cast, method: &str, template: &str, case: Ca
         ("PATCH", "me") => json!({ "time_zone": "Asia/Kolkata" }),
         ("POST", "consultations") => booking(&cast.slot()),
         ("POST", "cancel") => json!({ "reason": "patient_emergency" }),
+        ("POST", "erasure") => json!({ "password": right }),
         ("POST", "reschedule") => json!({ "slot_id": cast.slot().id }),
         ("POST", "consent") => {
             json!({ "purpose": "teleconsultation", "decision": "given", "notice_version": "teleconsultation-1" })

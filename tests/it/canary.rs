@@ -1,8 +1,10 @@
 //! What people say of themselves is nowhere behind the service in clear: not in a dump of the database, not in logs, metrics and traces,
 //! not with the broker, not in Redis.
 
+use crate::clinical::prescription;
 use amrutam_tests::support::{
-    Authenticator, Options, Person, Process, SOON, Stack, booking, on_stack, profile, subject, unique, until,
+    Authenticator, Options, Person, Process, SOON, Stack, booking, environment, on_stack, profile, subject, unique,
+    until,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use futures::future::join_all;
@@ -222,6 +224,8 @@ async fn say_everything(stack: &Stack, canaries: &Canaries) -> (Person, String) 
         canaries.add("recovery code", code);
     }
 
+    held_visit(stack, canaries).await;
+
     // The directory is public: not even a profile's private side holds anything more.
     let doctor = stack.doctor(1).await;
     keyed(doctor.person.client.post("/v1/doctors", &profile())).patiently().await;
@@ -258,6 +262,64 @@ async fn say_everything(stack: &Stack, canaries: &Canaries) -> (Person, String) 
     patient.act(&id, "cancel", &json!({ "reason": canaries.word("odd-cancel") })).key(&unique("key")).patiently().await;
     patient.act(&id, "cancel", &Value::Null).key(&unique("key")).patiently().await;
     (patient, id)
+}
+
+/// A whole visit with everything that is said, written, prescribed and issued in it, and a copy of it.
+async fn held_visit(stack: &Stack, canaries: &Canaries) {
+    let file = environment().root.join("infra/formulary/ayurveda-v1.json");
+    stack.operate(&["formulary", "import", &*file.to_string_lossy()], "").await;
+    let (email, password) = (canaries.email("visitor-email"), canaries.word("visitor-password"));
+    let account = json!({
+        "email": email, "password": password, "full_name": canaries.word("visitor"), "date_of_birth": canaries.date("born"),
+        "sex": "female",
+    });
+    stack.anonymous().post("/v1/auth/register", &account).patiently().await.expect(201);
+    let patient = Person::log_in(&stack.anonymous(), &email, &password).await;
+    let doctor = stack.doctor(1).await;
+    let mut body = booking(&doctor.slots().await[0]);
+    body["reason"] = json!(canaries.word("visit-reason"));
+    let booked = patient.client.post("/v1/consultations", &body).key(&unique("key")).patiently().await.expect(201);
+    let id = booked["id"].as_str().unwrap().to_owned();
+    let path = |what: &str| format!("/v1/consultations/{id}/{what}");
+    let medic = &doctor.person.client;
+    stack.comes_near(&id, "5 minutes").await;
+    let consent = json!({
+        "purpose": "recording", "decision": "given", "notice_version": "recording-1", "method": "verbal",
+        "evidence": canaries.word("evidence"),
+    });
+    medic.post(&path("consent"), &consent).patiently().await.expect(201);
+    let adult =
+        json!({ "name": canaries.word("guardian"), "relation": "father", "id_type": "pan", "id_last_four": "12A4" });
+    patient.client.put(&path("guardian"), &adult).patiently().await.expect(200);
+    medic.call("POST", &path("start")).patiently().await.expect(200);
+    let note =
+        json!({ "subjective": canaries.word("note"), "diagnoses": [{ "text": canaries.word("noted-diagnosis") }] });
+    medic.put(&path("notes"), &note).patiently().await.expect(200);
+    let mut draft = prescription(&canaries.word("complaint"));
+    for field in ["practice_address", "patient_address", "history", "findings", "advice"] {
+        draft[field] = json!(canaries.word(field));
+    }
+    draft["diagnoses"][0]["text"] = json!(canaries.word("diagnosis"));
+    for field in ["anupana", "instructions", "pathya"] {
+        draft["items"][0][field] = json!(canaries.word(field));
+    }
+    medic.put(&path("prescription"), &draft).patiently().await.expect(200);
+    let signed = medic.call("POST", &path("prescription/sign")).patiently().await.expect(200);
+    canaries.add("verify code", signed["signature"]["verify_code"].as_str().unwrap().to_owned());
+    medic.call("POST", &path("complete")).patiently().await.expect(200);
+    medic.post(&path("notes/addenda"), &json!({ "text": canaries.word("addendum") })).patiently().await.expect(200);
+    until("the document is issued", SOON, async || {
+        patient.client.get(&path("prescription.pdf")).send().await.status == 200
+    })
+    .await;
+    let export = patient.client.call("POST", "/v1/me/export").patiently().await.header("location").to_owned();
+    let mut link = Value::Null;
+    until("the copy is made", SOON, async || {
+        link = patient.client.get(&export).send().await.expect(200)["download"]["href"].clone();
+        link.is_string()
+    })
+    .await;
+    canaries.add("download link", link.as_str().unwrap().split_once("token=").unwrap().1.to_owned());
 }
 
 #[test]

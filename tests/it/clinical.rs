@@ -17,7 +17,12 @@ use std::{
 
 /// An API that asks doctors for a second factor, with a formulary to prescribe from.
 fn on_strict(name: &'static str, test: impl AsyncFnOnce(&Stack, &Client)) {
-    on_stack(Options::named(name), async |stack| {
+    on_strict_with(Options::named(name), test);
+}
+
+/// The same, with options.
+pub(crate) fn on_strict_with(options: Options, test: impl AsyncFnOnce(&Stack, &Client)) {
+    on_stack(options, async |stack| {
         let file = environment().root.join("infra/formulary/ayurveda-v1.json");
         let import = ["formulary", "import", &*file.to_string_lossy()];
         assert!(stack.operate(&import, "").await.contains("imported"));
@@ -30,14 +35,14 @@ fn on_strict(name: &'static str, test: impl AsyncFnOnce(&Stack, &Client)) {
 }
 
 /// A listed doctor with a second factor, at that API.
-async fn doctor(stack: &Stack, strict: &Client) -> (Doctor, Authenticator) {
+pub(crate) async fn doctor(stack: &Stack, strict: &Client) -> (Doctor, Authenticator) {
     let mut doctor = stack.doctor(1).await;
     doctor.person.client = doctor.person.client.at(strict.base());
     let authenticator = Authenticator::enrol(&doctor.person.client).await;
     (doctor, authenticator)
 }
 
-async fn patient(strict: &Client, name: &str, born: &str) -> Person {
+pub(crate) async fn patient(strict: &Client, name: &str, born: &str) -> Person {
     let (email, password) = (format!("{}@patients.example", unique("patient")), unique("a password"));
     let body =
         json!({ "email": email, "password": password, "full_name": name, "date_of_birth": born, "sex": "female" });
@@ -45,7 +50,7 @@ async fn patient(strict: &Client, name: &str, born: &str) -> Person {
     Person::log_in(strict, &email, &password).await
 }
 
-fn prescription(complaint: &str) -> Value {
+pub(crate) fn prescription(complaint: &str) -> Value {
     json!({
         "practice_address": "12 MG Road, Kochi", "practice_contact": "+91 484 000 0000",
         "patient_address": "7 Beach Road, Kochi", "weight_kg": "61.5", "height_cm": "158", "pregnancy": "no",

@@ -28,6 +28,7 @@ mod limits;
 mod mails;
 mod path;
 mod payments;
+mod privacy;
 mod races;
 mod reviews;
 mod routes;

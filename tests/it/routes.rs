@@ -113,6 +113,19 @@ const TABLE: &[Row] = &[
     ("PATCH", "/v1/me/dependants/{dependant_id}", own_dependant(OK)),
     ("DELETE", "/v1/me/dependants/{dependant_id}", own_dependant(DONE)),
     ("GET", "/v1/formulary", [NOBODY, FORBIDDEN, FORBIDDEN, OK, OK, FORBIDDEN, FORBIDDEN, FORBIDDEN]),
+    ("POST", "/v1/me/export", signed_in(NOTED)),
+    ("GET", "/v1/me/export/{export_id}", signed_in(ABSENT)),
+    ("GET", "/v1/me/export/{export_id}/content", signed_in(ABSENT)),
+    (
+        "POST",
+        "/v1/me/erasure",
+        [NOBODY, WRONG_PASSWORD, WRONG_PASSWORD, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN],
+    ),
+    (
+        "GET",
+        "/v1/admin/erasures/{account_id}",
+        [NOBODY, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN, ABSENT, ABSENT],
+    ),
     ("GET", "/v1/me/access-log", [NOBODY, OK, OK, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN, OK]),
     (
         "POST",
@@ -345,6 +358,7 @@ async fn ask(stack: &Stack, cast: &Cast, method: &str, template: &str, caller: &
     let doctor = if act == "suspend" { &cast.spare } else { &cast.doctor };
     let mut path = template.replace("{doctor_id}", &doctor.id).replace("{gateway}", "razorpay");
     path = path.replace("{event_id}", &unknown_id()).replace("{payment_id}", &unknown_id());
+    path = path.replace("{export_id}", &unknown_id()).replace("{account_id}", &unknown_id());
     if act == "consistency" {
         path.push_str("?from=0&to=0");
     }
@@ -402,6 +416,7 @@ async fn ask(stack: &Stack, cast: &Cast, method: &str, template: &str, caller: &
         ("POST", "verify") if template.contains("email") => json!({ "token": "made up" }),
         ("POST", "password") => json!({ "current_password": "not it", "new_password": "quite another one" }),
         ("POST", "deactivate") if template.starts_with("/v1/me") => json!({ "password": "not it" }),
+        ("POST", "erasure") => json!({ "password": "not it" }),
         ("POST", "confirm" | "step-up") => json!({ "code": "000000" }),
         ("DELETE", "totp") => json!({ "password": "not it", "code": "000000" }),
         ("POST", "invitations") => {

@@ -5,6 +5,7 @@ mod audit;
 mod formulary;
 mod keys;
 mod operations;
+mod privacy;
 mod seed;
 mod settings;
 
@@ -41,6 +42,9 @@ enum Command {
     /// The audit trail: verify it, witness it.
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Legal holds on records.
+    #[command(subcommand)]
+    Privacy(privacy::Command),
     /// Versions of the formulary.
     #[command(subcommand)]
     Formulary(Formulary),
@@ -113,6 +117,7 @@ async fn run(command: Command) -> Result<(), Box<dyn Error>> {
             accounts::create_admin(&Settings::load()?, &email, &name).await?;
         }
         Command::Audit(command) => audit::run(command, &Settings::load()?).await?,
+        Command::Privacy(command) => privacy::run(command, &Settings::load()?).await?,
         Command::Formulary(Formulary::Import { file }) => formulary::import(&Settings::load()?, &file).await?,
         Command::Seed { env_file } => {
             seed::run(&Settings::load()?, &env_file).await?;

@@ -8,6 +8,7 @@
 mod application;
 mod http;
 mod openapi;
+mod privacy;
 mod problem;
 mod readiness;
 mod resources;
@@ -22,8 +23,8 @@ pub use amrutam_settings::{Business, Environment};
 pub use application::{Addresses, Application, BuildError, RunError};
 pub use http::Cors;
 pub use settings::{
-    ClassLimit, ForwardedField, Hasher, Http, Mfa, Payments, PaymentsMode, Proxies, RateLimits, RouteClass, Settings,
-    Tokens,
+    ClassLimit, ForwardedField, Hasher, Http, Mfa, Payments, PaymentsMode, Proxies, RateLimits, Retention, RouteClass,
+    Settings, Tokens,
 };
 pub use tls::{CertificateError, Tls, TlsError};
 pub use wiring::WiringError;

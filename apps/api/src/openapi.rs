@@ -34,6 +34,7 @@ pub(crate) struct Document {
         (name = "Consultations", description = "Booking a slot and everything that may become of it"),
         (name = "Audit", description = "Who did what, and the proof of it"),
         (name = "Clinical", description = "Consent, notes, prescriptions, records"),
+        (name = "Privacy", description = "A copy of what is held of one, and its end"),
         (name = "Administration", description = "For admins"),
         (name = "Operations", description = "For those who run the service")
     )

@@ -3,6 +3,7 @@
 use crate::{
     http::{Headers, InFlight, Quotas},
     readiness::Readiness,
+    settings::Retention,
 };
 use amrutam_audit::{
     ports::{LogStore, Objections, TrailReader},
@@ -37,6 +38,7 @@ use amrutam_payments::{
     ports::{PaymentStore, VisitReader, WebhookVerifier},
     use_cases as paying,
 };
+use amrutam_privacy::ports::{DownloadTokens, ErasureStore, ExportStore};
 use std::{sync::Arc, time::Duration};
 
 /// Bounds of one request.
@@ -110,6 +112,14 @@ pub(crate) struct Services {
     pub(crate) directory: Arc<dyn DirectoryStore>,
     /// Rules and slots.
     pub(crate) availability: Arc<dyn AvailabilityStore>,
+    /// Copies of what is held of people.
+    pub(crate) exports: Arc<dyn ExportStore>,
+    /// Links to their archives.
+    pub(crate) downloads: Arc<dyn DownloadTokens>,
+    /// Erasures, and what keeps records.
+    pub(crate) erasures: Arc<dyn ErasureStore>,
+    /// How long what is kept, where the operator differs from the rules.
+    pub(crate) retention: Retention,
     /// Dead letters.
     pub(crate) letters: Arc<dyn DeadLetterStore>,
     /// Review cases.

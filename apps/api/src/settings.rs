@@ -2,9 +2,11 @@
 
 mod limits;
 mod proxies;
+mod retention;
 
 pub use limits::{ClassLimit, RateLimits, RouteClass};
 pub use proxies::{ForwardedField, Proxies};
+pub use retention::Retention;
 
 use crate::{
     http::{Cors, ProductionCors},
@@ -257,6 +259,9 @@ pub struct Settings {
     /// The business's own conventions.
     #[serde(default)]
     pub business: Business,
+    /// How long what must be kept is kept.
+    #[serde(default)]
+    pub retention: Retention,
     /// The audit trail's log.
     #[serde(default)]
     pub audit: Audit,
@@ -295,12 +300,14 @@ impl Validate for Settings {
         problems.within("hasher", &self.hasher);
         problems.within("payments", &ForHere(&self.payments, self.environment));
         problems.within("business", &self.business);
+        problems.within("retention", &self.retention);
         problems.within("audit", &self.audit);
         problems.within("telemetry", &self.telemetry);
         if self.environment == Environment::Production {
             problems.within("tls", &ProductionTls(&self.tls));
             problems.within("cors", &ProductionCors(&self.cors));
             problems.within("tokens", &ProductionTokens(&self.tokens));
+            problems.within("retention", &retention::ProductionRetention(&self.retention));
             problems.within("mfa", &ProductionMfa(&self.mfa));
             problems.check(self.limits.enabled, "limits.enabled", "production needs limits");
             let knows_callers = !self.tls.terminated_by_proxy || !self.proxies.trusted.is_empty();

@@ -15,7 +15,7 @@ use amrutam_gateways::{InvalidGatewaySettings, RazorpayWebhooks, StripeWebhooks}
 use amrutam_kernel::{Dependency, PortError};
 use amrutam_operations::model::ApprovalLimits;
 use amrutam_payments::{model::PaymentRules, ports::WebhookVerifier};
-use amrutam_postgres::{Accounts, Clinical, Postgres, Vault};
+use amrutam_postgres::{Accounts, Clinical, Exports, Postgres, Vault};
 use amrutam_redis::{Cache, CachedGate, InvalidSettings, RedlockSlots, SessionCache};
 use amrutam_settings::{GatewayKind, Payments};
 use async_trait::async_trait;
@@ -75,6 +75,7 @@ pub(crate) async fn wire(settings: &Settings) -> Result<Wired, WiringError> {
     let audit_log = Arc::new(postgres.with_audit_at(settings.audit.url.as_ref())?);
     let vault = Vault::new(sealer.clone(), index.clone());
     let clinical = Clinical::new(postgres.clone(), Accounts::new(postgres.clone(), vault.clone()), vault.clone());
+    let exports = Arc::new(Exports::new(postgres.clone(), vault.clone()));
     let accounts = Arc::new(Accounts::new(postgres.clone(), vault));
     let gate = Arc::new(CachedGate::new(SessionCache::new(cache.clone()), store.clone()));
     let mut probes: Vec<Arc<dyn Probe>> =
@@ -102,6 +103,10 @@ pub(crate) async fn wire(settings: &Settings) -> Result<Wired, WiringError> {
             let tokens = tokens.clone();
             Box::new(move || tokens.jwks())
         },
+        exports,
+        downloads: tokens.clone(),
+        erasures: store.clone(),
+        retention: settings.retention,
         issuer: tokens.clone(),
         verifier: Arc::new(CachedTokens::new(tokens)),
         consultations: store.clone(),

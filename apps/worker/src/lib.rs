@@ -17,6 +17,7 @@ mod http;
 mod notifications;
 mod operations;
 mod payments;
+mod privacy;
 mod reconciliation;
 mod relay;
 mod rewrap;

@@ -9,6 +9,7 @@ use crate::{
     notifications::Notifications,
     operations::{Office, Reviews},
     payments::{self, BookingEvents, Departures, PaymentEvents, Payments},
+    privacy::{self, Privacy},
     reconciliation, relay, rewrap,
     supervisor::{REST, supervised},
 };
@@ -23,7 +24,7 @@ use amrutam_gateways::{Circuit, CircuitPolicy, InvalidGatewaySettings, InvalidSm
 use amrutam_kernel::{EventHandler, PortError};
 use amrutam_notifications::model::NoTemplate;
 use amrutam_operations::{REVIEWS_BINDINGS, REVIEWS_CONSUMER, model::ApprovalLimits};
-use amrutam_postgres::{Accounts, Clinical, Postgres, Vault};
+use amrutam_postgres::{Accounts, Clinical, Exports, Held, Postgres, Vault};
 use amrutam_rabbitmq::{ConsumerSpec, Consumers, DeadLetters, Parts, Publisher};
 use amrutam_telemetry::Telemetry;
 use amrutam_tls::TrustError;
@@ -37,6 +38,8 @@ pub(crate) struct World {
     pub(crate) postgres: Postgres,
     pub(crate) accounts: Accounts,
     pub(crate) clinical: Clinical,
+    pub(crate) exports: Exports,
+    pub(crate) held: Held,
     pub(crate) renderer: Arc<PdfRenderer>,
     pub(crate) publisher: Publisher,
     pub(crate) mailer: Arc<SmtpMailer>,
@@ -116,9 +119,14 @@ impl Worker {
         let vault = Vault::new(sealer.clone(), Arc::new(HmacBlindIndex::new(&keys)?));
         let audit_log = postgres.with_audit_at(settings.audit.url.as_ref())?;
         let zone = TimeZone::get(&settings.business.time_zone)?;
+        let accounts = Accounts::new(postgres.clone(), vault.clone());
+        let clinical = Clinical::new(postgres.clone(), accounts.clone(), vault.clone());
+        let (pool, log) = (postgres.clone(), audit_log.clone());
         let world = World {
-            clinical: Clinical::new(postgres.clone(), Accounts::new(postgres.clone(), vault.clone()), vault.clone()),
-            accounts: Accounts::new(postgres.clone(), vault),
+            held: Held::new(pool, log, accounts.clone(), clinical.clone(), vault.clone()),
+            exports: Exports::new(postgres.clone(), vault),
+            clinical,
+            accounts,
             renderer: Arc::new(PdfRenderer::new(&*settings.documents.verify_url, zone.clone())?),
             postgres,
             publisher: Publisher::start_with(&settings.amqp, consumers(&payments), unheard(&payments), Arc::new(ids)),
@@ -161,6 +169,7 @@ impl Worker {
         let handlers: Vec<Arc<dyn EventHandler>> = vec![
             Arc::new(Notifications::new(world.clone())),
             Arc::new(Documents::new(world.clone())),
+            Arc::new(Privacy::new(world.clone())),
             Arc::new(Reviews::new(world.clone())),
             Arc::new(PaymentEvents(world.clone())),
             Arc::new(BookingEvents(world.clone())),
@@ -179,6 +188,7 @@ impl Worker {
         start(&tasks, "relay", &world, &stop, relay::run);
         start(&tasks, "delivery", &world, &stop, delivery::run);
         start(&tasks, "holds", &world, &stop, holds::run);
+        start(&tasks, "privacy", &world, &stop, privacy::sweep);
         start(&tasks, "gateway-tasks", &world, &stop, gateway_tasks::run);
         start(&tasks, "payment-deadlines", &world, &stop, payments::sweep);
         start(&tasks, "reconciliation", &world, &stop, reconciliation::run);
@@ -227,6 +237,7 @@ fn consumers(payments: &Payments) -> Vec<ConsumerSpec> {
             bindings: amrutam_booking::use_cases::DEPARTURES_BINDINGS,
             retired: &[],
         },
+        ConsumerSpec { name: Privacy::NAME, bindings: Privacy::BINDINGS, retired: &[] },
         ConsumerSpec { name: REVIEWS_CONSUMER, bindings: REVIEWS_BINDINGS, retired: &[] },
     ]
 }

@@ -9,11 +9,12 @@ use lapin::{
 };
 
 /// Who consumes events.
-const CONSUMERS: [&str; 5] = [
+const CONSUMERS: [&str; 6] = [
     amrutam_notifications::CONSUMER,
     amrutam_payments::use_cases::CONSUMER,
     amrutam_booking::use_cases::CONSUMER,
     amrutam_clinical::events::CONSUMER,
+    amrutam_privacy::events::CONSUMER,
     amrutam_operations::REVIEWS_CONSUMER,
 ];
 

@@ -133,6 +133,12 @@ codes! {
     OtherSidePresent = "other_side_present", 409, "The other side has checked in";
     /// The document is being made.
     DocumentNotReady = "document_not_ready", 409, "The document is not ready";
+    /// The archive is being made.
+    ExportNotReady = "export_not_ready", 409, "The archive is not ready";
+    /// A visit takes place: possible again when it is over.
+    VisitUnderWay = "visit_under_way", 409, "A visit is under way";
+    /// The archive was given away, ran out, or was never made: ask for another one.
+    ExportGone = "export_gone", 410, "The archive is gone";
     /// The caller's copy is stale.
     PreconditionFailed = "precondition_failed", 412, "The resource has changed";
     /// The body is too large.

@@ -6,6 +6,7 @@ mod identity;
 mod mapping;
 mod operations;
 mod payments;
+mod privacy;
 
 pub(crate) use code::Code;
 

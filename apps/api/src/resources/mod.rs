@@ -14,6 +14,8 @@ mod dead_letters;
 mod dependants;
 mod doctor_dtos;
 mod doctors;
+mod erasures;
+mod exports;
 mod factors;
 mod formulary;
 mod notes;
@@ -58,6 +60,8 @@ pub(crate) fn configure(config: &mut ServiceConfig<'_>) {
         .configure(webhooks::configure)
         .configure(dead_letters::configure)
         .configure(reviews::configure)
+        .configure(exports::configure)
+        .configure(erasures::configure)
         .configure(access_log::configure)
         .configure(audit::configure);
 }

@@ -306,7 +306,8 @@ fn each_route_has_its_class_and_a_new_one_the_default() {
                     | "/v1/auth/email/verify"
                     | "/v1/me/password"
                     | "/v1/me/email/verification"
-                    | "/v1/me/deactivate",
+                    | "/v1/me/deactivate"
+                    | "/v1/me/erasure",
                 ) => Some(RouteClass::Reset),
                 ("GET", "/healthz" | "/readyz") => Some(RouteClass::Health),
                 ("POST", "/v1/webhooks/payments/{gateway}") => Some(RouteClass::Webhooks),

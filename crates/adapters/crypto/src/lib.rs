@@ -13,6 +13,7 @@
 
 mod audit;
 mod cached;
+mod downloads;
 mod envelope;
 mod hasher;
 mod keks;

@@ -76,14 +76,14 @@ struct SecondStepToken {
 }
 
 /// What every token says.
-struct Frame<'a> {
-    iss: &'a str,
-    aud: &'a str,
-    sub: &'a str,
-    jti: &'a str,
-    iat: i64,
-    nbf: i64,
-    exp: i64,
+pub(crate) struct Frame<'a> {
+    pub(crate) iss: &'a str,
+    pub(crate) aud: &'a str,
+    pub(crate) sub: &'a str,
+    pub(crate) jti: &'a str,
+    pub(crate) iat: i64,
+    pub(crate) nbf: i64,
+    pub(crate) exp: i64,
 }
 
 impl AccessToken {
@@ -101,10 +101,10 @@ impl SecondStepToken {
 }
 
 /// Whose a token is, from when to when.
-struct InForce {
-    account: AccountId,
-    issued_at: Timestamp,
-    expires_at: Timestamp,
+pub(crate) struct InForce {
+    pub(crate) account: AccountId,
+    pub(crate) issued_at: Timestamp,
+    pub(crate) expires_at: Timestamp,
 }
 
 impl Rekeyed for JwtTokens {
@@ -148,6 +148,11 @@ impl JwtTokens {
         &self.settings.issuer
     }
 
+    /// For whom.
+    pub(crate) fn audience(&self) -> &str {
+        &self.settings.audience
+    }
+
     /// The claims of a token of that type that one of our keys has signed.
     pub(crate) fn signed_claims<T: DeserializeOwned>(&self, typ: &str, token: &str) -> Option<T> {
         if token.len() > MAX_BYTES {
@@ -166,7 +171,7 @@ impl JwtTokens {
         decode(claims)
     }
 
-    fn in_force(&self, frame: &Frame<'_>, now: Timestamp) -> Option<InForce> {
+    pub(crate) fn in_force(&self, frame: &Frame<'_>, now: Timestamp) -> Option<InForce> {
         let now = now.as_second();
         let in_force = frame.iat <= now.saturating_add(LEEWAY_SECONDS)
             && frame.nbf <= now.saturating_add(LEEWAY_SECONDS)

@@ -8,8 +8,8 @@
 //! [`MemoryWorld`] is the database: one locked copy of state that implements the stores of every domain. Around it stand
 //! [`ManualClock`], [`SeededIds`] and [`VirtualPause`] for time and chance, [`MemoryLog`], [`MemorySlotLocks`], [`FakeHasher`],
 //! [`FakeTokens`], [`FakeLinks`], [`FakeSecrets`], [`FakeSigner`], [`FakeRenderer`], [`MemoryTotp`], [`MemoryGate`],
-//! [`FakeGateway`], [`FakeSealer`], [`MemoryKeyStore`], [`FakeKeks`], [`FakeIndex`], [`RecordingMailer`],
-//! [`RecordingSmsSender`] and [`RecordingPublisher`] for the other technologies.
+//! [`FakeGateway`], [`FakeSealer`], [`FakeArchiver`], [`FakeDestroyer`], [`MemoryKeyStore`], [`FakeKeks`], [`FakeIndex`],
+//! [`RecordingMailer`], [`RecordingSmsSender`] and [`RecordingPublisher`] for the other technologies.
 //!
 //! ```
 //! use amrutam_identity::ports::AccountStore;
@@ -36,6 +36,7 @@ mod links;
 mod locks;
 mod mail;
 mod passwords;
+mod privacy;
 mod publisher;
 mod sealing;
 mod secrets;
@@ -56,6 +57,7 @@ pub use links::FakeLinks;
 pub use locks::{LockMode, MemorySlotLocks};
 pub use mail::RecordingMailer;
 pub use passwords::FakeHasher;
+pub use privacy::{FakeArchiver, FakeDestroyer};
 pub use publisher::RecordingPublisher;
 pub use sealing::{FakeIndex, FakeSealer};
 pub use secrets::FakeSecrets;

@@ -5,6 +5,7 @@ use amrutam_identity::{
     ports::{AccessClaims, InvalidToken, MfaClaims, TokenIssuer, TokenVerifier},
 };
 use amrutam_kernel::{PortError, Sensitive};
+use amrutam_privacy::ports::{DownloadClaims, DownloadTokens};
 use jiff::Timestamp;
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
@@ -87,5 +88,24 @@ impl TokenVerifier for FakeTokens {
         let claims =
             MfaClaims { account: parse(account)?, issued_at: parse(issued_at)?, expires_at: parse(expires_at)? };
         in_force(claims.issued_at, claims.expires_at, now).map(|()| claims)
+    }
+}
+
+impl DownloadTokens for FakeTokens {
+    fn issue_download(&self, claims: &DownloadClaims, token_id: Uuid) -> Result<Sensitive<String>, PortError> {
+        let DownloadClaims { export, account, issued_at, expires_at } = claims;
+        Ok(self.seal(&format!("download~{export}~{account}~{issued_at}~{expires_at}~{token_id}")))
+    }
+
+    fn verify_download(&self, token: &str, now: Timestamp) -> Option<DownloadClaims> {
+        let fields = self.fields(token).ok()?;
+        let &["download", export, account, issued_at, expires_at, _] = fields.as_slice() else { return None };
+        let claims = DownloadClaims {
+            export: export.parse().ok()?,
+            account: account.parse().ok()?,
+            issued_at: issued_at.parse().ok()?,
+            expires_at: expires_at.parse().ok()?,
+        };
+        in_force(claims.issued_at, claims.expires_at, now).ok().map(|()| claims)
     }
 }

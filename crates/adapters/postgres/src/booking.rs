@@ -218,7 +218,11 @@ impl ConsultationStore for Postgres {
     }
 
     async fn sealed_reason(&self, id: ConsultationId) -> Result<Option<Vec<u8>>, PortError> {
-        let query = visit_reasons::table.find(id.as_uuid()).select(visit_reasons::sealed);
+        // Of an erased person nobody reads it, whether or not its key is there.
+        let query = visit_reasons::table
+            .find(id.as_uuid())
+            .filter(diesel::dsl::not(functions::record_locked(visit_reasons::patient_id)))
+            .select(visit_reasons::sealed);
         let mut conn = self.connection().await?;
         let result = bounded(conn.limit(), query.first::<Vec<u8>>(conn.raw()?)).await;
         Ok(conn.settle(result.optional())?)

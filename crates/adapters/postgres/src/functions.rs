@@ -2,7 +2,7 @@
 
 use diesel::{
     define_sql_function,
-    sql_types::{Array, BigInt, Bytea, Date, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid},
+    sql_types::{Array, BigInt, Bool, Bytea, Date, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid},
 };
 
 define_sql_function! {
@@ -105,3 +105,14 @@ define_sql_function! { fn commit_dependant(change: Jsonb, effects: Jsonb) -> Tex
 define_sql_function! { fn commit_clinical(changes: Jsonb) -> Text; }
 define_sql_function! { fn import_formulary(formulary: Jsonb, effects: Jsonb) -> Text; }
 define_sql_function! { fn formulary_in_force(day: Date) -> Nullable<Jsonb>; }
+define_sql_function! { fn record_locked(patient: Uuid) -> Bool; }
+define_sql_function! { fn export_snapshot(account: Uuid, claim_key: Nullable<Text>) -> Jsonb; }
+define_sql_function! { fn put_export(export: Jsonb, chunks: Array<Bytea>, discard: Bool, effects: Jsonb) -> Text; }
+define_sql_function! { fn held_of(account: Uuid) -> Jsonb; }
+define_sql_function! { fn erasure_facts(account: Uuid) -> Nullable<Jsonb>; }
+define_sql_function! { fn commit_erasure(change: Jsonb) -> Nullable<Array<Uuid>>; }
+define_sql_function! { fn erasures_due_at(at: Timestamptz, most: Integer) -> Array<Uuid>; }
+define_sql_function! { fn begin_destruction(account: Uuid, at: Timestamptz) -> Nullable<Array<Uuid>>; }
+define_sql_function! { fn finish_destruction(account: Uuid, at: Timestamptz, effects: Jsonb) -> Text; }
+define_sql_function! { fn place_hold(hold: Jsonb, effects: Jsonb) -> Text; }
+define_sql_function! { fn lift_hold(account: Uuid, case_reference: Text, at: Timestamptz, effects: Jsonb) -> Text; }

@@ -5,6 +5,7 @@ diesel::table! {
         id -> Uuid,
         role -> Text,
         status -> Text,
+        // Null once it is erased: whoever looks by address never meets that row, nor does whoever reads its contact details.
         email_index -> Bytea,
         email_verified_at -> Nullable<Timestamptz>,
         password_hash -> Nullable<Text>,
@@ -189,6 +190,41 @@ diesel::table! {
     phi.visit_summaries (consultation_id) {
         consultation_id -> Uuid,
         sealed -> Bytea,
+    }
+}
+
+diesel::table! {
+    exports (id) {
+        id -> Uuid,
+        account_id -> Uuid,
+        requested_at -> Timestamptz,
+        state -> Text,
+        failure -> Nullable<Text>,
+        bytes -> Nullable<BigInt>,
+        sha256 -> Nullable<Bytea>,
+        changed_at -> Timestamptz,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    phi.export_chunks (export_id, n) {
+        export_id -> Uuid,
+        n -> Integer,
+        sealed -> Bytea,
+    }
+}
+
+diesel::table! {
+    erasures (account_id) {
+        account_id -> Uuid,
+        erased_at -> Timestamptz,
+        last_visit -> Nullable<Timestamptz>,
+        keep_until -> Timestamptz,
+        rules -> Text,
+        report -> Jsonb,
+        state -> Text,
+        destroyed_at -> Nullable<Timestamptz>,
     }
 }
 

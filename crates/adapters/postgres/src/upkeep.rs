@@ -14,7 +14,7 @@ struct Passing {
 /// Messages that were sent or skipped are kept for questions, and far longer than the event they follow from could come
 /// again; those given up stay as long as their dead letter does. Dead letters that were settled or discarded
 /// are kept as long. A link is told to be over, not unknown, for 30 days.
-const PASSING: [Passing; 11] = [
+const PASSING: [Passing; 12] = [
     Passing { table: "idempotency_keys", over: "created_at < now() - interval '24 hours'" },
     Passing { table: "inbox", over: "handled_at < now() - interval '30 days'" },
     Passing { table: "inbox_attempts", over: "updated_at < now() - interval '30 days'" },
@@ -34,6 +34,11 @@ const PASSING: [Passing; 11] = [
     Passing {
         table: "dead_letters",
         over: "state IN ('settled', 'discarded') AND updated_at < now() - interval '90 days'",
+    },
+    // The archive went when it was taken, or after a day.
+    Passing {
+        table: "exports",
+        over: "state IN ('downloaded', 'expired', 'failed') AND changed_at < now() - interval '90 days'",
     },
     Passing { table: "account_links", over: "expires_at < now() - interval '30 days'" },
     // Its tokens first: a session can have very many, and they must not all go in one statement.

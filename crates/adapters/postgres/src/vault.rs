@@ -47,6 +47,11 @@ impl Vault {
         Ok(hex(&self.sealer.seal(place, plain).await?))
     }
 
+    /// As it is bound to a parameter.
+    pub(crate) async fn seal_bytes(&self, place: &SealPlace<'_>, plain: &[u8]) -> Result<Vec<u8>, PortError> {
+        Ok(self.sealer.seal(place, plain).await?)
+    }
+
     /// What does not open is ours to mend: the error names the row and never the content.
     pub(crate) async fn open(&self, place: &SealPlace<'_>, sealed: &[u8]) -> Result<Vec<u8>, Unopened> {
         self.sealer.open(place, sealed).await.map_err(|error| match error {

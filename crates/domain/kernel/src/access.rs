@@ -66,6 +66,8 @@ actions! {
     ProfileUpdate = "account.update",
     /// Set another password, knowing the old one.
     PasswordChange = "account.change_password",
+    /// Have what is kept of oneself erased.
+    AccountErase = "account.erase",
     /// Close an account.
     AccountDeactivate = "account.deactivate",
     /// Make an account for a doctor or staff, or have one make itself by a mailed link.
@@ -128,6 +130,14 @@ actions! {
     RecordWrite = "record.write",
     /// Read the record of a patient one does not treat, in an emergency.
     RecordBreakGlass = "record.break_glass",
+    /// Have a copy made of everything that is held of oneself.
+    RecordExport = "record.export",
+    /// See how such a copy stands, and take it.
+    ExportRead = "export.read",
+    /// Keep a record beyond its time, for a court or a claim.
+    RecordHold = "record.hold",
+    /// Read what was erased of somebody, and what is kept.
+    ErasureRead = "erasure.read",
     /// Sign a prescription, or revoke one.
     PrescriptionSign = "prescription.sign",
     /// Give or withdraw consent for a visit, say who accompanies a minor, check in.
@@ -164,6 +174,8 @@ impl Action {
     pub const fn needs_fresh_factor(self, relation: Relation) -> bool {
         match self {
             Self::FactorChange
+            | Self::AccountErase
+            | Self::RecordExport
             | Self::FactorEnd
             | Self::StaffInvite
             | Self::DoctorVerify

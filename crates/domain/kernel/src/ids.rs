@@ -73,6 +73,8 @@ typed_id! {
     ReviewCaseId;
     /// An entry of the audit trail.
     AuditEntryId;
+    /// A copy of what is held of a person, made at their wish.
+    ExportId;
     /// The payment of a consultation. There is one per consultation, under the same UUID: see [`PaymentId::of`].
     PaymentId;
     /// Something to be done at a payment gateway.

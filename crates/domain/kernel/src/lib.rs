@@ -48,8 +48,9 @@ pub use idempotency::{
     Fingerprint, IdempotencyClaim, IdempotencyKey, Idempotent, InvalidIdempotencyKey, Recorded, StoredAnswer,
 };
 pub use ids::{
-    AccountId, AuditEntryId, ConsentId, ConsultationId, DeadLetterId, DependantId, DoctorId, EventId, GatewayTaskId,
-    InvalidId, JournalId, LinkId, MessageId, PaymentId, PrescriptionId, ReviewCaseId, SessionId, SlotId, TimeOffId,
+    AccountId, AuditEntryId, ConsentId, ConsultationId, DeadLetterId, DependantId, DoctorId, EventId, ExportId,
+    GatewayTaskId, InvalidId, JournalId, LinkId, MessageId, PaymentId, PrescriptionId, ReviewCaseId, SessionId, SlotId,
+    TimeOffId,
 };
 pub use limits::{LimitDecision, LimitKey, LimitPolicy, LimitState, RateLimit, RateLimiter};
 pub use links::{LinkPurpose, LinkTokens, UnknownPurpose};

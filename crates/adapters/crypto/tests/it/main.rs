@@ -3,6 +3,7 @@
 
 mod attacks;
 mod contracts;
+mod downloads;
 mod forge;
 mod keks;
 mod keys;

@@ -93,7 +93,12 @@ fn is_held(consultation: &Consultation) -> bool {
 #[async_trait]
 impl ClinicalStore for MemoryWorld {
     async fn visit(&self, id: ConsultationId) -> Result<Option<Visit>, PortError> {
-        self.read(|tables| tables.consultations.get(&id).map(|one| visit_of(tables, one)).transpose())?
+        // Of an erased person nobody opens what is kept.
+        let open = |tables: &Tables, one: &&Consultation| !tables.erasures.contains_key(&one.patient);
+        self.read(|tables| {
+            let found = tables.consultations.get(&id).filter(|one| open(tables, one));
+            found.map(|one| visit_of(tables, one)).transpose()
+        })?
     }
 
     async fn earlier_visits(
@@ -139,6 +144,9 @@ impl ClinicalStore for MemoryWorld {
         soon: Timestamp,
     ) -> Result<Option<Timestamp>, PortError> {
         self.read(|tables| {
+            if tables.erasures.contains_key(&patient) {
+                return None;
+            }
             let doctor = tables.practitioners.values().find(|one| one.account == doctor_account)?.id;
             let near = |one: &Consultation| one.status == ConsultationStatus::Confirmed && one.range.start() < soon;
             let theirs = tables.consultations.values().filter(|one| subject_of(one) == subject && one.doctor == doctor);
@@ -171,7 +179,10 @@ impl ClinicalStore for MemoryWorld {
     }
 
     async fn by_code(&self, digest: [u8; 32]) -> Result<Option<Prescription>, PortError> {
-        self.read(|tables| tables.prescriptions.values().find(|one| one.code_digest == Some(digest)).cloned())
+        let wanted = |tables: &Tables, one: &&Prescription| {
+            one.code_digest == Some(digest) && !tables.erasures.contains_key(&one.subject.keeper())
+        };
+        self.read(|tables| tables.prescriptions.values().find(|one| wanted(tables, one)).cloned())
     }
 
     async fn document(&self, id: PrescriptionId) -> Result<Option<Document>, PortError> {
@@ -185,8 +196,9 @@ impl ClinicalStore for MemoryWorld {
     ) -> Result<Page<RecordEntry, (Timestamp, ConsultationId)>, PortError> {
         let key = |entry: &RecordEntry| (entry.starts_at, entry.consultation);
         let mut found = self.read(|tables| {
-            let mut found: Vec<_> =
-                tables.consultations.values().filter(|one| subject_of(one) == subject && is_held(one)).collect();
+            let open = !tables.erasures.contains_key(&subject.keeper());
+            let theirs = |one: &&Consultation| open && subject_of(one) == subject && is_held(one);
+            let mut found: Vec<_> = tables.consultations.values().filter(theirs).collect();
             found.sort_by_key(|one| std::cmp::Reverse((one.range.start(), one.id)));
             let after = |one: &&&Consultation| page.after.is_none_or(|after| (one.range.start(), one.id) < after);
             let rows = found.iter().filter(after).take(usize::from(page.limit.get()) + 1).map(|one| {

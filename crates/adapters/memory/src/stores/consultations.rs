@@ -138,7 +138,10 @@ impl ConsultationStore for MemoryWorld {
     }
 
     async fn sealed_reason(&self, id: ConsultationId) -> Result<Option<Vec<u8>>, PortError> {
-        self.read(|tables| tables.reasons.get(&id).cloned())
+        let locked = |tables: &Tables| {
+            tables.consultations.get(&id).is_some_and(|one| tables.erasures.contains_key(&one.patient))
+        };
+        self.read(|tables| tables.reasons.get(&id).filter(|_| !locked(tables)).cloned())
     }
 
     async fn sealed_summary(&self, id: ConsultationId) -> Result<Option<Vec<u8>>, PortError> {

@@ -12,6 +12,7 @@ mod links;
 mod messages;
 mod operations;
 mod payments;
+mod privacy;
 mod readers;
 mod sessions;
 

@@ -18,12 +18,13 @@ use amrutam_identity::{
 };
 use amrutam_kernel::{
     AccountId, CommitError, ConsultationId, DeadLetterId, DeadSource, DependantId, DoctorId, Effects, EventEnvelope,
-    EventId, Fingerprint, GatewayTaskId, GivenUp, IdempotencyClaim, LinkId, MessageId, PaymentId, PortError,
+    EventId, ExportId, Fingerprint, GatewayTaskId, GivenUp, IdempotencyClaim, LinkId, MessageId, PaymentId, PortError,
     PrescriptionId, Recorded, Requeue, ReviewCaseId, SessionId, SlotId, StoredAnswer,
 };
 use amrutam_notifications::ScheduledMessage;
 use amrutam_operations::model::{DeadLetter, ReviewCase};
 use amrutam_payments::model::{GatewayEventId, GatewayName, GatewayTask, Journal, Payment, PaymentEntry};
+use amrutam_privacy::model::{Erasure, Export, HoldReference, LegalHold};
 use jiff::{SignedDuration, Timestamp, civil::Date};
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
@@ -127,6 +128,10 @@ pub(crate) struct Tables {
     pub(crate) prescriptions: Table<PrescriptionId, Prescription>,
     pub(crate) documents: Table<PrescriptionId, Document>,
     pub(crate) formularies: Table<String, Formulary>,
+    pub(crate) exports: Table<ExportId, Export>,
+    pub(crate) archives: Table<ExportId, Vec<u8>>,
+    pub(crate) erasures: Table<AccountId, Erasure>,
+    pub(crate) holds: Table<(AccountId, HoldReference), LegalHold>,
 }
 
 impl Tables {

@@ -10,3 +10,4 @@ mod memory;
 mod notifications;
 mod operations;
 mod payments;
+mod privacy;

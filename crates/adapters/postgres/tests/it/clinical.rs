@@ -27,15 +27,15 @@ use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use std::sync::Arc;
 use uuid::Uuid;
 
-struct Real {
-    store: Arc<Postgres>,
-    accounts: Arc<Accounts>,
-    clinical: Arc<Clinical>,
+pub(crate) struct Real {
+    pub(crate) store: Arc<Postgres>,
+    pub(crate) accounts: Arc<Accounts>,
+    pub(crate) clinical: Arc<Clinical>,
     db: Arc<Database>,
-    began: Timestamp,
+    pub(crate) began: Timestamp,
 }
 
-async fn real() -> Real {
+pub(crate) async fn real() -> Real {
     let db = Database::shared();
     let store = db.pool_with(|settings| settings.lock_timeout_ms = 4_000);
     let accounts = Accounts::new(store.clone(), vault());

@@ -10,6 +10,7 @@ mod keys;
 mod messaging;
 mod outage;
 mod payments;
+mod privacy;
 mod refusals;
 mod schema;
 mod sealed;

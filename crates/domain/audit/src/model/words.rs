@@ -48,6 +48,17 @@ fn what(entry: &Entry) -> (&'static str, &'static str) {
         "record.read" => ("read your medical record", "tried to read your medical record"),
         "record.write" => ("wrote in your medical record", "tried to write in your medical record"),
         "record.break_glass" => ("opened your medical record in an emergency", "tried to open your medical record"),
+        "record.export" => ("read your data for a copy you asked for", "tried to read your data for a copy"),
+        "record.hold" => ("put a legal hold on your record", "tried to put a legal hold on your record"),
+        "record.lift_hold" => ("lifted a legal hold on your record", "tried to lift a legal hold on your record"),
+        "record.destroy" => ("destroyed what was kept of you", "tried to destroy what was kept of you"),
+        "export.request" => ("asked for a copy of your data", "tried to ask for a copy of your data"),
+        "export.make" => ("made a copy of your data", "tried to make a copy of your data"),
+        "export.read" => ("looked how a copy of your data stands", "tried to look at a copy of your data"),
+        "export.download" => ("took a copy of your data", "tried to take a copy of your data"),
+        "export.end" => ("deleted a copy of your data that nobody took", "tried to delete a copy of your data"),
+        "account.erase" => ("erased your account", "tried to erase your account"),
+        "erasure.read" => ("read what was erased of you", "tried to read what was erased of you"),
         "audit.read_own" => ("looked at this list", "tried to look at this list"),
         "audit.search" | "audit.prove" => {
             ("looked at the list of who opened your data", "tried to look at who opened your data")

@@ -1,0 +1,265 @@
+//! Privacy's exports, holdings and erasures.
+
+use crate::world::{MemoryWorld, MessageState, Tables, defect, into_port_error};
+use amrutam_booking::model::ConsultationStatus;
+use amrutam_kernel::{
+    AccountId, CommitError, Effects, ExportId, IdempotencyClaim, PortError, RecordRef, Sensitive, SessionId, Unrecorded,
+};
+use amrutam_privacy::{
+    GatherError,
+    model::{Dossier, Erasure, ErasureState, Export, ExportState, Facts, HoldReference, LegalHold, LiveVisit},
+    ports::{
+        ArchiveChange, ErasureChanges, ErasureStore, ExportChanges, ExportSnapshot, ExportStore, HoldOutcome, Holdings,
+    },
+};
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde_json::json;
+
+fn open_export(tables: &Tables, account: AccountId) -> Option<&Export> {
+    tables.exports.values().find(|export| export.account == account && export.is_open())
+}
+
+#[async_trait]
+impl ExportStore for MemoryWorld {
+    async fn snapshot(
+        &self,
+        account: AccountId,
+        claim: Option<&IdempotencyClaim>,
+    ) -> Result<ExportSnapshot, PortError> {
+        let now = self.now();
+        self.read(|tables| ExportSnapshot {
+            open: open_export(tables, account).cloned(),
+            recorded: tables.recorded(claim, now),
+        })
+    }
+
+    async fn find(&self, id: ExportId) -> Result<Option<Export>, PortError> {
+        self.read(|tables| tables.exports.get(&id).cloned())
+    }
+
+    async fn archive(&self, export: &Export) -> Result<Option<Sensitive<Vec<u8>>>, PortError> {
+        self.read(|tables| tables.archives.get(&export.id).cloned().map(Sensitive::new))
+    }
+
+    async fn due(&self, now: Timestamp, most: u16) -> Result<Vec<Export>, PortError> {
+        self.read(|tables| {
+            let over = |export: &&Export| export.open_until().is_some_and(|until| until <= now);
+            let mut due: Vec<_> = tables.exports.values().filter(over).cloned().collect();
+            due.sort_by_key(|export| export.changed_at);
+            due.truncate(usize::from(most));
+            due
+        })
+    }
+
+    async fn commit(&self, changes: &ExportChanges) -> Result<(), CommitError> {
+        let mut tx = self.begin(&changes.effects)?;
+        let (tables, export) = (tx.tables(), &changes.export);
+        let stored = tables.exports.get(&export.id).map_or(0, |stored| stored.version);
+        if stored + 1 != export.version || (stored == 0 && open_export(tables, export.account).is_some()) {
+            return Err(CommitError::Stale);
+        }
+        tables.exports.insert(export.id, export.clone());
+        match &changes.archive {
+            ArchiveChange::Stays => {}
+            ArchiveChange::Put(bytes) => {
+                tables.archives.insert(export.id, bytes.expose().clone());
+            }
+            ArchiveChange::Discard => {
+                tables.archives.remove(&export.id);
+            }
+        }
+        let is_ready = matches!(export.state, ExportState::Ready { .. });
+        if is_ready != tables.archives.contains_key(&export.id) {
+            return Err(defect("an archive is there exactly when its export is ready").into());
+        }
+        tx.commit()
+    }
+
+    async fn put_on_record(&self, effects: &Effects) -> Result<(), PortError> {
+        self.record_alone(effects)
+    }
+}
+
+#[async_trait]
+impl Holdings for MemoryWorld {
+    async fn gather(&self, account: AccountId) -> Result<Unrecorded<Dossier>, GatherError> {
+        let record = |kind, id: String| RecordRef { kind, id };
+        self.read(|tables| {
+            let mut dossier = Dossier::default();
+            if let Some(found) = tables.accounts.get(&account) {
+                let content = json!({
+                    "id": found.id, "email": found.email.expose().as_str(),
+                    "full_name": found.profile.full_name.expose().as_str(),
+                });
+                dossier.add_json("account.json", &content, [record("account", account.to_string())])?;
+            }
+            let visits: Vec<_> = tables.consultations.values().filter(|one| one.patient == account).collect();
+            let content: Vec<_> =
+                visits.iter().map(|one| json!({ "id": one.id, "status": one.status.as_str() })).collect();
+            let records = visits.iter().map(|one| record("consultation", one.id.to_string()));
+            dossier.add_json("consultations.json", &content, records)?;
+            let notes =
+                visits.iter().filter_map(|one| tables.notes.get(&one.id)).flat_map(|versions| versions.values());
+            let content: Vec<_> =
+                notes.map(|one| json!({ "version": one.version, "content": one.content.expose() })).collect();
+            dossier.add_json("notes.json", &content, [])?;
+            Ok(Unrecorded::new(dossier))
+        })?
+    }
+}
+
+fn on_hold(tables: &Tables, account: AccountId) -> bool {
+    tables.holds.values().any(|hold| hold.account == account && hold.lifted_at.is_none())
+}
+
+fn is_due(tables: &Tables, erasure: &Erasure, now: Timestamp) -> bool {
+    let held = erasure.state == ErasureState::Locked && on_hold(tables, erasure.account);
+    !matches!(erasure.state, ErasureState::Destroyed { .. }) && erasure.keep_until <= now && !held
+}
+
+#[async_trait]
+impl ErasureStore for MemoryWorld {
+    async fn facts(&self, account: AccountId) -> Result<Option<Facts>, PortError> {
+        self.read(|tables| {
+            let found = tables.accounts.get(&account).filter(|account| account.is_active())?;
+            let theirs = || tables.consultations.values().filter(|one| one.patient == account);
+            let mut live: Vec<_> = theirs()
+                .filter(|one| one.status.is_live())
+                .map(|one| LiveVisit {
+                    id: one.id,
+                    starts_at: one.range.start(),
+                    ends_at: one.range.end(),
+                    begun: one.status == ConsultationStatus::InProgress,
+                })
+                .collect();
+            live.sort_by_key(|visit| visit.starts_at);
+            let took_place = theirs()
+                .filter(|one| matches!(one.status, ConsultationStatus::InProgress | ConsultationStatus::Completed));
+            Some(Facts {
+                account,
+                account_version: found.version,
+                calendar_version: tables.calendar(account).version,
+                live,
+                last_visit: took_place.map(|one| one.range.end().min(one.updated_at)).max(),
+                on_hold: on_hold(tables, account),
+            })
+        })
+    }
+
+    async fn erase(&self, changes: &ErasureChanges) -> Result<Vec<SessionId>, CommitError> {
+        let mut tx = self.begin(&changes.effects)?;
+        let (tables, id) = (tx.tables(), changes.erasure.account);
+        let stored = tables.accounts.get(&id).filter(|account| account.is_active());
+        let calendar = tables.calendar(id);
+        if stored.is_none_or(|account| account.version != changes.account_version)
+            || calendar.version != changes.calendar_version
+        {
+            return Err(CommitError::Stale);
+        }
+        tables.accounts.remove(&id);
+        let version = calendar.version + 1;
+        tables.calendars.insert(id, amrutam_booking::model::PatientCalendar { version, ..calendar });
+        tables.links.retain(|_, link| link.account != id);
+        tables.factors.remove(&id);
+        let ended: Vec<_> = tables.sessions.values().filter(|one| one.account == id).map(|one| one.id).collect();
+        tables.refresh_tokens.retain(|_, token| !ended.contains(&token.session));
+        tables.sessions.retain(|_, session| session.account != id);
+        tables.answers.retain(|(caller, _), _| *caller != id);
+        let exports: Vec<_> = tables.exports.values().filter(|one| one.account == id).map(|one| one.id).collect();
+        tables.exports.retain(|export, _| !exports.contains(export));
+        tables.archives.retain(|export, _| !exports.contains(export));
+        for message in tables.messages.values_mut().filter(|stored| stored.message.recipient == id) {
+            message.state = MessageState::Done;
+        }
+        tables.erasures.insert(id, changes.erasure.clone());
+        tx.commit()?;
+        Ok(ended)
+    }
+
+    async fn find(&self, account: AccountId) -> Result<Option<Erasure>, PortError> {
+        self.read(|tables| tables.erasures.get(&account).cloned())
+    }
+
+    async fn due(&self, now: Timestamp, most: u16) -> Result<Vec<AccountId>, PortError> {
+        self.read(|tables| {
+            let due = tables.erasures.values().filter(|erasure| is_due(tables, erasure, now));
+            let mut due: Vec<_> = due.map(|erasure| (erasure.keep_until, erasure.account)).collect();
+            due.sort_unstable();
+            due.into_iter().map(|(_, account)| account).take(usize::from(most)).collect()
+        })
+    }
+
+    async fn begin_destruction(&self, account: AccountId, now: Timestamp) -> Result<Option<Vec<AccountId>>, PortError> {
+        let mut tx = self.begin(&Effects::default()).map_err(into_port_error)?;
+        let tables = tx.tables();
+        let found = tables.erasures.get(&account).filter(|erasure| is_due(tables, erasure, now)).cloned();
+        let Some(erasure) = found else { return Ok(None) };
+        tables.erasures.insert(account, Erasure { state: ErasureState::Destroying, ..erasure });
+        tx.commit().map_err(into_port_error)?;
+        Ok(Some(vec![account]))
+    }
+
+    async fn finish_destruction(
+        &self,
+        account: AccountId,
+        at: Timestamp,
+        effects: &Effects,
+    ) -> Result<(), CommitError> {
+        let mut tx = self.begin(effects)?;
+        let tables = tx.tables();
+        let begun = tables.erasures.get(&account).filter(|one| one.state == ErasureState::Destroying).cloned();
+        let begun = begun.ok_or(CommitError::Stale)?;
+        tables.erasures.insert(account, Erasure { state: ErasureState::Destroyed { at }, ..begun });
+        let theirs = tables.consultations.values().filter(|one| one.patient == account);
+        let visits: Vec<_> = theirs.map(|one| one.id).collect();
+        let gone: Vec<_> =
+            tables.prescriptions.values().filter(|one| visits.contains(&one.consultation)).map(|one| one.id).collect();
+        tables.documents.retain(|id, _| !gone.contains(id));
+        tables.prescriptions.retain(|id, _| !gone.contains(id));
+        tables.notes.retain(|id, _| !visits.contains(id));
+        tables.guardians.retain(|id, _| !visits.contains(id));
+        tables.consents.retain(|consent| !visits.contains(&consent.consultation));
+        tables.reasons.retain(|id, _| !visits.contains(id));
+        tx.commit()
+    }
+
+    async fn place_hold(&self, hold: &LegalHold, effects: &Effects) -> Result<HoldOutcome, PortError> {
+        let mut tx = self.begin(effects).map_err(into_port_error)?;
+        let tables = tx.tables();
+        let erased = tables.erasures.get(&hold.account);
+        if erased.is_none() && !tables.accounts.contains_key(&hold.account) {
+            return Ok(HoldOutcome::Unknown);
+        }
+        if erased.is_some_and(|erasure| erasure.state != ErasureState::Locked) {
+            return Ok(HoldOutcome::TooLate);
+        }
+        let key = (hold.account, hold.reference.clone());
+        if tables.holds.get(&key).is_none_or(|known| known.lifted_at.is_some()) {
+            tables.holds.insert(key, hold.clone());
+        }
+        tx.commit().map_err(into_port_error)?;
+        Ok(HoldOutcome::Done)
+    }
+
+    async fn lift_hold(
+        &self,
+        account: AccountId,
+        reference: &HoldReference,
+        at: Timestamp,
+        effects: &Effects,
+    ) -> Result<HoldOutcome, PortError> {
+        let mut tx = self.begin(effects).map_err(into_port_error)?;
+        let key = (account, reference.clone());
+        let Some(hold) = tx.tables().holds.get_mut(&key).filter(|hold| hold.lifted_at.is_none()) else {
+            return Ok(HoldOutcome::Unknown);
+        };
+        hold.lifted_at = Some(at);
+        tx.commit().map_err(into_port_error)?;
+        Ok(HoldOutcome::Done)
+    }
+
+    async fn put_on_record(&self, effects: &Effects) -> Result<(), PortError> {
+        self.record_alone(effects)
+    }
+}
