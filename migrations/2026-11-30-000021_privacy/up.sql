@@ -128,6 +128,7 @@ BEGIN
         'doctor', (SELECT jsonb_build_object('id', d.id, 'name', d.full_name, 'council', d.council,
                                              'registration_number', d.registration_number) FROM doctors d WHERE d.id = c.doctor_id),
         'reason', (SELECT r.sealed FROM phi.visit_reasons r WHERE r.consultation_id = c.id),
+        'summary', (SELECT to_jsonb(s) FROM phi.visit_summaries s WHERE s.consultation_id = c.id),
         'timeline', (SELECT coalesce(jsonb_agg(to_jsonb(t) ORDER BY t.version), '[]') FROM consultation_timeline t
                        WHERE t.consultation_id = c.id AND t.consultation_created_at = c.created_at),
         'presence', clinical_presence(c.id),
@@ -138,6 +139,8 @@ BEGIN
         'prescriptions', (SELECT coalesce(jsonb_agg(to_jsonb(p) ORDER BY p.number), '[]') FROM phi.prescriptions p
                             WHERE p.consultation_id = c.id AND p.status <> 'draft'))
       ORDER BY c.starts_at, c.id), '[]') FROM consultations c WHERE c.patient_id = account),
+    'dependants', (SELECT coalesce(jsonb_agg(to_jsonb(k) ORDER BY k.added_at, k.id), '[]') FROM phi.dependants k
+                     WHERE k.keeper_id = account),
     'payments', (SELECT coalesce(jsonb_agg(to_jsonb(p) - 'document' - 'look_at' - 'revision' || jsonb_build_object(
         'captures', (SELECT coalesce(jsonb_agg(to_jsonb(k) ORDER BY k.captured_at), '[]') FROM payment_captures k
                        WHERE k.payment_id = p.id),
@@ -235,12 +238,9 @@ BEGIN
     WHERE account_id = account AND state <> 'destroyed' AND keep_until <= at AND (state = 'destroying' OR NOT on_hold(account));
   IF NOT FOUND THEN RETURN NULL; END IF;
   RETURN ARRAY(
-    WITH visits AS (SELECT id FROM consultations WHERE patient_id = account)
     SELECT account
-    UNION SELECT n.dependant_id FROM phi.note_versions n JOIN visits v ON v.id = n.consultation_id WHERE n.dependant_id IS NOT NULL
-    UNION SELECT c.dependant_id FROM phi.consents c JOIN visits v ON v.id = c.consultation_id WHERE c.dependant_id IS NOT NULL
-    UNION SELECT g.dependant_id FROM phi.guardians g JOIN visits v ON v.id = g.consultation_id WHERE g.dependant_id IS NOT NULL
-    UNION SELECT p.dependant_id FROM phi.prescriptions p JOIN visits v ON v.id = p.consultation_id WHERE p.dependant_id IS NOT NULL);
+    UNION SELECT k.id FROM phi.dependants k WHERE k.keeper_id = account
+    UNION SELECT c.dependant_id FROM consultations c WHERE c.patient_id = account AND c.dependant_id IS NOT NULL);
 END
 $$;
 
@@ -259,6 +259,8 @@ BEGIN
   DELETE FROM phi.guardians WHERE consultation_id = ANY (visits);
   DELETE FROM phi.consents WHERE consultation_id = ANY (visits);
   DELETE FROM phi.visit_reasons WHERE consultation_id = ANY (visits);
+  DELETE FROM phi.visit_summaries WHERE consultation_id = ANY (visits);
+  DELETE FROM phi.dependants WHERE keeper_id = account;
   PERFORM must_commit_effects(effects);
   RETURN 'ok';
 END

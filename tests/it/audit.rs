@@ -271,8 +271,7 @@ impl Cast {
         match case {
             Case::Success if trail => &self.auditor.client,
             Case::Denial
-                if trail
-                    || ["access-log", "me/dependants", "erasure"].iter().any(|end| path.ends_with(end)) =>
+                if trail || ["access-log", "me/dependants", "erasure"].iter().any(|end| path.ends_with(end)) =>
             {
                 &self.doctor.person.client
             }

@@ -37,7 +37,7 @@ async fn of_a_body_only_a_keyed_digest_is_kept() {
     let recorded = async |fingerprint| {
         let claim = IdempotencyClaim { caller, key: "k".parse().unwrap(), fingerprint };
         let nothing = SlotId::from_uuid(uuid::Uuid::nil());
-        api.world.booking_snapshot(nothing, caller, Some(&claim)).await.unwrap().recorded
+        api.world.booking_snapshot(nothing, caller, None, Some(&claim)).await.unwrap().recorded
     };
     let guessed = Fingerprint::of("POST", path, body.as_bytes());
     assert!(matches!(recorded(guessed).await, Some(Recorded::Other)), "whoever reads it can't tell a right guess");

@@ -229,7 +229,10 @@ impl ConsultationStore for Postgres {
     }
 
     async fn sealed_summary(&self, id: ConsultationId) -> Result<Option<Vec<u8>>, PortError> {
-        let query = visit_summaries::table.find(id.as_uuid()).select(visit_summaries::sealed);
+        let query = visit_summaries::table
+            .find(id.as_uuid())
+            .filter(diesel::dsl::not(functions::record_locked(visit_summaries::patient_id)))
+            .select(visit_summaries::sealed);
         let mut conn = self.connection().await?;
         let result = bounded(conn.limit(), query.first::<Vec<u8>>(conn.raw()?)).await;
         Ok(conn.settle(result.optional())?)

@@ -5,7 +5,8 @@
 use crate::{
     accounts::Accounts,
     clinical::Clinical,
-    clinical_rows::{Bytes, ConsentRow, GuardianRow, NoteRow, PrescriptionRow},
+    clinical_rows::{Bytes, ConsentRow, GuardianRow, NoteRow, PrescriptionRow, SummaryRow},
+    dependants::DependantRow,
     functions,
     json::Json,
     pool::Postgres,
@@ -13,11 +14,13 @@ use crate::{
 };
 use amrutam_audit::ports::{EntryFilter, TrailReader};
 use amrutam_clinical::{
-    model::{DocumentState, Prescription},
+    model::{DocumentState, Prescription, Subject},
     ports::ClinicalStore,
 };
 use amrutam_identity::ports::AccountStore;
-use amrutam_kernel::{AccountId, ConsultationId, Limit, PageRequest, RecordRef, SealPlace, Sensitive, Unrecorded};
+use amrutam_kernel::{
+    AccountId, ConsultationId, DependantId, Limit, PageRequest, RecordRef, SealPlace, Sensitive, Unrecorded,
+};
 use amrutam_privacy::{GatherError, model::Dossier, ports::Holdings};
 use async_trait::async_trait;
 use serde::Deserialize;
@@ -28,7 +31,7 @@ const ACCESSES: usize = 10_000;
 
 /// What the files are, for whoever opens the archive.
 const ABOUT: &str = "All that Amrutam holds of you. account.json: who you are and how you are reached. sign_in.json: where you are \
-logged in, and whether there is a second factor. consultations.json: your visits, what you said they were for, and what happened to \
+logged in, and whether there is a second factor. dependants.json: whose visits you book. consultations.json: your visits, what you said they were for, and what happened to \
 them. consents.json, guardians.json: what you agreed to, and who accompanied a minor. notes.json, prescriptions.json and \
 prescriptions/: what your practitioners wrote, and prescriptions as they were issued. payments.json: what visits cost and what was \
 given back. messages.json: what was sent to you, and when. access_log.json: who opened your data. exports.json: copies that were made \
@@ -54,6 +57,7 @@ impl Held {
 #[derive(Debug, Deserialize)]
 struct HeldRow {
     consultations: Vec<VisitRow>,
+    dependants: Vec<DependantRow>,
     payments: Vec<Value>,
     messages: Vec<Value>,
     sessions: Vec<Value>,
@@ -67,6 +71,7 @@ struct VisitRow {
     consultation: ConsultationRow,
     doctor: Option<Value>,
     reason: Option<Bytes>,
+    summary: Option<SummaryRow>,
     timeline: Vec<Value>,
     presence: Vec<Value>,
     consents: Vec<ConsentRow>,
@@ -78,6 +83,7 @@ struct VisitRow {
 #[derive(Debug, Deserialize)]
 struct ConsultationRow {
     id: ConsultationId,
+    dependant_id: Option<DependantId>,
     #[serde(flatten)]
     rest: Map<String, Value>,
 }
@@ -96,15 +102,25 @@ struct Parts {
 
 impl Held {
     async fn take(&self, account: AccountId, row: VisitRow, parts: &mut Parts) -> Result<(), GatherError> {
-        let id = row.consultation.id;
+        let (id, dependant) = (row.consultation.id, row.consultation.dependant_id);
+        let whose = match dependant {
+            Some(dependant) => Subject::Dependant { keeper: account, dependant },
+            None => Subject::Account(account),
+        };
         let reason = match row.reason {
-            Some(Bytes(sealed)) => Some(self.reason(account, id, &sealed).await?),
+            Some(Bytes(sealed)) => Some(self.reason(whose.key_owner(), id, &sealed).await?),
+            None => None,
+        };
+        let summary = match row.summary {
+            Some(summary) => Some(summary.open(&self.vault).await?),
             None => None,
         };
         let mut visit = row.consultation.rest;
         visit.insert("id".to_owned(), json!(id));
         visit.insert("doctor".to_owned(), json!(row.doctor));
+        visit.insert("for_dependent".to_owned(), json!(dependant));
         visit.insert("reason".to_owned(), json!(reason));
+        visit.insert("summary".to_owned(), json!(summary));
         visit.insert("timeline".to_owned(), json!(row.timeline));
         visit.insert("check_ins".to_owned(), json!(row.presence));
         parts.visits.push(Value::Object(visit));
@@ -143,11 +159,10 @@ impl Held {
         Ok(())
     }
 
-    async fn reason(&self, account: AccountId, id: ConsultationId, sealed: &[u8]) -> Result<String, GatherError> {
+    async fn reason(&self, owner: AccountId, id: ConsultationId, sealed: &[u8]) -> Result<String, GatherError> {
         // As booking seals it.
         let row = id.as_uuid();
-        let place =
-            SealPlace { schema: "phi", table: "visit_reasons", column: "sealed", row, owner: account, version: 1 };
+        let place = SealPlace { schema: "phi", table: "visit_reasons", column: "sealed", row, owner, version: 1 };
         let plain = self.vault.open(&place, sealed).await.map_err(amrutam_kernel::PortError::from)?;
         Ok(String::from_utf8_lossy(&plain).into_owned())
     }
@@ -206,6 +221,15 @@ impl Holdings for Held {
         dossier.add_json("account.json", &self.account(account).await?, [record("account", account)])?;
         let sign_in = json!({ "sessions": row.sessions, "second_factor": row.second_factor });
         dossier.add_json("sign_in.json", &sign_in, [])?;
+        let mut dependants = Vec::new();
+        for row in row.dependants {
+            if let Some(one) = row.open(&self.vault).await? {
+                dependants.push(json!({
+                    "id": one.id, "who": one.details.expose(), "added_at": one.added_at, "removed_at": one.removed_at,
+                }));
+            }
+        }
+        dossier.add_json("dependants.json", &dependants, [])?;
         dossier.add_json("consultations.json", &parts.visits, parts.records)?;
         dossier.add_json("consents.json", &parts.consents, [])?;
         dossier.add_json("guardians.json", &parts.guardians, [])?;

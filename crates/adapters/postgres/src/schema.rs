@@ -189,6 +189,7 @@ diesel::table! {
 diesel::table! {
     phi.visit_summaries (consultation_id) {
         consultation_id -> Uuid,
+        patient_id -> Uuid,
         sealed -> Bytea,
     }
 }

@@ -144,7 +144,7 @@ impl ClinicalStore for MemoryWorld {
         soon: Timestamp,
     ) -> Result<Option<Timestamp>, PortError> {
         self.read(|tables| {
-            if tables.erasures.contains_key(&patient) {
+            if tables.erasures.contains_key(&subject.keeper()) {
                 return None;
             }
             let doctor = tables.practitioners.values().find(|one| one.account == doctor_account)?.id;

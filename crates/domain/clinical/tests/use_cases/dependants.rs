@@ -185,7 +185,7 @@ async fn their_prescription_and_record_are_theirs() {
     assert!(matches!(refused(read_person(stage.deps(), &stranger, id).await), ClinicalError::NotFound));
     let note = write_note(stage.deps(), &stage.as_doctor(), id, Default::default(), None).await.unwrap();
     assert_eq!((note.subject, note.subject.key_owner().as_uuid()), (kept.subject(), kept.id.as_uuid()));
-    let content = PrescriptionContent { pregnancy: Pregnancy::No, ..complete_content() };
+    let content = PrescriptionContent { pregnancy: Some(Pregnancy::No), ..complete_content() };
     put_draft(stage.deps(), &stage.as_doctor(), id, content, None).await.unwrap();
     let signed = sign(stage.deps(), &stage.as_doctor(), id, None).await.unwrap();
     let facts = signed.signed.unwrap().into_exposed();
