@@ -102,7 +102,7 @@ fn scanned(pdf: &[u8]) -> Vec<String> {
     let (mut pages, mut codes) = (&output.stdout[..], Vec::new());
     while !pages.is_empty() {
         // Portable graymap: magic, width, height, white; then a byte for each dot.
-        let mut words = pages.split(|byte| byte.is_ascii_whitespace());
+        let mut words = pages.split(u8::is_ascii_whitespace);
         let head: Vec<_> = words.by_ref().take(4).map(|word| std::str::from_utf8(word).unwrap()).collect();
         let [magic, width, height, white] = head[..] else { panic!("not a graymap") };
         assert_eq!((magic, white), ("P5", "255"));

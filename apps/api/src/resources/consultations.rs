@@ -347,7 +347,7 @@ async fn start(
 ) -> Result<HttpResponse, Problem> {
     let id = path_id(&path)?;
     // A minor's visit begins with an adult beside them; the consent that booking implies is recorded.
-    amrutam_clinical::use_cases::admit(services.clinical(), &caller.0, id).await?;
+    amrutam_clinical::use_cases::admit(services.clinical(), &caller.0, id, services.rules.start_early).await?;
     once(&services, &request, &caller.0, &body.raw, async |claim| {
         let idempotency = claim.map(keeping_changed);
         acted(use_cases::start(services.booking(), &caller.0, id, idempotency).await)

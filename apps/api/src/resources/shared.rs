@@ -283,7 +283,10 @@ mod tests {
             assert_eq!(documented::<DiscardReasonWord>(), DiscardReason::ALL.map(DiscardReason::as_str));
             assert_eq!(documented::<ReviewStateWord>(), ReviewState::ALL.map(ReviewState::as_str));
         }
-        assert_eq!(documented::<EndReasonWord>(), amrutam_booking::model::EndReason::ALL.map(|reason| reason.as_str()));
+        assert_eq!(
+            documented::<EndReasonWord>(),
+            amrutam_booking::model::EndReason::ALL.map(amrutam_booking::model::EndReason::as_str)
+        );
         let relations: Vec<_> =
             amrutam_clinical::model::DependantRelation::ALL.iter().map(|relation| relation.as_str()).collect();
         assert_eq!(documented::<DependantRelationWord>(), relations);

@@ -347,6 +347,7 @@ mod tests {
             (FactorEnd, Relation::None),
             (DoctorVerify, Relation::None),
             (RefundApprove, Relation::None),
+            (RecordExport, Relation::Own),
             (OperationsManage, Relation::None),
         ];
         let limit = SignedDuration::from_mins(5);

@@ -21,7 +21,8 @@ pub async fn confirm_paid(deps: Deps<'_>, event: &EventEnvelope) -> Result<Handl
         let visit = &seen.snapshot.consultation;
         match visit.status {
             ConsultationStatus::Pending | ConsultationStatus::Expired if !seen.declined => {
-                confirm(context, seen, record).unwrap_or_else(|| Decided::Changed(decline(context, seen, record)))
+                confirm(context, seen, record)
+                    .unwrap_or_else(|| Decided::Changed(Box::new(decline(context, seen, record))))
             }
             ConsultationStatus::Pending
             | ConsultationStatus::Expired
@@ -47,7 +48,7 @@ fn confirm(context: &Context, seen: &Seen, record: &mut Recorder<'_>) -> Option<
     record.version(context, &after, Some(before.status), events::CONFIRMED, "paid");
     record.slot(slot.booked_by(after.id, None));
     record.calendar(&snapshot.calendar, &after);
-    Some(Decided::Changed(after))
+    Some(Decided::Changed(Box::new(after)))
 }
 
 /// Too late: a hold that still stands in the books ends, and then it is noted that the money found no visit.

@@ -54,7 +54,7 @@ pub(super) struct Seen {
 /// What a consumer makes of a consultation.
 pub(super) enum Decided {
     /// It is another now; with its slot and calendar recorded.
-    Changed(Consultation),
+    Changed(Box<Consultation>),
     /// It is as it should be.
     Nothing,
 }
@@ -91,7 +91,7 @@ pub(super) async fn consume(
                 let now = deps.clock.now();
                 let entry = audit_entry(deps.ids, &context, now, action.as_str(), &after, Outcome::Allowed);
                 changes.effects.audit.push(entry);
-                changes.updated.push((after, snapshot.consultation.version));
+                changes.updated.push((*after, snapshot.consultation.version));
                 Handled::Applied
             }
             _ => {

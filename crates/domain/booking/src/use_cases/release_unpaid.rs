@@ -23,7 +23,7 @@ pub async fn release_unpaid(deps: Deps<'_>, event: &EventEnvelope) -> Result<Han
         record.version(context, &after, Some(before.status), events::CANCELLED, reason.as_str());
         record.slot(slot.freed());
         record.calendar(&seen.snapshot.calendar, &after);
-        Decided::Changed(after)
+        Decided::Changed(Box::new(after))
     })
     .await
 }

@@ -16,8 +16,14 @@ use amrutam_kernel::{ConsentId, ConsultationId, Context, Effects};
 use jiff::SignedDuration;
 
 /// Whether the visit may begin: of a minor with an adult beside them, and not against a consent that was withdrawn. The consent that
-/// follows from the booking is recorded. Whose visit it is not hears nothing here: beginning it asks the policy.
-pub async fn admit(deps: Deps<'_>, context: &Context, id: ConsultationId) -> Result<(), ClinicalError> {
+/// follows from the booking is recorded, from `early` before the visit until its end: at other times nothing begins, as its own rules
+/// say. Whose visit it is not hears nothing here: beginning it asks the policy.
+pub async fn admit(
+    deps: Deps<'_>,
+    context: &Context,
+    id: ConsultationId,
+    early: SignedDuration,
+) -> Result<(), ClinicalError> {
     let mut round = 0;
     loop {
         round += 1;
@@ -26,6 +32,9 @@ pub async fn admit(deps: Deps<'_>, context: &Context, id: ConsultationId) -> Res
             return Ok(());
         }
         let now = deps.clock.now();
+        if now < visit.range.start() - early || visit.range.end() <= now {
+            return Ok(());
+        }
         let consents = deps.store.consents(id).await?;
         let guardian = deps.store.guardian(id).await?;
         let guardian = guardian.as_ref().map(|recorded| recorded.guardian.expose());

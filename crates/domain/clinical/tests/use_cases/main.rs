@@ -129,7 +129,7 @@ impl Stage {
     }
 
     async fn begin(&self, id: ConsultationId) -> Result<(), ClinicalError> {
-        use_cases::admit(self.deps(), &self.as_doctor(), id).await?;
+        use_cases::admit(self.deps(), &self.as_doctor(), id, SignedDuration::from_mins(10)).await?;
         start(self.clinic.deps(), &self.as_doctor(), id, None).await.unwrap();
         Ok(())
     }

@@ -27,7 +27,13 @@ fn father() -> Guardian {
 async fn beginning_records_the_consent_that_booking_implied_once() {
     let stage = stage().await;
     let id = stage.confirmed(Mode::Video).await;
-    admit(stage.deps(), &stage.as_doctor(), id).await.unwrap();
+    // Whoever tries to begin too early leaves nothing.
+    let begins = stage.clinic.clock.now();
+    stage.clinic.clock.set(begins - minutes(11));
+    admit(stage.deps(), &stage.as_doctor(), id, minutes(10)).await.unwrap();
+    assert_eq!(read_consents(stage.deps(), &stage.as_patient(), id).await.unwrap(), []);
+    stage.clinic.clock.set(begins);
+    admit(stage.deps(), &stage.as_doctor(), id, minutes(10)).await.unwrap();
     stage.begin(id).await.unwrap();
     let consents = read_consents(stage.deps(), &stage.as_patient(), id).await.unwrap();
     let told: Vec<_> = consents.iter().map(|one| (one.purpose, one.method, one.decision, one.recorded_by)).collect();
