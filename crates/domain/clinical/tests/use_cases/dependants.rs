@@ -70,7 +70,7 @@ async fn they_are_added_listed_changed_and_removed_by_their_keeper_alone() {
     let (keeper, stranger) = (stage.as_patient(), stage.stranger().await);
     let kept = stage.keeps("2018-06-01").await;
     let listed = list_dependants(stage.deps(), &keeper, first_page()).await.unwrap();
-    assert_eq!(listed.items, [kept.clone()]);
+    assert_eq!(listed.items, std::slice::from_ref(&kept));
     assert_eq!(list_dependants(stage.deps(), &stranger, first_page()).await.unwrap().items, []);
     let rename = |details: DependantDetails| DependantDetails { full_name: "Kavya S. Rao".into(), ..details };
     let stale = refused(update_dependant(stage.deps(), &keeper, kept.id, Some(&[7]), rename).await);
