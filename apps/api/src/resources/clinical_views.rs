@@ -40,7 +40,7 @@ pub(crate) struct NoteView {
 }
 
 /// Our own types have text keys and finite numbers, so they can always be written.
-fn value(content: &impl Serialize) -> Value {
+pub(super) fn value(content: &impl Serialize) -> Value {
     serde_json::to_value(content).unwrap_or_default()
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     clinical_dtos::{ItemDto, PrescriptionDto, SignatoryView},
-    clinical_views::{PrescriptionView, SeenPrescriptionView},
+    clinical_views::{PrescriptionView, SeenPrescriptionView, value},
     shared::Time,
 };
 use crate::{
@@ -20,7 +20,7 @@ use actix_web::{
     web::{Data, Path},
 };
 use amrutam_clinical::{
-    model::{Decision, Finding, RevokeReason},
+    model::{Decision, Finding, PrescribedItem, RevokeReason},
     use_cases::{self, Assessment, Verified},
 };
 use amrutam_kernel::PrescriptionId;
@@ -299,20 +299,20 @@ impl From<Verified> for VerifiedView {
     fn from(verified: Verified) -> Self {
         let hex = |bytes: [u8; 32]| bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         // Why a caution was weighed is between doctor and patient.
-        let item = |mut item: Value| {
+        let item = |item: &PrescribedItem| {
+            let mut item = value(item);
             if let Some(fields) = item.as_object_mut() {
                 fields.remove("acknowledged");
             }
             item
         };
-        let items = verified.items.iter().filter_map(|one| serde_json::to_value(one).ok());
         Self {
             prescription_id: verified.prescription,
             status: verified.status.as_str(),
             signed_at: Time(verified.signed_at),
             signatory: SignatoryView::from(&verified.signatory),
             patient_initials: verified.initials,
-            items: items.map(item).collect(),
+            items: verified.items.iter().map(item).collect(),
             content_sha256: verified.content_sha256,
             document_sha256: verified.document_sha256.map(hex),
         }

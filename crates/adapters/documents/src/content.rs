@@ -1,8 +1,11 @@
 //! What is printed, in order.
 
-use amrutam_clinical::model::{
-    AushadhaKala, Decision, Mode, PrescribedItem, Prescription, PrescriptionContent, Rule, RuleSet, SignedFacts,
-    System, VisitKind,
+use amrutam_clinical::{
+    model::{
+        AushadhaKala, Decision, Mode, PrescribedItem, Prescription, PrescriptionContent, Rule, RuleSet, SignedFacts,
+        System, VisitKind,
+    },
+    ports::RenderError,
 };
 use jiff::{Timestamp, tz::TimeZone};
 
@@ -57,7 +60,11 @@ fn mode(mode: Mode) -> &'static str {
 }
 
 /// Every line of the document.
-pub(crate) fn blocks(prescription: &Prescription, facts: &SignedFacts, zone: &TimeZone) -> Vec<Block> {
+pub(crate) fn blocks(
+    prescription: &Prescription,
+    facts: &SignedFacts,
+    zone: &TimeZone,
+) -> Result<Vec<Block>, RenderError> {
     let content = prescription.content.expose();
     let mut blocks = vec![Block::Title("Prescription / चिकित्सा पत्र".to_owned())];
     people(&mut blocks, content, facts);
@@ -65,13 +72,13 @@ pub(crate) fn blocks(prescription: &Prescription, facts: &SignedFacts, zone: &Ti
     clinical(&mut blocks, content, facts.signatory.system);
     blocks.push(Block::Heading("Medicines / औषधियाँ".to_owned()));
     for (index, item) in content.items.iter().enumerate() {
-        medicine(&mut blocks, index, item, facts);
+        medicine(&mut blocks, index, item, facts)?;
     }
     after(&mut blocks, content);
     blocks.push(Block::Gap);
     blocks.push(Block::Field("Signed by", format!("{}, {}", facts.signatory.name, registration(facts))));
     blocks.push(Block::Field("Signed at", shown(facts.signed_at, zone)));
-    blocks
+    Ok(blocks)
 }
 
 fn registration(facts: &SignedFacts) -> String {
@@ -142,7 +149,12 @@ fn clinical(blocks: &mut Vec<Block>, content: &PrescriptionContent, system: Syst
     }
 }
 
-fn medicine(blocks: &mut Vec<Block>, index: usize, item: &PrescribedItem, facts: &SignedFacts) {
+fn medicine(
+    blocks: &mut Vec<Block>,
+    index: usize,
+    item: &PrescribedItem,
+    facts: &SignedFacts,
+) -> Result<(), RenderError> {
     let course = item.course;
     blocks.push(Block::Item(format!("{}. {} ({}), {}", index + 1, item.name, item.form, item.strength)));
     let times = if course.times_per_day == 1 { "once".to_owned() } else { format!("{} times", course.times_per_day) };
@@ -161,12 +173,14 @@ fn medicine(blocks: &mut Vec<Block>, index: usize, item: &PrescribedItem, facts:
             blocks.push(Block::Line(format!("{name}: {text}")));
         }
     }
-    if facts.decisions.get(index).is_some_and(needs_caution)
-        && let Some(rules) = RuleSet::known().into_iter().find(|set| set.version == facts.ruleset)
-    {
-        blocks.push(Block::Caution(rules.schedule_e1.caution));
-        blocks.push(Block::Caution(rules.schedule_e1.caution_hi));
+    if facts.decisions.get(index).is_some_and(needs_caution) {
+        // A poison without its caution is no document.
+        let rules = RuleSet::known().iter().find(|set| set.version == facts.ruleset);
+        let rules = rules.ok_or_else(|| RenderError(format!("the rules {} are not known", facts.ruleset)))?;
+        blocks.push(Block::Caution(rules.schedule_e1.caution.clone()));
+        blocks.push(Block::Caution(rules.schedule_e1.caution_hi.clone()));
     }
+    Ok(())
 }
 
 fn needs_caution(decision: &Decision) -> bool {

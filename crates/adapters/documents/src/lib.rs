@@ -46,7 +46,7 @@ impl PdfRenderer {
 
 impl PrescriptionRenderer for PdfRenderer {
     fn render(&self, prescription: &Prescription, facts: &SignedFacts) -> Result<Vec<u8>, RenderError> {
-        let blocks = content::blocks(prescription, facts, &self.zone);
+        let blocks = content::blocks(prescription, facts, &self.zone)?;
         let check = format!("{}{}", self.verify_url, facts.verify_code);
         page::Layout::new(&self.fonts, prescription, facts, &self.zone).render(&blocks, &self.qr_text(facts), &check)
     }

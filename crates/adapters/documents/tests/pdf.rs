@@ -199,3 +199,12 @@ fn what_no_font_has_is_refused() {
     let error = renderer().render(&prescription, &facts).unwrap_err();
     assert_eq!(error.to_string(), "the document can't be made: no font has U+0D2E");
 }
+
+/// The caution of a poison comes from the rules that asked for it; without them there is no document.
+#[test]
+fn a_caution_that_is_not_known_is_no_empty_line() {
+    let (prescription, facts) = signed(vec![item("Triphalā Cūrṇa")]);
+    let facts = SignedFacts { ruleset: "prescribing-0".into(), ..facts };
+    let error = renderer().render(&prescription, &facts).unwrap_err();
+    assert!(error.to_string().contains("prescribing-0"), "{error}");
+}

@@ -14,7 +14,7 @@ use crate::{
     },
     ports::{ClinicalChanges, SignedClaims},
 };
-use amrutam_kernel::{Action, ConsultationId, Context, Denial, Effects, Outcome};
+use amrutam_kernel::{Action, ConsultationId, Context, Denial, Dependency, Effects, Outcome, PortError};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
@@ -44,12 +44,12 @@ pub async fn sign(
         let draft = all.iter().find(|one| one.status == PrescriptionStatus::Draft).ok_or(ClinicalError::NotFound)?;
         check_version(versions, draft.version)?;
         let rules = deps.rules_at(now)?;
-        if !visit.is_open_for_prescribing(&rules, now) {
+        if !visit.is_open_for_prescribing(rules, now) {
             return Err(ClinicalError::VisitClosed);
         }
         let formulary = deps.formulary_at(now).await?;
         let content = draft.content.expose();
-        let assessment = deps.assess(&rules, &formulary, &visit, content).await?;
+        let assessment = deps.assess(rules, &formulary, &visit, content).await?;
         if !assessment.missing.is_empty() {
             return Err(ClinicalError::Incomplete(assessment.missing));
         }
@@ -136,20 +136,22 @@ impl Deps<'_> {
             code,
             registration: (practitioner.council.clone(), practitioner.registration.clone()),
             signed_at: now,
-            content_sha256: content_digest(content, &facts),
+            content_sha256: content_digest(content, &facts)?,
         })?;
         Ok(facts)
     }
 }
 
 /// SHA-256 in hex over what is printed: the content, and the facts without their own signature. Length-prefixed.
-pub(crate) fn content_digest(content: &PrescriptionContent, facts: &SignedFacts) -> String {
+pub(crate) fn content_digest(content: &PrescriptionContent, facts: &SignedFacts) -> Result<String, PortError> {
     let unsigned = SignedFacts { jws: String::new(), ..facts.clone() };
-    let parts = [serde_json::to_vec(content).unwrap_or_default(), serde_json::to_vec(&unsigned).unwrap_or_default()];
+    // Nothing is signed in place of what can't be written.
+    let written = [serde_json::to_vec(content), serde_json::to_vec(&unsigned)];
     let mut hash = Sha256::new();
-    for part in &parts {
+    for part in written {
+        let part = part.map_err(|_| PortError::defect(Dependency::Database, "a prescription can't be written"))?;
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
