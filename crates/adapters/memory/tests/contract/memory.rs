@@ -1,7 +1,8 @@
 //! What every suite needs of the fake.
 
 use amrutam_booking::{
-    model::{MedicalSystem, Mode, Modes, Practitioner, PractitionerDetails, PractitionerStatus},
+    contract::seeds,
+    model::Practitioner,
     ports::{DirectoryStore, ProfileInserted},
 };
 use amrutam_identity::{
@@ -9,9 +10,7 @@ use amrutam_identity::{
     model::PasswordHash,
     ports::{AccountStore, Inserted},
 };
-use amrutam_kernel::{
-    AccountId, AuditEntryId, Clock, Currency, DoctorId, Effects, EventId, IdSource, Money, Role, Sensitive,
-};
+use amrutam_kernel::{AccountId, AuditEntryId, Clock, Effects, EventId, IdSource, Role, Sensitive};
 use amrutam_memory::{ManualClock, MemoryWorld, SeededIds};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -52,29 +51,9 @@ impl Memory {
     /// The same with that number.
     pub(crate) async fn registered(&self, ids: &SeededIds, number: &str) -> Practitioner {
         let now = self.clock.now();
-        let practitioner = Practitioner {
-            id: DoctorId::from_uuid(ids.uuid_v7(now)),
-            account: self.insert(AccountId::from_uuid(ids.uuid_v7(now)), Role::Doctor).await.id,
-            details: PractitionerDetails {
-                full_name: "Dr Asha Nair".to_owned(),
-                system: MedicalSystem::Ayurveda,
-                council: "Kerala State Medical Council".to_owned(),
-                registration_number: number.to_owned(),
-                registered_on: None,
-                valid_until: None,
-                qualifications: vec!["BAMS".to_owned(), "MD (Ayurveda)".to_owned()],
-                specializations: vec!["kayachikitsa".to_owned()],
-                languages: vec!["ml".to_owned()],
-                modes: Modes::new(Mode::ALL).unwrap(),
-                fee: Money::new(49_900, Currency::Inr).unwrap(),
-                bio: String::new(),
-                time_zone: "Asia/Kolkata".to_owned(),
-            },
-            status: PractitionerStatus::Listed,
-            version: 1,
-            created_at: now,
-            updated_at: now,
-        };
+        let account = self.insert(AccountId::from_uuid(ids.uuid_v7(now)), Role::Doctor).await.id;
+        let mut practitioner = seeds::profile(account, now);
+        practitioner.details.registration_number = number.to_owned();
         let inserted = DirectoryStore::insert(self.world.as_ref(), &practitioner, &Effects::default()).await.unwrap();
         assert_eq!(inserted, ProfileInserted::Created);
         practitioner

@@ -1,29 +1,20 @@
 //! The suite of the clinical stores, and what is stored of a record.
 
-use crate::support::{Database, insert_account, now, vault, word};
+use crate::support::{Database, insert_account, now, vault};
 use amrutam_booking::{
-    model::{
-        CancelReason, Consultation, ConsultationStatus, DesiredSlot, Mode, Modes, Practitioner, Slot, SlotPlan,
-        TimelineEntry, TimelineKind,
-    },
-    ports::{AvailabilityChanges, AvailabilityStore, Changes, ConsultationStore, NewConsultation},
-};
-use amrutam_booking::{
-    model::{MedicalSystem, PractitionerDetails, PractitionerStatus},
-    ports::{DirectoryStore, ProfileInserted},
+    contract::seeds,
+    model::Practitioner,
+    ports::{ConsultationStore, DirectoryStore, ProfileInserted},
 };
 use amrutam_clinical::{
     contract::{Harness, MadeVisit},
     model::{Note, NoteContent, Subject},
     ports::{ClinicalChanges, ClinicalStore, FormularyStore},
 };
-use amrutam_kernel::{
-    AccountId, AuditEntryId, ConsultationId, CorrelationId, Currency, DependantId, DoctorId, Effects, EventId, Money,
-    Role, Sensitive, SlotId, TimeRange,
-};
+use amrutam_kernel::{AccountId, AuditEntryId, Effects, EventId, Role, Sensitive};
 use amrutam_postgres::{Accounts, Clinical, Postgres};
 use async_trait::async_trait;
-use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use jiff::Timestamp;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -45,13 +36,6 @@ pub(crate) async fn real() -> Real {
 
 fn new_id() -> Uuid {
     crate::support::id(now())
-}
-
-fn dependant_of(whom: Subject) -> Option<DependantId> {
-    match whom {
-        Subject::Account(_) => None,
-        Subject::Dependant { dependant, .. } => Some(dependant),
-    }
 }
 
 #[async_trait]
@@ -78,52 +62,20 @@ impl Harness for Real {
                 patient
             }
         };
-        let dependant = whom.and_then(dependant_of);
+        let dependant = whom.as_ref().and_then(Subject::dependant);
         let now = now();
-        let rules = self.clinical_slots(&doctor, statuses.len()).await;
+        let slots = seeds::open_slots(self.store.as_ref(), doctor.id, statuses.len(), self.began).await;
         let mut visits = Vec::new();
-        for (slot, status) in rules.iter().zip(statuses) {
-            let status: ConsultationStatus = status.parse().unwrap();
-            let consultation = Consultation {
-                id: ConsultationId::from_uuid(crate::support::id(now)),
-                patient,
-                dependant,
-                doctor: doctor.id,
-                slot: slot.id,
-                range: slot.range,
-                mode: Mode::Video,
-                status,
-                fee: Money::new(0, Currency::Inr).unwrap(),
-                hold_expires_at: None,
-                least_notice: None,
-                cancel_reason: (status == ConsultationStatus::Cancelled).then_some(CancelReason::PatientOther),
-                created_at: now,
-                updated_at: now,
-                version: 1,
-            };
-            let line = TimelineEntry {
-                consultation: consultation.id,
-                version: 1,
-                at: now,
-                kind: TimelineKind::StatusChanged,
-                from: None,
-                to: status,
-                slot: slot.id,
-                actor: "system:tests".to_owned(),
-                cause: "made".to_owned(),
-                event: EventId::from_uuid(new_id()),
-                correlation_id: CorrelationId::from(new_id()),
-            };
-            let created = vec![NewConsultation { consultation: consultation.clone(), sealed_reason: None }];
-            let changes = Changes { created, timeline: vec![line], ..Changes::default() };
+        for (slot, status) in slots.iter().zip(statuses) {
+            let (made, changes) = seeds::visit(slot, patient, dependant, status.parse().unwrap(), now);
             ConsultationStore::commit(self.store.as_ref(), &changes).await.unwrap();
             visits.push(MadeVisit {
-                id: consultation.id,
+                id: made.id,
                 patient,
                 doctor: doctor.id,
                 doctor_account: doctor.account,
                 starts_at: slot.range.start(),
-                version: 1,
+                version: made.version,
             });
         }
         visits
@@ -143,65 +95,10 @@ impl Harness for Real {
 }
 
 impl Real {
-    /// Slots of half an hour, an hour apart from tomorrow on.
-    async fn clinical_slots(&self, doctor: &Practitioner, count: usize) -> Vec<Slot> {
-        let now = self.began;
-        let starts = (24..).take(count).map(|hour| now + SignedDuration::from_hours(hour));
-        let ranges: Vec<_> =
-            starts.map(|start| TimeRange::new(start, start + SignedDuration::from_mins(30)).unwrap()).collect();
-        let state = AvailabilityStore::load(self.store.as_ref(), doctor.id, now).await.unwrap().unwrap();
-        let changes = AvailabilityChanges {
-            doctor: doctor.id,
-            expected_revision: state.revision,
-            expected_profile: state.practitioner.version,
-            profile: None,
-            rules: None,
-            add_time_off: None,
-            remove_time_off: None,
-            new_slots: ranges.iter().map(|_| SlotId::from_uuid(new_id())).collect(),
-            plan: SlotPlan {
-                create: ranges
-                    .iter()
-                    .map(|range| DesiredSlot { range: *range, modes: Modes::new(Mode::ALL).unwrap() })
-                    .collect(),
-                ..SlotPlan::default()
-            },
-            generated_until: TimeZone::UTC.to_datetime(now).date().tomorrow().unwrap(),
-            effects: Effects::default(),
-        };
-        AvailabilityStore::commit(self.store.as_ref(), &changes).await.unwrap();
-        let all = TimeRange::new(now, now + SignedDuration::from_hours(24 * 30)).unwrap();
-        AvailabilityStore::slots(self.store.as_ref(), doctor.id, all).await.unwrap()
-    }
-}
-
-impl Real {
     async fn listed(&self) -> Practitioner {
         let account = AccountId::from_uuid(new_id());
         insert_account(&self.accounts, account, Role::Doctor).await;
-        let practitioner = Practitioner {
-            id: DoctorId::from_uuid(new_id()),
-            account,
-            details: PractitionerDetails {
-                full_name: format!("Dr {}", word()),
-                system: MedicalSystem::Ayurveda,
-                council: "Kerala State Medical Council".to_owned(),
-                registration_number: word(),
-                registered_on: None,
-                valid_until: None,
-                qualifications: vec!["BAMS".to_owned()],
-                specializations: vec!["kayachikitsa".to_owned()],
-                languages: vec!["ml".to_owned()],
-                modes: Modes::new(Mode::ALL).unwrap(),
-                fee: Money::new(49_900, Currency::Inr).unwrap(),
-                bio: String::new(),
-                time_zone: "Asia/Kolkata".to_owned(),
-            },
-            status: PractitionerStatus::Listed,
-            version: 1,
-            created_at: now(),
-            updated_at: now(),
-        };
+        let practitioner = seeds::profile(account, now());
         let inserted = DirectoryStore::insert(self.store.as_ref(), &practitioner, &Effects::default()).await.unwrap();
         assert_eq!(inserted, ProfileInserted::Created);
         practitioner

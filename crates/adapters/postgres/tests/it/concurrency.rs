@@ -185,7 +185,7 @@ async fn whole_or_nothing(watcher: &Session, changes: &Changes) -> bool {
 async fn a_dropped_call_leaves_no_transaction_and_no_lock() {
     const ROUNDS: usize = 120;
     let world = World::with(|settings| settings.pool_size = 4);
-    let slots = world.slots(ROUNDS as i64).await;
+    let slots = world.slots(ROUNDS).await;
     let watcher = world.db.owner().await;
     world.store.ping(Duration::from_secs(10)).await.unwrap();
     let mut booked = 0;

@@ -26,6 +26,7 @@ mod consultation_lists;
 mod consultation_store;
 mod directory_store;
 mod races;
+pub mod seeds;
 mod slot_locks;
 mod stage;
 

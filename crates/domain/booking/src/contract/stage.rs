@@ -1,11 +1,10 @@
 //! Accounts, practitioners, slots and bookings for the cases, made through the ports.
 
-use super::Harness;
+use super::{Harness, seeds};
 use crate::{
     model::{
-        BookableDoctor, CancelReason, Consultation, ConsultationStatus, DesiredSlot, LiveVisit, MedicalSystem, Mode,
-        Modes, PatientCalendar, Practitioner, PractitionerDetails, PractitionerStatus, Slot, SlotPlan, TimelineEntry,
-        TimelineKind,
+        BookableDoctor, CancelReason, Consultation, ConsultationStatus, DesiredSlot, LiveVisit, Mode, Modes,
+        PatientCalendar, Practitioner, Slot, TimelineEntry, TimelineKind,
     },
     ports::{
         AvailabilityChanges, AvailabilityStore, Changes, ConsultationStore, DirectoryStore, NewConsultation,
@@ -22,21 +21,10 @@ use futures::{
     future::{BoxFuture, join_all},
 };
 use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
-use std::{
-    hash::{BuildHasher, RandomState},
-    sync::Arc,
-};
+use std::sync::Arc;
 use uuid::Uuid;
 
-/// Never the same twice, in this process or another.
-fn random() -> u64 {
-    RandomState::new().hash_one(0)
-}
-
-/// A word that no other case uses.
-pub(super) fn word() -> String {
-    format!("w{:016x}", random())
-}
+pub(super) use super::seeds::{LENGTH, word};
 
 pub(super) struct Stage<'a> {
     pub(super) harness: &'a dyn Harness,
@@ -67,9 +55,6 @@ impl Booking {
 }
 
 pub(super) const HOLD: SignedDuration = SignedDuration::from_mins(15);
-/// The length of the stage's slots, which begin an hour apart.
-pub(super) const LENGTH: SignedDuration = SignedDuration::from_mins(30);
-
 pub(super) fn minutes(minutes: i64) -> SignedDuration {
     SignedDuration::from_mins(minutes)
 }
@@ -91,12 +76,7 @@ impl<'a> Stage<'a> {
 
     /// A UUIDv7 of now.
     pub(super) fn id(&self) -> Uuid {
-        let [high, low] = [random().to_be_bytes(), random().to_be_bytes()];
-        let mut bytes = [0; 10];
-        bytes[..8].copy_from_slice(&high);
-        bytes[8..].copy_from_slice(&low[..2]);
-        let millis = u64::try_from(self.now.as_millisecond()).unwrap();
-        uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid()
+        seeds::id(self.now)
     }
 
     pub(super) fn today(&self) -> Date {
@@ -115,30 +95,7 @@ impl<'a> Stage<'a> {
 
     /// A listed practitioner with an account, not stored yet.
     pub(super) async fn profile(&self) -> Practitioner {
-        let word = word();
-        Practitioner {
-            id: DoctorId::from_uuid(self.id()),
-            account: self.account(Role::Doctor).await,
-            details: PractitionerDetails {
-                full_name: format!("Dr {word}"),
-                system: MedicalSystem::Ayurveda,
-                council: "Kerala State Medical Council".to_owned(),
-                registration_number: word,
-                registered_on: None,
-                valid_until: None,
-                qualifications: vec!["BAMS".to_owned(), "MD (Ayurveda)".to_owned()],
-                specializations: vec!["kayachikitsa".to_owned(), "panchakarma".to_owned()],
-                languages: vec!["ml".to_owned(), "en".to_owned()],
-                modes: modes(&Mode::ALL),
-                fee: Money::new(49_900, Currency::Inr).unwrap(),
-                bio: "Twenty years of practice.\nSpeaks Malayalam.".to_owned(),
-                time_zone: "Asia/Kolkata".to_owned(),
-            },
-            status: PractitionerStatus::Listed,
-            version: 1,
-            created_at: self.now,
-            updated_at: self.now,
-        }
+        seeds::profile(self.account(Role::Doctor).await, self.now)
     }
 
     pub(super) async fn insert(&self, practitioner: Practitioner) -> Practitioner {
@@ -153,8 +110,7 @@ impl<'a> Stage<'a> {
 
     /// The stage's slot number `index`: the first begins in a day.
     pub(super) fn range(&self, index: usize) -> TimeRange {
-        let start = self.now + minutes(60 * (24 + i64::try_from(index).unwrap()));
-        TimeRange::new(start, start + LENGTH).unwrap()
+        seeds::range(index, self.now)
     }
 
     pub(super) fn desired(&self, index: usize) -> DesiredSlot {
@@ -163,28 +119,12 @@ impl<'a> Stage<'a> {
 
     /// Changes that make `create`, on the availability as it is.
     pub(super) async fn making(&self, doctor: DoctorId, create: Vec<DesiredSlot>) -> AvailabilityChanges {
-        let state = self.availability.load(doctor, self.now).await.unwrap().unwrap();
-        AvailabilityChanges {
-            doctor,
-            expected_revision: state.revision,
-            expected_profile: state.practitioner.version,
-            profile: None,
-            rules: None,
-            add_time_off: None,
-            remove_time_off: None,
-            new_slots: create.iter().map(|_| SlotId::from_uuid(self.id())).collect(),
-            plan: SlotPlan { create, ..SlotPlan::default() },
-            generated_until: self.today().tomorrow().unwrap(),
-            effects: Effects::default(),
-        }
+        seeds::making(self.availability.as_ref(), doctor, create, self.now).await
     }
 
     /// Open slots an hour apart, with indexes `0..count`.
     pub(super) async fn slots(&self, doctor: DoctorId, count: usize) -> Vec<Slot> {
-        let changes = self.making(doctor, (0..count).map(|index| self.desired(index)).collect()).await;
-        self.availability.commit(&changes).await.unwrap();
-        let ends = self.range(count).start();
-        self.availability.slots(doctor, TimeRange::new(self.now, ends).unwrap()).await.unwrap()
+        seeds::open_slots(self.availability.as_ref(), doctor, count, self.now).await
     }
 
     pub(super) async fn doctor_with_slots(&self, count: usize) -> (Practitioner, Vec<Slot>) {

@@ -28,6 +28,14 @@ impl Subject {
         }
     }
 
+    /// Who is treated, when it is not the account's owner.
+    pub const fn dependant(&self) -> Option<DependantId> {
+        match self {
+            Self::Account(_) => None,
+            Self::Dependant { dependant, .. } => Some(*dependant),
+        }
+    }
+
     /// Under whose key the record is sealed: a dependant has one of their own.
     pub const fn key_owner(&self) -> AccountId {
         match self {

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod consents;
+#[path = "../support/content.rs"]
+mod content;
 mod formulary;
 mod oracle;
 mod prescribing;
@@ -16,8 +18,10 @@ use amrutam_kernel::{AccountId, ConsultationId, DoctorId, Sensitive, TimeRange};
 use jiff::{Timestamp, tz::TimeZone};
 use uuid::Uuid;
 
+use content::examined;
+
 fn rules() -> RuleSet {
-    RuleSet::in_force("2026-11-30".parse().unwrap()).unwrap()
+    RuleSet::in_force("2026-11-30".parse().unwrap()).unwrap().clone()
 }
 
 fn zone() -> TimeZone {

@@ -2,7 +2,7 @@
 
 use super::*;
 use amrutam_clinical::model::{
-    AushadhaKala, AyurvedicFindings, Change, Diagnosis, DocumentState, InvalidChange, PrescribedItem, Prescription,
+    AushadhaKala, AyurvedicFindings, Change, DocumentState, InvalidChange, PrescribedItem, Prescription,
     PrescriptionContent, PrescriptionStatus, RevokeReason, Signatory, SignedFacts, StoredCourse, VerifyCode,
     missing_fields,
 };
@@ -11,27 +11,6 @@ use serde_json::{Value, json};
 
 pub(crate) fn complete() -> PrescriptionContent {
     PrescriptionContent {
-        practice_address: "12 MG Road, Kochi".into(),
-        practice_contact: "+91 484 000 0000".into(),
-        patient_address: "7 Beach Road, Kochi".into(),
-        complaint: "burning after meals".into(),
-        history: "for two months".into(),
-        findings: "tongue coated".into(),
-        findings_limits: "abdomen not palpated".into(),
-        investigations: "none needed".into(),
-        diagnoses: vec![Diagnosis {
-            text: "Amlapitta".into(),
-            provisional: true,
-            namaste_code: None,
-            icd11_tm2_code: None,
-        }],
-        ayurveda: AyurvedicFindings {
-            prakriti: "pitta-kapha".into(),
-            vikriti: "pitta".into(),
-            agni: "vishama".into(),
-            koshtha: "mridu".into(),
-            nidana: "sour food".into(),
-        },
         items: vec![PrescribedItem {
             code: Some("AYU-CHU-005".to_owned().try_into().unwrap()),
             name: "Avipattikara Cūrṇa".into(),
@@ -50,9 +29,7 @@ pub(crate) fn complete() -> PrescriptionContent {
             instructions: "before food".into(),
             acknowledged: vec![],
         }],
-        advice: "regular meals".into(),
-        follow_up_on: Some("2026-12-14".parse().unwrap()),
-        ..PrescriptionContent::default()
+        ..examined()
     }
 }
 

@@ -1,6 +1,8 @@
 //! The use cases on the memory adapter: what callers are told, and what is left behind.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+#[path = "../support/content.rs"]
+mod content;
 mod dependants;
 mod documents;
 mod formulary;
@@ -17,8 +19,8 @@ use amrutam_booking::{
 use amrutam_clinical::{
     ClinicalError,
     model::{
-        Acknowledgement, Amount, AushadhaKala, AyurvedicFindings, Diagnosis, Form, Formulary, Measure, OverrideReason,
-        PrescribedItem, PrescriptionContent, Rule, StoredCourse, Unit,
+        Acknowledgement, Amount, AushadhaKala, Diagnosis, Form, Formulary, Measure, OverrideReason, PrescribedItem,
+        PrescriptionContent, Rule, StoredCourse, Unit,
     },
     ports::FormularyStore,
     use_cases::{self, Deps},
@@ -32,6 +34,7 @@ use amrutam_kernel::{
     AccountId, Actor, Clock, ConsultationId, Context, DependantId, Effects, IdSource, Outcome, Role, Sensitive,
 };
 use amrutam_memory::{Clinic, FakeRenderer, FakeSigner};
+use content::examined;
 use jiff::{SignedDuration, tz::TimeZone};
 
 /// A practice with a formulary, and a patient.
@@ -176,32 +179,9 @@ fn answered(rule: Rule) -> Acknowledgement {
 /// Of Avipattikara for hyperacidity, complete and with nothing against it.
 fn complete_content() -> PrescriptionContent {
     PrescriptionContent {
-        practice_address: "12 MG Road, Kochi".into(),
-        practice_contact: "+91 484 000 0000".into(),
-        patient_address: "7 Beach Road, Kochi".into(),
-        complaint: "burning after meals".into(),
-        history: "for two months".into(),
-        findings: "tongue coated".into(),
-        findings_limits: "abdomen not palpated".into(),
-        investigations: "none needed".into(),
-        diagnoses: vec![Diagnosis {
-            text: "Amlapitta".into(),
-            provisional: true,
-            namaste_code: None,
-            icd11_tm2_code: None,
-        }],
-        ayurveda: AyurvedicFindings {
-            prakriti: "pitta-kapha".into(),
-            vikriti: "pitta".into(),
-            agni: "vishama".into(),
-            koshtha: "mridu".into(),
-            nidana: "sour food".into(),
-        },
         items: vec![item("AYU-CHU-005", "3", Unit::Gram, "84")],
-        advice: "regular meals".into(),
-        follow_up_on: Some("2026-12-14".parse().unwrap()),
         acknowledged: vec![answered(Rule::InteractionCheck), answered(Rule::AllergyCheck)],
-        ..PrescriptionContent::default()
+        ..examined()
     }
 }
 

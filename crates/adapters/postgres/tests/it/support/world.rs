@@ -1,15 +1,15 @@
 //! A database with a pool, and people to book with.
 
 use super::Database;
+pub(crate) use amrutam_booking::contract::seeds::{id, word};
 use amrutam_booking::{
+    contract::seeds,
     model::{
-        CancelReason, Consultation, ConsultationStatus, DesiredSlot, LiveVisit, MedicalSystem, Mode, Modes,
-        PatientCalendar, Practitioner, PractitionerDetails, PractitionerStatus, Slot, SlotPlan, TimelineEntry,
-        TimelineKind,
+        CancelReason, Consultation, ConsultationStatus, DesiredSlot, LiveVisit, Mode, Modes, PatientCalendar,
+        Practitioner, Slot, TimelineEntry, TimelineKind,
     },
     ports::{
-        AvailabilityChanges, AvailabilityStore, Changes, ConsultationStore, DirectoryStore, NewConsultation,
-        ProfileInserted, SlotUpdate,
+        AvailabilityChanges, Changes, ConsultationStore, DirectoryStore, NewConsultation, ProfileInserted, SlotUpdate,
     },
 };
 use amrutam_identity::{
@@ -22,33 +22,13 @@ use amrutam_kernel::{
 };
 use amrutam_memory::{FakeIndex, FakeSealer};
 use amrutam_postgres::{Accounts, Postgres, Vault};
-use jiff::{SignedDuration, Timestamp, ToSpan, tz::TimeZone};
-use std::{
-    hash::{BuildHasher, RandomState},
-    sync::Arc,
-};
+use jiff::{Timestamp, ToSpan};
+use std::sync::Arc;
 use uuid::Uuid;
 
 #[expect(clippy::disallowed_methods, reason = "the server's clock is the wall's")]
 pub(crate) fn now() -> Timestamp {
     Timestamp::from_microsecond(Timestamp::now().as_microsecond()).unwrap()
-}
-
-fn random() -> u64 {
-    RandomState::new().hash_one(0)
-}
-
-/// Never the same twice.
-pub(crate) fn word() -> String {
-    format!("w{:016x}", random())
-}
-
-/// A UUIDv7 of `at`.
-pub(crate) fn id(at: Timestamp) -> Uuid {
-    let mut bytes = [0; 10];
-    bytes[..8].copy_from_slice(&random().to_be_bytes());
-    bytes[8..].copy_from_slice(&random().to_be_bytes()[..2]);
-    uuid::Builder::from_unix_timestamp_millis(at.as_millisecond().try_into().unwrap(), &bytes).into_uuid()
 }
 
 /// All of them are alike, so that one opens what another has sealed.
@@ -87,29 +67,7 @@ impl World {
     pub(crate) async fn doctor(&self) -> Practitioner {
         let account = AccountId::from_uuid(id(now()));
         insert_account(&self.accounts, account, Role::Doctor).await;
-        let practitioner = Practitioner {
-            id: DoctorId::from_uuid(id(now())),
-            account,
-            details: PractitionerDetails {
-                full_name: format!("Dr {}", word()),
-                system: MedicalSystem::Ayurveda,
-                council: "Kerala State Medical Council".to_owned(),
-                registration_number: word(),
-                registered_on: None,
-                valid_until: None,
-                qualifications: vec!["BAMS".to_owned(), "MD (Ayurveda)".to_owned()],
-                specializations: vec!["kayachikitsa".to_owned()],
-                languages: vec!["ml".to_owned()],
-                modes: Modes::new(Mode::ALL).unwrap(),
-                fee: Money::new(49_900, Currency::Inr).unwrap(),
-                bio: String::new(),
-                time_zone: "Asia/Kolkata".to_owned(),
-            },
-            status: PractitionerStatus::Listed,
-            version: 1,
-            created_at: now(),
-            updated_at: now(),
-        };
+        let practitioner = seeds::profile(account, now());
         let inserted = DirectoryStore::insert(&self.store, &practitioner, &Effects::default()).await.unwrap();
         assert_eq!(inserted, ProfileInserted::Created);
         practitioner
@@ -117,40 +75,14 @@ impl World {
 
     /// Changes that make `ranges` into slots.
     pub(crate) async fn making(&self, doctor: DoctorId, ranges: Vec<TimeRange>) -> AvailabilityChanges {
-        let state = self.store.load(doctor, now()).await.unwrap().unwrap();
-        AvailabilityChanges {
-            doctor,
-            expected_revision: state.revision,
-            expected_profile: state.practitioner.version,
-            profile: None,
-            rules: None,
-            add_time_off: None,
-            remove_time_off: None,
-            new_slots: ranges.iter().map(|_| SlotId::from_uuid(id(now()))).collect(),
-            plan: SlotPlan {
-                create: ranges
-                    .into_iter()
-                    .map(|range| DesiredSlot { range, modes: Modes::new(Mode::ALL).unwrap() })
-                    .collect(),
-                ..SlotPlan::default()
-            },
-            generated_until: TimeZone::UTC.to_datetime(now()).date().tomorrow().unwrap(),
-            effects: Effects::default(),
-        }
+        let desired = |range| DesiredSlot { range, modes: Modes::new(Mode::ALL).unwrap() };
+        seeds::making(&self.store, doctor, ranges.into_iter().map(desired).collect(), now()).await
     }
 
     /// Open slots of a new practitioner, an hour apart from tomorrow on.
-    pub(crate) async fn slots(&self, count: i64) -> Vec<Slot> {
+    pub(crate) async fn slots(&self, count: usize) -> Vec<Slot> {
         let doctor = self.doctor().await.id;
-        let first = now() + 24.hours();
-        let range = |hour| {
-            let start = first + SignedDuration::from_hours(hour);
-            TimeRange::new(start, start + 30.minutes()).unwrap()
-        };
-        let changes = self.making(doctor, (0..count).map(range).collect()).await;
-        AvailabilityStore::commit(&self.store, &changes).await.unwrap();
-        let all = TimeRange::new(now(), range(count).start()).unwrap();
-        AvailabilityStore::slots(&self.store, doctor, all).await.unwrap()
+        seeds::open_slots(&self.store, doctor, count, now()).await
     }
 
     pub(crate) async fn slot(&self, id: SlotId) -> Slot {
