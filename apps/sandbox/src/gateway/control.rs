@@ -6,10 +6,10 @@ use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::behaviour::{Behaviour, Tamper};
+use super::behaviour::{Behaviour, InvalidBehaviour, Tamper};
 use super::model::{Delivery, Event, PaymentStatus, RefundStatus};
 use super::{DECLINED, Gateway, GatewayStats, OrderTally, Pay, Webhook};
-use crate::http::{Problem, resource};
+use crate::http::{Behaves, Problem, behaviour, resource};
 
 /// How many events are listed, the newest of them.
 const EVENTS: usize = 1_000;
@@ -21,12 +21,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig, gateway: &Arc<Gateway>)
     config
         .app_data(Shared::from(Arc::clone(gateway)))
         .service(resource("/api/gateway").route(web::delete().to(clear)))
-        .service(
-            resource("/api/gateway/behaviour")
-                .route(web::get().to(behaviour))
-                .route(web::put().to(behave))
-                .route(web::delete().to(behave_well)),
-        )
+        .service(behaviour::<Gateway>("/api/gateway/behaviour"))
         .service(resource("/api/gateway/webhook").route(web::get().to(webhook)).route(web::put().to(set_webhook)))
         .service(resource("/api/gateway/stats").route(web::get().to(stats)))
         .service(resource("/api/gateway/orders").route(web::get().to(orders)))
@@ -44,19 +39,17 @@ async fn clear(gateway: Shared) -> HttpResponse {
     HttpResponse::NoContent().finish()
 }
 
-async fn behaviour(gateway: Shared) -> web::Json<Behaviour> {
-    web::Json(gateway.behaviour())
-}
+impl Behaves for Gateway {
+    type Behaviour = Behaviour;
+    type Invalid = InvalidBehaviour;
 
-async fn behave(gateway: Shared, behaviour: web::Json<Behaviour>) -> Result<web::Json<Behaviour>, Problem> {
-    let behaviour = behaviour.into_inner();
-    gateway.behave(behaviour.clone()).map_err(|error| Problem::invalid(error.to_string()))?;
-    Ok(web::Json(behaviour))
-}
+    fn behaviour(&self) -> Behaviour {
+        Self::behaviour(self)
+    }
 
-async fn behave_well(gateway: Shared) -> Result<HttpResponse, Problem> {
-    gateway.behave(Behaviour::default()).map_err(|error| Problem::invalid(error.to_string()))?;
-    Ok(HttpResponse::NoContent().finish())
+    fn behave(&self, behaviour: Behaviour) -> Result<(), InvalidBehaviour> {
+        Self::behave(self, behaviour)
+    }
 }
 
 async fn webhook(gateway: Shared) -> web::Json<Webhook> {

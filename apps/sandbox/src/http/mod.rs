@@ -1,5 +1,6 @@
 //! What the stand-ins share on the HTTP side: the health check, the errors, the mounting of their routes.
 
+mod behaviour;
 mod html;
 mod problem;
 
@@ -7,6 +8,7 @@ use std::sync::Arc;
 
 use actix_web::{HttpResponse, web};
 
+pub(crate) use self::behaviour::{Behaves, behaviour};
 pub(crate) use self::html::{Text, document, page};
 pub(crate) use self::problem::Problem;
 

@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use super::message::Message;
 use super::store::Filter;
-use super::{Behaviour, MailSink, Stats, page};
-use crate::http::{Problem, resource};
+use super::{Behaviour, InvalidBehaviour, MailSink, Stats, page};
+use crate::http::{Behaves, Problem, behaviour, resource};
 
 /// How many messages the inbox page lists.
 const PAGE_LIMIT: usize = 200;
@@ -27,12 +27,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig, sink: &Arc<MailSink>) {
         .service(resource("/api/messages/{id}").route(web::get().to(get)))
         .service(resource("/api/messages/{id}/raw").route(web::get().to(raw)))
         .service(resource("/api/stats").route(web::get().to(stats)))
-        .service(
-            resource("/api/behaviour")
-                .route(web::get().to(behaviour))
-                .route(web::put().to(behave))
-                .route(web::delete().to(behave_well)),
-        );
+        .service(behaviour::<MailSink>("/api/behaviour"));
 }
 
 #[derive(Serialize)]
@@ -96,19 +91,17 @@ async fn stats(sink: Sink) -> web::Json<Stats> {
     web::Json(sink.stats())
 }
 
-async fn behaviour(sink: Sink) -> web::Json<Behaviour> {
-    web::Json(sink.behaviour())
-}
+impl Behaves for MailSink {
+    type Behaviour = Behaviour;
+    type Invalid = InvalidBehaviour;
 
-async fn behave(sink: Sink, behaviour: web::Json<Behaviour>) -> Result<web::Json<Behaviour>, Problem> {
-    let behaviour = behaviour.into_inner();
-    sink.behave(behaviour.clone()).map_err(|error| Problem::invalid(error.to_string()))?;
-    Ok(web::Json(behaviour))
-}
+    fn behaviour(&self) -> Behaviour {
+        Self::behaviour(self)
+    }
 
-async fn behave_well(sink: Sink) -> Result<HttpResponse, Problem> {
-    sink.behave(Behaviour::default()).map_err(|error| Problem::invalid(error.to_string()))?;
-    Ok(HttpResponse::NoContent().finish())
+    fn behave(&self, behaviour: Behaviour) -> Result<(), InvalidBehaviour> {
+        Self::behave(self, behaviour)
+    }
 }
 
 async fn inbox(sink: Sink) -> HttpResponse {

@@ -9,8 +9,8 @@ use futures::stream;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Behaviour, SmsSink, Stats, Text, Verdict};
-use crate::http::{Problem, resource};
+use super::{Behaviour, InvalidBehaviour, SmsSink, Stats, Text, Verdict};
+use crate::http::{Behaves, behaviour, resource};
 
 type Sink = web::Data<SmsSink>;
 
@@ -21,12 +21,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig, sink: &Arc<SmsSink>) {
         .service(resource("/v1/Accounts/{sid}/Sms/send.json").route(web::post().to(send)))
         .service(resource("/api/sms").route(web::get().to(list)).route(web::delete().to(clear)))
         .service(resource("/api/sms/stats").route(web::get().to(stats)))
-        .service(
-            resource("/api/sms/behaviour")
-                .route(web::get().to(behaviour))
-                .route(web::put().to(behave))
-                .route(web::delete().to(behave_well)),
-        );
+        .service(behaviour::<SmsSink>("/api/sms/behaviour"));
 }
 
 /// The fields of the form, in the provider's spelling.
@@ -122,17 +117,15 @@ async fn stats(sink: Sink) -> web::Json<Stats> {
     web::Json(sink.stats())
 }
 
-async fn behaviour(sink: Sink) -> web::Json<Behaviour> {
-    web::Json(sink.behaviour())
-}
+impl Behaves for SmsSink {
+    type Behaviour = Behaviour;
+    type Invalid = InvalidBehaviour;
 
-async fn behave(sink: Sink, behaviour: web::Json<Behaviour>) -> Result<web::Json<Behaviour>, Problem> {
-    let behaviour = behaviour.into_inner();
-    sink.behave(behaviour.clone()).map_err(|error| Problem::invalid(error.to_string()))?;
-    Ok(web::Json(behaviour))
-}
+    fn behaviour(&self) -> Behaviour {
+        Self::behaviour(self)
+    }
 
-async fn behave_well(sink: Sink) -> Result<HttpResponse, Problem> {
-    sink.behave(Behaviour::default()).map_err(|error| Problem::invalid(error.to_string()))?;
-    Ok(HttpResponse::NoContent().finish())
+    fn behave(&self, behaviour: Behaviour) -> Result<(), InvalidBehaviour> {
+        Self::behave(self, behaviour)
+    }
 }
