@@ -1,5 +1,5 @@
 //! Group commit: calls that come while others are under way wait for these to end, and then go together, in one round trip and
-//! one transaction. A call that comes alone goes at once. So a crowd costs the server far less than its number. Nobody waits
+//! one transaction. A call that comes alone goes at once; in a crowd the next group waits a moment for more. So a crowd costs the server far less than its number. Nobody waits
 //! for a group that is stuck: those who have waited for [`PATIENCE`] go beside it, as long as there are turns.
 
 use crate::error::{DbError, unreadable};
@@ -39,6 +39,10 @@ pub(crate) trait Together: Sized + Send + Sync + 'static {
     /// How long the group that follows another waits for more to come: whoever waited while the first was under way is in a
     /// crowd, and in a crowd the server's time is dearer than theirs.
     const LINGER: Duration;
+    /// Until the group that follows goes.
+    fn company(_db: &Self::Db) -> impl Future<Output = ()> + Send {
+        sleep(Self::LINGER)
+    }
     /// As many answers as requests, in their order.
     fn ask(db: &Self::Db, requests: &[Self]) -> impl Future<Output = Result<Vec<Self::Answer>, DbError>> + Send;
 }
@@ -155,7 +159,7 @@ impl<Q: Together> Group<Q> {
                     drop(caller.send(outcome));
                 }
                 if turn.group.is_crowded() {
-                    sleep(Q::LINGER).await;
+                    Q::company(&db).await;
                 }
             }
         });
@@ -313,6 +317,55 @@ mod tests {
             assert_eq!(call.await.unwrap().unwrap(), (number * 2, size));
         }
         assert_eq!((world.server.asked.load(Ordering::Relaxed), world.group.line().running), (ABREAST + 1, 0));
+    }
+
+    /// One whose groups are held back until the test lets them go, and never go beside each other.
+    struct Held;
+
+    impl Together for Held {
+        /// For the answers, and for the groups that follow.
+        type Db = (Arc<Semaphore>, Arc<Semaphore>);
+        /// The size of its group.
+        type Answer = usize;
+        const ABREAST: usize = 1;
+        const LINGER: Duration = Duration::ZERO;
+
+        async fn company((_, company): &Self::Db) {
+            company.acquire().await.unwrap().forget();
+        }
+
+        async fn ask((answers, _): &Self::Db, requests: &[Self]) -> Result<Vec<usize>, DbError> {
+            answers.acquire().await.unwrap().forget();
+            Ok(vec![requests.len(); requests.len()])
+        }
+    }
+
+    #[tokio::test]
+    async fn in_a_crowd_the_next_group_waits_for_company() {
+        let db = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+        let group = Group::<Held>::default();
+        let call = || {
+            let (group, db) = (group.clone(), db.clone());
+            tokio::spawn(async move { group.call(&db, Held).await.unwrap() })
+        };
+        let waiting = async |count| {
+            while group.line().waiting.len() != count {
+                tokio::task::yield_now().await;
+            }
+        };
+        let first = call();
+        while group.line().running == 0 || !group.line().waiting.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let waits = call();
+        waiting(1).await;
+        db.0.add_permits(2);
+        assert_eq!(first.await.unwrap(), 1, "whoever comes alone goes at once");
+        // The server is free, and the next group has not gone: who comes now goes along.
+        let comes = call();
+        waiting(2).await;
+        db.1.add_permits(1);
+        assert_eq!((waits.await.unwrap(), comes.await.unwrap()), (2, 2));
     }
 
     #[tokio::test]
