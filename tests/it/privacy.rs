@@ -16,13 +16,14 @@ struct Visit {
     id: String,
     reason: String,
     complaint: String,
+    summary: String,
     document: Vec<u8>,
     code: String,
 }
 
 /// A whole visit: booked with a reason, held, noted, prescribed, and its prescription issued.
 async fn visit(stack: &Stack, doctor: &Doctor, patient: &Person, slot: &Slot) -> Visit {
-    let (reason, complaint) = (unique("reason"), unique("Burning after meals"));
+    let (reason, complaint, summary) = (unique("reason"), unique("Burning after meals"), unique("Fewer spices"));
     let mut body = booking(slot);
     body["reason"] = json!(reason);
     let booked = patient.client.post("/v1/consultations", &body).key(&unique("key")).send().await.expect(201);
@@ -37,14 +38,21 @@ async fn visit(stack: &Stack, doctor: &Doctor, patient: &Person, slot: &Slot) ->
     medic.put(&path("notes"), &note).send().await.expect(200);
     medic.put(&path("prescription"), &prescription(&complaint)).send().await.expect(200);
     let signed = medic.call("POST", &path("prescription/sign")).send().await.expect(200);
-    medic.call("POST", &path("complete")).send().await.expect(200);
+    medic.post(&path("complete"), &json!({ "summary": summary })).send().await.expect(200);
     let document = eventually("the worker issues the document", SOON, async || {
         let reply = patient.client.get(&path("prescription.pdf")).send().await;
         (reply.status == 200).then_some(reply.body.to_vec())
     })
     .await;
     let code = signed["signature"]["verify_code"].as_str().unwrap().to_owned();
-    Visit { id, reason, complaint, document, code }
+    Visit { id, reason, complaint, summary, document, code }
+}
+
+/// The id of a child that somebody keeps.
+async fn keeps(keeper: &Person, name: &str) -> String {
+    let child = json!({ "full_name": name, "date_of_birth": "2018-06-01", "sex": "female", "relation": "child" });
+    let added = keeper.client.post("/v1/me/dependants", &child).send().await.expect(201);
+    added["id"].as_str().unwrap().to_owned()
 }
 
 fn files(archive: &[u8]) -> Vec<(String, Vec<u8>)> {
@@ -73,6 +81,8 @@ fn a_copy_carries_all_that_was_entered_and_is_given_away_once() {
         let name = unique("Leela");
         let asha = patient(strict, &name, "1990-05-17").await;
         let visit = visit(stack, &doctor, &asha, &doctor.slots().await[0]).await;
+        let child = unique("Kavya");
+        keeps(&asha, &child).await;
 
         let order = async |key: &str| asha.client.call("POST", "/v1/me/export").key(key).send().await;
         let ordered = order("one").await;
@@ -118,6 +128,8 @@ fn a_copy_carries_all_that_was_entered_and_is_given_away_once() {
             ("account.json", "1990-05-17"),
             ("consultations.json", &visit.reason),
             ("consultations.json", "\"timeline\""),
+            ("consultations.json", &visit.summary),
+            ("dependants.json", &child),
             ("consents.json", "teleconsultation-1"),
             ("notes.json", &visit.complaint),
             ("prescriptions.json", "Avipattikara"),
@@ -240,6 +252,7 @@ fn what_was_destroyed_no_backup_brings_back() {
         let ((one, _), (other, _)) = (doctor(stack, strict).await, doctor(stack, strict).await);
         let asha = patient(strict, &unique("Leela"), "1990-05-17").await;
         let stays = patient(strict, &unique("Ravi"), "1980-01-01").await;
+        let child = keeps(&asha, "Kavya").await;
         let gone = visit(stack, &one, &asha, &one.slots().await[0]).await;
         let kept = visit(stack, &other, &stays, &other.slots().await[0]).await;
         let backup = stack.database.backup().await;
@@ -260,10 +273,11 @@ fn what_was_destroyed_no_backup_brings_back() {
 
         stack.operate(&[&["privacy", "lift"][..], &case].concat(), "").await;
         until("the record is destroyed", SOON, async || sql.value::<String>(&state).await == "destroyed").await;
-        for table in ["note_versions", "prescriptions", "consents", "documents", "visit_reasons"] {
+        for table in ["note_versions", "prescriptions", "consents", "documents", "visit_reasons", "visit_summaries"] {
             let query = format!("SELECT count(*) FROM phi.{table} WHERE patient_id = '{}'", asha.id);
             assert_eq!(sql.value::<i64>(&query).await, 0, "{table}");
         }
+        assert_eq!(sql.value::<i64>(&format!("SELECT count(*) FROM phi.dependants WHERE id = '{child}'")).await, 0);
         for action in ["record.hold", "account.erase", "record.lift_hold", "keys.destroy", "record.destroy"] {
             let query = format!(
                 "SELECT count(*) FROM audit_entries WHERE action = '{action}' AND outcome = 'allowed' AND patient_id = '{}'",
@@ -290,7 +304,9 @@ fn what_was_destroyed_no_backup_brings_back() {
         }
         let seen =
             async |client: &Client, id: &str| client.get(&format!("/v1/consultations/{id}")).send().await.expect(200);
-        assert!(seen(&one, &gone.id).await["reason"].is_null());
+        let words = seen(&one, &gone.id).await;
+        assert!(words["reason"].is_null() && words["summary"].is_null(), "{words}");
+        assert_eq!(seen(&other, &kept.id).await["summary"], json!(kept.summary));
         assert_eq!(seen(&other, &kept.id).await["reason"], json!(kept.reason));
     });
 }
@@ -299,12 +315,13 @@ fn what_was_destroyed_no_backup_brings_back() {
 fn whoever_never_had_a_visit_is_gone_at_once() {
     on_strict_with(Options::named("shredding"), async |stack, strict| {
         let asha = patient(strict, "Leela", "1990-05-17").await;
+        let child = keeps(&asha, "Kavya").await;
         let erasure = erase(&asha).await;
         assert_eq!(line(&erasure, "clinical_record")["fate"], "erased");
         let sql = stack.sql().await;
         let state = format!("SELECT state FROM erasures WHERE account_id = '{}'", asha.id);
         until("the keys are destroyed", SOON, async || sql.value::<String>(&state).await == "destroyed").await;
-        let keys = format!("SELECT count(*) FROM keys.data_keys WHERE owner_id = '{}'", asha.id);
+        let keys = format!("SELECT count(*) FROM keys.data_keys WHERE owner_id IN ('{}', '{child}')", asha.id);
         assert_eq!(sql.value::<i64>(&keys).await, 0);
     });
 }
