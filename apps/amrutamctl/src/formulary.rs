@@ -15,7 +15,7 @@ pub(crate) async fn import(settings: &Settings, file: &Path) -> Result<(), Box<d
     let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
     let formulary = Formulary::parse(&text)?;
     if settings.environment == Environment::Production {
-        refuse_drafts(&formulary, &RuleSet::known())?;
+        refuse_drafts(&formulary, RuleSet::known())?;
     }
     let postgres = Postgres::connect(&settings.database.pool())?;
     let (clock, ids) = (SystemClock, SystemIds);
@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn production_takes_no_draft() {
         let formulary = |by: &str| Formulary::of_stored("f-1".into(), "2026-01-01".parse().unwrap(), by.into(), vec![]);
-        let mut rules = RuleSet::known();
+        let mut rules = RuleSet::known().to_vec();
         let error = refuse_drafts(&formulary("the council"), &rules).unwrap_err();
         assert!(error.contains("prescribing-1") && !error.contains("f-1"), "{error}");
         rules.iter_mut().for_each(|set| set.approved_by = "the council".into());

@@ -77,7 +77,7 @@ impl Clinical {
         let patient = match subject {
             Subject::Account(patient) => patient,
             Subject::Dependant { .. } => {
-                let Some(row) = kept else { return Err(broken("a visit's dependant is there")) };
+                let Some(row) = kept else { return Err(unreadable("a visit's dependant is there")) };
                 let kept = row.open(&self.vault).await?;
                 return Ok(kept.map_or(nobody, |kept| kept.details.expose().person()));
             }
@@ -246,13 +246,5 @@ impl ClinicalStore for Clinical {
 
 /// As the tables say whose something is.
 fn columns(subject: Subject) -> (Uuid, Option<Uuid>) {
-    match subject {
-        Subject::Account(account) => (account.as_uuid(), None),
-        Subject::Dependant { keeper, dependant } => (keeper.as_uuid(), Some(dependant.as_uuid())),
-    }
-}
-
-pub(crate) fn broken(what: &'static str) -> PortError {
-    // Not the parser's own error: some repeat what they were given.
-    unreadable(what)
+    (subject.keeper().as_uuid(), subject.dependant().map(|dependant| dependant.as_uuid()))
 }

@@ -1,9 +1,9 @@
 //! The rows of the clinical record, between their sealed form and the domain's values.
 
 use crate::{
-    clinical::broken,
     dependants::DependantRow,
     effects::{EffectRows, hex, unhex},
+    error::unreadable,
     vault::Vault,
 };
 use amrutam_clinical::{
@@ -45,13 +45,14 @@ pub(crate) fn place(
 }
 
 pub(crate) async fn seal<T: Serialize>(vault: &Vault, place: &SealPlace<'_>, value: &T) -> Result<String, PortError> {
-    let plain = serde_json::to_vec(value).map_err(|_| broken("a clinical value can't be written"))?;
+    let plain = serde_json::to_vec(value).map_err(|_| unreadable("a clinical value can't be written"))?;
     vault.seal(place, &plain).await
 }
 
 async fn open<T: DeserializeOwned>(vault: &Vault, place: &SealPlace<'_>, sealed: &Bytes) -> Result<T, PortError> {
     let plain = vault.open(place, &sealed.0).await?;
-    serde_json::from_slice(&plain).map_err(|_| broken("what was sealed is not of its form"))
+    // Not the parser's own error: some repeat what they were given.
+    serde_json::from_slice(&plain).map_err(|_| unreadable("what was sealed is not of its form"))
 }
 
 /// Whose a row is.
@@ -140,7 +141,7 @@ impl VisitRow {
                 registered_on: doctor.registered_on,
                 valid_until: doctor.valid_until,
             },
-            range: range.ok_or_else(|| broken("a visit ends after it begins"))?,
+            range: range.ok_or_else(|| unreadable("a visit ends after it begins"))?,
             mode: consultation.mode,
             status: VisitStatus::from_word(&consultation.status),
             version: consultation.version,
@@ -268,7 +269,7 @@ pub(crate) struct PrescriptionRow {
 }
 
 fn digest(bytes: Option<Bytes>) -> Result<Option<[u8; 32]>, PortError> {
-    bytes.map(|Bytes(bytes)| bytes.try_into().map_err(|_| broken("a digest has 32 bytes"))).transpose()
+    bytes.map(|Bytes(bytes)| bytes.try_into().map_err(|_| unreadable("a digest has 32 bytes"))).transpose()
 }
 
 impl PrescriptionRow {
@@ -284,7 +285,7 @@ impl PrescriptionRow {
             ("issued", Some(sha256), Some(at)) => DocumentState::Issued { sha256, at },
             ("awaited", None, _) => DocumentState::Awaited { failures: self.document_failures },
             ("in_review", None, _) => DocumentState::InReview,
-            _ => return Err(broken("a document's state is none there is")),
+            _ => return Err(unreadable("a document's state is none there is")),
         };
         Ok(Prescription {
             id: self.id,

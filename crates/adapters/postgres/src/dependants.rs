@@ -1,9 +1,10 @@
 //! The people an account keeps: sealed under a key of their own on the way in, opened on the way out.
 
 use crate::{
-    clinical::{Clinical, broken},
+    clinical::Clinical,
     clinical_rows::{Bytes, place, seal},
     effects::{EffectRows, verdict},
+    error::unreadable,
     functions,
     json::Json,
     vault::{Unopened, Vault, unless_erased},
@@ -53,7 +54,7 @@ impl DependantRow {
 
     async fn details(&self, vault: &Vault, place: &SealPlace<'_>) -> Result<DependantDetails, Unopened> {
         let plain = vault.open(place, &self.sealed.0).await?;
-        Ok(serde_json::from_slice(&plain).map_err(|_| broken("what was sealed is not of its form"))?)
+        Ok(serde_json::from_slice(&plain).map_err(|_| unreadable("what was sealed is not of its form"))?)
     }
 }
 
@@ -129,7 +130,7 @@ impl DependantStore for Clinical {
 
     async fn count_kept(&self, keeper: AccountId) -> Result<usize, PortError> {
         let count: i64 = self.db().ask(diesel::select(functions::count_dependants(keeper.as_uuid()))).await?;
-        usize::try_from(count).map_err(|_| broken("a count is not negative"))
+        usize::try_from(count).map_err(|_| unreadable("a count is not negative"))
     }
 
     async fn dependants(

@@ -2,7 +2,6 @@
 
 use crate::{
     booking::RecordedRow,
-    clinical::broken,
     effects::{EffectRows, hex, verdict},
     error::unreadable,
     functions,
@@ -85,12 +84,12 @@ impl TryFrom<ExportRow> for Export {
             ("preparing", None, None, None) => ExportState::Preparing,
             ("ready", None, Some(bytes), Some(sha256)) => ExportState::Ready {
                 bytes: bytes.try_into().map_err(unreadable)?,
-                sha256: sha256.try_into().map_err(|_| broken("a digest has 32 bytes"))?,
+                sha256: sha256.try_into().map_err(|_| unreadable("a digest has 32 bytes"))?,
             },
             ("downloaded", None, None, None) => ExportState::Downloaded,
             ("expired", None, None, None) => ExportState::Expired,
             ("failed", Some(word), None, None) => ExportState::Failed(word.parse().map_err(unreadable)?),
-            _ => return Err(broken("an export's state is none there is")),
+            _ => return Err(unreadable("an export's state is none there is")),
         };
         Ok(Self {
             id: ExportId::from_uuid(row.id),
@@ -189,7 +188,7 @@ impl ExportStore for Exports {
         } else if whole {
             Ok(Some(Sensitive::new(bytes)))
         } else {
-            Err(broken("an archive is not whole"))
+            Err(unreadable("an archive is not whole"))
         }
     }
 

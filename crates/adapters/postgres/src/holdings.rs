@@ -5,7 +5,7 @@
 use crate::{
     accounts::Accounts,
     clinical::Clinical,
-    clinical_rows::{Bytes, ConsentRow, GuardianRow, NoteRow, PrescriptionRow, SummaryRow},
+    clinical_rows::{Bytes, ConsentRow, GuardianRow, NoteRow, PrescriptionRow, SummaryRow, place},
     dependants::DependantRow,
     functions,
     json::Json,
@@ -19,7 +19,7 @@ use amrutam_clinical::{
 };
 use amrutam_identity::ports::AccountStore;
 use amrutam_kernel::{
-    AccountId, ConsultationId, DependantId, Limit, PageRequest, RecordRef, SealPlace, Sensitive, Unrecorded,
+    AccountId, ConsultationId, DependantId, Limit, PageRequest, PortError, RecordRef, Sensitive, Unrecorded,
 };
 use amrutam_privacy::{GatherError, model::Dossier, ports::Holdings};
 use async_trait::async_trait;
@@ -108,7 +108,12 @@ impl Held {
             None => Subject::Account(account),
         };
         let reason = match row.reason {
-            Some(Bytes(sealed)) => Some(self.reason(whose.key_owner(), id, &sealed).await?),
+            Some(Bytes(sealed)) => {
+                // As booking seals it.
+                let place = place("visit_reasons", "sealed", id.as_uuid(), whose, 1);
+                let text: String = self.vault.open_text(&place, &sealed).await.map_err(PortError::from)?;
+                Some(text)
+            }
             None => None,
         };
         let summary = match row.summary {
@@ -159,14 +164,6 @@ impl Held {
         Ok(())
     }
 
-    async fn reason(&self, owner: AccountId, id: ConsultationId, sealed: &[u8]) -> Result<String, GatherError> {
-        // As booking seals it.
-        let row = id.as_uuid();
-        let place = SealPlace { schema: "phi", table: "visit_reasons", column: "sealed", row, owner, version: 1 };
-        let plain = self.vault.open(&place, sealed).await.map_err(amrutam_kernel::PortError::from)?;
-        Ok(String::from_utf8_lossy(&plain).into_owned())
-    }
-
     async fn account(&self, account: AccountId) -> Result<Option<Value>, GatherError> {
         let Some(found) = self.accounts.by_id(account).await? else { return Ok(None) };
         let profile = found.profile;
@@ -211,7 +208,7 @@ impl Holdings for Held {
     async fn gather(&self, account: AccountId) -> Result<Unrecorded<Dossier>, GatherError> {
         let query = diesel::select(functions::held_of(account.as_uuid()));
         let held: Result<Json<HeldRow>, _> = self.db.ask(query).await;
-        let Json(row) = held.map_err(amrutam_kernel::PortError::from)?;
+        let Json(row) = held.map_err(PortError::from)?;
         let mut parts = Parts::default();
         for visit in row.consultations {
             self.take(account, visit, &mut parts).await?;

@@ -3,7 +3,7 @@
 use super::{Mode, PrescribingList, UnknownWord, VisitKind};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt, str::FromStr, sync::LazyLock};
 
 macro_rules! rules {
     ($($(#[$doc:meta])* $name:ident = $word:literal,)+) => {
@@ -172,13 +172,20 @@ impl RuleSet {
     }
 
     /// The sets this release knows, oldest first. One that is not of the form can't be released: a test reads them.
-    pub fn known() -> Vec<Self> {
-        [include_str!("../../data/prescribing-1.json")].iter().filter_map(|json| Self::parse(json).ok()).collect()
+    pub fn known() -> &'static [Self] {
+        // Read once: every draft, signature and record asks for them.
+        static KNOWN: LazyLock<Vec<RuleSet>> = LazyLock::new(|| {
+            [include_str!("../../data/prescribing-1.json")]
+                .iter()
+                .filter_map(|json| RuleSet::parse(json).ok())
+                .collect()
+        });
+        &KNOWN
     }
 
     /// The set that holds on `day`: of those in force, the one that came last.
-    pub fn in_force(day: Date) -> Option<Self> {
-        Self::known().into_iter().filter(|set| set.effective_from <= day).max_by_key(|set| set.effective_from)
+    pub fn in_force(day: Date) -> Option<&'static Self> {
+        Self::known().iter().filter(|set| set.effective_from <= day).max_by_key(|set| set.effective_from)
     }
 
     /// The modes in which `list` may be prescribed at such a visit.

@@ -38,7 +38,7 @@ pub async fn admit(
         let consents = deps.store.consents(id).await?;
         let guardian = deps.store.guardian(id).await?;
         let guardian = guardian.as_ref().map(|recorded| recorded.guardian.expose());
-        model::admit(&deps.rules_at(now)?, deps.zone, &visit, &consents, guardian)?;
+        model::admit(deps.rules_at(now)?, deps.zone, &visit, &consents, guardian)?;
         if standing(&consents, ConsentPurpose::Teleconsultation).is_some() {
             return Ok(());
         }

@@ -58,7 +58,7 @@ pub async fn dry_run(
     };
     let rules = deps.rules_at(now)?;
     let formulary = deps.formulary_at(now).await?;
-    deps.assess(&rules, &formulary, &visit, &content).await
+    deps.assess(rules, &formulary, &visit, &content).await
 }
 
 impl Deps<'_> {

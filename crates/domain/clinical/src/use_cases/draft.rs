@@ -28,7 +28,7 @@ pub async fn put_draft(
         let all = deps.store.prescriptions(id).await?;
         let draft = all.iter().find(|one| one.status == PrescriptionStatus::Draft);
         check_version(versions, draft.map_or(0, |draft| draft.version))?;
-        if !visit.is_open_for_prescribing(&deps.rules_at(now)?, now) {
+        if !visit.is_open_for_prescribing(deps.rules_at(now)?, now) {
             return Err(ClinicalError::VisitClosed);
         }
         let next = match draft {

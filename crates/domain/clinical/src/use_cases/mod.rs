@@ -61,7 +61,7 @@ pub struct Deps<'a> {
 
 impl Deps<'_> {
     /// The rules in force at an instant.
-    pub(crate) fn rules_at(&self, at: Timestamp) -> Result<RuleSet, PortError> {
+    pub(crate) fn rules_at(&self, at: Timestamp) -> Result<&'static RuleSet, PortError> {
         RuleSet::in_force(self.zone.to_datetime(at).date())
             .ok_or_else(|| PortError::defect(Dependency::Database, "no set of prescribing rules is in force"))
     }

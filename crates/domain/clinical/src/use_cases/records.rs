@@ -42,7 +42,7 @@ pub async fn read_records(
     } else {
         match context.actor.account().filter(|_| context.actor.has_role(Role::Doctor)) {
             Some(doctor) => match deps.store.last_treated(subject, doctor, now + AHEAD).await? {
-                Some(ended) if is_treating(&rules, ended, now) => Relation::Treating,
+                Some(ended) if is_treating(rules, ended, now) => Relation::Treating,
                 Some(_) | None => Relation::None,
             },
             None => Relation::None,

@@ -98,7 +98,7 @@ fn a_row_that_contradicts_itself_is_named() {
 fn every_set_of_rules_names_its_sources_and_approver() {
     let known = RuleSet::known();
     assert_eq!(known.len(), 1, "each file of data/ is of the form");
-    for set in &known {
+    for set in known {
         assert!(Rule::ALL.iter().all(|rule| !set.source(*rule).is_empty()));
         assert!(!set.approved_by.is_empty());
         assert!(!set.is_approved(), "{}: by whom?", set.version);
