@@ -24,12 +24,14 @@ impl Passwords for Others<'_> {
 #[async_trait]
 impl Visits for Others<'_> {
     /// As by the patient, whose wish it is: the policy gives back what it gives to them.
-    async fn call_off(&self, context: &Context, visit: ConsultationId) -> Result<(), PortError> {
+    async fn call_off(&self, context: &Context, visit: ConsultationId) -> Result<bool, PortError> {
         let command = booking::Cancel { id: visit, reason: CancelReason::PatientOther, idempotency: None };
         match booking::cancel(self.0.booking(), context, command).await {
-            Ok(_) | Err(ConsultationError::NotFound) => Ok(()),
+            Ok(_) => Ok(true),
             // It has begun, or is over: whoever asked looks again.
-            Err(ConsultationError::InvalidTransition(_) | ConsultationError::Timing(_)) => Ok(()),
+            Err(
+                ConsultationError::NotFound | ConsultationError::InvalidTransition(_) | ConsultationError::Timing(_),
+            ) => Ok(false),
             Err(ConsultationError::Contended) => {
                 Err(PortError::unavailable(Dependency::Database, "too many changes of one visit at once"))
             }

@@ -169,8 +169,8 @@ pub trait Passwords: Send + Sync {
 #[async_trait]
 pub trait Visits: Send + Sync {
     /// Calls one off at its patient's wish, with what the policy gives back. One that can't be called off any more stays as it is:
-    /// the caller looks again.
-    async fn call_off(&self, context: &Context, visit: ConsultationId) -> Result<(), PortError>;
+    /// `false`, and the caller looks again.
+    async fn call_off(&self, context: &Context, visit: ConsultationId) -> Result<bool, PortError>;
 }
 
 /// Told of sessions that ended.

@@ -56,8 +56,7 @@ pub async fn erase(
         };
         if !ahead.is_empty() {
             for visit in ahead {
-                deps.visits.call_off(context, visit).await?;
-                cancelled += 1;
+                cancelled += u32::from(deps.visits.call_off(context, visit).await?);
             }
             continue;
         }

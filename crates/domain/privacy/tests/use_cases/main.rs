@@ -43,8 +43,8 @@ impl Passwords for World {
 
 #[async_trait]
 impl Visits for World {
-    async fn call_off(&self, _: &Context, _: ConsultationId) -> Result<(), PortError> {
-        Ok(())
+    async fn call_off(&self, _: &Context, _: ConsultationId) -> Result<bool, PortError> {
+        Ok(true)
     }
 }
 
