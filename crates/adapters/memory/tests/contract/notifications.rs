@@ -75,6 +75,7 @@ impl Readers for Memory {
         let (ids, now) = (SeededIds::new(1), self.clock.now());
         let patient = self.insert(AccountId::from_uuid(ids.uuid_v7(now)), Role::Patient).await.id;
         let practitioner = self.practitioner(&ids).await;
+        let doctor = &practitioner.details;
         let mut made = Vec::new();
         for (index, status) in ConsultationStatus::ALL.into_iter().enumerate() {
             let start = now + IN_A_DAY + SignedDuration::from_hours(i64::try_from(index).unwrap());
@@ -129,10 +130,10 @@ impl Readers for Memory {
                 ends_at: range.end(),
                 mode: expected_mode,
                 fee: consultation.fee,
-                doctor_name: "Dr Asha Nair".to_owned(),
-                doctor_qualification: "BAMS, MD (Ayurveda)".to_owned(),
-                doctor_registration_number: "12345".to_owned(),
-                doctor_council: "Kerala State Medical Council".to_owned(),
+                doctor_name: doctor.full_name.clone(),
+                doctor_qualification: doctor.qualifications.join(", "),
+                doctor_registration_number: doctor.registration_number.clone(),
+                doctor_council: doctor.council.clone(),
             };
             made.push((consultation.id, status.as_str(), facts));
         }
