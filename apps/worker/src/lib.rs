@@ -23,6 +23,7 @@ mod relay;
 mod rewrap;
 mod settings;
 mod supervisor;
+mod topology;
 mod worker;
 
 pub use settings::Settings;

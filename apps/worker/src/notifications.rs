@@ -14,7 +14,6 @@ pub(crate) struct Notifications {
 
 impl Notifications {
     pub(crate) const NAME: &'static str = CONSUMER;
-    /// Every event has a queue, but for [`Notifications::UNHEARD`]: an unroutable one would be refused.
     pub(crate) const BINDINGS: &'static [&'static str] = &[
         "consultation.confirmed.#",
         "consultation.rescheduled.#",
@@ -28,10 +27,7 @@ impl Notifications {
         "payment.#",
         "record.#",
     ];
-    /// Every booking begins with one, and nobody acts on it where visits are not paid: through the queue it cost as much as the
-    /// confirmation.
-    pub(crate) const UNHEARD: &'static [&'static str] = &[amrutam_booking::events::REQUESTED];
-    /// Before it was one of [`Notifications::UNHEARD`].
+    /// Before some events had no queue.
     pub(crate) const RETIRED_BINDINGS: &'static [&'static str] = &["consultation.#"];
 
     pub(crate) fn new(world: World) -> Self {

@@ -12,6 +12,7 @@ use crate::{
     privacy::{self, Privacy},
     reconciliation, relay, rewrap,
     supervisor::{REST, supervised},
+    topology::{consumers, unheard},
 };
 use amrutam_booking::model::BookingRules;
 use amrutam_clinical::ports::RenderError;
@@ -23,9 +24,9 @@ use amrutam_documents::PdfRenderer;
 use amrutam_gateways::{Circuit, CircuitPolicy, InvalidGatewaySettings, InvalidSmtpSettings, SmtpMailer, SmtpSettings};
 use amrutam_kernel::{EventHandler, PortError};
 use amrutam_notifications::model::NoTemplate;
-use amrutam_operations::{REVIEWS_BINDINGS, REVIEWS_CONSUMER, model::ApprovalLimits};
+use amrutam_operations::model::ApprovalLimits;
 use amrutam_postgres::{Accounts, Clinical, Exports, Held, Postgres, Vault};
-use amrutam_rabbitmq::{ConsumerSpec, Consumers, DeadLetters, Parts, Publisher};
+use amrutam_rabbitmq::{Consumers, DeadLetters, Parts, Publisher};
 use amrutam_telemetry::Telemetry;
 use amrutam_tls::TrustError;
 use jiff::tz::TimeZone;
@@ -214,37 +215,6 @@ impl Worker {
         world.keys_postgres.close();
         tracing::info!("worker stopped");
     }
-}
-
-/// All there are, in this process or another.
-fn consumers(payments: &Payments) -> Vec<ConsumerSpec> {
-    let (bindings, retired) = payments.bindings();
-    vec![
-        ConsumerSpec {
-            name: Notifications::NAME,
-            bindings: Notifications::BINDINGS,
-            retired: Notifications::RETIRED_BINDINGS,
-        },
-        ConsumerSpec { name: amrutam_payments::use_cases::CONSUMER, bindings, retired },
-        ConsumerSpec {
-            name: amrutam_booking::use_cases::CONSUMER,
-            bindings: amrutam_booking::use_cases::BINDINGS,
-            retired: &[],
-        },
-        ConsumerSpec { name: Documents::NAME, bindings: Documents::BINDINGS, retired: &[] },
-        ConsumerSpec {
-            name: amrutam_booking::use_cases::DEPARTURES_CONSUMER,
-            bindings: amrutam_booking::use_cases::DEPARTURES_BINDINGS,
-            retired: &[],
-        },
-        ConsumerSpec { name: Privacy::NAME, bindings: Privacy::BINDINGS, retired: &[] },
-        ConsumerSpec { name: REVIEWS_CONSUMER, bindings: REVIEWS_BINDINGS, retired: &[] },
-    ]
-}
-
-/// What may reach no queue: payments listen to every booking where visits are paid.
-fn unheard(payments: &Payments) -> &'static [&'static str] {
-    if payments.required { &[] } else { Notifications::UNHEARD }
 }
 
 fn start<F: Future<Output = ()> + Send + 'static>(
