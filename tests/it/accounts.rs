@@ -149,17 +149,18 @@ fn a_forgotten_password_is_reset_by_a_link_and_every_session_ends() {
 }
 
 #[test]
-fn an_address_that_is_not_verified_gets_no_link_that_sets_a_password() {
+fn who_forgot_before_verifying_sets_a_new_password_and_is_verified_by_that() {
     on_shared(async |stack| {
         let patient = stack.patient("asha").await;
         mailed(stack, &patient.email, subject::VERIFY, 1).await;
         assert_eq!(forget(stack, &patient.email).await.status, 202);
-        let token = mailed(stack, &patient.email, subject::VERIFY, 2).await;
-        assert_eq!(links(stack, &patient.id, "reset_password").await, 0);
-        assert_eq!(with_token(stack, "email/verify", &token).await.status, 204);
-        forget(stack, &patient.email).await;
-        mailed(stack, &patient.email, subject::RESET, 1).await;
-        assert_eq!(links(stack, &patient.id, "reset_password").await, 1);
+        let token = mailed(stack, &patient.email, subject::RESET, 1).await;
+        assert_eq!(set_password(stack, "password/reset", &token, "quite another one").await.status, 204);
+        assert_out(&patient).await;
+        log_in(stack, &patient.email, &patient.password).await.refused(401, "invalid_credentials");
+        let own = log_in(stack, &patient.email, "quite another one").await.expect(200);
+        let own = stack.anonymous().with_token(own["access_token"].as_str().unwrap());
+        assert_eq!(own.get("/v1/me").send().await.expect(200)["email_verified"], true);
     });
 }
 

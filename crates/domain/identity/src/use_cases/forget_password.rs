@@ -3,15 +3,15 @@
 use super::LinkDeps;
 use crate::{
     events::Announcement,
-    model::{Account, EmailAddress, Link},
+    model::{EmailAddress, Link},
 };
-use amrutam_kernel::{AccountId, Context, Effects, LinkId, LinkPurpose, Outcome, PortError, Sensitive, recorded};
+use amrutam_kernel::{AccountId, Context, Effects, LinkPurpose, Outcome, PortError, Sensitive, recorded};
 
 /// Has a link mailed when there is an account. The answer and the steps (one look-up, one write) are the same when there is
 /// none, and when what was typed is no address.
 ///
-/// A link that sets a password goes to a verified address only: one that was mistyped at registration belongs to a stranger.
-/// To an unverified one goes the link that verifies it.
+/// An unverified address gets the same link, not the one that verifies it: a stranger may have registered it, and verifying would put
+/// the stranger's password in force. Whoever reads the mailbox sets a new one, which verifies the address and ends every session.
 pub async fn forget_password(
     deps: LinkDeps<'_>,
     context: &Context,
@@ -23,37 +23,18 @@ pub async fn forget_password(
         None => None,
     };
     let now = core.clock.now();
-    let purpose = account.as_ref().and_then(purpose_for);
+    // An invited person has no password to forget; the invitation is renewed by whoever invited them.
+    let entitled = account.as_ref().is_some_and(|account| account.is_active() && !account.is_invited());
     // Made for nobody as well: the same steps.
     let of = account.as_ref().map_or_else(|| AccountId::from_uuid(core.ids.uuid_v7(now)), |account| account.id);
-    let link = Link::new(deps.link_tokens, core.link_id(now), purpose.unwrap_or(LinkPurpose::ResetPassword), of, now);
-    let announced: Option<fn(LinkId) -> Announcement> = match purpose {
-        Some(LinkPurpose::ResetPassword) => Some(Announcement::PasswordResetRequested),
-        Some(LinkPurpose::VerifyEmail) => Some(Announcement::EmailVerificationRequested),
-        Some(LinkPurpose::Invitation) | None => None,
-    };
-    match announced {
-        Some(announced) => {
-            let on_record = (of, Outcome::Allowed);
-            let announced = Some(announced(link.id));
-            let effects = core.effects(context, now, "account.forget_password", on_record, announced);
-            recorded(deps.links.issue(&link, now, &effects).await)
-        }
-        None => {
-            let about = account.map(|account| account.id);
-            let entry = core.audit(context, now, "account.forget_password", about, Outcome::Denied);
-            core.accounts.record(&Effects { audit: vec![entry], ..Effects::default() }).await
-        }
+    let link = Link::new(deps.link_tokens, core.link_id(now), LinkPurpose::ResetPassword, of, now);
+    if entitled {
+        let announced = Some(Announcement::PasswordResetRequested(link.id));
+        let effects = core.effects(context, now, ACTION, (of, Outcome::Allowed), announced);
+        return recorded(deps.links.issue(&link, now, &effects).await);
     }
+    let entry = core.audit(context, now, ACTION, account.map(|account| account.id), Outcome::Denied);
+    core.accounts.record(&Effects { audit: vec![entry], ..Effects::default() }).await
 }
 
-fn purpose_for(account: &Account) -> Option<LinkPurpose> {
-    // An invited person has no password to forget; the invitation is renewed by whoever invited them.
-    if !account.is_active() || account.is_invited() {
-        None
-    } else if account.email_verified_at.is_some() {
-        Some(LinkPurpose::ResetPassword)
-    } else {
-        Some(LinkPurpose::VerifyEmail)
-    }
-}
+const ACTION: &str = "account.forget_password";

@@ -2,8 +2,9 @@
 
 use crate::*;
 use amrutam_identity::{
-    ChangePasswordError, EMAIL_VERIFICATION_REQUESTED, PASSWORD_CHANGED, PASSWORD_RESET_REQUESTED, SetPasswordError,
+    ChangePasswordError, PASSWORD_CHANGED, PASSWORD_RESET_REQUESTED, SetPasswordError,
     model::{EndReason, InvalidPassword},
+    ports::AccountStore,
     use_cases::{
         ChangePassword, Deactivate, Invite, change_password, deactivate, forget_password, invite, reset_password,
     },
@@ -120,8 +121,21 @@ async fn a_first_step_taken_with_the_old_password_is_over() {
     assert!(matches!(refused, Err(amrutam_identity::SecondFactorError::InvalidMfaToken)), "{refused:?}");
 }
 
+/// The address of somebody else can be registered, and its owner's first act must not put that stranger's password in force.
 #[tokio::test]
-async fn whoever_asks_is_answered_alike_and_only_a_verified_owner_gets_a_reset() {
+async fn who_registered_anothers_address_is_out_when_its_owner_asks_for_a_password() {
+    let stage = Stage::new();
+    let account = stage.register("squatted").await;
+    forget(&stage, "squatted").await;
+    let link = stage.mailed(LinkPurpose::ResetPassword);
+    reset(&stage, &link, OTHER_PASSWORD).await.unwrap();
+    assert!(AccountStore::by_id(&*stage.world, account).await.unwrap().unwrap().email_verified_at.is_some());
+    assert!(stage.try_log_in("squatted", PASSWORD).await.is_err());
+    assert!(stage.try_log_in("squatted", OTHER_PASSWORD).await.is_ok());
+}
+
+#[tokio::test]
+async fn whoever_asks_is_answered_alike_and_only_an_open_account_gets_a_reset() {
     let stage = Stage::new();
     let unverified = stage.register("unverified").await;
     let verified = stage.person(Role::Patient, "verified").await;
@@ -133,7 +147,7 @@ async fn whoever_asks_is_answered_alike_and_only_a_verified_owner_gets_a_reset()
 
     for (name, about, announced) in [
         ("verified", Some(verified), Some(PASSWORD_RESET_REQUESTED)),
-        ("unverified", Some(unverified), Some(EMAIL_VERIFICATION_REQUESTED)),
+        ("unverified", Some(unverified), Some(PASSWORD_RESET_REQUESTED)),
         ("closed", Some(closed), None),
         ("invited", Some(invited), None),
         ("unknown", None, None),
