@@ -240,7 +240,10 @@ async fn second_step(
     let SecondStepRequest { mfa_token, code, recovery_code } = body.value;
     let factor = factor(code, recovery_code)?;
     let claims = services.verifier.verify_mfa(mfa_token.expose(), services.clock.now()).ok();
-    throttle.count(claims.map(|claims| claims.account.to_string()).as_deref()).await?;
+    // A recovery code can't be guessed, so whoever knows the password must not be able to use up its tries: the address alone counts.
+    let guessable = matches!(factor, TypedFactor::Code(_));
+    let subject = claims.filter(|_| guessable).map(|claims| claims.account.to_string());
+    throttle.count(subject.as_deref()).await?;
     let command = use_cases::SecondStep { mfa_token, factor, label: label(&request) };
     Ok(signed_in(&request, use_cases::second_factor(services.sessions(), &context, command).await?))
 }

@@ -99,7 +99,9 @@ impl Place {
             // Who is signed in tries passwords with no more right than others, so the account does not count here.
             // Whoever shows that they are the subject is counted alone, not with everybody behind their address.
             let is_own = self.account.is_some_and(|account| subject == Some(&*account.to_string()));
-            let subject = subject.map(|subject| limit(class, requests, self.about(subject)));
+            // Under a key of its own, too: whoever knows the password alone must not use up the tries of who is in.
+            let kind = if is_own { "owner" } else { "subject" };
+            let subject = subject.map(|subject| limit(class, requests, self.about(kind, subject)));
             if is_own {
                 return subject.into_iter().collect();
             }
@@ -115,10 +117,10 @@ impl Place {
         LimitPolicy::new(NonZeroU32::new(requests).unwrap_or(NonZeroU32::MIN), window)
     }
 
-    fn about(&self, subject: &str) -> LimitKey {
+    fn about(&self, kind: &'static str, subject: &str) -> LimitKey {
         let class = self.class.as_str();
         let digest = self.services.quotas.digests.digest(&format!("limit.{class}"), subject);
-        LimitKey::new(class, "subject", URL_SAFE_NO_PAD.encode(digest))
+        LimitKey::new(class, kind, URL_SAFE_NO_PAD.encode(digest))
     }
 }
 
