@@ -144,6 +144,9 @@ impl Postgres {
         ));
         // A call that was dropped while it waited for a lock must not keep its own.
         options.push_str(" -c client_connection_check_interval=300");
+        // Nor must a machine that vanished without a word keep its locks, a leader's above all: the server asks after it. By itself
+        // it would after two hours.
+        options.push_str(" -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3 -c tcp_user_timeout=10000");
         if let Some(role) = &settings.role {
             options.push_str(&format!(" -c role={role}"));
         }
