@@ -10,11 +10,13 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 /// What an end shows within, should its notice get lost.
 const REMEMBERED: Duration = Duration::from_secs(15);
-const RETRY: Duration = Duration::from_millis(500);
+const RETRY: Duration = Duration::from_millis(250);
+/// A breaker that one slow answer has opened is closed again by then; who logs out waits no longer.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A gate with the cache before it.
 #[derive(Clone)]
@@ -75,24 +77,52 @@ impl SessionGate for CachedGate {
 #[async_trait]
 impl SessionNotices for CachedGate {
     async fn ended(&self, sessions: &[SessionId]) {
-        if !self.cache.revoke(sessions).await {
-            let (cache, sessions) = (Arc::clone(&self.cache), sessions.to_vec());
-            tokio::spawn(async move { revoke_later(&cache, &sessions).await });
-        }
+        self.tell(Notice::Ended, sessions).await;
     }
 
     async fn changed(&self, sessions: &[SessionId]) {
-        self.cache.forget(sessions).await;
+        self.tell(Notice::Changed, sessions).await;
     }
 }
 
-/// As long as another process may go by what was remembered before the end.
-async fn revoke_later(cache: &SessionCache, sessions: &[SessionId]) {
+#[derive(Debug, Clone, Copy)]
+enum Notice {
+    Ended,
+    Changed,
+}
+
+impl Notice {
+    async fn noted(self, cache: &SessionCache, sessions: &[SessionId]) -> bool {
+        match self {
+            Self::Ended => cache.revoke(sessions).await,
+            Self::Changed => cache.forget(sessions).await,
+        }
+    }
+}
+
+impl CachedGate {
+    /// Waits a little for a Redis that only this process has lost sight of: others may go by what they remember. When that is
+    /// in vain it is tried again behind the answer, as long as anybody may.
+    async fn tell(&self, notice: Notice, sessions: &[SessionId]) {
+        let told = async {
+            while !notice.noted(&self.cache, sessions).await {
+                sleep(RETRY).await;
+            }
+        };
+        if timeout(PATIENCE, told).await.is_err() {
+            let (cache, sessions) = (Arc::clone(&self.cache), sessions.to_vec());
+            tokio::spawn(async move { tell_later(notice, &cache, &sessions).await });
+        }
+    }
+}
+
+/// As long as another process may go by what was remembered before.
+async fn tell_later(notice: Notice, cache: &SessionCache, sessions: &[SessionId]) {
     let until = Instant::now() + REMEMBERED;
     while Instant::now() < until {
-        sleep(RETRY).await;
-        if cache.revoke(sessions).await {
+        if notice.noted(cache, sessions).await {
             return;
         }
+        sleep(RETRY).await;
     }
 }

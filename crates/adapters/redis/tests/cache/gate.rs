@@ -1,14 +1,17 @@
 //! The gate's contract, with one Redis between two processes; and without it.
 
-use crate::{cache, support::RedisNode};
+use crate::{
+    cache, cache_within,
+    support::{LONG, RedisNode},
+};
 use amrutam_identity::{
     contract::{CachedGate as Pair, GateMaker},
     ports::{SessionGate, SessionNotices},
 };
-use amrutam_redis::{CachedGate, SessionCache};
+use amrutam_redis::{CachedGate, CachedSession, SessionCache};
 use async_trait::async_trait;
 use jiff::Timestamp;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// The node lives as long as the gates.
 struct OneRedis(RedisNode);
@@ -52,4 +55,21 @@ async fn without_redis_the_store_is_asked() {
     let now = "2026-11-22T12:00:00Z".parse().unwrap();
     assert_eq!(gate.state(session, now).await.unwrap(), None);
     gate.ended(&[session]).await;
+}
+
+/// Another process may go by what it remembers for 15 seconds, so it matters that it is told now.
+#[tokio::test]
+async fn who_lost_sight_of_redis_for_a_moment_tells_of_an_end_before_answering() {
+    let node = RedisNode::start().await;
+    let [here, there] =
+        [cache_within(&node, Duration::from_millis(100)).await, cache_within(&node, LONG).await].map(Some);
+    let gate = CachedGate::new(SessionCache::new(here.clone()), Arc::new(Always));
+    let (here, there) = (SessionCache::new(here), SessionCache::new(there));
+    let session = amrutam_kernel::SessionId::from_uuid(uuid::Uuid::nil());
+    there.remember(session, &"as it was", LONG).await;
+    node.stop();
+    assert_eq!(here.get::<String>(session).await, CachedSession::Unknown);
+    node.go_on();
+    gate.ended(&[session]).await;
+    assert_eq!(there.get::<String>(session).await, CachedSession::Revoked);
 }
