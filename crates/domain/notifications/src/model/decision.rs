@@ -2,7 +2,7 @@
 
 use crate::{MessageKind, ScheduledMessage, VisitFacts, VisitStatus, model::Letter};
 use amrutam_kernel::LinkPurpose;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 /// Why a message is not sent, and never will be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -15,6 +15,8 @@ pub enum SkipReason {
     Moved,
     /// It reminds of a visit that has started.
     Started,
+    /// It reminds a day ahead, and the reminder of the last hour is due by now.
+    Overtaken,
     /// It speaks of a cancellation, and the visit is not cancelled.
     NotCancelled,
     /// It speaks of a slot that was lost for want of payment, and the visit is not expired (any more).
@@ -37,6 +39,7 @@ impl SkipReason {
             Self::NotConfirmed => "not_confirmed",
             Self::Moved => "moved",
             Self::Started => "started",
+            Self::Overtaken => "overtaken",
             Self::NotCancelled => "not_cancelled",
             Self::NotExpired => "not_expired",
             Self::RecipientGone => "recipient_gone",
@@ -46,6 +49,9 @@ impl SkipReason {
         }
     }
 }
+
+/// How long before a visit its last reminder is due.
+pub(super) const LAST_REMINDER: SignedDuration = SignedDuration::from_hours(1);
 
 /// What becomes of a message whose time has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,7 +100,12 @@ pub fn decide_at_send<'a>(message: &ScheduledMessage, visit: Option<&'a VisitFac
         MessageKind::RefundMade | MessageKind::RefundMadeInPart | MessageKind::PaymentReturned => None,
         _ if visit.status != VisitStatus::Confirmed => Some(SkipReason::NotConfirmed),
         _ if message.slot_starts_at != Some(visit.starts_at) => Some(SkipReason::Moved),
-        kind => (kind.is_reminder() && visit.starts_at <= now).then_some(SkipReason::Started),
+        kind if kind.is_reminder() && visit.starts_at <= now => Some(SkipReason::Started),
+        // After an outage both would come at once.
+        MessageKind::Reminder24h => {
+            (visit.starts_at.duration_since(now) <= LAST_REMINDER).then_some(SkipReason::Overtaken)
+        }
+        _ => None,
     };
     untrue.map_or_else(|| Decision::Send(letter(visit)), Decision::Skip)
 }

@@ -316,16 +316,18 @@ fn message(kind: MessageKind) -> ScheduledMessage {
 fn what_is_sent_is_true_when_it_is_sent() {
     use MessageKind::{BookingCancelled, BookingConfirmed, BookingRescheduled, Reminder1h, Reminder24h};
     use MessageKind::{HoldExpired, LatePayment, PaymentFailed, PaymentReturned, RefundMade, RefundMadeInPart};
-    use SkipReason::{Moved, NotCancelled, NotConfirmed, NotExpired, Started, VisitGone};
+    use SkipReason::{Moved, NotCancelled, NotConfirmed, NotExpired, Overtaken, Started, VisitGone};
     use VisitStatus::{Cancelled, Confirmed, Expired, Other};
     const MOVED: &str = "2026-08-04T05:00:00Z";
     const BEFORE: &str = "2026-08-03T04:59:59.999999Z";
+    const LAST_REMINDED: &str = "2026-08-03T04:00:00Z";
+    const EARLIER: &str = "2026-08-03T03:59:59.999999Z";
 
     let certain = [BookingConfirmed, BookingRescheduled, Reminder24h, Reminder1h];
     let mut table = Vec::new();
     for kind in certain {
         table.extend([
-            (kind, Some((Confirmed, START)), BEFORE, None),
+            (kind, Some((Confirmed, START)), EARLIER, None),
             (kind, Some((Confirmed, MOVED)), BEFORE, Some(Moved)),
             (kind, Some((Cancelled, START)), BEFORE, Some(NotConfirmed)),
             (kind, Some((Other, START)), BEFORE, Some(NotConfirmed)),
@@ -334,6 +336,10 @@ fn what_is_sent_is_true_when_it_is_sent() {
     }
     table.extend([
         (Reminder24h, Some((Confirmed, START)), START, Some(Started)),
+        // Both would come at once.
+        (Reminder24h, Some((Confirmed, START)), LAST_REMINDED, Some(Overtaken)),
+        (Reminder1h, Some((Confirmed, START)), LAST_REMINDED, None),
+        (Reminder1h, Some((Confirmed, START)), BEFORE, None),
         (Reminder1h, Some((Confirmed, START)), START, Some(Started)),
         // Late, yet still the patient's only word of it.
         (BookingConfirmed, Some((Confirmed, START)), START, None),
