@@ -18,6 +18,8 @@ use tokio_util::sync::CancellationToken;
 
 const EVERY: Duration = Duration::from_secs(600);
 const AWAY: Duration = Duration::from_secs(5);
+/// Between rounds of forgetting: what people wait for comes first.
+const BREATH: Duration = Duration::from_secs(1);
 const BATCH: u16 = 50;
 
 pub(crate) async fn run(world: World, stop: CancellationToken) {
@@ -38,8 +40,8 @@ async fn round(world: &World, stop: &CancellationToken) -> bool {
     };
     let today = world.rules.business_day(world.clock.now());
     let partitions = told("partitions", &make_partitions(world, today).await);
-    let forgetting = told("forgetting", &forget(world).await);
     let horizon = told("horizon", &extend_all(world, today, stop).await);
+    let forgetting = told("forgetting", &forget(world, stop).await);
     partitions && forgetting && horizon
 }
 
@@ -68,12 +70,17 @@ async fn make_partitions(world: &World, today: Date) -> Result<(), PortError> {
     Ok(())
 }
 
-async fn forget(world: &World) -> Result<(), PortError> {
-    let gone = world.postgres.forget_expired().await?;
-    if gone > 0 {
-        tracing::info!(gone, "expired rows forgotten");
+/// Round after round until nothing is left: the rows of a busy day must be gone within a day.
+async fn forget(world: &World, stop: &CancellationToken) -> Result<(), PortError> {
+    loop {
+        let forgotten = world.postgres.forget_expired().await?;
+        if forgotten.rows > 0 {
+            tracing::info!(gone = forgotten.rows, "expired rows forgotten");
+        }
+        if !forgotten.more || !rest(stop, BREATH).await {
+            return Ok(());
+        }
     }
-    Ok(())
 }
 
 async fn extend_all(world: &World, today: Date, stop: &CancellationToken) -> Result<(), PortError> {

@@ -64,4 +64,5 @@ pub use migrate::{MigrateError, migrate, migrate_keys, revert_all};
 pub use outbox::{OutboxRow, OutboxState};
 pub use payment_upkeep::PaymentFigures;
 pub use pool::{PoolStatus, Postgres, Settings};
+pub use upkeep::Forgotten;
 pub use vault::Vault;

@@ -8,9 +8,9 @@ use crate::{
 };
 use amrutam_kernel::{EventEnvelope, PortError, Requeue};
 use diesel::{
-    dsl::{self, count_star, min, sql},
+    dsl::{self, sql},
     prelude::*,
-    sql_types::{BigInt, Text, Timestamptz},
+    sql_types::{BigInt, Nullable, Text, Timestamptz},
 };
 use diesel_async::RunQueryDsl;
 use serde_json::Value;
@@ -33,9 +33,9 @@ pub struct OutboxRow {
 /// How far behind the relay is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OutboxState {
-    /// Rows that wait.
+    /// Rows that wait, counted up to 100,000: the table can be long just when this matters.
     pub depth: i64,
-    /// Of these, set aside because they could not be published. Later events of their aggregates wait with them.
+    /// Of the rows counted, set aside because they could not be published. Later events of their aggregates wait with them.
     pub parked: i64,
     /// How long the oldest has waited, by the database's clock; zero when none waits.
     pub oldest_age: Duration,
@@ -98,10 +98,13 @@ impl Postgres {
     /// Depth and age.
     pub async fn outbox_state(&self) -> Result<OutboxState, PortError> {
         type Row = (i64, i64, jiff_diesel::NullableTimestamp, jiff_diesel::Timestamp);
-        let query = outbox::table.select((
-            count_star(),
-            sql::<BigInt>("count(*) FILTER (WHERE parked_until > now())"),
-            min(outbox::created_at),
+        let query = diesel::select((
+            sql::<BigInt>("(SELECT count(*) FROM (SELECT FROM outbox LIMIT 100000) waiting)"),
+            // Parked rows are old ones.
+            sql::<BigInt>(
+                "(SELECT count(*) FROM (SELECT parked_until FROM outbox ORDER BY seq LIMIT 100000) waiting WHERE parked_until > now())",
+            ),
+            sql::<Nullable<Timestamptz>>("(SELECT created_at FROM outbox ORDER BY seq LIMIT 1)"),
             sql::<Timestamptz>("now()"),
         ));
         let mut conn = self.connection().await?;

@@ -51,29 +51,38 @@ const PASSING: [Passing; 12] = [
 
 /// Rows in a statement: well within its time, and few enough not to hold up anyone else.
 const BATCH: usize = 2_000;
-/// Statements for a table in a round. What is left waits for the next one.
+/// Statements for a table in a round. What is left is the next one's.
 const BATCHES: usize = 50;
+
+/// What a round of forgetting did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Forgotten {
+    /// Rows that went.
+    pub rows: usize,
+    /// Whether some table had more than a round takes.
+    pub more: bool,
+}
 
 impl Postgres {
     /// Forgets what is over: idempotent answers, inbox marks, counts, messages and tasks that are done with, links, sessions.
-    /// Says how many rows went.
     /// One table's failure leaves the others alone, and is told at the end.
-    pub async fn forget_expired(&self) -> Result<usize, PortError> {
-        let (mut gone, mut failed) = (0, Ok(0));
+    pub async fn forget_expired(&self) -> Result<Forgotten, PortError> {
+        let (mut forgotten, mut failed) = (Forgotten::default(), None);
         for passing in &PASSING {
-            for _ in 0..BATCHES {
+            for round in 1..=BATCHES {
                 let batch = self.forget_some(passing).await;
                 let full = matches!(batch, Ok(BATCH));
                 match batch {
-                    Ok(rows) => gone += rows,
-                    Err(error) => failed = Err(error),
+                    Ok(rows) => forgotten.rows += rows,
+                    Err(error) => failed = Some(error),
                 }
                 if !full {
                     break;
                 }
+                forgotten.more |= round == BATCHES;
             }
         }
-        failed.map(|_: usize| gone)
+        failed.map_or(Ok(forgotten), Err)
     }
 
     async fn forget_some(&self, Passing { table, over }: &Passing) -> Result<usize, PortError> {

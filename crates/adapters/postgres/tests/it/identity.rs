@@ -300,13 +300,13 @@ async fn what_is_over_is_forgotten_and_nothing_else() {
     for link in [&gone, &kept] {
         world.store.issue(link, now(), &Effects::default()).await.unwrap();
     }
-    assert_eq!(world.store.forget_expired().await.unwrap(), 3);
+    assert_eq!(world.store.forget_expired().await.unwrap().rows, 3);
     assert_eq!(SessionStore::by_id(&world.store, old.id).await.unwrap(), None);
     assert_eq!(world.store.by_refresh(&old_token.digest).await.unwrap(), None);
     assert!(world.store.by_refresh(&ended_token.digest).await.unwrap().is_some());
     assert_eq!(world.store.by_digest(gone.purpose, &gone.digest).await.unwrap(), None);
     assert!(world.store.by_digest(kept.purpose, &kept.digest).await.unwrap().is_some());
-    assert_eq!(world.store.forget_expired().await.unwrap(), 0);
+    assert_eq!(world.store.forget_expired().await.unwrap().rows, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -136,14 +136,14 @@ async fn what_is_over_is_forgotten_in_batches_and_nothing_else() {
                FROM unnest(ARRAY['dead', 'requeued', 'settled', 'discarded']) state, unnest(ARRAY[89, 91]) age",
         )
         .await;
-    assert_eq!(world.store.forget_expired().await.unwrap(), 5_001 + 1 + 4 + 1 + 2);
+    assert_eq!(world.store.forget_expired().await.unwrap().rows, 5_001 + 1 + 4 + 1 + 2);
     let letters = owner.column("SELECT consumer FROM dead_letters ORDER BY 1", &[]).await;
     assert_eq!(letters, ["dead89", "dead91", "discarded89", "mail", "requeued89", "requeued91", "settled89"]);
     assert_eq!(owner.count("SELECT count(*) FROM inbox").await, 1);
     let kept = owner.column("SELECT dedupe_key FROM scheduled_messages ORDER BY 1", &[]).await;
     let expected = ["89gave_up", "89scheduled", "89sent", "89skipped", "91scheduled", "92gave_up", "92scheduled"];
     assert_eq!(kept, expected, "what was given up stays with its dead letter");
-    assert_eq!(world.store.forget_expired().await.unwrap(), 0);
+    assert_eq!(world.store.forget_expired().await.unwrap().rows, 0);
 
     // One table that can't be had does not keep the others.
     owner
