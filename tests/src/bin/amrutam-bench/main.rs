@@ -13,6 +13,7 @@ mod pgbench;
 mod race;
 mod seal;
 mod stack;
+mod webhooks;
 mod world;
 
 use clap::{Parser, Subcommand};
@@ -38,6 +39,8 @@ enum Command {
     Race(race::Options),
     /// What sealing and opening a value cost; asks no server.
     Seal(seal::Options),
+    /// How fast a gateway's notifications are answered, wrong ones too; asks for a stack whose visits are paid.
+    Webhooks(webhooks::Options),
 }
 
 /// Somebody wants us to end: what is under way is undone.
@@ -58,6 +61,7 @@ async fn main() -> ExitCode {
         Command::Audit(options) => audit::run(&options).await,
         Command::Race(options) => race::run(&options).await,
         Command::Seal(options) => seal::run(&options).await,
+        Command::Webhooks(options) => webhooks::run(&options).await,
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,
