@@ -16,7 +16,7 @@ LANGUAGE plpgsql AS $$
 DECLARE
   x doctors := jsonb_populate_record(NULL::doctors, doctor);
 BEGIN
-  IF NOT EXISTS (SELECT FROM accounts WHERE id = x.account_id AND role = 'doctor') THEN
+  IF NOT EXISTS (SELECT FROM accounts WHERE id = x.account_id AND role = 'doctor' AND status = 'active') THEN
     RETURN 'not_a_doctors_account';
   END IF;
   INSERT INTO doctors SELECT x.* ON CONFLICT DO NOTHING;

@@ -35,8 +35,9 @@ const BREACHES: &[&str] = &[
      FROM noted n FULL JOIN real r USING (id)
      WHERE (n.id IS NULL OR r.id IS NULL OR (n.patient_id, n.starts_at, n.ends_at) <> (r.patient_id, r.starts_at, r.ends_at)
             OR n.held_until IS DISTINCT FROM r.held_until)
-       -- A hold that ran out counts nowhere: the calendar may name it, and need not.
-       AND coalesce(n.held_until, r.held_until, 'infinity') > now()",
+       -- A hold that ran out, and a visit that was over a day ago, count nowhere: the calendar may name them, and need not.
+       AND coalesce(n.held_until, r.held_until, 'infinity') > now()
+       AND coalesce(n.ends_at, r.ends_at) > now() - interval '1 day'",
     "WITH steps AS (
        SELECT *, row_number() OVER each AS n, lag(to_status) OVER each AS before FROM consultation_timeline
        WINDOW each AS (PARTITION BY consultation_id ORDER BY version)

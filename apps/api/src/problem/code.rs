@@ -163,7 +163,6 @@ codes! {
     ModeNotOffered = "mode_not_offered", 422, "The mode is not offered";
     /// The account has no such dependent.
     UnknownDependent = "unknown_dependent", 422, "There is no such dependent";
-    /// Nobody consults themself.
     /// The reason is another side's to give.
     ReasonNotAllowed = "reason_not_allowed", 422, "The reason is not the caller's to give";
     /// Not one of the review case's choices.

@@ -164,6 +164,9 @@ impl From<DirectoryError> for Problem {
                 .detail(format!("a doctor who is {from} can't become {to}"))
                 .member("from", from)
                 .member("to", to),
+            DirectoryError::AccountClosed => {
+                Self::new(Code::InvalidTransition).detail("the doctor's account is closed").member("to", "listed")
+            }
             DirectoryError::RegistrationNotValid => Code::RegistrationNotValid.into(),
             DirectoryError::Precondition => Code::PreconditionFailed.into(),
             DirectoryError::Contended => contended(),

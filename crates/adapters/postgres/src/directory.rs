@@ -8,13 +8,13 @@ use crate::{
     json::Json,
     pool::{Postgres, bounded},
     rows::DoctorRow,
-    schema::{doctors, slots},
+    schema::{accounts, doctors, slots},
 };
 use amrutam_booking::{
     model::{Practitioner, PractitionerStatus},
     ports::{DirectoryStore, DoctorFilter, DoctorKey, DoctorSort, ProfileInserted},
 };
-use amrutam_kernel::{AccountId, CommitError, DoctorId, Effects, Page, PortError, recorded};
+use amrutam_kernel::{AccountId, CommitError, DoctorId, Effects, Page, PortError, Role, recorded};
 use async_trait::async_trait;
 use diesel::{dsl::exists, prelude::*};
 use diesel_async::RunQueryDsl;
@@ -60,6 +60,16 @@ impl DirectoryStore for Postgres {
         let mut conn = self.connection().await?;
         let result = bounded(conn.limit(), query.first::<DoctorRow>(conn.raw()?)).await;
         conn.settle(result.optional())?.map(Practitioner::try_from).transpose()
+    }
+
+    async fn practises(&self, account: AccountId) -> Result<bool, PortError> {
+        let open = accounts::table
+            .filter(accounts::id.eq(account.as_uuid()))
+            .filter(accounts::role.eq(Role::Doctor.as_str()))
+            .filter(accounts::status.eq("active"));
+        let mut conn = self.connection().await?;
+        let result = bounded(conn.limit(), diesel::select(exists(open)).get_result(conn.raw()?)).await;
+        Ok(conn.settle(result)?)
     }
 
     async fn search(&self, filter: &DoctorFilter) -> Result<Page<Practitioner, DoctorKey>, PortError> {

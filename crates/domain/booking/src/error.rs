@@ -101,9 +101,12 @@ pub enum DirectoryError {
     /// A rule of the profile is broken.
     #[error(transparent)]
     Invalid(#[from] InvalidPractitioner),
-    /// The account named is no doctor's, or does not exist.
-    #[error("the account is not a doctor's")]
+    /// The account is no doctor's, is closed, or does not exist.
+    #[error("the account is not a doctor's, or is closed")]
     NotADoctorsAccount,
+    /// Nobody is listed whose account is closed.
+    #[error("the practitioner's account is closed")]
+    AccountClosed,
     /// The account has a profile already.
     #[error("the account has a profile already")]
     ProfileExists,

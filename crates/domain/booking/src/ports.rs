@@ -289,6 +289,8 @@ pub trait DirectoryStore: Send + Sync {
     async fn by_id(&self, id: DoctorId) -> Result<Option<Practitioner>, PortError>;
     /// By the account that acts for it.
     async fn by_account(&self, account: AccountId) -> Result<Option<Practitioner>, PortError>;
+    /// Whether this account is a doctor's, and open.
+    async fn practises(&self, account: AccountId) -> Result<bool, PortError>;
     /// Listed ones.
     async fn search(&self, filter: &DoctorFilter) -> Result<Page<Practitioner, DoctorKey>, PortError>;
     /// Commits effects that change no profile (a refusal on the record).

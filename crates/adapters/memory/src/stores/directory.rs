@@ -12,6 +12,10 @@ fn same_registration(one: &Practitioner, other: &Practitioner) -> bool {
     one.details.council == other.details.council && one.details.registration_number == other.details.registration_number
 }
 
+fn practises(tables: &Tables, account: AccountId) -> bool {
+    tables.accounts.get(&account).is_some_and(|account| account.role == Role::Doctor && account.is_active())
+}
+
 #[async_trait]
 impl DirectoryStore for MemoryWorld {
     async fn insert(&self, practitioner: &Practitioner, effects: &Effects) -> Result<ProfileInserted, PortError> {
@@ -20,7 +24,7 @@ impl DirectoryStore for MemoryWorld {
             begun => begun.map_err(into_port_error)?,
         };
         let tables = tx.tables();
-        if tables.accounts.get(&practitioner.account).is_none_or(|account| account.role != Role::Doctor) {
+        if !practises(tables, practitioner.account) {
             return Ok(ProfileInserted::NotADoctorsAccount);
         }
         if tables.practitioners.values().any(|other| other.account == practitioner.account) {
@@ -49,6 +53,10 @@ impl DirectoryStore for MemoryWorld {
 
     async fn by_account(&self, account: AccountId) -> Result<Option<Practitioner>, PortError> {
         self.read(|tables| tables.practitioners.values().find(|p| p.account == account).cloned())
+    }
+
+    async fn practises(&self, account: AccountId) -> Result<bool, PortError> {
+        self.read(|tables| practises(tables, account))
     }
 
     async fn search(&self, filter: &DoctorFilter) -> Result<Page<Practitioner, DoctorKey>, PortError> {

@@ -55,9 +55,12 @@ fn slots(tables: &Tables, live: &[&Consultation], found: &mut Vec<String>) {
     }
 }
 
-// A hold that ran out counts nowhere, so a calendar may still name it and need not.
+// A hold that ran out counts nowhere, nor does a visit that was over a day ago, so a calendar may still name them and need not.
 fn calendars(tables: &Tables, now: Timestamp, found: &mut Vec<String>) {
-    let counts = |visit: &LiveVisit| visit.held_until.is_none_or(|until| now < until);
+    let counts = |visit: &LiveVisit| {
+        let over = now.duration_since(visit.range.end()) > jiff::SignedDuration::from_hours(24);
+        visit.held_until.is_none_or(|until| now < until) && !over
+    };
     let key = |visit: LiveVisit| (visit.consultation, visit.dependant, visit.range, visit.held_until);
     let patients: BTreeSet<_> =
         tables.calendars.keys().copied().chain(tables.consultations.values().map(|c| c.patient)).collect();

@@ -33,6 +33,10 @@ impl Harness for Memory {
         self.insert(id, role).await;
     }
 
+    async fn close_account(&self, id: AccountId) {
+        amrutam_notifications::contract::Readers::close(self, id).await;
+    }
+
     async fn announced(&self, aggregate: Uuid) -> Vec<EventId> {
         self.announced_about(aggregate)
     }

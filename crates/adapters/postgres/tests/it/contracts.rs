@@ -65,6 +65,13 @@ async fn own() -> Real {
     Real::on(Arc::new(Database::new()))
 }
 
+async fn close_account(accounts: &Accounts, id: AccountId) {
+    let account = accounts.by_id(id).await.unwrap().unwrap();
+    let account = Account { status: AccountStatus::Deactivated, version: account.version + 1, ..account };
+    let change = AccountChange { account: &account, spend: None, void_links: None, end_sessions: None };
+    accounts.update(change, &Effects::default()).await.unwrap();
+}
+
 #[async_trait]
 impl amrutam_booking::contract::Harness for Real {
     fn consultations(&self) -> Arc<dyn ConsultationStore> {
@@ -85,6 +92,10 @@ impl amrutam_booking::contract::Harness for Real {
 
     async fn insert_account(&self, id: AccountId, role: Role) {
         insert_account(&self.accounts, id, role).await;
+    }
+
+    async fn close_account(&self, id: AccountId) {
+        close_account(&self.accounts, id).await;
     }
 
     async fn announced(&self, aggregate: Uuid) -> Vec<EventId> {
@@ -292,10 +303,7 @@ impl amrutam_notifications::contract::Readers for World {
     }
 
     async fn close(&self, id: AccountId) {
-        let account = self.accounts.by_id(id).await.unwrap().unwrap();
-        let account = Account { status: AccountStatus::Deactivated, version: account.version + 1, ..account };
-        let change = AccountChange { account: &account, spend: None, void_links: None, end_sessions: None };
-        self.accounts.update(change, &Effects::default()).await.unwrap();
+        close_account(&self.accounts, id).await;
     }
 
     fn now(&self) -> Timestamp {

@@ -85,7 +85,11 @@ pub async fn a_profile_reads_back_whole(harness: &dyn Harness) {
 pub async fn a_profile_needs_a_doctors_account(harness: &dyn Harness) {
     let stage = Stage::new(harness);
     let nobody = AccountId::from_uuid(stage.id());
-    for account in [nobody, stage.account(Role::Patient).await, stage.account(Role::Admin).await] {
+    let (open, closed) = (stage.account(Role::Doctor).await, stage.account(Role::Doctor).await);
+    stage.harness.close_account(closed).await;
+    assert!(stage.directory.practises(open).await.unwrap());
+    for account in [nobody, stage.account(Role::Patient).await, stage.account(Role::Admin).await, closed] {
+        assert!(!stage.directory.practises(account).await.unwrap());
         let profile = Practitioner { account, ..stage.profile().await };
         let inserted = stage.directory.insert(&profile, &effects(&stage, profile.id)).await.unwrap();
         assert_eq!(inserted, ProfileInserted::NotADoctorsAccount);

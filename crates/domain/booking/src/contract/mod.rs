@@ -59,6 +59,8 @@ pub trait Harness: Send + Sync {
     fn now(&self) -> Timestamp;
     /// Stores an account with this id, this role and an address of its own.
     async fn insert_account(&self, id: AccountId, role: Role);
+    /// Closes it.
+    async fn close_account(&self, id: AccountId);
     /// The ids of the events in the outbox about this aggregate, in the order of announcement.
     async fn announced(&self, aggregate: Uuid) -> Vec<EventId>;
     /// The ids of the audit entries on this resource.

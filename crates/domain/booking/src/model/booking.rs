@@ -50,7 +50,7 @@ pub struct LiveVisit {
 pub struct PatientCalendar {
     /// Rises with every change to the patient's visits; 0 when there has been none.
     pub version: i64,
-    /// Pending, confirmed and running ones.
+    /// Pending, confirmed and running ones. One that was to end more than a day ago may be missing.
     pub live: Vec<LiveVisit>,
 }
 

@@ -9,14 +9,18 @@ use crate::{
 use amrutam_kernel::{
     AccountId, Actor, ConsultationId, Context, Denial, Effects, EventEnvelope, Handled, InboxMark, Limit, PageRequest,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
+use std::time::Duration;
 
 /// The consumer's fixed name: its queue and its inbox marks are known by it.
 pub const DEPARTURES_CONSUMER: &str = "departures";
 
 /// What it hears.
 pub const DEPARTURES_BINDINGS: &[&str] = &["account.deactivated.v1"];
+
+/// No statement takes longer (`statement_timeout`, 5 s unless configured), with a margin for clocks that differ.
+const LONGEST_COMMIT: SignedDuration = SignedDuration::from_secs(10);
 
 // Fields that are not read here may come and go.
 #[derive(Deserialize)]
@@ -52,6 +56,7 @@ pub async fn account_closed(
                 Err(error) => return Err(error.into()),
             }
         }
+        bookings_settled(deps, directory, payload.account_id).await?;
         for visit in to_come(deps, payload.account_id).await? {
             let command = Cancel { id: visit, reason: CancelReason::DoctorUnavailable, idempotency: None };
             match cancel(deps, &context, command).await {
@@ -65,6 +70,23 @@ pub async fn account_closed(
     let changes = Changes { effects: Effects { inbox, ..Effects::default() }, ..Changes::default() };
     amrutam_kernel::recorded(deps.store.commit(&changes).await)?;
     Ok(if practitioner.is_some() { Handled::Applied } else { Handled::Ignored })
+}
+
+/// A booking looks at the profile and then may wait for locks: it can commit after the suspension, by which it was not stopped.
+/// When it has had its time, each is in the list of visits.
+async fn bookings_settled(
+    deps: Deps<'_>,
+    directory: DirectoryDeps<'_>,
+    account: AccountId,
+) -> Result<(), ConsumeError> {
+    let Some(suspended) = directory.store.by_account(account).await? else { return Ok(()) };
+    let since = deps.clock.now().duration_since(suspended.updated_at);
+    if let Ok(left) = Duration::try_from(LONGEST_COMMIT - since)
+        && !left.is_zero()
+    {
+        deps.pause.pause(left).await;
+    }
+    Ok(())
 }
 
 /// Those that can still be called off.

@@ -225,6 +225,10 @@ async fn administer(
     for _ in 0..MAX_COMMITS {
         let stored = deps.store.by_id(id).await?.ok_or(DirectoryError::NotFound)?;
         let status = decide(&stored)?;
+        // Should it close meanwhile, whoever hears of that suspends what is listed here.
+        if status == PractitionerStatus::Listed && !deps.store.practises(stored.account).await? {
+            return Err(DirectoryError::AccountClosed);
+        }
         let changed = next_version(deps, Practitioner { status, ..stored });
         if save(deps, context, action, &changed, idempotency.as_ref()).await? {
             return Ok(changed);

@@ -15,6 +15,9 @@ use amrutam_kernel::{
 };
 use jiff::{SignedDuration, Timestamp};
 
+/// For whoever looks a little late.
+const KEPT_AFTER_ITS_END: SignedDuration = SignedDuration::from_hours(24);
+
 pub(super) struct Recorder<'a> {
     pub(super) ids: &'a dyn IdSource,
     pub(super) rules: &'a BookingRules,
@@ -88,8 +91,12 @@ impl<'a> Recorder<'a> {
 
     /// The patient's calendar after `consultation` became what it is now. Holds that ran out are swept along.
     pub(super) fn calendar(&mut self, calendar: &PatientCalendar, consultation: &Consultation) {
+        // One that nobody has ended takes up nobody's time a day later, but would make every booking's row longer for good.
+        let long_over = |visit: &LiveVisit| self.now.duration_since(visit.range.end()) > KEPT_AFTER_ITS_END;
         let others = calendar.live.iter().filter(|visit| {
-            visit.consultation != consultation.id && visit.held_until.is_none_or(|until| self.now < until)
+            visit.consultation != consultation.id
+                && visit.held_until.is_none_or(|until| self.now < until)
+                && !long_over(visit)
         });
         let live = others.cloned().chain(LiveVisit::of(consultation)).collect();
         self.changes.calendars.push((consultation.patient, PatientCalendar { version: calendar.version + 1, live }));

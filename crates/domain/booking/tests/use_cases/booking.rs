@@ -1,7 +1,8 @@
 use super::*;
 use amrutam_booking::{
-    model::{BookingRefusal, ConsultationStatus, PaymentsMode, SlotStatus},
+    model::{BookingRefusal, CancelReason, ConsultationStatus, PaymentsMode, SlotStatus},
     ports::ConsultationStore,
+    use_cases::{Cancel, cancel},
 };
 use amrutam_kernel::{Actor, Denial, Outcome, PortError, Role};
 use amrutam_memory::{Fault, LockMode};
@@ -27,6 +28,25 @@ async fn a_booking_is_confirmed_announced_audited_and_its_reason_sealed() {
     assert_ne!(sealed, b"headache");
     assert!(clinic.world.outbox().iter().all(|event| !event.payload.to_string().contains("headache")));
     assert_sound(&clinic);
+}
+
+#[tokio::test]
+async fn a_visit_that_nobody_ended_leaves_the_calendar_a_day_later() {
+    let clinic = clinic().await;
+    let asha = patient(&clinic, "asha").await;
+    let slots = clinic.open_slots().await.unwrap();
+    let forgotten = book_slot(&clinic, asha, slots[0].id).await.unwrap().consultation;
+    let (day, last) = (SignedDuration::from_hours(24), slots.last().unwrap().id);
+    for (since_its_end, named) in [(day, 2), (day + SignedDuration::from_secs(1), 1)] {
+        clinic.clock.set(forgotten.range.end() + since_its_end);
+        let booked = book_slot(&clinic, asha, last).await.unwrap().consultation.id;
+        let snapshot = clinic.world.booking_snapshot(last, asha, None, None).await.unwrap();
+        assert_eq!(snapshot.calendar.live.len(), named, "{since_its_end}");
+        assert_sound(&clinic);
+        let command = Cancel { id: booked, reason: CancelReason::PatientOther, idempotency: None };
+        let context = clinic.context(Actor::Account { id: asha, role: Role::Patient });
+        cancel(clinic.deps(), &context, command).await.unwrap();
+    }
 }
 
 #[tokio::test]

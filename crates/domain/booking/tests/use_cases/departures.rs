@@ -2,11 +2,17 @@
 
 use super::*;
 use amrutam_booking::{
+    DirectoryError,
     model::{ConsultationStatus, PaymentsMode, PractitionerStatus},
     ports::DirectoryStore,
-    use_cases::{account_closed, start, suspend},
+    use_cases::{account_closed, start, suspend, verify},
 };
-use amrutam_kernel::{Actor, AggregateRef, Clock, EventEnvelope, EventId, Handled, IdSource};
+use amrutam_identity::{
+    Account,
+    model::AccountStatus,
+    ports::{AccountChange, AccountStore},
+};
+use amrutam_kernel::{Actor, AggregateRef, Clock, Effects, EventEnvelope, EventId, Handled, IdSource};
 use amrutam_memory::Fault;
 use jiff::SignedDuration;
 
@@ -49,7 +55,12 @@ async fn nobody_books_a_practitioner_who_has_left_and_whoever_has_is_told() {
     clinic.world.drain_outbox();
 
     let event = closed(&clinic, clinic.doctor_account);
+    let told_at = clinic.clock.now();
     assert_eq!(close(&clinic, &event).await.unwrap(), Handled::Applied);
+    assert!(
+        clinic.clock.now().duration_since(told_at) >= SignedDuration::from_secs(10),
+        "bookings under way are waited for"
+    );
     assert_eq!(statuses(&clinic), [InProgress, Cancelled, Cancelled]);
     let profile = DirectoryStore::by_id(&clinic.world, clinic.doctor).await.unwrap().unwrap();
     assert_eq!(profile.status, PractitionerStatus::Suspended);
@@ -63,6 +74,12 @@ async fn nobody_books_a_practitioner_who_has_left_and_whoever_has_is_told() {
     assert!(clinic.open_slots().await.map_or(true, |slots| slots.is_empty()), "nothing is offered");
     assert_sound(&clinic);
 
+    let account = AccountStore::by_id(&clinic.world, clinic.doctor_account).await.unwrap().unwrap();
+    let account = Account { status: AccountStatus::Deactivated, version: account.version + 1, ..account };
+    let change = AccountChange { account: &account, spend: None, void_links: None, end_sessions: None };
+    AccountStore::update(&clinic.world, change, &Effects::default()).await.unwrap();
+    let again = verify(clinic.directory(), &directory::admin(&clinic).await, clinic.doctor, None).await;
+    assert!(matches!(again, Err(DirectoryError::AccountClosed)), "{again:?}");
     assert_eq!(close(&clinic, &event).await.unwrap(), Handled::Applied, "told again, it is as it is");
     assert!(clinic.world.drain_outbox().is_empty());
 }

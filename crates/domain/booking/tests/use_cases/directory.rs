@@ -13,7 +13,7 @@ fn doctor(clinic: &Clinic) -> Context {
     clinic.context(Actor::Account { id: clinic.doctor_account, role: Role::Doctor })
 }
 
-async fn admin(clinic: &Clinic) -> Context {
+pub(crate) async fn admin(clinic: &Clinic) -> Context {
     let id = clinic.person(Role::Admin, "admin@amrutam.example").await.unwrap();
     clinic.context(Actor::Account { id, role: Role::Admin })
 }
