@@ -61,7 +61,8 @@ words! {
     /// What a line of the timeline tells: of a consultation the first four, of a payment the others.
     TimelineKindWord {
         StatusChanged, Rescheduled, ModeChanged, Noted, Created, OrderOpened, AttemptFailed, Failed, Cancelled, Captured, StrayCaptured,
-        Settled, RefundDecided, Refunded, RefundFailed, ReviewNeeded, Ruled
+        Settled, RefundDecided, Refunded, RefundFailed, ReviewNeeded, ReviewWithdrawn,
+        Ruled
     }
     /// What a line of the timeline is about.
     TimelineSubjectWord { Consultation, Payment }

@@ -242,6 +242,15 @@ impl ReviewCase {
         Ok(Self { state, decision: Some(decision), updated_at: now, version, ..self.clone() })
     }
 
+    /// The case after what it waited for came about by itself; nothing when it is resolved.
+    pub fn moot(&self, by: Decider, now: Timestamp) -> Option<Self> {
+        let state = self.state.after(ReviewAct::Resolve)?;
+        let choice = Code::moot();
+        let decision = Decision { choice, moves: None, decided_by: by, decided_at: now, note: None, approval: None };
+        let version = self.version.saturating_add(1);
+        Some(Self { state, decision: Some(decision), updated_at: now, version, ..self.clone() })
+    }
+
     /// Whether it was resolved by a second person's agreement.
     pub fn is_approved(&self) -> bool {
         self.decision.as_ref().is_some_and(|decision| decision.approval.is_some())

@@ -46,7 +46,7 @@ pub async fn perform_resolution(deps: Deps<'_>, event: &EventEnvelope) -> Result
         let mut changes = PaymentChanges { effects, ..PaymentChanges::default() };
         if let Some(before) = snapshot.payment {
             let now = deps.clock.now();
-            let mut progress = Progress::of(before.clone(), deps.rules, now);
+            let mut progress = Progress::of(before.clone(), deps.rules, now).answering(reason);
             perform(&mut progress, reason, choice, &evidence, now);
             if choice == Choice::LookAgain {
                 let key = before.poll_key();
@@ -74,17 +74,20 @@ fn finish(
 }
 
 fn perform(progress: &mut Progress, reason: ReviewReason, choice: Choice, evidence: &Evidence, now: jiff::Timestamp) {
+    if !progress.payment.asks(reason) {
+        return;
+    }
     match choice {
         Choice::RefundFull => progress.ruled(Ruling::RefundFull, evidence),
         Choice::RefundByPolicy => progress.ruled(Ruling::RefundByPolicy { as_of: now }, evidence),
         Choice::MarkEarned => progress.ruled(Ruling::Earned, evidence),
         Choice::ConfirmAgain => progress.announce_again(evidence),
         Choice::Retry => {
-            progress.close(reason);
+            progress.close(reason, evidence);
             progress.retry_refunds(evidence);
         }
         Choice::LookAgain => {
-            progress.close(reason);
+            progress.close(reason, evidence);
             progress.advance(evidence);
         }
         Choice::PaidOutElsewhere => progress.paid_out_elsewhere(evidence),

@@ -33,7 +33,7 @@ pub async fn requeue_task(deps: Deps<'_>, event: &EventEnvelope) -> Result<Handl
         let mut changes = PaymentChanges { effects, ..PaymentChanges::default() };
         if let Some(before) = snapshot.payment {
             let mut progress = Progress::of(before.clone(), deps.rules, deps.clock.now());
-            progress.close(ReviewReason::TaskFailed);
+            progress.close(ReviewReason::TaskFailed, &evidence);
             progress.retry_refunds(&evidence);
             update(deps, &context, &before, progress, &mut changes);
         }

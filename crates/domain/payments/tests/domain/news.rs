@@ -241,6 +241,45 @@ async fn a_paid_visit_without_an_outcome_is_before_a_person_who_decides() {
     }
 }
 
+/// The broker was away: a person is asked whether the visit takes place, and then booking confirms it after all.
+#[tokio::test]
+async fn what_comes_about_by_itself_is_asked_no_longer_and_a_late_answer_moves_nothing() {
+    for choice in ["refund_full", "confirm_again"] {
+        let mut till = Till::with_order().await;
+        till.pay();
+        till.notify().await;
+        let kept = till.clinic.world.drain_outbox();
+        till.pass(61);
+        assert_eq!(sweep_deadlines(till.clinic.payment_deps(), &till.system(), 10).await.unwrap(), 1);
+        let asked = till.clinic.world.drain_outbox();
+        till.announced.extend(asked);
+        for event in &kept {
+            amrutam_booking::use_cases::handle(till.clinic.deps(), event).await.unwrap();
+        }
+        till.relay().await;
+        assert_eq!(till.clinic.world.consultations()[0].status.as_str(), "confirmed");
+        let withdrawn = till.announced("payment.review_withdrawn.v1");
+        assert_eq!((withdrawn.len(), &withdrawn[0].payload["reason"]), (1, &serde_json::json!("not_confirmed")));
+        assert_eq!((&*withdrawn[0].actor, withdrawn[0].payload.get("choices")), ("system:payments", None));
+        let before = till.payment();
+        till.resolve(choice).await;
+        assert_eq!(till.payment(), before, "{choice}: the visit is confirmed");
+        assert_eq!(before.state, MoneyState::Captured);
+    }
+}
+
+/// The answer closes its case itself.
+#[tokio::test]
+async fn what_a_person_has_answered_is_not_withdrawn() {
+    let mut till = Till::paid().await;
+    till.pass(60 * 48);
+    sweep_deadlines(till.clinic.payment_deps(), &till.system(), 10).await.unwrap();
+    till.relay().await;
+    till.resolve("mark_earned").await;
+    assert_eq!(till.payment().state, MoneyState::Settled);
+    assert!(till.announced("payment.review_withdrawn.v1").is_empty());
+}
+
 /// All that can be known of one payment: a capture, a failed attempt, the visit's history.
 fn capture(n: usize, amount: i64) -> GatewayPayment {
     GatewayPayment {

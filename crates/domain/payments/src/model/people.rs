@@ -1,0 +1,118 @@
+//! What a person is asked about a payment, and what they have decided.
+
+use super::{
+    Evidence, GatewayPaymentRef, MoneyState, Move, Progress, Refund, RefundStep, Review, ReviewReason, Ruling, Step,
+    StepKind,
+};
+use amrutam_kernel::Money;
+
+impl Progress {
+    /// A person decided about the money.
+    pub fn ruled(&mut self, ruling: Ruling, evidence: &Evidence) {
+        if self.payment.state == MoneyState::Captured {
+            self.payment.ruling = Some(ruling);
+            let cause = match ruling {
+                Ruling::RefundFull => "refund_full",
+                Ruling::RefundByPolicy { .. } => "refund_by_policy",
+                Ruling::Earned => "mark_earned",
+                Ruling::WrittenOff => "write_off",
+            };
+            self.step(StepKind::Ruled, None, cause, evidence);
+            self.advance(evidence);
+        }
+    }
+
+    /// A person has booking asked again.
+    pub fn announce_again(&mut self, evidence: &Evidence) {
+        if self.payment.state == MoneyState::Captured {
+            self.close(ReviewReason::NotConfirmed, evidence);
+            self.step(StepKind::Captured, Some(self.payment.amount), "confirm_again", evidence);
+            self.advance(evidence);
+        }
+    }
+
+    /// A person has every failed refund tried again, each under a new key.
+    pub fn retry_refunds(&mut self, evidence: &Evidence) {
+        for index in 0..self.payment.captures.len() {
+            let failed = self.refund(index).filter(|refund| matches!(refund.step, RefundStep::Failed { .. })).cloned();
+            let Some(refund) = failed else { continue };
+            if let Some(capture) = self.payment.captures.get_mut(index) {
+                let (round, decided_at) = (refund.round + 1, self.now);
+                capture.refund = Some(Refund { round, decided_at, step: RefundStep::Asked, ..refund });
+            }
+            if self.pays(index) {
+                self.payment.become_state(MoneyState::Refunding).ok();
+            }
+            self.step(StepKind::RefundDecided, Some(refund.amount), "retry", evidence);
+        }
+        self.close(ReviewReason::RefundFailed, evidence);
+        self.close(ReviewReason::RefundStuck, evidence);
+        self.advance(evidence);
+    }
+
+    /// A person paid out what the gateway would not.
+    pub fn paid_out_elsewhere(&mut self, evidence: &Evidence) {
+        for index in 0..self.payment.captures.len() {
+            let open = |refund: &&Refund| !matches!(refund.step, RefundStep::Processed { .. } | RefundStep::Asked);
+            if let Some(amount) = self.refund(index).filter(open).map(|refund| refund.amount) {
+                let done = RefundStep::Processed { reference: None, at: self.now };
+                self.refund_done(index, Move::paid_elsewhere(amount), done, evidence);
+            }
+        }
+        self.advance(evidence);
+    }
+
+    /// A person takes as a loss what is missing at the gateway, or as a gain what nobody claims there.
+    pub fn write_off(&mut self, reason: ReviewReason, evidence: &Evidence) {
+        if reason == ReviewReason::UnknownPayment {
+            return self.ruled(Ruling::WrittenOff, evidence);
+        }
+        let open = self.payment.reviews.iter().find(|review| review.reason == reason).cloned();
+        let Some(Review { amount: Some(amount), of, .. }) = open else { return };
+        let of = of.and_then(|of| self.payment.captures.iter_mut().find(|capture| capture.reference == of));
+        if let Some(capture) = of {
+            capture.written_off += amount.amount();
+        }
+        self.moves.push((Move::written_off(&self.payment.gateway, amount), evidence.clone()));
+        self.close(reason, evidence);
+        self.step(StepKind::Ruled, Some(amount), "write_off", evidence);
+        self.advance(evidence);
+    }
+
+    /// A person has answered this question. Its case is closed by that: nothing is announced of it.
+    #[must_use]
+    pub fn answering(mut self, reason: ReviewReason) -> Self {
+        self.answered = Some(reason);
+        self
+    }
+
+    /// A person is asked this no longer. Unless it is the question that they have just answered, whoever keeps the cases is told
+    /// that this one is moot.
+    pub fn close(&mut self, reason: ReviewReason, evidence: &Evidence) {
+        let open = self.payment.asks(reason);
+        self.payment.reviews.retain(|open| open.reason != reason);
+        if open && self.answered != Some(reason) {
+            self.about_review(StepKind::ReviewWithdrawn, reason, None, evidence);
+        }
+    }
+
+    /// A person is asked, unless one is being asked this already.
+    pub fn ask_person(
+        &mut self,
+        reason: ReviewReason,
+        amount: Option<Money>,
+        of: Option<&GatewayPaymentRef>,
+        evidence: &Evidence,
+    ) {
+        if !self.payment.asks(reason) {
+            self.payment.reviews.push(Review { reason, amount, of: of.cloned() });
+            self.about_review(StepKind::ReviewNeeded, reason, amount, evidence);
+        }
+    }
+
+    fn about_review(&mut self, kind: StepKind, reason: ReviewReason, amount: Option<Money>, evidence: &Evidence) {
+        self.version();
+        let step = self.step_of(kind, amount, reason.as_str(), evidence);
+        self.steps.push(Step { review: Some(reason), ..step });
+    }
+}
