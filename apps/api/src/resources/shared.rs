@@ -45,10 +45,10 @@ words! {
         PatientEmergency, PatientImproved, PatientBookedInError, PatientAlternative, PatientOther,
         DoctorUnavailable, DoctorScheduleChange, TechnicalIssue, DoctorOther
     }
-    /// Why a consultation was called off: by a person, or because it could not be paid.
+    /// Why a consultation was called off: by a person, or because it could not be paid or its money was given back.
     CancelCauseWord {
         PatientEmergency, PatientImproved, PatientBookedInError, PatientAlternative, PatientOther,
-        DoctorUnavailable, DoctorScheduleChange, TechnicalIssue, DoctorOther, PaymentFailed
+        DoctorUnavailable, DoctorScheduleChange, TechnicalIssue, DoctorOther, PaymentFailed, Refunded
     }
     /// Why a visit under way is over: `needs_visit_in_person` and `emergency_referral` are the doctor's to say.
     EndReasonWord { Concluded, TechnicalIssue, PatientLeft, DoctorLeft, NeedsVisitInPerson, EmergencyReferral }

@@ -335,7 +335,7 @@ impl<'a> Play<'a> {
             if event.event_type.starts_with("consultation.") && !deaf || event.event_type == "review.resolved.v1" {
                 queue.push(Queued { consumer: "payments", event: event.clone() });
             }
-            if matches!(event.event_type.as_str(), "payment.captured.v1" | "payment.failed.v1") {
+            if amrutam_booking::use_cases::BINDINGS.contains(&event.event_type.as_str()) {
                 queue.push(Queued { consumer: "booking", event });
             }
         }
