@@ -84,9 +84,11 @@ fn full(stage: &Stage<'_>, payment: &Payment) -> Payment {
                 reason: *reason,
                 amount,
                 of: amount.map(|_| captures[0].reference.clone()),
+                looking: amount.is_none(),
             })
             .collect();
         next.captures = captures;
+        next.announced_at = Some(stage.now);
         next.ruling = Some(Ruling::RefundByPolicy { as_of: stage.now });
         next.look_at = Some(stage.now + minutes(60));
     })

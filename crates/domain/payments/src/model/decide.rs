@@ -140,7 +140,10 @@ fn deadlines(payment: &Payment, rules: &PaymentRules) -> impl Iterator<Item = (R
             VisitFate::Confirmed => (ReviewReason::NoOutcome, after(payment.visit.ends_at, rules.outcome_within)),
             // There is nothing to wait for.
             VisitFate::Unknown => (ReviewReason::UnknownPayment, capture.seen_at),
-            _ => (ReviewReason::NotConfirmed, after(capture.seen_at, rules.confirm_within)),
+            _ => {
+                let told = payment.announced_at.map_or(capture.seen_at, |again| again.max(capture.seen_at));
+                (ReviewReason::NotConfirmed, after(told, rules.confirm_within))
+            }
         }
     });
     let slowest = payment.captures.iter().filter_map(|capture| capture.refund.as_ref());

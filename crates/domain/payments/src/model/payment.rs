@@ -195,6 +195,9 @@ pub struct Review {
     pub amount: Option<Money>,
     /// About which of the captures, when it is about one.
     pub of: Option<GatewayPaymentRef>,
+    /// A person has answered it with a look at the gateway: what the look shows decides whether one is asked again.
+    #[serde(default)]
+    pub looking: bool,
 }
 
 /// What a person decided about the money, which overrules the visit's fate.
@@ -250,6 +253,9 @@ pub struct Payment {
     /// Money that arrived, in the order in which we learned of it. The first that fits [`Payment::amount`] pays the visit;
     /// all others go back whole.
     pub captures: Vec<Capture>,
+    /// When a person last had the money announced again: booking gets its time to answer anew.
+    #[serde(default)]
+    pub announced_at: Option<Timestamp>,
     /// What a person decided.
     pub ruling: Option<Ruling>,
     /// What is open before a person.

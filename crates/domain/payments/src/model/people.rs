@@ -1,8 +1,8 @@
 //! What a person is asked about a payment, and what they have decided.
 
 use super::{
-    Evidence, GatewayPaymentRef, MoneyState, Move, Progress, Refund, RefundStep, Review, ReviewReason, Ruling, Step,
-    StepKind,
+    Evidence, GatewayPayment, GatewayPaymentRef, GatewayRefund, MoneyState, Move, Progress, Refund, RefundStep, Review,
+    ReviewReason, Ruling, Step, StepKind,
 };
 use amrutam_kernel::Money;
 
@@ -26,6 +26,7 @@ impl Progress {
     pub fn announce_again(&mut self, evidence: &Evidence) {
         if self.payment.state == MoneyState::Captured {
             self.close(ReviewReason::NotConfirmed, evidence);
+            self.payment.announced_at = Some(self.now);
             self.step(StepKind::Captured, Some(self.payment.amount), "confirm_again", evidence);
             self.advance(evidence);
         }
@@ -62,6 +63,23 @@ impl Progress {
         self.advance(evidence);
     }
 
+    /// A person has the gateway looked at: the question rests until the look has been.
+    pub fn look_again(&mut self, reason: ReviewReason) {
+        let asked = self.payment.reviews.iter_mut().filter(|open| open.reason == reason);
+        asked.for_each(|open| open.looking = true);
+    }
+
+    /// A look at the gateway. What a person wanted to have looked at is asked anew where the look does not answer it.
+    pub fn look(&mut self, payments: &[GatewayPayment], refunds: &[GatewayRefund], evidence: &Evidence) {
+        // These are due by what is known after the look; the others are asked by what it shows.
+        let by_itself = |open: &Review| matches!(open.reason, ReviewReason::RefundFailed | ReviewReason::RefundStuck);
+        self.payment.reviews.retain(|open| !open.looking || by_itself(open));
+        payments.iter().for_each(|seen| self.see_payment(seen, evidence));
+        refunds.iter().for_each(|seen| self.see_refund(seen, evidence));
+        self.payment.reviews.retain(|open| !open.looking);
+        self.advance(evidence);
+    }
+
     /// A person takes as a loss what is missing at the gateway, or as a gain what nobody claims there.
     pub fn write_off(&mut self, reason: ReviewReason, evidence: &Evidence) {
         if reason == ReviewReason::UnknownPayment {
@@ -89,9 +107,9 @@ impl Progress {
     /// A person is asked this no longer. Unless it is the question that they have just answered, whoever keeps the cases is told
     /// that this one is moot.
     pub fn close(&mut self, reason: ReviewReason, evidence: &Evidence) {
-        let open = self.payment.asks(reason);
+        let before = self.payment.reviews.iter().any(|open| open.reason == reason && !open.looking);
         self.payment.reviews.retain(|open| open.reason != reason);
-        if open && self.answered != Some(reason) {
+        if before && self.answered != Some(reason) {
             self.about_review(StepKind::ReviewWithdrawn, reason, None, evidence);
         }
     }
@@ -105,7 +123,7 @@ impl Progress {
         evidence: &Evidence,
     ) {
         if !self.payment.asks(reason) {
-            self.payment.reviews.push(Review { reason, amount, of: of.cloned() });
+            self.payment.reviews.push(Review { reason, amount, of: of.cloned(), looking: false });
             self.about_review(StepKind::ReviewNeeded, reason, amount, evidence);
         }
     }

@@ -142,6 +142,7 @@ fn begin(id: PaymentId, news: &VisitNews, price: Money, gateway: GatewayName, no
         order_opened_at: None,
         failed_attempts: Vec::new(),
         captures: Vec::new(),
+        announced_at: None,
         ruling: None,
         reviews: Vec::new(),
         look_at: None,

@@ -86,10 +86,7 @@ fn perform(progress: &mut Progress, reason: ReviewReason, choice: Choice, eviden
             progress.close(reason, evidence);
             progress.retry_refunds(evidence);
         }
-        Choice::LookAgain => {
-            progress.close(reason, evidence);
-            progress.advance(evidence);
-        }
+        Choice::LookAgain => progress.look_again(reason),
         Choice::PaidOutElsewhere => progress.paid_out_elsewhere(evidence),
         Choice::WriteOff => progress.write_off(reason, evidence),
     }

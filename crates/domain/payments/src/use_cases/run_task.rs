@@ -139,8 +139,10 @@ async fn ask(gateway: &dyn PaymentGateway, payment: &Payment, task: &GatewayTask
             };
             let mut refunds = Vec::new();
             let open = |step: &RefundStep| !matches!(step, RefundStep::Processed { .. });
+            // What a person wants to have looked at may be about any of them.
+            let all = payment.reviews.iter().any(|review| review.looking);
             for capture in &payment.captures {
-                if capture.refund.as_ref().is_some_and(|refund| open(&refund.step)) {
+                if all || capture.refund.as_ref().is_some_and(|refund| open(&refund.step)) {
                     refunds.extend(gateway.refunds_of(&capture.reference).await?);
                 }
             }
@@ -186,8 +188,7 @@ fn take(deps: Deps<'_>, progress: &mut Progress, task: &GatewayTask, news: &News
         News::Opened(order) => progress.order_opened(order.clone(), evidence),
         News::Refund(seen) => progress.see_refund(seen, evidence),
         News::Look(payments, refunds) => {
-            payments.iter().for_each(|seen| progress.see_payment(seen, evidence));
-            refunds.iter().for_each(|seen| progress.see_refund(seen, evidence));
+            progress.look(payments, refunds, evidence);
             let next = next_poll(&progress.payment, deps.rules, now);
             return next.map_or(TaskEnd::Done, |at| TaskEnd::Again { at });
         }

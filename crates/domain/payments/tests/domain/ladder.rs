@@ -156,7 +156,7 @@ async fn a_task_that_kills_whoever_runs_it_is_given_up() {
     assert_eq!((till.payment().state, till.clinic.gateway.calls().len()), (MoneyState::Failed, 0));
 }
 
-async fn cancel_by_doctor(till: &Till) {
+pub(super) async fn cancel_by_doctor(till: &Till) {
     use amrutam_booking::{
         model::CancelReason,
         use_cases::{Cancel, cancel},

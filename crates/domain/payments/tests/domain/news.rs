@@ -420,6 +420,7 @@ fn begun() -> Payment {
         order_opened_at: None,
         failed_attempts: Vec::new(),
         captures: Vec::new(),
+        announced_at: None,
         ruling: None,
         reviews: Vec::new(),
         look_at: None,
