@@ -57,7 +57,14 @@ pub async fn a_payment_reads_back_whole(harness: &dyn Harness) {
 }
 
 fn full(stage: &Stage<'_>, payment: &Payment) -> Payment {
-    let refund = |step, reason| Refund { amount: rupees(99), reason, round: 2, step, decided_at: stage.now };
+    let refund = |step, reason| Refund {
+        amount: rupees(99),
+        reason,
+        round: 2,
+        step,
+        decided_at: stage.now,
+        returned: vec!["rfnd_old".parse().unwrap()],
+    };
     let reference = word("refund").parse().unwrap();
     let steps = [
         RefundStep::Asked,
@@ -374,7 +381,8 @@ pub async fn captures_and_refunds_are_listed_by_time(harness: &dyn Harness) {
         let refund = word("refund").parse::<crate::model::GatewayRefundRef>().unwrap();
         let step = RefundStep::Processed { reference: Some(refund.clone()), at: at + minutes(10) };
         let reason = RefundReason::VisitCancelled;
-        capture.refund = Some(Refund { amount: rupees(99), reason, round: 0, step, decided_at: stage.now });
+        capture.refund =
+            Some(Refund { amount: rupees(99), reason, round: 0, step, decided_at: stage.now, returned: Vec::new() });
         let booked = |refund: Option<_>, amount, at| Booked {
             payment: payment.id,
             of: capture.reference.clone(),
@@ -386,7 +394,8 @@ pub async fn captures_and_refunds_are_listed_by_time(harness: &dyn Harness) {
         expected.push(booked(Some(refund), rupees(99), at + minutes(10)));
         let mut pending = stage.capture(rupees(1), stage.now + minutes(minute + 100));
         let step = RefundStep::Asked;
-        pending.refund = Some(Refund { amount: rupees(1), reason, round: 0, step, decided_at: stage.now });
+        pending.refund =
+            Some(Refund { amount: rupees(1), reason, round: 0, step, decided_at: stage.now, returned: Vec::new() });
         expected.push(Booked {
             of: pending.reference.clone(),
             ..booked(None, rupees(1), stage.now + minutes(minute + 100))

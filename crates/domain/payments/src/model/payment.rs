@@ -95,6 +95,8 @@ impl MoneyState {
                 | (Created | Pending | Failed | Cancelled, Captured)
                 | (Captured, Settled | Refunding)
                 | (Refunding, Refunded | PartiallyRefunded | RefundFailed)
+                // What had gone back came back to the gateway.
+                | (Refunded | PartiallyRefunded, RefundFailed)
                 // A person had it tried again, or paid it out another way.
                 | (RefundFailed, Refunding | Refunded | PartiallyRefunded)
         )
@@ -154,6 +156,9 @@ pub struct Refund {
     pub step: RefundStep,
     /// When it was decided.
     pub decided_at: Timestamp,
+    /// Those of it that the gateway had made, and whose money came back to it: whatever is told of them later is old.
+    #[serde(default)]
+    pub returned: Vec<GatewayRefundRef>,
 }
 
 /// Money that arrived.

@@ -21,6 +21,9 @@ impl Progress {
             }
             return;
         };
+        if refund.returned.contains(&seen.reference) {
+            return;
+        }
         if !self.is_ours(index, &refund, seen) {
             // One of an earlier round failed before its successor was made; any other is a second one.
             if !failed && !written_off {
@@ -36,6 +39,9 @@ impl Progress {
             // Paid out by another way, and now by the gateway as well.
             (RefundState::Processed, RefundStep::Processed { reference: None, .. }) => {
                 self.ask_person(ReviewReason::ForeignRefund, Some(seen.amount), Some(&seen.of), evidence);
+            }
+            (RefundState::Failed { code }, RefundStep::Processed { reference: Some(_), .. }) => {
+                self.refund_returned(index, code, seen, evidence);
             }
             (_, RefundStep::Processed { .. })
             | (RefundState::Pending, RefundStep::Pending { .. } | RefundStep::Failed { .. }) => {}
@@ -89,6 +95,19 @@ impl Progress {
         self.step(StepKind::Refunded, Some(amount), cause, evidence);
     }
 
+    /// The gateway had given it back, and its owner's bank would not have it: it is owed again.
+    fn refund_returned(&mut self, index: usize, code: &str, seen: &GatewayRefund, evidence: &Evidence) {
+        if let Some(refund) = self.payment.captures.get_mut(index).and_then(|capture| capture.refund.as_mut()) {
+            refund.returned.push(seen.reference.clone());
+            refund.step = RefundStep::Failed { code: word(code).to_owned() };
+        }
+        self.moves.push((Move::refund_returned(&self.payment.gateway, seen.amount), evidence.clone()));
+        if self.pays(index) {
+            self.payment.become_state(MoneyState::RefundFailed).ok();
+        }
+        self.step(StepKind::RefundFailed, Some(seen.amount), word(code), evidence);
+    }
+
     /// The gateway will not give capture number `index` back, or it was given up: a person must.
     pub fn refund_failed(&mut self, index: usize, code: &str, evidence: &Evidence) {
         let Some(refund) = self.refund(index).cloned() else { return };
@@ -105,7 +124,14 @@ impl Progress {
 
     pub(super) fn decide_refund(&mut self, index: usize, amount: Money, reason: RefundReason, evidence: &Evidence) {
         if let Some(capture) = self.payment.captures.get_mut(index) {
-            let refund = Refund { amount, reason, round: 0, step: RefundStep::Asked, decided_at: self.now };
+            let refund = Refund {
+                amount,
+                reason,
+                round: 0,
+                step: RefundStep::Asked,
+                decided_at: self.now,
+                returned: Vec::new(),
+            };
             capture.refund = Some(refund);
             self.moves.push((Move::refund_decided(&self.payment, amount), evidence.clone()));
             self.step(StepKind::RefundDecided, Some(amount), reason.as_str(), evidence);

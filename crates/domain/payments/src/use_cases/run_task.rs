@@ -167,7 +167,8 @@ async fn refund(
         let known = |seen: &GatewayRefund| {
             let of_a_round = |round| seen.idempotency_key.as_deref() == Some(&payment.refund_key(index, round));
             let failed = matches!(seen.state, crate::model::RefundState::Failed { .. });
-            (0..=wanted.round).any(of_a_round) && (!failed || of_a_round(wanted.round))
+            let returned = wanted.returned.contains(&seen.reference);
+            !returned && (0..=wanted.round).any(of_a_round) && (!failed || of_a_round(wanted.round))
         };
         if let Some(done) = gateway.refunds_of(of).await?.into_iter().find(known) {
             return Ok(News::Refund(done));

@@ -7,6 +7,7 @@ mod ledger;
 mod news;
 mod people;
 mod policy;
+mod returned;
 mod words;
 
 use amrutam_booking::{

@@ -37,6 +37,8 @@ fn the_money_has_these_arrows_and_no_others() {
         (Refunding, Refunded),
         (Refunding, PartiallyRefunded),
         (Refunding, RefundFailed),
+        (Refunded, RefundFailed),
+        (PartiallyRefunded, RefundFailed),
         (RefundFailed, Refunding),
         (RefundFailed, Refunded),
         (RefundFailed, PartiallyRefunded),
