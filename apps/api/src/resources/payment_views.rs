@@ -124,7 +124,7 @@ pub(crate) struct CaptureView {
 #[schema(as = PaymentRefund)]
 pub(crate) struct RefundView {
     amount: Fee,
-    /// `visit_cancelled`, `doctor_absent`, `late_payment`, `paid_twice`, `wrong_amount`, `ruled`.
+    /// `visit_cancelled`, `doctor_absent`, `visit_broken_off`, `late_payment`, `paid_twice`, `wrong_amount`, `ruled`.
     reason: &'static str,
     /// `asked`, `pending`, `processed`, `failed`.
     step: &'static str,

@@ -40,7 +40,7 @@ words! {
     SlotStatusWord { Open, Booked, Blocked, Withdrawn }
     /// Where a consultation stands.
     StatusWord { Pending, Confirmed, InProgress, Completed, Expired, Cancelled, NoShow }
-    /// Why a consultation is called off: those of the patient, those of the doctor, and `technical_issue` for both.
+    /// Why a consultation is called off: the first five are the patient's to give, the others the doctor's.
     CancelReasonWord {
         PatientEmergency, PatientImproved, PatientBookedInError, PatientAlternative, PatientOther,
         DoctorUnavailable, DoctorScheduleChange, TechnicalIssue, DoctorOther

@@ -139,7 +139,7 @@ pub enum CancelReason {
     DoctorUnavailable,
     /// The practitioner's schedule changed.
     DoctorScheduleChange,
-    /// The technology failed; either side.
+    /// The technology fails the practitioner.
     TechnicalIssue,
     /// Another reason of the practitioner's.
     DoctorOther,
@@ -191,7 +191,6 @@ impl CancelReason {
                 | Self::PatientBookedInError
                 | Self::PatientAlternative
                 | Self::PatientOther
-                | Self::TechnicalIssue
         )
     }
 

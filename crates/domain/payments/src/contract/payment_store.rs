@@ -113,6 +113,7 @@ pub async fn every_state_of_money_and_visit_reads_back(harness: &dyn Harness) {
         VisitFate::Cancelled { by: Side::Doctor, at: stage.now, unpaid: true },
         VisitFate::NoShow { absent: Side::Doctor },
         VisitFate::Completed,
+        VisitFate::BrokenOff { by: Side::Patient, at: stage.now },
         VisitFate::Unconfirmable,
         VisitFate::Unknown,
     ];

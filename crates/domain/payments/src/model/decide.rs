@@ -76,6 +76,11 @@ fn settlement(price: Money, visit: &Visit, ruling: Option<Ruling>, policy: &Refu
         }
         (Some(Ruling::WrittenOff), _) => Some(Settlement::WrittenOff),
         (None, VisitFate::Open | VisitFate::Confirmed | VisitFate::Expired | VisitFate::Unknown) => None,
+        // The patient's word alone moves no money: a person looks at it.
+        (None, VisitFate::BrokenOff { by: Side::Patient, .. }) => None,
+        (None, VisitFate::BrokenOff { by: Side::Doctor | Side::System, .. }) => {
+            give_back(price, RefundReason::VisitBrokenOff)
+        }
         // Nobody had been promised the visit: there is nothing to charge for.
         (None, VisitFate::Cancelled { unpaid: true, .. }) => give_back(price, RefundReason::VisitCancelled),
         (None, VisitFate::Cancelled { by, at, unpaid: false }) => {
@@ -138,6 +143,7 @@ fn deadlines(payment: &Payment, rules: &PaymentRules) -> impl Iterator<Item = (R
     let price = payment.paying().filter(|_| payment.state == MoneyState::Captured).map(|capture| {
         match payment.visit.fate {
             VisitFate::Confirmed => (ReviewReason::NoOutcome, after(payment.visit.ends_at, rules.outcome_within)),
+            VisitFate::BrokenOff { at, .. } => (ReviewReason::BrokenOff, at),
             // There is nothing to wait for.
             VisitFate::Unknown => (ReviewReason::UnknownPayment, capture.seen_at),
             _ => {

@@ -69,6 +69,8 @@ words! {
         VisitCancelled = "visit_cancelled",
         /// The practitioner did not come.
         DoctorAbsent = "doctor_absent",
+        /// The visit was broken off because the technology failed or the practitioner was gone.
+        VisitBrokenOff = "visit_broken_off",
         /// It came after the hold had run out, and the slot was gone.
         LatePayment = "late_payment",
         /// The order was paid twice.

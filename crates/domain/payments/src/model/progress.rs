@@ -79,8 +79,11 @@ impl Progress {
             // The hold's end outlives the hold: it says until when the order could be paid in time.
             let hold_until = visit.hold_until.or(self.payment.visit.hold_until);
             self.payment.visit = Visit { hold_until, ..visit };
-            if visit.fate == VisitFate::Confirmed {
+            if !matches!(visit.fate, VisitFate::Open | VisitFate::Expired) {
                 self.close(ReviewReason::NotConfirmed, evidence);
+            }
+            if visit.fate != VisitFate::Confirmed {
+                self.close(ReviewReason::NoOutcome, evidence);
             }
             self.advance(evidence);
         }
@@ -202,8 +205,9 @@ impl Progress {
                 }
                 Due::AskPerson(reason) => {
                     let amount = self.payment.paying().map(|capture| capture.amount);
-                    // Of unclaimed money, what told of it makes it due.
-                    let by = if reason == ReviewReason::UnknownPayment { evidence } else { &Evidence::Clock };
+                    // Of these, what told of it makes it due.
+                    let told = matches!(reason, ReviewReason::UnknownPayment | ReviewReason::BrokenOff);
+                    let by = if told { evidence } else { &Evidence::Clock };
                     self.ask_person(reason, amount, None, by);
                 }
             }
@@ -222,7 +226,9 @@ impl Progress {
         if self.payment.become_state(to).is_err() {
             return false;
         }
-        for answered in [ReviewReason::NotConfirmed, ReviewReason::NoOutcome, ReviewReason::UnknownPayment] {
+        for answered in
+            [ReviewReason::NotConfirmed, ReviewReason::NoOutcome, ReviewReason::BrokenOff, ReviewReason::UnknownPayment]
+        {
             self.close(answered, evidence);
         }
         if let Some(kept) = kept {

@@ -13,6 +13,8 @@ words! {
         NotConfirmed = "not_confirmed",
         /// The money is there, the visit's time is long past, and nobody has said whether it took place.
         NoOutcome = "no_outcome",
+        /// The patient says that the visit was broken off, by the technology or the practitioner.
+        BrokenOff = "broken_off",
         /// Something that had to be asked of the gateway was given up.
         TaskFailed = "task_failed",
         /// The gateway gave back money that we did not ask it to.
@@ -55,6 +57,7 @@ impl ReviewReason {
             Self::RefundStuck => &[Choice::LookAgain, Choice::PaidOutElsewhere],
             Self::NotConfirmed => &[Choice::ConfirmAgain, Choice::RefundFull],
             Self::NoOutcome => &[Choice::MarkEarned, Choice::RefundFull, Choice::RefundByPolicy],
+            Self::BrokenOff => &[Choice::MarkEarned, Choice::RefundFull],
             Self::TaskFailed => &[Choice::Retry],
             Self::UnknownPayment => &[Choice::RefundFull, Choice::WriteOff],
             Self::MissingThere => &[Choice::WriteOff],

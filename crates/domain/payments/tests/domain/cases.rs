@@ -3,7 +3,7 @@
 use super::*;
 use amrutam_memory::RefundMode;
 use amrutam_payments::{
-    model::{MoneyState, ReviewReason},
+    model::{MoneyState, RefundReason, ReviewReason},
     use_cases::sweep_deadlines,
 };
 
@@ -80,5 +80,55 @@ async fn a_look_at_the_gateway_comes_before_the_next_question() {
         assert_eq!((till.payment().state, till.asked().len()), (state, asked));
         assert_eq!(till.payment().asks(ReviewReason::RefundStuck), !ends);
         assert!(till.announced("payment.review_withdrawn.v1").is_empty(), "the answer closed its case");
+    }
+}
+
+/// Who ends a visit because the technology failed or the practitioner is gone says that it did not take place as it should.
+#[tokio::test]
+async fn a_visit_that_is_broken_off_is_not_earned() {
+    use amrutam_booking::{
+        model::EndReason,
+        use_cases::{end, start},
+    };
+    for reason in EndReason::ALL {
+        for by_doctor in [true, false] {
+            if !by_doctor && !reason.is_patients() {
+                continue;
+            }
+            let mut till = Till::paid().await;
+            let doctor = till.clinic.context(Actor::Account { id: till.clinic.doctor_account, role: Role::Doctor });
+            let patient = till.clinic.patient(till.patient);
+            till.pass(115);
+            start(till.clinic.deps(), &doctor, till.visit, None).await.unwrap();
+            let who = if by_doctor { &doctor } else { &patient };
+            end(till.clinic.deps(), who, till.visit, reason, None).await.unwrap();
+            till.relay().await;
+            assert_eq!(till.clinic.world.consultations()[0].status.as_str(), "completed");
+            let broken = matches!(reason, EndReason::TechnicalIssue | EndReason::DoctorLeft);
+            let payment = till.payment();
+            match (broken, by_doctor) {
+                (false, _) => {
+                    assert_eq!((payment.state, payment.reviews.len()), (MoneyState::Settled, 0), "{reason:?}")
+                }
+                (true, true) => {
+                    let refund = payment.captures[0].refund.as_ref().unwrap();
+                    assert_eq!((refund.amount, refund.reason), (rupees(499), RefundReason::VisitBrokenOff));
+                    assert_eq!(payment.state, MoneyState::Refunding, "{reason:?}");
+                }
+                (true, false) => {
+                    assert_eq!((payment.state, till.asked()), (MoneyState::Captured, vec!["broken_off".to_owned()]));
+                    let needed = till.announced("payment.review_needed.v1")[0].payload.clone();
+                    let offered: Vec<_> =
+                        needed["choices"].as_array().unwrap().iter().map(|one| &one["choice"]).collect();
+                    assert_eq!(offered, ["mark_earned", "refund_full"]);
+                    assert_eq!(needed["amount"]["amount"], 49_900);
+                    let earned = reason == EndReason::DoctorLeft;
+                    till.resolve(if earned { "mark_earned" } else { "refund_full" }).await;
+                    let state = if earned { MoneyState::Settled } else { MoneyState::Refunding };
+                    assert_eq!((till.payment().state, till.payment().reviews.len()), (state, 0));
+                    assert_eq!(till.clinic.world.consultations()[0].status.as_str(), "completed");
+                }
+            }
+        }
     }
 }

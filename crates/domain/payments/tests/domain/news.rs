@@ -310,6 +310,8 @@ enum News {
 fn fates() -> impl Strategy<Value = Vec<VisitFate>> {
     let end = prop_oneof![
         Just(VisitFate::Completed),
+        Just(VisitFate::BrokenOff { by: Side::Doctor, at: at(610) }),
+        Just(VisitFate::BrokenOff { by: Side::Patient, at: at(610) }),
         Just(VisitFate::NoShow { absent: Side::Patient }),
         Just(VisitFate::NoShow { absent: Side::Doctor }),
         Just(VisitFate::Cancelled { by: Side::Patient, at: at(60), unpaid: false }),

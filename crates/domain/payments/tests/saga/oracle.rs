@@ -155,6 +155,10 @@ fn expected_back(play: &Play<'_>, visit: &Consultation, price: i64) -> i64 {
     let timeline = timeline(play, visit.id);
     let last = timeline.last().unwrap();
     match visit.status {
+        ConsultationStatus::Completed if matches!(&*last.cause, "technical_issue" | "doctor_left") => {
+            // A patient who says so is before a person, or a person has decided.
+            if last.actor.starts_with("patient:") { i64::MIN } else { price }
+        }
         ConsultationStatus::Confirmed | ConsultationStatus::InProgress | ConsultationStatus::Completed => 0,
         ConsultationStatus::NoShow => {
             if last.cause == "doctor_absent" {
