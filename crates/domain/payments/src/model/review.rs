@@ -56,7 +56,7 @@ impl ReviewReason {
             Self::RefundFailed => &[Choice::Retry, Choice::LookAgain, Choice::PaidOutElsewhere],
             Self::RefundStuck => &[Choice::LookAgain, Choice::PaidOutElsewhere],
             Self::NotConfirmed => &[Choice::ConfirmAgain, Choice::RefundFull],
-            Self::NoOutcome => &[Choice::MarkEarned, Choice::RefundFull, Choice::RefundByPolicy],
+            Self::NoOutcome => &[Choice::MarkEarned, Choice::RefundFull],
             Self::BrokenOff => &[Choice::MarkEarned, Choice::RefundFull],
             Self::TaskFailed => &[Choice::Retry],
             Self::UnknownPayment => &[Choice::RefundFull, Choice::WriteOff],
