@@ -168,6 +168,22 @@ async fn much_money_moves_by_two_people_and_never_by_the_same_one_twice() {
     );
 }
 
+/// Whoever proposes at the command line may have an account as well.
+#[tokio::test]
+async fn what_the_command_line_proposes_counts_as_nobodys_half() {
+    let desk = Desk::new();
+    let case = opened(&desk).await;
+    let operator = Context { actor: amrutam_kernel::Actor::System("amrutamctl/root"), ..desk.operator() };
+    let proposed = resolved(&desk, &operator, case.id, "refund_full").await.unwrap();
+    assert_eq!(proposed.state, ReviewState::AwaitingApproval);
+    let first = resolved(&desk, &desk.admin(), case.id, "refund_full").await.unwrap();
+    assert_eq!((first.state, first.is_approved()), (ReviewState::AwaitingApproval, false));
+    assert_eq!(first.decision.unwrap().decided_by.as_str(), format!("admin:{}", Uuid::from_u128(1)));
+    assert!(desk.world.outbox().is_empty());
+    let done = resolved(&desk, &desk.person(2, Role::Admin), case.id, "refund_full").await.unwrap();
+    assert_eq!((done.state, done.is_approved()), (ReviewState::Resolved, true));
+}
+
 #[tokio::test]
 async fn notes_are_sealed_and_shown_to_admins() {
     let desk = Desk::new();
