@@ -91,6 +91,7 @@ fn full(stage: &Stage<'_>, payment: &Payment) -> Payment {
                 reason: *reason,
                 amount,
                 of: amount.map(|_| captures[0].reference.clone()),
+                covers: captures.iter().map(|capture| capture.reference.clone()).collect(),
                 looking: amount.is_none(),
             })
             .collect();

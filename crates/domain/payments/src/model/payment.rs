@@ -202,6 +202,9 @@ pub struct Review {
     pub amount: Option<Money>,
     /// About which of the captures, when it is about one.
     pub of: Option<GatewayPaymentRef>,
+    /// Which captures it is about: what a choice acts on, and what [`Review::amount`] is the sum of.
+    #[serde(default)]
+    pub covers: Vec<GatewayPaymentRef>,
     /// A person has answered it with a look at the gateway: what the look shows decides whether one is asked again.
     #[serde(default)]
     pub looking: bool,
@@ -321,6 +324,11 @@ impl Payment {
     /// Whether a person is being asked this.
     pub fn asks(&self, reason: ReviewReason) -> bool {
         self.reviews.iter().any(|review| review.reason == reason)
+    }
+
+    /// What a person is asked for this reason.
+    pub fn review(&self, reason: ReviewReason) -> Option<&Review> {
+        self.reviews.iter().find(|review| review.reason == reason)
     }
 
     /// The key under which the order is opened. At most 40 characters: Razorpay's bound for a receipt.

@@ -2,7 +2,7 @@
 
 use super::{
     Evidence, GatewayPayment, GatewayPaymentRef, GatewayRefund, MoneyState, Move, Progress, Refund, RefundStep, Review,
-    ReviewReason, Ruling, Step, StepKind,
+    ReviewReason, Ruling, Step, StepKind, decide::concerned,
 };
 use amrutam_kernel::Money;
 
@@ -46,21 +46,42 @@ impl Progress {
             }
             self.step(StepKind::RefundDecided, Some(refund.amount), "retry", evidence);
         }
-        self.close(ReviewReason::RefundFailed, evidence);
-        self.close(ReviewReason::RefundStuck, evidence);
+        self.close_answered(evidence);
         self.advance(evidence);
     }
 
-    /// A person paid out what the gateway would not.
-    pub fn paid_out_elsewhere(&mut self, evidence: &Evidence) {
-        for index in 0..self.payment.captures.len() {
-            let open = |refund: &&Refund| !matches!(refund.step, RefundStep::Processed { .. } | RefundStep::Asked);
+    /// A person paid out what the gateway would not: the refunds that they were asked about, and no others.
+    pub fn paid_out_elsewhere(&mut self, reason: ReviewReason, evidence: &Evidence) {
+        let covered = self.payment.review(reason).map_or_else(Vec::new, |asked| asked.covers.clone());
+        for reference in covered {
+            let Some((index, _)) = self.payment.capture(&reference) else { continue };
+            let open = |refund: &&Refund| !matches!(refund.step, RefundStep::Processed { .. });
             if let Some(amount) = self.refund(index).filter(open).map(|refund| refund.amount) {
                 let done = RefundStep::Processed { reference: None, at: self.now };
                 self.refund_done(index, Move::paid_elsewhere(amount), done, evidence);
             }
         }
+        self.close(reason, evidence);
         self.advance(evidence);
+    }
+
+    /// What a person was asked about refunds, as far as none of them gives reason to ask any more.
+    pub(super) fn close_answered(&mut self, evidence: &Evidence) {
+        for reason in [ReviewReason::RefundFailed, ReviewReason::RefundStuck] {
+            if concerned(&self.payment, &self.rules, self.now, reason).is_empty() {
+                self.close(reason, evidence);
+            }
+        }
+    }
+
+    /// A person is asked about the refunds that give reason to, and about none that did before.
+    pub(super) fn ask_about_refunds(&mut self, reason: ReviewReason, evidence: &Evidence) {
+        self.close(reason, evidence);
+        let covers = concerned(&self.payment, &self.rules, self.now, reason);
+        let refund = |of| self.payment.capture(of).and_then(|(_, capture)| Some(capture.refund.as_ref()?.amount));
+        let amount = covers.iter().filter_map(refund).reduce(|sum, amount| sum.plus(&amount).unwrap_or(sum));
+        self.payment.reviews.push(Review { reason, amount, of: None, covers, looking: false });
+        self.about_review(StepKind::ReviewNeeded, reason, amount, evidence);
     }
 
     /// A person has the gateway looked at: the question rests until the look has been.
@@ -123,7 +144,8 @@ impl Progress {
         evidence: &Evidence,
     ) {
         if !self.payment.asks(reason) {
-            self.payment.reviews.push(Review { reason, amount, of: of.cloned(), looking: false });
+            let (of, covers) = (of.cloned(), of.cloned().into_iter().collect());
+            self.payment.reviews.push(Review { reason, amount, of, covers, looking: false });
             self.about_review(StepKind::ReviewNeeded, reason, amount, evidence);
         }
     }

@@ -41,7 +41,7 @@ pub struct Progress {
     /// The question that a person has just answered: its case is closed by the answer.
     pub(super) answered: Option<ReviewReason>,
     before: Vec<(TaskKind, String, Timestamp)>,
-    rules: PaymentRules,
+    pub(super) rules: PaymentRules,
     pub(super) now: Timestamp,
 }
 
@@ -197,11 +197,8 @@ impl Progress {
                         break;
                     }
                 }
-                Due::AskPerson(ReviewReason::RefundFailed) => {
-                    let failed = self.payment.captures.iter().filter(|capture| capture.refund_failed());
-                    let refunds = failed.filter_map(|capture| capture.refund.as_ref()).map(|refund| refund.amount);
-                    let amount = refunds.reduce(|sum, amount| sum.plus(&amount).unwrap_or(sum));
-                    self.ask_person(ReviewReason::RefundFailed, amount, None, evidence);
+                Due::AskPerson(reason @ (ReviewReason::RefundFailed | ReviewReason::RefundStuck)) => {
+                    self.ask_about_refunds(reason, evidence);
                 }
                 Due::AskPerson(reason) => {
                     let amount = self.payment.paying().map(|capture| capture.amount);

@@ -1,8 +1,8 @@
 //! What goes back of a payment's money, and what the gateway says of it.
 
 use super::{
-    Capture, Evidence, GatewayRefund, MoneyState, Move, Progress, Refund, RefundReason, RefundState, RefundStep,
-    ReviewReason, StepKind, progress::word,
+    Evidence, GatewayRefund, MoneyState, Move, Progress, Refund, RefundReason, RefundState, RefundStep, ReviewReason,
+    StepKind, progress::word,
 };
 use amrutam_kernel::Money;
 
@@ -87,10 +87,7 @@ impl Progress {
             // Every state in which its refund can be under way has the arrow.
             self.payment.become_state(state).ok();
         }
-        if !self.payment.captures.iter().any(Capture::refund_failed) {
-            self.close(ReviewReason::RefundFailed, evidence);
-        }
-        self.close(ReviewReason::RefundStuck, evidence);
+        self.close_answered(evidence);
         let cause = self.refund(index).map_or("refunded", |refund| refund.reason.as_str());
         self.step(StepKind::Refunded, Some(amount), cause, evidence);
     }

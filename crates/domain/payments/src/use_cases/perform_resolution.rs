@@ -87,7 +87,7 @@ fn perform(progress: &mut Progress, reason: ReviewReason, choice: Choice, eviden
             progress.retry_refunds(evidence);
         }
         Choice::LookAgain => progress.look_again(reason),
-        Choice::PaidOutElsewhere => progress.paid_out_elsewhere(evidence),
+        Choice::PaidOutElsewhere => progress.paid_out_elsewhere(reason, evidence),
         Choice::WriteOff => progress.write_off(reason, evidence),
     }
 }

@@ -132,3 +132,48 @@ async fn a_visit_that_is_broken_off_is_not_earned() {
         }
     }
 }
+
+/// Two captures go back, the second one fails after the first: the case is about both then, and says how much that is.
+#[tokio::test]
+async fn a_case_is_about_the_refunds_that_there_are_and_a_choice_about_no_others() {
+    let mut till = Till::with_order().await;
+    let order = till.payment().order_ref().unwrap().clone();
+    till.clinic.gateway.set_refunds(RefundMode::Pending);
+    till.clinic.gateway.pay(&order, rupees(100)).unwrap();
+    till.clinic.gateway.pay(&order, rupees(50)).unwrap();
+    till.notify().await;
+    till.run().await;
+    till.clinic.gateway.drain_notices();
+    let refunds = till.clinic.gateway.refunds();
+    let failed = |amount: i64| {
+        let refund = refunds.iter().find(|refund| refund.amount == rupees(amount)).unwrap().clone();
+        let state = amrutam_payments::model::RefundState::Failed { code: "bank_refused".to_owned() };
+        WebhookNews::Refund(amrutam_payments::model::GatewayRefund { state, ..refund })
+    };
+    till.tell("evt_f1", failed(100)).await;
+    till.relay().await;
+    till.tell("evt_f2", failed(50)).await;
+    till.relay().await;
+    let amounts: Vec<_> = till
+        .announced("payment.review_needed.v1")
+        .iter()
+        .map(|event| event.payload["amount"]["amount"].clone())
+        .collect();
+    assert_eq!(amounts, [10_000, 15_000]);
+    assert_eq!(till.announced("payment.review_withdrawn.v1").len(), 1, "the first one is about too little");
+    // One more is under way, and not what the person is asked about.
+    till.clinic.gateway.pay(&order, rupees(25)).unwrap();
+    till.notify().await;
+    till.run().await;
+    till.clinic.gateway.drain_notices();
+    till.resolve("paid_out_elsewhere").await;
+    let paid = till.clinic.world.journals().into_iter().filter(|journal| journal.kind.as_str() == "paid_elsewhere");
+    let paid: Vec<_> = paid.map(|journal| journal.lines()[0].amount).collect();
+    assert_eq!(paid, [rupees(100), rupees(50)]);
+    assert!(!till.payment().asks(ReviewReason::RefundFailed));
+    // Stuck: as much as is stuck, not as much as the visit costs.
+    till.pass(60 * 24 * 7 + 1);
+    till.sweep().await;
+    let needed = till.announced("payment.review_needed.v1").last().unwrap().payload.clone();
+    assert_eq!((&needed["reason"], &needed["amount"]["amount"]), (&"refund_stuck".into(), &2_500.into()));
+}
