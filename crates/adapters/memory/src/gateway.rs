@@ -213,6 +213,16 @@ impl FakeGateway {
         }
     }
 
+    /// No refund was ever made: all their money is with the gateway.
+    pub fn forget_refunds(&self) {
+        let mut state = self.lock();
+        state.refunds.clear();
+        for payment in state.payments.values_mut().filter(|payment| !payment.refunded.is_zero()) {
+            payment.refunded = Money::zero(payment.amount.currency());
+            payment.state = PaymentSighting::Captured;
+        }
+    }
+
     /// Takes out what it would notify, in order.
     pub fn drain_notices(&self) -> Vec<WebhookNews> {
         std::mem::take(&mut self.lock().notices)

@@ -1,6 +1,6 @@
 //! What this domain hears and what it announces. Their schemas are in `docs/events/`.
 
-use crate::model::{Choice, Code, DeadLetter, InvalidCode, ReviewCase, Subject};
+use crate::model::{Choice, Code, DeadLetter, InvalidCode, Payload, ReviewCase, Subject};
 use amrutam_kernel::{AccountId, AggregateRef, ConsultationId, Context, EventEnvelope, EventId, Money, ReviewCaseId};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -157,6 +157,11 @@ pub(crate) fn letter_requeued(id: EventId, letter: &DeadLetter, context: &Contex
             "consumer": letter.consumer,
             "subject_id": letter.subject,
             "kind": letter.kind,
+            // Ids and codes only.
+            "work": match &letter.payload {
+                Payload::Task(work) => Some(work),
+                Payload::Event(_) | Payload::Sealed(_) => None,
+            },
         }),
     }
 }

@@ -1,8 +1,8 @@
 //! What a person is asked about a payment, and what they have decided.
 
 use super::{
-    Evidence, GatewayPayment, GatewayPaymentRef, GatewayRefund, MoneyState, Move, Progress, Refund, RefundStep, Review,
-    ReviewReason, Ruling, Step, StepKind, decide::concerned,
+    Capture, Evidence, GatewayPayment, GatewayPaymentRef, GatewayRefund, MoneyState, Move, Progress, Refund,
+    RefundStep, Review, ReviewReason, Ruling, Step, StepKind, decide::concerned,
 };
 use amrutam_kernel::Money;
 
@@ -35,18 +35,54 @@ impl Progress {
     /// A person has every failed refund tried again, each under a new key.
     pub fn retry_refunds(&mut self, evidence: &Evidence) {
         for index in 0..self.payment.captures.len() {
-            let failed = self.refund(index).filter(|refund| matches!(refund.step, RefundStep::Failed { .. })).cloned();
-            let Some(refund) = failed else { continue };
-            if let Some(capture) = self.payment.captures.get_mut(index) {
-                let (round, decided_at) = (refund.round + 1, self.now);
-                capture.refund = Some(Refund { round, decided_at, step: RefundStep::Asked, ..refund });
+            if self.payment.captures.get(index).is_some_and(Capture::refund_failed) {
+                self.retry_refund(index, evidence);
             }
+        }
+        self.close_answered(evidence);
+        self.advance(evidence);
+    }
+
+    /// The refund of this capture is tried again, when it failed. No other is.
+    pub fn retry_failed_refund(&mut self, of: &GatewayPaymentRef, evidence: &Evidence) {
+        let failed = self.payment.capture(of).filter(|(_, capture)| capture.refund_failed()).map(|(index, _)| index);
+        if let Some(index) = failed {
+            self.retry_refund(index, evidence);
+            self.close_answered(evidence);
+            self.advance(evidence);
+        }
+    }
+
+    /// The refund of capture number `index` is to be made, under a new key.
+    fn retry_refund(&mut self, index: usize, evidence: &Evidence) {
+        let Some(refund) = self.refund(index).cloned() else { return };
+        if let Some(capture) = self.payment.captures.get_mut(index) {
+            let (amount, round, decided_at) = (refund.amount, refund.round + 1, self.now);
+            capture.refund = Some(Refund { round, decided_at, step: RefundStep::Asked, ..refund });
             if self.pays(index) {
                 self.payment.become_state(MoneyState::Refunding).ok();
             }
-            self.step(StepKind::RefundDecided, Some(refund.amount), "retry", evidence);
+            self.step(StepKind::RefundDecided, Some(amount), "retry", evidence);
         }
-        self.close_answered(evidence);
+    }
+
+    /// A person has the refunds made again that our books have and the gateway has not: what was booked is reversed, since nothing
+    /// has gone back. Whoever asks for the new one looks first: should the old one be there after all, it is taken for the new one.
+    pub fn make_missing_refunds(&mut self, evidence: &Evidence) {
+        let reason = ReviewReason::RefundMissingThere;
+        let covered = self.payment.review(reason).map_or_else(Vec::new, |asked| asked.covers.clone());
+        self.close(reason, evidence);
+        for reference in covered {
+            let made = |step: &RefundStep| matches!(step, RefundStep::Processed { reference: Some(_), .. });
+            let Some((index, _)) = self.payment.capture(&reference) else { continue };
+            if let Some(amount) = self.refund(index).filter(|refund| made(&refund.step)).map(|refund| refund.amount) {
+                self.moves.push((Move::refund_returned(&self.payment.gateway, amount), evidence.clone()));
+                if self.pays(index) {
+                    self.payment.become_state(MoneyState::RefundFailed).ok();
+                }
+                self.retry_refund(index, evidence);
+            }
+        }
         self.advance(evidence);
     }
 

@@ -23,8 +23,10 @@ words! {
         UnknownPayment = "unknown_payment",
         /// Reconciliation: the gateway has it, our ledger did not.
         MissingHere = "missing_here",
-        /// Reconciliation: our ledger has it, the gateway does not.
+        /// Reconciliation: our ledger has a payment, the gateway does not.
         MissingThere = "missing_there",
+        /// Reconciliation: our ledger has a refund, the gateway does not.
+        RefundMissingThere = "refund_missing_there",
         /// Reconciliation: both have it, with different amounts.
         AmountsDiffer = "amounts_differ",
     }
@@ -61,6 +63,7 @@ impl ReviewReason {
             Self::TaskFailed => &[Choice::Retry],
             Self::UnknownPayment => &[Choice::RefundFull, Choice::WriteOff],
             Self::MissingThere => &[Choice::WriteOff],
+            Self::RefundMissingThere => &[Choice::Retry],
             Self::MissingHere | Self::AmountsDiffer => &[Choice::LookAgain],
             Self::ForeignRefund => &[Choice::LookAgain, Choice::WriteOff],
         }

@@ -239,7 +239,7 @@ async fn is_captured(deps: Deps<'_>, gateway: &dyn PaymentGateway, booked: &Book
 }
 
 async fn missing(deps: Deps<'_>, context: &Context, booked: &Booked) -> Result<(), NewsError> {
-    let reason = ReviewReason::MissingThere;
+    let reason = if booked.refund.is_some() { ReviewReason::RefundMissingThere } else { ReviewReason::MissingThere };
     let noted = note(deps, Locator::Id(booked.payment), |snapshot| {
         let mut changes = PaymentChanges::default();
         if let Some(before) = snapshot.payment {

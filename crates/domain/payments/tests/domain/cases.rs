@@ -177,3 +177,60 @@ async fn a_case_is_about_the_refunds_that_there_are_and_a_choice_about_no_others
     let needed = till.announced("payment.review_needed.v1").last().unwrap().payload.clone();
     assert_eq!((&needed["reason"], &needed["amount"]["amount"]), (&"refund_stuck".into(), &2_500.into()));
 }
+
+/// A look that was given up is begun again at once, by the case or by its letter; and a letter has its own work done, no other.
+#[tokio::test]
+async fn what_was_given_up_is_tried_again_at_once_and_nothing_else() {
+    use amrutam_memory::GatewayFault;
+    use amrutam_payments::model::TaskKind;
+    for by_letter in [false, true] {
+        let mut till = Till::with_order().await;
+        till.clinic.gateway.fail_next_calls([GatewayFault::Rejected]);
+        let (task, end) = till.run_next().await;
+        assert!(task.kind == TaskKind::Poll && matches!(end, TaskEnd::Dead { .. }), "{end:?}");
+        till.relay().await;
+        assert_eq!(till.asked(), ["task_failed"]);
+        assert_eq!(till.clinic.world.next_gateway_task_at(), None);
+        till.pay();
+        till.clinic.gateway.drain_notices();
+        if by_letter {
+            till.requeue(&task).await;
+        } else {
+            till.resolve("retry").await;
+        }
+        assert!(!till.payment().asks(ReviewReason::TaskFailed));
+        assert_eq!(till.announced("payment.review_withdrawn.v1").len(), usize::from(by_letter));
+        assert_eq!(till.run().await.len(), 1, "due at once");
+        till.relay().await;
+        assert_eq!(till.clinic.world.consultations()[0].status.as_str(), "confirmed");
+    }
+    // Two refunds are refused, one letter is requeued.
+    let mut till = Till::with_order().await;
+    let order = till.payment().order_ref().unwrap().clone();
+    till.clinic.gateway.pay(&order, rupees(100)).unwrap();
+    till.clinic.gateway.pay(&order, rupees(50)).unwrap();
+    till.notify().await;
+    till.clinic.gateway.fail_next_calls([GatewayFault::Rejected, GatewayFault::Rejected]);
+    let ran = till.run().await;
+    till.relay().await;
+    let failed = |till: &Till| till.payment().captures.iter().filter(|capture| capture.refund_failed()).count();
+    assert_eq!(failed(&till), 2);
+    till.requeue(&ran[0].0).await;
+    assert_eq!(failed(&till), 1, "the letter's own");
+}
+
+impl Till {
+    async fn requeue(&mut self, task: &GatewayTask) {
+        let event = EventEnvelope {
+            id: amrutam_kernel::EventId::from_uuid(amrutam_kernel::IdSource::uuid_v7(&self.clinic.ids, at(0))),
+            event_type: "dead_letter.requeued.v1".to_owned(),
+            payload: serde_json::json!({
+                "source": "gateway_task", "subject_id": task.id, "kind": task.kind.as_str(), "consumer": "payments",
+                "work": { "payment_id": task.payment, "key": task.key, "task": task.kind },
+            }),
+            ..self.announced[0].clone()
+        };
+        amrutam_payments::use_cases::handle(self.clinic.payment_deps(), &event).await.unwrap();
+        self.relay().await;
+    }
+}

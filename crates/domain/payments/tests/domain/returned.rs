@@ -82,3 +82,30 @@ async fn reconciliation_finds_what_came_back() {
         assert_eq!(again.differences, 0);
     }
 }
+
+/// Our books have it, the gateway has never heard of it: what is owed is owed still, and not a loss of ours.
+#[tokio::test]
+async fn a_refund_that_is_missing_at_the_gateway_is_made_again() {
+    let mut till = given_back().await;
+    let range = TimeRange::new(at(-60), at(6_000)).unwrap();
+    let name = PaymentGateway::name(&*till.clinic.gateway).clone();
+    till.clinic.gateway.forget_refunds();
+    let found = reconcile(till.clinic.payment_deps(), &till.system(), &name, range).await.unwrap();
+    assert_eq!(found.differences, 1);
+    till.relay().await;
+    let needed = till.announced("payment.review_needed.v1").last().unwrap().payload.clone();
+    assert_eq!(needed["reason"], "refund_missing_there");
+    assert_eq!(needed["choices"], serde_json::json!([{ "choice": "retry", "amount": null }]));
+    till.resolve("retry").await;
+    assert_eq!(till.payment().state, MoneyState::Refunding);
+    assert_eq!(balance(&till, "refunds_payable").await, -49_900);
+    till.run().await;
+    till.relay().await;
+    assert_eq!((till.payment().state, till.payment().reviews.len()), (MoneyState::Refunded, 0));
+    assert_eq!(till.clinic.gateway.refunds().len(), 1);
+    for account in ["gateway_receivable:fake", "refunds_payable", "write_offs"] {
+        assert_eq!(balance(&till, account).await, 0, "{account}");
+    }
+    let again = reconcile(till.clinic.payment_deps(), &till.system(), &name, range).await.unwrap();
+    assert_eq!(again.differences, 0);
+}
