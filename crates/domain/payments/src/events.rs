@@ -84,6 +84,7 @@ pub(crate) fn payment_event(payment: &Payment, entry: &PaymentEntry, step: &Step
             object.insert("reason".to_owned(), serde_json::json!(reason));
             if step.kind == StepKind::ReviewNeeded {
                 object.insert("choices".to_owned(), choices(payment, reason, entry.amount));
+                object.insert("tried".to_owned(), serde_json::json!(reason.tried()));
             }
         }
     }

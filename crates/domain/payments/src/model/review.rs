@@ -52,6 +52,18 @@ words! {
 }
 
 impl ReviewReason {
+    /// What has been tried by itself before a person is asked.
+    pub const fn tried(self) -> &'static [&'static str] {
+        match self {
+            Self::RefundFailed => &["refund"],
+            Self::RefundStuck => &["refund", "look"],
+            Self::NotConfirmed => &["announce"],
+            Self::TaskFailed => &["look"],
+            Self::MissingHere | Self::MissingThere | Self::RefundMissingThere | Self::AmountsDiffer => &["compare"],
+            Self::NoOutcome | Self::BrokenOff | Self::ForeignRefund | Self::UnknownPayment => &[],
+        }
+    }
+
     /// What can be done about it.
     pub const fn choices(self) -> &'static [Choice] {
         match self {

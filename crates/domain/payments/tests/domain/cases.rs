@@ -176,6 +176,7 @@ async fn a_case_is_about_the_refunds_that_there_are_and_a_choice_about_no_others
     till.sweep().await;
     let needed = till.announced("payment.review_needed.v1").last().unwrap().payload.clone();
     assert_eq!((&needed["reason"], &needed["amount"]["amount"]), (&"refund_stuck".into(), &2_500.into()));
+    assert_eq!(needed["tried"], serde_json::json!(["refund", "look"]));
 }
 
 /// A look that was given up is begun again at once, by the case or by its letter; and a letter has its own work done, no other.
