@@ -237,6 +237,18 @@ pub fn next_poll(payment: &Payment, rules: &PaymentRules, now: Timestamp) -> Opt
     order.chain(refunds).filter(|at| now < *at).min()
 }
 
+/// Whether a look at the gateway is of use: a person waits for one, money could still come, or a refund be done. Money is looked for
+/// as long as an order lives, and beyond that as long as the gateway may be away.
+pub fn poll_wanted(payment: &Payment, rules: &PaymentRules, now: Timestamp) -> bool {
+    let order = payment.order_opened_at.filter(|_| payment.state.is_unpaid());
+    let order = order.is_some_and(|opened| now <= after(after(opened, rules.order_lives), rules.patience));
+    let refund = |capture: &Capture| {
+        let open = |refund: &super::Refund| !matches!(refund.step, RefundStep::Processed { .. });
+        capture.refund.as_ref().is_some_and(open)
+    };
+    order || payment.captures.iter().any(refund) || payment.reviews.iter().any(|review| review.looking)
+}
+
 /// `first`, twice, four times `first` after `since`, and so on: for about 90 years from one minute.
 fn doubling(since: Timestamp, first: SignedDuration) -> impl Iterator<Item = Timestamp> {
     (0..26).filter_map(move |n| first.checked_mul(1 << n)).map(move |wait| after(since, wait))

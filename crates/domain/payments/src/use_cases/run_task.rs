@@ -9,7 +9,8 @@ use crate::{
     NewsError,
     model::{
         Evidence, GatewayPayment, GatewayPaymentRef, GatewayRefund, GatewayTask, MoneyState, NewOrder, NewRefund,
-        Order, Payment, Progress, RefundStep, ReviewReason, TaskEnd, TaskKind, VisitFate, next_poll,
+        Order, Payment, PaymentRules, Progress, RefundStep, ReviewReason, TaskEnd, TaskKind, VisitFate, next_poll,
+        poll_wanted,
     },
     ports::{GatewayError, Locator, PaymentChanges, PaymentGateway},
 };
@@ -64,7 +65,7 @@ pub async fn run_task(deps: Deps<'_>, task: &GatewayTask) -> Result<Ran, NewsErr
         }
         Some(payment) => match deps.gateway(&payment.gateway) {
             None => News::Failed(GatewayError::Unavailable { reason: "the gateway is not set up".to_owned() }),
-            Some(gateway) => match ask(gateway, &payment, task).await {
+            Some(gateway) => match ask(gateway, &payment, task, (deps.rules, deps.clock.now())).await {
                 Ok(News::Look(seen, refunds)) => News::Look(without_claimed(deps, &payment, seen).await?, refunds),
                 Ok(news) => news,
                 Err(error) => News::Failed(error),
@@ -122,7 +123,12 @@ async fn without_claimed(
     Ok(ours)
 }
 
-async fn ask(gateway: &dyn PaymentGateway, payment: &Payment, task: &GatewayTask) -> Result<News, GatewayError> {
+async fn ask(
+    gateway: &dyn PaymentGateway,
+    payment: &Payment,
+    task: &GatewayTask,
+    (rules, now): (&PaymentRules, Timestamp),
+) -> Result<News, GatewayError> {
     match &task.kind {
         TaskKind::OpenOrder => {
             let wanted = payment.state == MoneyState::Created && payment.visit.fate == VisitFate::Open;
@@ -132,6 +138,7 @@ async fn ask(gateway: &dyn PaymentGateway, payment: &Payment, task: &GatewayTask
             Ok(News::Opened(gateway.open_order(&order).await?))
         }
         TaskKind::Refund { of } => refund(gateway, payment, task, of).await,
+        TaskKind::Poll if !poll_wanted(payment, rules, now) => Ok(News::Nothing),
         TaskKind::Poll => {
             let payments = match payment.order_ref() {
                 Some(order) => gateway.order_payments(order).await?,
