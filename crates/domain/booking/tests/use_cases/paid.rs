@@ -338,7 +338,7 @@ async fn nobody_gives_the_reason_that_is_payments() {
     ] {
         for reason in [CancelReason::PaymentFailed, CancelReason::Refunded] {
             let command = Cancel { id, reason, idempotency: None };
-            let refused = cancel(clinic.deps(), &clinic.context(actor.clone()), command).await;
+            let refused = cancel(clinic.deps(), &clinic.context(actor), command).await;
             assert!(matches!(refused, Err(amrutam_booking::ConsultationError::ReasonNotYours)), "{actor}: {refused:?}");
         }
     }

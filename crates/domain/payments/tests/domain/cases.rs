@@ -108,7 +108,7 @@ async fn a_visit_that_is_broken_off_is_not_earned() {
             let payment = till.payment();
             match (broken, by_doctor) {
                 (false, _) => {
-                    assert_eq!((payment.state, payment.reviews.len()), (MoneyState::Settled, 0), "{reason:?}")
+                    assert_eq!((payment.state, payment.reviews.len()), (MoneyState::Settled, 0), "{reason:?}");
                 }
                 (true, true) => {
                     let refund = payment.captures[0].refund.as_ref().unwrap();

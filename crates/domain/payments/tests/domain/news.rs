@@ -242,7 +242,10 @@ async fn a_paid_visit_without_an_outcome_is_before_a_person_who_decides() {
         let visit = till.clinic.world.consultations().remove(0);
         let taken_place = state == MoneyState::Settled;
         assert_eq!(visit.status.as_str(), if taken_place { "confirmed" } else { "cancelled" });
-        assert_eq!(visit.cancel_reason.map(|reason| reason.as_str()), (!taken_place).then_some("refunded"));
+        assert_eq!(
+            visit.cancel_reason.map(amrutam_booking::model::CancelReason::as_str),
+            (!taken_place).then_some("refunded")
+        );
         assert_eq!(till.payment().visit.version, visit.version);
         assert_eq!(till.announced("payment.refund_decided.v1").len(), usize::from(!taken_place));
     }

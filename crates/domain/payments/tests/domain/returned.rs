@@ -69,7 +69,7 @@ async fn what_came_back_is_owed_again_and_old_news_of_it_changes_nothing() {
 async fn reconciliation_finds_what_came_back() {
     for listed in [true, false] {
         let mut till = given_back().await;
-        till.clinic.gateway.return_refunds(listed.then(|| at(0)).unwrap_or(at(-600)));
+        till.clinic.gateway.return_refunds(if listed { at(0) } else { at(-600) });
         till.clinic.gateway.drain_notices();
         let range = TimeRange::new(at(-60), at(6_000)).unwrap();
         let name = PaymentGateway::name(&*till.clinic.gateway).clone();
