@@ -1,5 +1,6 @@
 DROP FUNCTION put_review(jsonb);
 DROP FUNCTION open_review(jsonb);
+DROP FUNCTION open_review_about(text, uuid, text);
 DROP FUNCTION list_reviews(text, text, timestamptz, uuid, int);
 DROP FUNCTION review_snapshot(uuid, uuid, text);
 DROP FUNCTION put_dead_letter(jsonb);

@@ -208,6 +208,14 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION open_review_about(of_kind text, subject uuid, why text) RETURNS jsonb
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN (SELECT to_jsonb(r) FROM review_cases r
+            WHERE r.subject_kind = of_kind AND r.subject_id = subject AND r.reason = why AND r.state <> 'resolved');
+END
+$$;
+
 -- 'known' while one of the same subject and reason is not resolved: then of the effects only the inbox mark counts, since
 -- nothing was opened that they could tell of.
 CREATE FUNCTION open_review(change jsonb) RETURNS text
@@ -248,4 +256,4 @@ $$;
 GRANT EXECUTE ON FUNCTION put_given_up(jsonb), settle_dead_letter(text, text, uuid, timestamptz), recorded_answer(uuid, text),
   dead_letter_snapshot(uuid, uuid, text), dead_letter_about(text, text, uuid),
   list_dead_letters(text, text, text, timestamptz, uuid, int), put_dead_letter(jsonb), review_snapshot(uuid, uuid, text),
-  list_reviews(text, text, timestamptz, uuid, int), open_review(jsonb), put_review(jsonb) TO amrutam_app;
+  list_reviews(text, text, timestamptz, uuid, int), open_review_about(text, uuid, text), open_review(jsonb), put_review(jsonb) TO amrutam_app;

@@ -94,6 +94,7 @@ fn a_visit_that_nobody_tells_of_is_given_back_by_two_people() {
         );
 
         until_payment(&patient, &visit, "refunded").await;
+        until_visit(&patient, &visit, "cancelled").await;
         let at_gateway = stack.gateway.order(&order).await;
         assert_eq!((&at_gateway["refunds"], &at_gateway["refunded"]), (&json!(1), &json!(49_900)));
         for account in ["gateway_receivable:razorpay", "patient_deposits", "refunds_payable"] {

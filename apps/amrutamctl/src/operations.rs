@@ -80,7 +80,8 @@ pub(crate) enum Reviews {
         #[command(flatten)]
         by: By,
     },
-    /// Choose what is to be done. A choice that needs two people becomes a proposal: an admin approves it.
+    /// Choose what is to be done. A choice that needs two people becomes a proposal, which counts as neither
+    /// person's: one admin proposes it anew, another one approves it.
     Resolve {
         /// Which one.
         id: String,

@@ -20,7 +20,9 @@ pub(crate) async fn run(world: World, stop: CancellationToken) {
         for (state, figure) in figures {
             gauge!("amrutam_database_pool", "state" => state).set(figure as f64);
         }
-        if let Err(error) = database(&world).await {
+        // Each by itself: one that can't be had hides no other.
+        let told = [outbox(&world).await, payments(&world).await, audit(&world).await, partitions(&world).await];
+        for error in told.into_iter().filter_map(Result::err) {
             tracing::debug!(%error, reason = error.reason(), "no figures from the database");
         }
         if let Err(error) = people(&world, &mut known).await {
@@ -32,13 +34,16 @@ pub(crate) async fn run(world: World, stop: CancellationToken) {
     }
 }
 
-async fn database(world: &World) -> Result<(), PortError> {
-    let now = world.clock.now();
+async fn outbox(world: &World) -> Result<(), PortError> {
     let outbox = world.postgres.outbox_state().await?;
     gauge!("amrutam_outbox_depth").set(outbox.depth as f64);
     gauge!("amrutam_outbox_parked").set(outbox.parked as f64);
     gauge!("amrutam_outbox_oldest_seconds").set(outbox.oldest_age.as_secs_f64());
-    gauge!("amrutam_messages_due").set(world.postgres.due_messages(now).await? as f64);
+    gauge!("amrutam_messages_due").set(world.postgres.due_messages(world.clock.now()).await? as f64);
+    Ok(())
+}
+
+async fn payments(world: &World) -> Result<(), PortError> {
     let payments = world.postgres.payment_figures().await?;
     gauge!("amrutam_gateway_tasks_open").set(payments.open_tasks as f64);
     gauge!("amrutam_gateway_tasks_dead").set(payments.dead_tasks as f64);
@@ -47,10 +52,19 @@ async fn database(world: &World) -> Result<(), PortError> {
         let open = payments.open.iter().find(|(name, _)| name == state).map_or(0, |(_, count)| *count);
         gauge!("amrutam_payments_open", "state" => state).set(open as f64);
     }
+    Ok(())
+}
+
+async fn audit(world: &World) -> Result<(), PortError> {
     let (unsealed, lag) = world.postgres.audit_waiting().await?;
     gauge!("amrutam_audit_unsealed").set(unsealed as f64);
     gauge!("amrutam_audit_lag_seconds").set(lag);
-    let runway = world.postgres.partition_runway_days(world.rules.business_day(now)).await?;
+    Ok(())
+}
+
+async fn partitions(world: &World) -> Result<(), PortError> {
+    let today = world.rules.business_day(world.clock.now());
+    let runway = world.postgres.partition_runway_days(today).await?;
     gauge!("amrutam_partition_runway_days").set(f64::from(runway));
     Ok(())
 }

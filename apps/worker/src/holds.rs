@@ -35,7 +35,7 @@ pub(crate) fn booking_deps(world: &World) -> Deps<'_> {
         ids: &world.ids,
         pause: &TokioPause,
         rules: &world.rules,
-        payments: PaymentsMode::Required,
+        payments: if world.payments.required { PaymentsMode::Required } else { PaymentsMode::None },
     }
 }
 

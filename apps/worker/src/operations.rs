@@ -8,8 +8,8 @@ use amrutam_kernel::{
     HandlerError, PortError,
 };
 use amrutam_operations::{
-    LetterError, OpenError, REVIEWS_BINDINGS, REVIEWS_CONSUMER,
-    use_cases::{Deps, open_review, settle, take},
+    LetterError, OpenError, REVIEWS_BINDINGS, REVIEWS_CONSUMER, is_withdrawal,
+    use_cases::{Deps, open_review, settle, take, withdraw_review},
 };
 use async_trait::async_trait;
 use serde::Deserialize;
@@ -108,7 +108,10 @@ impl EventHandler for Reviews {
     }
 
     async fn handle(&self, event: EventEnvelope) -> Result<Handled, HandlerError> {
-        match open_review(deps(&self.world), &event).await {
+        let deps = deps(&self.world);
+        let told =
+            if is_withdrawal(&event) { withdraw_review(deps, &event).await } else { open_review(deps, &event).await };
+        match told {
             Ok(handled) => {
                 tracing::info!(event_id = %event.id, event_type = %event.event_type, ?handled, "event handled");
                 Ok(handled)

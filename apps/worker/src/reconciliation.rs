@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Between two looks at whether a span is due; shorter where spans are.
 const EVERY: Duration = Duration::from_secs(300);
-/// After an outage: so many spans back, one after the other.
-const CATCH_UP: i64 = 7;
+/// So many spans in one round, the oldest first: after an outage the next rounds go on from there.
+const CATCH_UP: usize = 7;
 
 pub(crate) async fn run(world: World, stop: CancellationToken) {
     let pause = EVERY.min(world.payments.reconcile.0);
@@ -66,12 +66,12 @@ fn due(until: Option<Timestamp>, now: Timestamp, (span, after): (Duration, Durat
     let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
     let length = seconds(span).max(1);
     let last = (now.as_second() - seconds(after)).div_euclid(length);
-    let first = until.map_or(last - 1, |until| until.as_second().div_euclid(length)).max(last - CATCH_UP);
+    let first = until.map_or(last - 1, |until| until.as_second().div_euclid(length));
     let range = |index: i64| {
         let at = |index: i64| Timestamp::from_second(index.checked_mul(length)?).ok();
         TimeRange::new(at(index)?, at(index + 1)?)
     };
-    (first..last).filter_map(range).collect()
+    (first..last).filter_map(range).take(CATCH_UP).collect()
 }
 
 #[cfg(test)]
@@ -95,7 +95,12 @@ mod tests {
         assert_eq!(days(None, "2026-11-30T01:00:00Z"), ["28"], "the 29th is over, but not for long enough");
         assert_eq!(days(Some("2026-11-30T00:00:00Z"), "2026-11-30T03:00:00Z"), Vec::<String>::new());
         assert_eq!(days(Some("2026-11-28T00:00:00Z"), "2026-11-30T03:00:00Z"), ["28", "29"], "after an outage");
-        assert_eq!(days(Some("2026-10-01T00:00:00Z"), "2026-11-30T03:00:00Z").len(), 7, "not for ever");
+        let week = ["01", "02", "03", "04", "05", "06", "07"];
+        assert_eq!(
+            days(Some("2026-10-01T00:00:00Z"), "2026-11-30T03:00:00Z"),
+            week,
+            "some in a round, and none left out"
+        );
         let span = due(None, at("2026-11-30T03:00:00Z"), DAY).remove(0);
         assert_eq!(span.end().duration_since(span.start()), SignedDuration::from_hours(24));
     }

@@ -124,7 +124,7 @@ pub(crate) struct CaptureView {
 #[schema(as = PaymentRefund)]
 pub(crate) struct RefundView {
     amount: Fee,
-    /// `visit_cancelled`, `doctor_absent`, `late_payment`, `paid_twice`, `wrong_amount`, `ruled`.
+    /// `visit_cancelled`, `doctor_absent`, `visit_broken_off`, `late_payment`, `paid_twice`, `wrong_amount`, `ruled`.
     reason: &'static str,
     /// `asked`, `pending`, `processed`, `failed`.
     step: &'static str,
@@ -208,13 +208,13 @@ impl InspectedPayment {
 }
 
 /// The answer to another try to pay, as it is kept.
-pub(crate) fn retried_answer(retried: &Retried, context: &Context, now: Timestamp) -> StoredAnswer {
+pub(crate) fn retried_answer(retried: &Retried, id: ConsultationId, context: &Context, now: Timestamp) -> StoredAnswer {
     StoredAnswer {
         status: 200,
         location: None,
         content_type: JSON.to_owned(),
         etag: None,
-        body: json(&PaymentView::of(&retried.payment, context, now)),
+        body: json(&PaymentView::seen(&retried.payment, id, context, now)),
     }
 }
 

@@ -57,7 +57,7 @@ async fn retry(
     key_of(request.headers())?.ok_or(Code::IdempotencyKeyRequired)?;
     let id: ConsultationId = path_id(&path)?;
     once(&services, &request, &caller.0, &body.raw, async |claim| {
-        let render = |retried: &_| retried_answer(retried, &caller.0, services.clock.now());
+        let render = |retried: &_| retried_answer(retried, id, &caller.0, services.clock.now());
         let idempotency = claim.map(|claim| Idempotent { claim, render: &render });
         match retry_payment(services.paying(), &caller.0, id, idempotency).await {
             Ok((retried, answer)) => Attempt::Done(answer.unwrap_or_else(|| render(&retried))),

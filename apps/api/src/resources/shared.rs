@@ -40,15 +40,15 @@ words! {
     SlotStatusWord { Open, Booked, Blocked, Withdrawn }
     /// Where a consultation stands.
     StatusWord { Pending, Confirmed, InProgress, Completed, Expired, Cancelled, NoShow }
-    /// Why a consultation is called off: those of the patient, those of the doctor, and `technical_issue` for both.
+    /// Why a consultation is called off: the first five are the patient's to give, the others the doctor's.
     CancelReasonWord {
         PatientEmergency, PatientImproved, PatientBookedInError, PatientAlternative, PatientOther,
         DoctorUnavailable, DoctorScheduleChange, TechnicalIssue, DoctorOther
     }
-    /// Why a consultation was called off: by a person, or because it could not be paid.
+    /// Why a consultation was called off: by a person, or because it could not be paid or its money was given back.
     CancelCauseWord {
         PatientEmergency, PatientImproved, PatientBookedInError, PatientAlternative, PatientOther,
-        DoctorUnavailable, DoctorScheduleChange, TechnicalIssue, DoctorOther, PaymentFailed
+        DoctorUnavailable, DoctorScheduleChange, TechnicalIssue, DoctorOther, PaymentFailed, Refunded
     }
     /// Why a visit under way is over: `needs_visit_in_person` and `emergency_referral` are the doctor's to say.
     EndReasonWord { Concluded, TechnicalIssue, PatientLeft, DoctorLeft, NeedsVisitInPerson, EmergencyReferral }
@@ -61,7 +61,8 @@ words! {
     /// What a line of the timeline tells: of a consultation the first four, of a payment the others.
     TimelineKindWord {
         StatusChanged, Rescheduled, ModeChanged, Noted, Created, OrderOpened, AttemptFailed, Failed, Cancelled, Captured, StrayCaptured,
-        Settled, RefundDecided, Refunded, RefundFailed, ReviewNeeded, Ruled
+        Settled, RefundDecided, Refunded, RefundFailed, ReviewNeeded, ReviewWithdrawn,
+        Ruled
     }
     /// What a line of the timeline is about.
     TimelineSubjectWord { Consultation, Payment }

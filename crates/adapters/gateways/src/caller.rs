@@ -230,7 +230,10 @@ impl Caller {
         pass.ended(!status.is_server_error());
         match status {
             _ if status.is_success() => serde_json::from_slice(&answer.body)
-                .map_err(|_| in_doubt(format!("the answer {} makes no sense", status.as_u16()))),
+                // It is there and has answered. Asked again it says the same for ever: the tries of a look end as well.
+                .map_err(|_| GatewayError::Unknown {
+                    reason: format!("the answer {} makes no sense", status.as_u16()),
+                }),
             StatusCode::TOO_MANY_REQUESTS => {
                 Err(GatewayError::Limited { retry_after: retry_after(&answer.headers, self.clock.now()) })
             }

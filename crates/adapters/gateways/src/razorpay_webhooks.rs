@@ -16,7 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-/// Razorpay tries for 24 hours, and replays by hand what is up to 7 days old. Below the 30 days for which events are
+/// Razorpay tries for 24 hours, and replays by hand what is up to 7 days old. Below the 90 days for which events are
 /// remembered: what is older could be taken for new.
 const PATIENCE: SignedDuration = SignedDuration::from_hours(7 * 24 + 1);
 

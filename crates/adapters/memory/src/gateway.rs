@@ -198,6 +198,31 @@ impl FakeGateway {
         }
     }
 
+    /// Every refund that was done fails after all, its money back with the gateway, and is listed as of `listed_at`.
+    pub fn return_refunds(&self, listed_at: Timestamp) {
+        let mut state = self.lock();
+        let State { refunds, payments, notices, .. } = &mut *state;
+        for refund in refunds.values_mut().filter(|refund| refund.state == RefundState::Processed) {
+            refund.state = RefundState::Failed { code: "lost_or_stolen".to_owned() };
+            refund.at = listed_at;
+            if let Some(payment) = payments.get_mut(&refund.of) {
+                payment.refunded = payment.refunded.minus(&refund.amount).unwrap_or(payment.refunded);
+                payment.state = PaymentSighting::Captured;
+            }
+            notices.push(WebhookNews::Refund(refund.clone()));
+        }
+    }
+
+    /// No refund was ever made: all their money is with the gateway.
+    pub fn forget_refunds(&self) {
+        let mut state = self.lock();
+        state.refunds.clear();
+        for payment in state.payments.values_mut().filter(|payment| !payment.refunded.is_zero()) {
+            payment.refunded = Money::zero(payment.amount.currency());
+            payment.state = PaymentSighting::Captured;
+        }
+    }
+
     /// Takes out what it would notify, in order.
     pub fn drain_notices(&self) -> Vec<WebhookNews> {
         std::mem::take(&mut self.lock().notices)

@@ -57,6 +57,9 @@ define_sql_function! {
 define_sql_function! {
     fn list_reviews(in_state: Nullable<Text>, of_kind: Nullable<Text>, after_at: Nullable<Timestamptz>, after_id: Nullable<Uuid>, most: Integer) -> Jsonb;
 }
+define_sql_function! {
+    fn open_review_about(of_kind: Text, subject: Uuid, why: Text) -> Nullable<Jsonb>;
+}
 define_sql_function! { fn open_review(change: Jsonb) -> Text; }
 define_sql_function! { fn put_review(change: Jsonb) -> Text; }
 define_sql_function! {

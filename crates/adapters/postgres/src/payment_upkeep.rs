@@ -20,7 +20,7 @@ use jiff_diesel::ToDiesel;
 pub struct PaymentFigures {
     /// Tasks that are neither done nor dead.
     pub open_tasks: i64,
-    /// Tasks that were given up.
+    /// Tasks that were given up, and whose dead letters wait for a person.
     pub dead_tasks: i64,
     /// How long the longest-waiting open task has existed, in seconds.
     pub oldest_task_seconds: f64,
@@ -50,9 +50,11 @@ impl Postgres {
     /// The figures of now.
     pub async fn payment_figures(&self) -> Result<PaymentFigures, PortError> {
         const TASKS: &str =
-            "SELECT count(*) FILTER (WHERE status = 'live') AS open, count(*) FILTER (WHERE status = 'dead') AS dead,
-            coalesce(extract(epoch FROM now() - min(created_at) FILTER (WHERE status = 'live')), 0)::float8 AS oldest
-            FROM gateway_tasks WHERE status IN ('live', 'dead')";
+            // A task that is dead stays so when what it was to do was begun afresh: its letter tells whether it waits for anybody.
+            "SELECT count(*) AS open,
+            (SELECT count(*) FROM dead_letters WHERE state = 'dead' AND source = 'gateway_task') AS dead,
+            coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 AS oldest
+            FROM gateway_tasks WHERE status = 'live'";
         const STATES: &str = "SELECT state, count(*) AS count FROM payments
             WHERE state IN ('created', 'pending', 'captured', 'refunding', 'refund_failed') GROUP BY state";
         let mut conn = self.connection().await?;

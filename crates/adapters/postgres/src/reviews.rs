@@ -185,6 +185,12 @@ impl ReviewStore for Postgres {
         Ok(Page::cut(cases, page.limit, |last| (last.opened_at, last.id)))
     }
 
+    async fn open_review_about(&self, subject: &Subject, reason: &Code) -> Result<Option<ReviewCase>, PortError> {
+        let query = diesel::select(functions::open_review_about(subject.kind.as_str(), subject.id, reason.as_str()));
+        let row: Option<Json<ReviewRow>> = self.ask(query).await?;
+        row.map(|Json(row)| row.try_into()).transpose()
+    }
+
     async fn open_review(&self, case: &ReviewCase, effects: &Effects) -> Result<bool, CommitError> {
         let row = ChangeRow { case: case.into(), effects: EffectRows::of(&[effects]) };
         let word: String = self.ask(diesel::select(functions::open_review(Json(row)))).await?;

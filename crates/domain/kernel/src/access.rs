@@ -150,8 +150,6 @@ actions! {
     PaymentRead = "payment.read",
     /// Pay, or try again.
     PaymentMake = "payment.make",
-    /// Ask for a refund.
-    RefundRequest = "refund.request",
     /// Grant a refund.
     RefundApprove = "refund.approve",
     /// Read the audit trail and its proofs.

@@ -1,6 +1,6 @@
 //! What this domain hears and what it announces. Their schemas are in `docs/events/`.
 
-use crate::model::{Choice, DeadLetter, InvalidCode, ReviewCase, Subject};
+use crate::model::{Choice, Code, DeadLetter, InvalidCode, Payload, ReviewCase, Subject};
 use amrutam_kernel::{AccountId, AggregateRef, ConsultationId, Context, EventEnvelope, EventId, Money, ReviewCaseId};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -9,8 +9,13 @@ use serde_json::json;
 /// The consumer's fixed name: its queue and its inbox marks are known by it.
 pub const REVIEWS_CONSUMER: &str = "reviews";
 
-/// Whatever a domain can't finish.
-pub const REVIEWS_BINDINGS: &[&str] = &["*.review_needed.v1"];
+/// Whatever a domain can't finish, and what it could after all.
+pub const REVIEWS_BINDINGS: &[&str] = &["*.review_needed.v1", "*.review_withdrawn.v1"];
+
+/// Whether an event takes back what was asked.
+pub fn is_withdrawal(event: &EventEnvelope) -> bool {
+    event.event_type.ends_with(".review_withdrawn.v1")
+}
 
 /// A case is resolved: its domain carries the choice out.
 pub const REVIEW_RESOLVED: &str = "review.resolved.v1";
@@ -91,6 +96,25 @@ pub(crate) fn case_of(event: &EventEnvelope, id: ReviewCaseId, now: Timestamp) -
     })
 }
 
+#[derive(Debug, Deserialize)]
+struct ReviewWithdrawn {
+    reason: String,
+    subject: Option<Subject>,
+}
+
+/// What is asked no longer: about what, and why it was.
+pub(crate) fn withdrawn(event: &EventEnvelope) -> Result<(Subject, Code), MalformedReview> {
+    let malformed = |problem: String| MalformedReview { event_type: event.event_type.clone(), problem };
+    let code = |error: InvalidCode| malformed(error.to_string());
+    let taken_back =
+        ReviewWithdrawn::deserialize(&event.payload).map_err(|error| malformed(format!("{:?}", error.classify())))?;
+    let subject = match taken_back.subject {
+        Some(subject) => subject,
+        None => Subject { kind: event.aggregate.kind.parse().map_err(code)?, id: event.aggregate.id },
+    };
+    Ok((subject, taken_back.reason.parse().map_err(code)?))
+}
+
 /// A case has one event in its life.
 pub(crate) fn resolved(id: EventId, case: &ReviewCase, context: &Context, now: Timestamp) -> Option<EventEnvelope> {
     let decision = case.decision.as_ref()?;
@@ -133,6 +157,11 @@ pub(crate) fn letter_requeued(id: EventId, letter: &DeadLetter, context: &Contex
             "consumer": letter.consumer,
             "subject_id": letter.subject,
             "kind": letter.kind,
+            // Ids and codes only.
+            "work": match &letter.payload {
+                Payload::Task(work) => Some(work),
+                Payload::Event(_) | Payload::Sealed(_) => None,
+            },
         }),
     }
 }

@@ -6,7 +6,8 @@
 //!
 //! A **review case** is what a saga could not finish: another domain announces `<domain>.review_needed.v1` with the choices
 //! there are, somebody picks one, and `review.resolved.v1` tells the domain to carry it out. A case is never just closed, and a
-//! choice that moves much money needs a second person ([`model::ApprovalLimits`]).
+//! choice that moves much money needs a second person ([`model::ApprovalLimits`]). What came about by itself the domain takes back
+//! with `<domain>.review_withdrawn.v1`.
 //!
 //! The crate decides; what it needs from the world it names as [`ports`]. To add a source of dead letters: a
 //! [`DeadSource`](amrutam_kernel::DeadSource), a [`GivenUp`](amrutam_kernel::GivenUp) in the effects that give the work up,
@@ -31,4 +32,6 @@ pub mod ports;
 pub mod use_cases;
 
 pub use error::{LetterError, OpenError, ReviewError};
-pub use events::{LETTER_REQUEUED, MalformedReview, REVIEW_RESOLVED, REVIEWS_BINDINGS, REVIEWS_CONSUMER};
+pub use events::{
+    LETTER_REQUEUED, MalformedReview, REVIEW_RESOLVED, REVIEWS_BINDINGS, REVIEWS_CONSUMER, is_withdrawal,
+};

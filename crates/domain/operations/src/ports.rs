@@ -3,7 +3,7 @@
 //! Every method that writes is one transaction, and takes the effects committed with it. When it says that nothing was
 //! stored, neither were its effects.
 
-use crate::model::{Code, DeadLetter, HistoryEntry, LetterState, ReviewCase, ReviewState};
+use crate::model::{Code, DeadLetter, HistoryEntry, LetterState, ReviewCase, ReviewState, Subject};
 use amrutam_kernel::{
     CommitError, ConsultationId, DeadLetterId, DeadSource, Effects, IdempotencyClaim, Page, PageRequest, PortError,
     Recorded, ReviewCaseId,
@@ -107,6 +107,9 @@ pub trait ReviewStore: Records {
         filter: &ReviewFilter,
         page: PageRequest<ByTime<ReviewCaseId>>,
     ) -> Result<Page<ReviewCase, ByTime<ReviewCaseId>>, PortError>;
+
+    /// The case about this, for this reason, that is not resolved.
+    async fn open_review_about(&self, subject: &Subject, reason: &Code) -> Result<Option<ReviewCase>, PortError>;
 
     /// Stores a new case and its effects; says `false`, and stores the inbox mark alone, when one that is not resolved
     /// has the same subject and reason.

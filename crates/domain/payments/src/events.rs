@@ -2,7 +2,7 @@
 //! times.
 
 use crate::model::{Choice, Payment, PaymentEntry, ReviewReason, Step, StepKind};
-use amrutam_kernel::{AggregateRef, Context, EventEnvelope, EventId, Money};
+use amrutam_kernel::{Actor, AggregateRef, Context, EventEnvelope, EventId, Money};
 use jiff::Timestamp;
 
 /// The payment exists.
@@ -29,6 +29,8 @@ pub const REFUNDED: &str = "payment.refunded.v1";
 pub const REFUND_FAILED: &str = "payment.refund_failed.v1";
 /// A person is asked.
 pub const REVIEW_NEEDED: &str = "payment.review_needed.v1";
+/// What a person was asked needs no answer any more.
+pub const REVIEW_WITHDRAWN: &str = "payment.review_withdrawn.v1";
 /// A person has decided.
 pub const RULED: &str = "payment.ruled.v1";
 
@@ -47,6 +49,7 @@ pub const fn event_type(kind: StepKind) -> &'static str {
         StepKind::Refunded => REFUNDED,
         StepKind::RefundFailed => REFUND_FAILED,
         StepKind::ReviewNeeded => REVIEW_NEEDED,
+        StepKind::ReviewWithdrawn => REVIEW_WITHDRAWN,
         StepKind::Ruled => RULED,
     }
 }
@@ -79,11 +82,19 @@ pub(crate) fn payment_event(payment: &Payment, entry: &PaymentEntry, step: &Step
         }
         if let Some(reason) = step.review {
             object.insert("reason".to_owned(), serde_json::json!(reason));
-            object.insert("choices".to_owned(), choices(payment, reason, entry.amount));
+            if step.kind == StepKind::ReviewNeeded {
+                object.insert("choices".to_owned(), choices(payment, reason, entry.amount));
+                object.insert("tried".to_owned(), serde_json::json!(reason.tried()));
+            }
         }
     }
     let aggregate = AggregateRef { kind: "payment".to_owned(), id: payment.id.as_uuid(), version: entry.version };
-    envelope(entry.event, event_type(entry.kind), aggregate, entry.at, context, payload)
+    let event = envelope(entry.event, event_type(entry.kind), aggregate, entry.at, context, payload);
+    match step.kind {
+        // Whoever's news it follows from: it is this domain that asks no longer.
+        StepKind::ReviewWithdrawn => EventEnvelope { actor: Actor::System("payments").to_string(), ..event },
+        _ => event,
+    }
 }
 
 /// Each choice with what it moves, so that a second person can be asked where it is much.

@@ -8,7 +8,7 @@ use amrutam_kernel::{
     PortError, Requeue, ReviewCaseId,
 };
 use amrutam_operations::{
-    model::{DeadLetter, Decider, HistoryEntry, Payload, ReviewCase, ReviewState},
+    model::{Code, DeadLetter, Decider, HistoryEntry, Payload, ReviewCase, ReviewState, Subject},
     ports::{
         ByTime, DeadLetterStore, LetterChange, LetterFilter, Records, ReviewFilter, ReviewStore, Snapshot, VisitHistory,
     },
@@ -128,6 +128,13 @@ impl ReviewStore for MemoryWorld {
         let rows = self.read(|tables| tables.reviews.values().filter(wanted).cloned().collect())?;
         let key = |case: &ReviewCase| (case.opened_at, case.id);
         Ok(Page::cut(after(rows, &page, key), page.limit, key))
+    }
+
+    async fn open_review_about(&self, subject: &Subject, reason: &Code) -> Result<Option<ReviewCase>, PortError> {
+        let about = |case: &&ReviewCase| {
+            case.state != ReviewState::Resolved && (&case.subject, &case.reason) == (subject, reason)
+        };
+        self.read(|tables| tables.reviews.values().find(about).cloned())
     }
 
     async fn open_review(&self, case: &ReviewCase, effects: &Effects) -> Result<bool, CommitError> {

@@ -139,17 +139,19 @@ pub enum CancelReason {
     DoctorUnavailable,
     /// The practitioner's schedule changed.
     DoctorScheduleChange,
-    /// The technology failed; either side.
+    /// The technology fails the practitioner.
     TechnicalIssue,
     /// Another reason of the practitioner's.
     DoctorOther,
     /// It could not be paid. Nobody gives it: payments tells.
     PaymentFailed,
+    /// Its money was given back because a person decided so. Nobody gives it: payments tells.
+    Refunded,
 }
 
 impl CancelReason {
     /// Every reason.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::PatientEmergency,
         Self::PatientImproved,
         Self::PatientBookedInError,
@@ -160,6 +162,7 @@ impl CancelReason {
         Self::TechnicalIssue,
         Self::DoctorOther,
         Self::PaymentFailed,
+        Self::Refunded,
     ];
 
     /// The word stored and sent.
@@ -175,6 +178,7 @@ impl CancelReason {
             Self::TechnicalIssue => "technical_issue",
             Self::DoctorOther => "doctor_other",
             Self::PaymentFailed => "payment_failed",
+            Self::Refunded => "refunded",
         }
     }
 
@@ -187,7 +191,6 @@ impl CancelReason {
                 | Self::PatientBookedInError
                 | Self::PatientAlternative
                 | Self::PatientOther
-                | Self::TechnicalIssue
         )
     }
 
@@ -418,7 +421,7 @@ pub struct TimelineEntry {
     pub slot: SlotId,
     /// Who: `patient:<id>`, `system:<name>`.
     pub actor: String,
-    /// Why: a fixed word such as `booked`, `paid`, `payment_not_required`, `hold_expired`, `late_payment`, a reason code, or the mode
+    /// Why: a fixed word such as `booked`, `paid`, `payment_not_required`, `hold_expired`, `late_payment`, `refunded`, a reason code, or the mode
     /// that a visit is held in from then on.
     pub cause: String,
     /// The event that announced it.
@@ -461,7 +464,8 @@ mod tests {
         }
         for reason in CancelReason::ALL {
             assert_eq!(reason.as_str().parse(), Ok(reason));
-            assert_eq!(reason.is_a_persons(), reason != CancelReason::PaymentFailed);
+            let told = [CancelReason::PaymentFailed, CancelReason::Refunded];
+            assert_eq!(reason.is_a_persons(), !told.contains(&reason));
         }
     }
 }

@@ -22,7 +22,7 @@ pub async fn confirm_paid(deps: Deps<'_>, event: &EventEnvelope) -> Result<Handl
         match visit.status {
             ConsultationStatus::Pending | ConsultationStatus::Expired if !seen.declined => {
                 confirm(context, seen, record)
-                    .unwrap_or_else(|| Decided::Changed(Box::new(decline(context, seen, record))))
+                    .unwrap_or_else(|| Decided::Changed(Box::new(decline(context, seen, record, "late_payment"))))
             }
             ConsultationStatus::Pending
             | ConsultationStatus::Expired
@@ -51,8 +51,8 @@ fn confirm(context: &Context, seen: &Seen, record: &mut Recorder<'_>) -> Option<
     Some(Decided::Changed(Box::new(after)))
 }
 
-/// Too late: a hold that still stands in the books ends, and then it is noted that the money found no visit.
-fn decline(context: &Context, seen: &Seen, record: &mut Recorder<'_>) -> Consultation {
+/// Too late: a hold that still stands in the books ends, and then it is noted that the money found no visit, and why.
+pub(super) fn decline(context: &Context, seen: &Seen, record: &mut Recorder<'_>, why: &str) -> Consultation {
     let (mut visit, slot) = (seen.snapshot.consultation.clone(), &seen.snapshot.slot);
     if let Ok(expired) = visit.become_status(ConsultationStatus::Expired, record.now) {
         record.version(context, &expired, Some(visit.status), events::EXPIRED, "hold_expired");
@@ -63,6 +63,6 @@ fn decline(context: &Context, seen: &Seen, record: &mut Recorder<'_>) -> Consult
         visit = expired;
     }
     let noted = visit.noted(record.now);
-    record.version(context, &noted, Some(visit.status), events::UNCONFIRMABLE, "late_payment");
+    record.version(context, &noted, Some(visit.status), events::UNCONFIRMABLE, why);
     noted
 }

@@ -1,7 +1,7 @@
 //! What booking hears of payments: an event leads to at most one change of its consultation.
 
 use super::{
-    Deps, confirm_paid,
+    Deps, call_off_ruled, confirm_paid,
     record::{Recorder, audit_entry},
     release_unpaid,
 };
@@ -20,7 +20,7 @@ use std::time::Duration;
 pub const CONSUMER: &str = "booking";
 
 /// What it hears.
-pub const BINDINGS: &[&str] = &["payment.captured.v1", "payment.failed.v1"];
+pub const BINDINGS: &[&str] = &["payment.captured.v1", "payment.failed.v1", "payment.ruled.v1"];
 
 /// How often a commit that met a change is decided anew before the event is left for later.
 const MAX_COMMITS: u32 = 10;
@@ -36,12 +36,16 @@ pub async fn handle(deps: Deps<'_>, event: &EventEnvelope) -> Result<Handled, Co
     match event.event_type.as_str() {
         "payment.captured.v1" => confirm_paid(deps, event).await,
         "payment.failed.v1" => release_unpaid(deps, event).await,
-        _ => {
-            let changes = Changes { effects: marked(event), ..Changes::default() };
-            amrutam_kernel::recorded(deps.store.commit(&changes).await)?;
-            Ok(Handled::Ignored)
-        }
+        "payment.ruled.v1" => call_off_ruled(deps, event).await,
+        _ => ignored(deps, event).await,
     }
+}
+
+/// Nothing to do, on the record.
+pub(super) async fn ignored(deps: Deps<'_>, event: &EventEnvelope) -> Result<Handled, ConsumeError> {
+    let changes = Changes { effects: marked(event), ..Changes::default() };
+    amrutam_kernel::recorded(deps.store.commit(&changes).await)?;
+    Ok(Handled::Ignored)
 }
 
 /// What a consumer decides on.

@@ -2,6 +2,7 @@
 
 mod act;
 mod book;
+mod call_off_ruled;
 mod cancel;
 mod change_mode;
 mod complete;
@@ -25,6 +26,7 @@ mod time_off;
 pub use act::{Access, Changed};
 pub use amrutam_kernel::Idempotent;
 pub use book::{Book, Booked, book};
+pub use call_off_ruled::call_off_ruled;
 pub use cancel::{Cancel, cancel};
 pub use change_mode::change_mode;
 pub use complete::{complete, end};

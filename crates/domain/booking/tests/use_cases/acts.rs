@@ -60,6 +60,8 @@ async fn each_side_gives_its_own_reasons() {
     let asha = patient(&clinic, "asha").await;
     let id = booked(&clinic, asha, 2).await;
     let patients = cancel_as(&clinic, &clinic.patient(asha), id, CancelReason::DoctorOther).await;
+    let technical = cancel_as(&clinic, &clinic.patient(asha), id, CancelReason::TechnicalIssue).await;
+    assert!(matches!(technical, Err(ConsultationError::ReasonNotYours)), "the doctor's to give: {technical:?}");
     let doctors = cancel_as(&clinic, &doctor(&clinic), id, CancelReason::PatientOther).await;
     assert!(matches!(
         (patients, doctors),
@@ -67,7 +69,7 @@ async fn each_side_gives_its_own_reasons() {
     ));
     let audit = clinic.world.audit();
     let denied = audit.iter().filter(|entry| entry.action == "consultation.cancel" && entry.outcome == Outcome::Denied);
-    assert_eq!(denied.count(), 2);
+    assert_eq!(denied.count(), 3);
 }
 
 #[tokio::test]

@@ -230,6 +230,101 @@ async fn what_can_not_be_paid_gives_its_slot_back() {
     assert_sound(&clinic);
 }
 
+async fn ruled(clinic: &Clinic, id: ConsultationId, cause: &str) -> Handled {
+    let mut event = payment_event(clinic, "payment.ruled.v1", id);
+    event.payload["cause"] = serde_json::json!(cause);
+    handle(clinic.deps(), &event).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_a_person_had_given_back_does_not_take_place() {
+    for cause in ["refund_full", "refund_by_policy"] {
+        for paid in [true, false] {
+            let clinic = paid_clinic().await;
+            let asha = patient(&clinic, "asha").await;
+            let slot_id = slot(&clinic, 2).await;
+            let id = book_slot(&clinic, asha, slot_id).await.unwrap().consultation.id;
+            if paid {
+                captured(&clinic, id).await;
+            }
+            assert_eq!(ruled(&clinic, id, cause).await, Handled::Applied);
+            let visit = clinic.world.consultations().remove(0);
+            assert_eq!(
+                (visit.status, visit.cancel_reason),
+                (ConsultationStatus::Cancelled, Some(CancelReason::Refunded))
+            );
+            let slots = clinic.world.slots();
+            assert_eq!(slots.iter().find(|slot| slot.id == slot_id).unwrap().status, SlotStatus::Open);
+            // The news of the money comes after that of the ruling, or again.
+            assert_eq!(captured(&clinic, id).await, Handled::Ignored);
+            assert_eq!(ruled(&clinic, id, cause).await, Handled::Ignored);
+            assert_eq!(status(&clinic, id), ConsultationStatus::Cancelled);
+            assert_sound(&clinic);
+        }
+    }
+}
+
+#[tokio::test]
+async fn money_given_back_brings_no_expired_visit_back() {
+    for swept in [false, true] {
+        let clinic = paid_clinic().await;
+        let id = booked(&clinic, patient(&clinic, "asha").await, 2).await;
+        pass(&clinic, 20);
+        if swept {
+            sweep(&clinic).await;
+        }
+        assert_eq!(ruled(&clinic, id, "refund_full").await, Handled::Applied);
+        let noted = (TimelineKind::Noted, "refunded".to_owned());
+        assert_eq!(causes(&clinic, id).await, [changed("booked"), changed("hold_expired"), noted]);
+        assert_eq!(captured(&clinic, id).await, Handled::Ignored, "its slot is free, and yet");
+        assert_eq!(ruled(&clinic, id, "refund_full").await, Handled::Ignored);
+        assert_eq!(status(&clinic, id), ConsultationStatus::Expired);
+        assert_sound(&clinic);
+    }
+}
+
+#[tokio::test]
+async fn a_ruling_ends_a_visit_under_way_and_changes_none_that_is_over() {
+    use amrutam_booking::use_cases::{complete, start};
+    let clinic = paid_clinic().await;
+    let asha = patient(&clinic, "asha").await;
+    let doctor = clinic.context(Actor::Account { id: clinic.doctor_account, role: Role::Doctor });
+    for held in [true, false] {
+        let id = booked(&clinic, asha, 2).await;
+        captured(&clinic, id).await;
+        let visit = clinic.world.consultations().into_iter().find(|visit| visit.id == id).unwrap();
+        clinic.clock.set(visit.range.start());
+        start(clinic.deps(), &doctor, id, None).await.unwrap();
+        if held {
+            complete(clinic.deps(), &doctor, id, None, None).await.unwrap();
+        }
+        let handled = ruled(&clinic, id, "refund_full").await;
+        assert_eq!(handled, if held { Handled::Ignored } else { Handled::Applied });
+        let cause = causes(&clinic, id).await.pop().unwrap();
+        assert_eq!(cause, changed(if held { "completed" } else { "refunded" }));
+        assert_eq!(status(&clinic, id), ConsultationStatus::Completed);
+        assert_sound(&clinic);
+    }
+}
+
+#[tokio::test]
+async fn other_rulings_are_no_business_of_bookings() {
+    let clinic = paid_clinic().await;
+    let id = booked(&clinic, patient(&clinic, "asha").await, 2).await;
+    captured(&clinic, id).await;
+    for cause in ["mark_earned", "write_off"] {
+        assert_eq!(ruled(&clinic, id, cause).await, Handled::Ignored);
+    }
+    // Money that nobody has claimed.
+    let mut event = payment_event(&clinic, "payment.ruled.v1", id);
+    event.payload = serde_json::json!({ "payment_id": id, "cause": "refund_full", "gateway_payment": "pay_1" });
+    assert_eq!(handle(clinic.deps(), &event).await.unwrap(), Handled::Ignored);
+    assert!(clinic.world.inbox().iter().any(|(_, marked)| *marked == event.id));
+    event.payload = serde_json::json!({ "consultation_id": id });
+    assert!(matches!(handle(clinic.deps(), &event).await, Err(ConsumeError::Malformed)));
+    assert_eq!(status(&clinic, id), ConsultationStatus::Confirmed);
+}
+
 #[tokio::test]
 async fn nobody_gives_the_reason_that_is_payments() {
     let clinic = paid_clinic().await;
@@ -241,9 +336,11 @@ async fn nobody_gives_the_reason_that_is_payments() {
         Actor::Account { id: clinic.doctor_account, role: Role::Doctor },
         Actor::Account { id: admin, role: Role::Admin },
     ] {
-        let command = Cancel { id, reason: CancelReason::PaymentFailed, idempotency: None };
-        let refused = cancel(clinic.deps(), &clinic.context(actor), command).await;
-        assert!(matches!(refused, Err(amrutam_booking::ConsultationError::ReasonNotYours)), "{actor}: {refused:?}");
+        for reason in [CancelReason::PaymentFailed, CancelReason::Refunded] {
+            let command = Cancel { id, reason, idempotency: None };
+            let refused = cancel(clinic.deps(), &clinic.context(actor), command).await;
+            assert!(matches!(refused, Err(amrutam_booking::ConsultationError::ReasonNotYours)), "{actor}: {refused:?}");
+        }
     }
 }
 

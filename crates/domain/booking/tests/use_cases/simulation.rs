@@ -49,7 +49,7 @@ async fn history(seed: u64) -> (u64, u64) {
         }
         let outcome = match (pick(8), visit) {
             (0, Some(visit)) => {
-                let command = Cancel { id: visit.id, reason: CancelReason::TechnicalIssue, idempotency: None };
+                let command = Cancel { id: visit.id, reason: CancelReason::PatientOther, idempotency: None };
                 cancel(clinic.deps(), &clinic.patient(visit.patient), command).await.is_ok()
             }
             (1, Some(visit)) => {

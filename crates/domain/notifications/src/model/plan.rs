@@ -63,11 +63,17 @@ pub fn plan(
         }
         CONSULTATION_CANCELLED => {
             let visit = read_visit(event).map_err(malformed)?;
+            if refunded(&visit) && visit.starts_at <= event.occurred_at {
+                // Its time is past, and the refund is told by itself.
+                return Ok(Vec::new());
+            }
             let unpaid = visit.cause.as_deref() == Some("payment_failed");
             let kind = if unpaid { MessageKind::PaymentFailed } else { MessageKind::BookingCancelled };
             Ok(vec![planner.once(&visit, kind)])
         }
         CONSULTATION_EXPIRED => planner.told_once(MessageKind::HoldExpired).map_err(malformed),
+        // The money did not come late: a person had it given back, and the refund is told by itself.
+        CONSULTATION_UNCONFIRMABLE if refunded(&read_visit(event).map_err(malformed)?) => Ok(Vec::new()),
         CONSULTATION_UNCONFIRMABLE => planner.told_once(MessageKind::LatePayment).map_err(malformed),
         // Money that nobody has claimed went back to where it came from: there is nobody to tell.
         PAYMENT_REFUNDED if event.payload.get("patient_id").is_none() => Ok(Vec::new()),
@@ -110,6 +116,11 @@ pub fn as_texts(messages: &[ScheduledMessage], now: Timestamp, ids: &dyn IdSourc
         ..message.clone()
     };
     short.map(text).collect()
+}
+
+/// Whether a person had the visit's money given back.
+fn refunded(visit: &Visit) -> bool {
+    visit.cause.as_deref() == Some("refunded")
 }
 
 fn read_visit(event: &EventEnvelope) -> Result<Visit, MalformedPayload> {

@@ -282,6 +282,18 @@ fn what_becomes_of_the_money_is_told_to_the_patient() {
     }
 }
 
+/// That a visit is off is news while it is to come; that its money goes back is told by itself.
+#[test]
+fn a_visit_whose_money_a_person_gave_back_is_called_off_only_while_it_is_to_come() {
+    let planned = |event_type, at_time: &str| {
+        let event = EventEnvelope { occurred_at: at(at_time), ..money_event(event_type, "cancelled", "refunded", 1) };
+        plan(&event, at(at_time), &FakeIds::default()).expect("a well-formed event")
+    };
+    assert_eq!(planned(CONSULTATION_CANCELLED, NOW)[0].kind, MessageKind::BookingCancelled);
+    assert_eq!(planned(CONSULTATION_CANCELLED, START), []);
+    assert_eq!(planned(CONSULTATION_UNCONFIRMABLE, NOW), []);
+}
+
 fn account_event(event_type: &str, number: u64) -> EventEnvelope {
     let mut payload = json!({ "account_id": PATIENT, "something_new": {} });
     if [EMAIL_VERIFICATION_REQUESTED, PASSWORD_RESET_REQUESTED, INVITED].contains(&event_type) {

@@ -162,6 +162,7 @@ macro_rules! review_store_contract {
         $crate::__contract_cases! { $harness;
             a_case_reads_back_whole_in_every_state
             one_trouble_has_one_open_case
+            the_open_case_is_found_by_what_it_is_about
             an_event_opens_a_case_once
             a_case_changes_only_from_the_version_that_was_read
             of_many_who_resolve_one_does

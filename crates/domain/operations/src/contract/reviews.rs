@@ -97,6 +97,26 @@ pub async fn one_trouble_has_one_open_case(harness: &dyn Harness) {
     open(harness, &ReviewCase { id: ReviewCaseId::from_uuid(id(now)), ..again }).await;
 }
 
+/// Never one that is resolved.
+pub async fn the_open_case_is_found_by_what_it_is_about(harness: &dyn Harness) {
+    let now = harness.now();
+    let first = case(now);
+    let about = async |reason: &str| {
+        harness.reviews().open_review_about(&first.subject, &reason.parse().unwrap()).await.unwrap()
+    };
+    assert_eq!(about("refund_failed").await, None);
+    open(harness, &first).await;
+    assert_eq!((about("refund_failed").await, about("another").await), (Some(first.clone()), None));
+    let proposed = first.decided("refund_full", by("a"), &limits(), now).unwrap();
+    put(harness, &proposed).await;
+    assert_eq!(about("refund_failed").await, Some(proposed.clone()));
+    let moot = proposed.moot(Decider::stored("system:payments".to_owned()), now).unwrap();
+    put(harness, &moot).await;
+    assert_eq!(read(harness, first.id).await, moot);
+    assert_eq!(about("refund_failed").await, None);
+    open(harness, &ReviewCase { id: ReviewCaseId::from_uuid(id(now)), ..first.clone() }).await;
+}
+
 /// Also the one that opens none.
 pub async fn an_event_opens_a_case_once(harness: &dyn Harness) {
     let now = harness.now();

@@ -14,6 +14,11 @@ pub struct Code(String);
 pub struct InvalidCode;
 
 impl Code {
+    /// What was asked needs no answer any more.
+    pub(super) fn moot() -> Self {
+        Self("moot".to_owned())
+    }
+
     /// The word.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -103,6 +103,12 @@ impl Decider {
         &self.0
     }
 
+    /// Whether it is somebody whom we know by name, and can so tell from another. The command line's word for who uses it is
+    /// not proven, and whoever it is may have an account as well.
+    pub fn is_known(&self) -> bool {
+        !self.0.starts_with("system:")
+    }
+
     /// The role alone of a person.
     pub fn role(&self) -> &str {
         match self.0.split_once(':') {
@@ -205,7 +211,8 @@ pub struct ReviewCase {
 
 impl ReviewCase {
     /// The case after `by` has chosen. A choice that moves more than one person may needs a second one who chooses the same;
-    /// any other choice takes the place of what was proposed. Notes are not yet part of it.
+    /// any other choice takes the place of what was proposed, and so does the same one of what the command line proposed: nobody
+    /// can tell that it was another person's. Notes are not yet part of it.
     pub fn decided(
         &self,
         choice: &str,
@@ -219,7 +226,8 @@ impl ReviewCase {
         let Some(chosen) = self.choices.iter().find(|offered| offered.word.as_str() == choice) else {
             return Err(ReviewRefusal::NotOffered { offered: self.choices.iter().map(|c| c.word.clone()).collect() });
         };
-        let proposed = self.decision.as_ref().filter(|decision| decision.choice == chosen.word);
+        let same = |decision: &&Decision| decision.choice == chosen.word && decision.decided_by.is_known();
+        let proposed = self.decision.as_ref().filter(same);
         let first = Decision {
             choice: chosen.word.clone(),
             moves: chosen.moves,
@@ -240,6 +248,15 @@ impl ReviewCase {
         let state = self.state.after(act).ok_or(ReviewRefusal::Resolved)?;
         let version = self.version.saturating_add(1);
         Ok(Self { state, decision: Some(decision), updated_at: now, version, ..self.clone() })
+    }
+
+    /// The case after what it waited for came about by itself; nothing when it is resolved.
+    pub fn moot(&self, by: Decider, now: Timestamp) -> Option<Self> {
+        let state = self.state.after(ReviewAct::Resolve)?;
+        let choice = Code::moot();
+        let decision = Decision { choice, moves: None, decided_by: by, decided_at: now, note: None, approval: None };
+        let version = self.version.saturating_add(1);
+        Some(Self { state, decision: Some(decision), updated_at: now, version, ..self.clone() })
     }
 
     /// Whether it was resolved by a second person's agreement.

@@ -9,6 +9,7 @@ mod requeue;
 mod resolve;
 mod settle;
 mod take;
+mod withdraw_review;
 
 pub use amrutam_kernel::Idempotent;
 pub use discard::discard;
@@ -19,6 +20,7 @@ pub use requeue::requeue;
 pub use resolve::{Resolve, resolve};
 pub use settle::settle;
 pub use take::take;
+pub use withdraw_review::withdraw_review;
 
 use crate::{
     model::ApprovalLimits,

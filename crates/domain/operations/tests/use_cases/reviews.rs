@@ -8,7 +8,7 @@ use amrutam_operations::{
     OpenError, ReviewError,
     model::{ReviewCase, ReviewRefusal, ReviewState},
     ports::ReviewFilter,
-    use_cases::{Resolve, list_reviews, open_review, read_review, resolve},
+    use_cases::{Resolve, list_reviews, open_review, read_review, resolve, withdraw_review},
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -77,6 +77,35 @@ async fn an_event_opens_a_case_once_and_one_trouble_has_one() {
     }
 }
 
+/// The domain has gone on by itself: there is nothing to carry out, and nothing left to choose.
+#[tokio::test]
+async fn what_came_about_by_itself_is_resolved_without_anybody() {
+    let desk = Desk::new();
+    let case = opened(&desk).await;
+    let withdrawn = |number: u128, reason: &str| EventEnvelope {
+        event_type: "payment.review_withdrawn.v1".to_owned(),
+        ..needed(&desk, number, json!({ "reason": reason, "patient_id": Uuid::from_u128(8) }))
+    };
+    let other = withdraw_review(desk.deps(), &withdrawn(2, "refund_stuck")).await.unwrap();
+    assert_eq!((other, desk.world.review_cases()[0].state), (Handled::Ignored, ReviewState::Open));
+    resolved(&desk, &desk.admin(), case.id, "refund_full").await.unwrap();
+    desk.world.fail_next_commits([Fault::Stale]);
+    let event = withdrawn(3, "refund_failed");
+    assert_eq!(withdraw_review(desk.deps(), &event).await.unwrap(), Handled::Applied);
+    let moot = desk.world.review_cases().remove(0);
+    let decision = moot.decision.clone().unwrap();
+    assert_eq!((moot.state, decision.choice.as_str(), decision.moves), (ReviewState::Resolved, "moot", None));
+    assert_eq!((decision.decided_by.as_str(), moot.is_approved()), ("system:payments", false));
+    assert!(desk.world.outbox().is_empty(), "nothing is carried out");
+    assert!(withdraw_review(desk.deps(), &event).await.unwrap() != Handled::Applied);
+    assert_eq!(desk.world.review_cases(), [moot]);
+    let refused = resolved(&desk, &desk.admin(), case.id, "refund_full").await;
+    assert!(matches!(refused, Err(ReviewError::Refused(ReviewRefusal::Resolved))), "{refused:?}");
+    assert_eq!(desk.deeds()[1..], ["review.propose allowed", "review.withdraw allowed"]);
+    let garbled = EventEnvelope { payload: json!({}), ..withdrawn(4, "refund_failed") };
+    assert!(matches!(withdraw_review(desk.deps(), &garbled).await, Err(OpenError::Malformed(_))));
+}
+
 #[tokio::test]
 async fn a_resolution_is_announced_with_it_or_not_at_all() {
     let desk = Desk::new();
@@ -137,6 +166,22 @@ async fn much_money_moves_by_two_people_and_never_by_the_same_one_twice() {
             "review.approve allowed",
         ]
     );
+}
+
+/// Whoever proposes at the command line may have an account as well.
+#[tokio::test]
+async fn what_the_command_line_proposes_counts_as_nobodys_half() {
+    let desk = Desk::new();
+    let case = opened(&desk).await;
+    let operator = Context { actor: amrutam_kernel::Actor::System("amrutamctl/root"), ..desk.operator() };
+    let proposed = resolved(&desk, &operator, case.id, "refund_full").await.unwrap();
+    assert_eq!(proposed.state, ReviewState::AwaitingApproval);
+    let first = resolved(&desk, &desk.admin(), case.id, "refund_full").await.unwrap();
+    assert_eq!((first.state, first.is_approved()), (ReviewState::AwaitingApproval, false));
+    assert_eq!(first.decision.unwrap().decided_by.as_str(), format!("admin:{}", Uuid::from_u128(1)));
+    assert!(desk.world.outbox().is_empty());
+    let done = resolved(&desk, &desk.person(2, Role::Admin), case.id, "refund_full").await.unwrap();
+    assert_eq!((done.state, done.is_approved()), (ReviewState::Resolved, true));
 }
 
 #[tokio::test]

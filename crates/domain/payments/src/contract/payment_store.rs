@@ -57,7 +57,14 @@ pub async fn a_payment_reads_back_whole(harness: &dyn Harness) {
 }
 
 fn full(stage: &Stage<'_>, payment: &Payment) -> Payment {
-    let refund = |step, reason| Refund { amount: rupees(99), reason, round: 2, step, decided_at: stage.now };
+    let refund = |step, reason| Refund {
+        amount: rupees(99),
+        reason,
+        round: 2,
+        step,
+        decided_at: stage.now,
+        returned: vec!["rfnd_old".parse().unwrap()],
+    };
     let reference = word("refund").parse().unwrap();
     let steps = [
         RefundStep::Asked,
@@ -84,9 +91,12 @@ fn full(stage: &Stage<'_>, payment: &Payment) -> Payment {
                 reason: *reason,
                 amount,
                 of: amount.map(|_| captures[0].reference.clone()),
+                covers: captures.iter().map(|capture| capture.reference.clone()).collect(),
+                looking: amount.is_none(),
             })
             .collect();
         next.captures = captures;
+        next.announced_at = Some(stage.now);
         next.ruling = Some(Ruling::RefundByPolicy { as_of: stage.now });
         next.look_at = Some(stage.now + minutes(60));
     })
@@ -104,6 +114,7 @@ pub async fn every_state_of_money_and_visit_reads_back(harness: &dyn Harness) {
         VisitFate::Cancelled { by: Side::Doctor, at: stage.now, unpaid: true },
         VisitFate::NoShow { absent: Side::Doctor },
         VisitFate::Completed,
+        VisitFate::BrokenOff { by: Side::Patient, at: stage.now },
         VisitFate::Unconfirmable,
         VisitFate::Unknown,
     ];
@@ -372,7 +383,8 @@ pub async fn captures_and_refunds_are_listed_by_time(harness: &dyn Harness) {
         let refund = word("refund").parse::<crate::model::GatewayRefundRef>().unwrap();
         let step = RefundStep::Processed { reference: Some(refund.clone()), at: at + minutes(10) };
         let reason = RefundReason::VisitCancelled;
-        capture.refund = Some(Refund { amount: rupees(99), reason, round: 0, step, decided_at: stage.now });
+        capture.refund =
+            Some(Refund { amount: rupees(99), reason, round: 0, step, decided_at: stage.now, returned: Vec::new() });
         let booked = |refund: Option<_>, amount, at| Booked {
             payment: payment.id,
             of: capture.reference.clone(),
@@ -384,7 +396,8 @@ pub async fn captures_and_refunds_are_listed_by_time(harness: &dyn Harness) {
         expected.push(booked(Some(refund), rupees(99), at + minutes(10)));
         let mut pending = stage.capture(rupees(1), stage.now + minutes(minute + 100));
         let step = RefundStep::Asked;
-        pending.refund = Some(Refund { amount: rupees(1), reason, round: 0, step, decided_at: stage.now });
+        pending.refund =
+            Some(Refund { amount: rupees(1), reason, round: 0, step, decided_at: stage.now, returned: Vec::new() });
         expected.push(Booked {
             of: pending.reference.clone(),
             ..booked(None, rupees(1), stage.now + minutes(minute + 100))

@@ -59,6 +59,7 @@ impl<'a> Stage<'a> {
             order_opened_at: None,
             failed_attempts: Vec::new(),
             captures: Vec::new(),
+            announced_at: None,
             ruling: None,
             reviews: Vec::new(),
             look_at: None,

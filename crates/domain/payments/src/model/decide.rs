@@ -3,8 +3,8 @@
 //! Nothing here remembers how the news came: whatever the order, the same knowledge makes the same thing due.
 
 use super::{
-    Capture, MoneyState, Payment, PaymentRules, RefundPolicy, RefundReason, RefundStep, ReviewReason, Ruling, Side,
-    TaskKind, Visit, VisitFate,
+    Capture, GatewayPaymentRef, MoneyState, Payment, PaymentRules, RefundPolicy, RefundReason, RefundStep,
+    ReviewReason, Ruling, Side, TaskKind, Visit, VisitFate,
 };
 use amrutam_kernel::Money;
 use jiff::{SignedDuration, Timestamp};
@@ -76,6 +76,11 @@ fn settlement(price: Money, visit: &Visit, ruling: Option<Ruling>, policy: &Refu
         }
         (Some(Ruling::WrittenOff), _) => Some(Settlement::WrittenOff),
         (None, VisitFate::Open | VisitFate::Confirmed | VisitFate::Expired | VisitFate::Unknown) => None,
+        // The patient's word alone moves no money: a person looks at it.
+        (None, VisitFate::BrokenOff { by: Side::Patient, .. }) => None,
+        (None, VisitFate::BrokenOff { by: Side::Doctor | Side::System, .. }) => {
+            give_back(price, RefundReason::VisitBrokenOff)
+        }
         // Nobody had been promised the visit: there is nothing to charge for.
         (None, VisitFate::Cancelled { unpaid: true, .. }) => give_back(price, RefundReason::VisitCancelled),
         (None, VisitFate::Cancelled { by, at, unpaid: false }) => {
@@ -90,7 +95,7 @@ fn settlement(price: Money, visit: &Visit, ruling: Option<Ruling>, policy: &Refu
 
 /// The one decision: what must be done about this payment now, if anything.
 pub fn due(payment: &Payment, rules: &PaymentRules, now: Timestamp) -> Option<Due> {
-    stray(payment).or_else(|| of_the_price(payment, rules)).or_else(|| failed_refund(payment)).or_else(|| {
+    stray(payment).or_else(|| of_the_price(payment, rules)).or_else(|| refunds(payment, rules, now)).or_else(|| {
         deadlines(payment, rules)
             .find(|(reason, at)| *at <= now && !payment.asks(*reason))
             .map(|(reason, _)| Due::AskPerson(reason))
@@ -127,10 +132,43 @@ fn of_the_price(payment: &Payment, rules: &PaymentRules) -> Option<Due> {
     }
 }
 
-/// A refund that failed is before a person until it is no more.
-fn failed_refund(payment: &Payment) -> Option<Due> {
-    let failed = payment.captures.iter().any(Capture::refund_failed);
-    (failed && !payment.asks(ReviewReason::RefundFailed)).then_some(Due::AskPerson(ReviewReason::RefundFailed))
+/// Refunds that failed, or that the gateway has been at for too long, are before a person until they are no more: those that
+/// there are now, and not those of an hour ago.
+fn refunds(payment: &Payment, rules: &PaymentRules, now: Timestamp) -> Option<Due> {
+    let asked = |reason: &ReviewReason| {
+        let concerned = concerned(payment, rules, now, *reason);
+        let known = payment.review(*reason).is_some_and(|open| open.looking || open.covers == concerned);
+        !concerned.is_empty() && !known
+    };
+    [ReviewReason::RefundFailed, ReviewReason::RefundStuck].into_iter().find(asked).map(Due::AskPerson)
+}
+
+/// The captures whose refunds give reason to ask a person now.
+pub(super) fn concerned(
+    payment: &Payment,
+    rules: &PaymentRules,
+    now: Timestamp,
+    reason: ReviewReason,
+) -> Vec<GatewayPaymentRef> {
+    match reason {
+        ReviewReason::RefundFailed => {
+            let failed = payment.captures.iter().filter(|capture| capture.refund_failed());
+            failed.map(|capture| capture.reference.clone()).collect()
+        }
+        ReviewReason::RefundStuck => stuck_at(payment, rules)
+            .filter(|(_, at)| *at <= now)
+            .map(|(capture, _)| capture.reference.clone())
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Refunds that the gateway is at, each with when that has been too long.
+fn stuck_at<'a>(payment: &'a Payment, rules: &'a PaymentRules) -> impl Iterator<Item = (&'a Capture, Timestamp)> {
+    payment.captures.iter().filter_map(|capture| {
+        let refund = capture.refund.as_ref().filter(|refund| matches!(refund.step, RefundStep::Pending { .. }))?;
+        Some((capture, after(refund.decided_at, rules.refund_within)))
+    })
 }
 
 /// Until when something may stay as it is before a person is asked.
@@ -138,21 +176,24 @@ fn deadlines(payment: &Payment, rules: &PaymentRules) -> impl Iterator<Item = (R
     let price = payment.paying().filter(|_| payment.state == MoneyState::Captured).map(|capture| {
         match payment.visit.fate {
             VisitFate::Confirmed => (ReviewReason::NoOutcome, after(payment.visit.ends_at, rules.outcome_within)),
+            VisitFate::BrokenOff { at, .. } => (ReviewReason::BrokenOff, at),
             // There is nothing to wait for.
             VisitFate::Unknown => (ReviewReason::UnknownPayment, capture.seen_at),
-            _ => (ReviewReason::NotConfirmed, after(capture.seen_at, rules.confirm_within)),
+            _ => {
+                let told = payment.announced_at.map_or(capture.seen_at, |again| again.max(capture.seen_at));
+                (ReviewReason::NotConfirmed, after(told, rules.confirm_within))
+            }
         }
     });
-    let slowest = payment.captures.iter().filter_map(|capture| capture.refund.as_ref());
-    let slowest = slowest.filter(|refund| matches!(refund.step, RefundStep::Pending { .. }));
-    let slowest = slowest.map(|refund| refund.decided_at).min();
-    price.into_iter().chain(slowest.map(|since| (ReviewReason::RefundStuck, after(since, rules.refund_within))))
+    price.into_iter()
 }
 
 /// When the clock alone makes something due that is not due yet.
 pub fn look_at(payment: &Payment, rules: &PaymentRules) -> Option<Timestamp> {
-    let open = deadlines(payment, rules).filter(|(reason, _)| !payment.asks(*reason));
-    open.map(|(_, at)| at).min()
+    let open = deadlines(payment, rules).filter(|(reason, _)| !payment.asks(*reason)).map(|(_, at)| at);
+    let known = payment.review(ReviewReason::RefundStuck);
+    let unasked = |capture: &Capture| known.is_none_or(|asked| !asked.covers.contains(&capture.reference));
+    open.chain(stuck_at(payment, rules).filter(|(capture, _)| unasked(capture)).map(|(_, at)| at)).min()
 }
 
 /// What is to be done at the gateway, with the instant before which it need not be: kind, key, due time.
@@ -194,6 +235,18 @@ pub fn next_poll(payment: &Payment, rules: &PaymentRules, now: Timestamp) -> Opt
         doubling(refund.decided_at, rules.first_poll).take_while(move |at| *at < stuck)
     });
     order.chain(refunds).filter(|at| now < *at).min()
+}
+
+/// Whether a look at the gateway is of use: a person waits for one, money could still come, or a refund be done. Money is looked for
+/// as long as an order lives, and beyond that as long as the gateway may be away.
+pub fn poll_wanted(payment: &Payment, rules: &PaymentRules, now: Timestamp) -> bool {
+    let order = payment.order_opened_at.filter(|_| payment.state.is_unpaid());
+    let order = order.is_some_and(|opened| now <= after(after(opened, rules.order_lives), rules.patience));
+    let refund = |capture: &Capture| {
+        let open = |refund: &super::Refund| !matches!(refund.step, RefundStep::Processed { .. });
+        capture.refund.as_ref().is_some_and(open)
+    };
+    order || payment.captures.iter().any(refund) || payment.reviews.iter().any(|review| review.looking)
 }
 
 /// `first`, twice, four times `first` after `since`, and so on: for about 90 years from one minute.

@@ -92,6 +92,8 @@ words! {
         RefundDecided = "refund_decided",
         /// Money went back.
         RefundProcessed = "refund_processed",
+        /// What had gone back came back to the gateway: it is owed again.
+        RefundReturned = "refund_returned",
         /// The visit took place.
         Earned = "earned",
         /// The part that the policy keeps.
@@ -205,6 +207,12 @@ impl Move {
     pub fn refund_processed(gateway: &GatewayName, amount: Money) -> Self {
         let credit = Account::GatewayReceivable(gateway.clone());
         Self { kind: JournalKind::RefundProcessed, debit: Account::RefundsPayable, credit, amount }
+    }
+
+    /// What had gone back came back to the gateway.
+    pub fn refund_returned(gateway: &GatewayName, amount: Money) -> Self {
+        let debit = Account::GatewayReceivable(gateway.clone());
+        Self { kind: JournalKind::RefundReturned, debit, credit: Account::RefundsPayable, amount }
     }
 
     /// The visit took place.

@@ -4,8 +4,10 @@ mod decide;
 mod gateway;
 mod ledger;
 mod payment;
+mod people;
 mod progress;
 mod refs;
+mod refunds;
 mod review;
 mod rules;
 mod task;
@@ -13,7 +15,9 @@ mod timeline;
 mod unclaimed;
 mod visit;
 
-pub use decide::{Due, Settlement, due, look_at, next_poll, notice, refund_for_cancellation, wanted_tasks};
+pub use decide::{
+    Due, Settlement, due, look_at, next_poll, notice, poll_wanted, refund_for_cancellation, wanted_tasks,
+};
 pub use gateway::{
     Checkout, GatewayPayment, GatewayRefund, NewOrder, NewRefund, Order, PaymentSighting, RefundState, SettledPage,
     Webhook, WebhookNews,

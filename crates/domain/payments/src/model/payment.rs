@@ -69,6 +69,8 @@ words! {
         VisitCancelled = "visit_cancelled",
         /// The practitioner did not come.
         DoctorAbsent = "doctor_absent",
+        /// The visit was broken off because the technology failed or the practitioner was gone.
+        VisitBrokenOff = "visit_broken_off",
         /// It came after the hold had run out, and the slot was gone.
         LatePayment = "late_payment",
         /// The order was paid twice.
@@ -95,6 +97,8 @@ impl MoneyState {
                 | (Created | Pending | Failed | Cancelled, Captured)
                 | (Captured, Settled | Refunding)
                 | (Refunding, Refunded | PartiallyRefunded | RefundFailed)
+                // What had gone back came back to the gateway.
+                | (Refunded | PartiallyRefunded, RefundFailed)
                 // A person had it tried again, or paid it out another way.
                 | (RefundFailed, Refunding | Refunded | PartiallyRefunded)
         )
@@ -154,6 +158,9 @@ pub struct Refund {
     pub step: RefundStep,
     /// When it was decided.
     pub decided_at: Timestamp,
+    /// Those of it that the gateway had made, and whose money came back to it: whatever is told of them later is old.
+    #[serde(default)]
+    pub returned: Vec<GatewayRefundRef>,
 }
 
 /// Money that arrived.
@@ -195,6 +202,12 @@ pub struct Review {
     pub amount: Option<Money>,
     /// About which of the captures, when it is about one.
     pub of: Option<GatewayPaymentRef>,
+    /// Which captures it is about: what a choice acts on, and what [`Review::amount`] is the sum of.
+    #[serde(default)]
+    pub covers: Vec<GatewayPaymentRef>,
+    /// A person has answered it with a look at the gateway: what the look shows decides whether one is asked again.
+    #[serde(default)]
+    pub looking: bool,
 }
 
 /// What a person decided about the money, which overrules the visit's fate.
@@ -250,6 +263,9 @@ pub struct Payment {
     /// Money that arrived, in the order in which we learned of it. The first that fits [`Payment::amount`] pays the visit;
     /// all others go back whole.
     pub captures: Vec<Capture>,
+    /// When a person last had the money announced again: booking gets its time to answer anew.
+    #[serde(default)]
+    pub announced_at: Option<Timestamp>,
     /// What a person decided.
     pub ruling: Option<Ruling>,
     /// What is open before a person.
@@ -308,6 +324,11 @@ impl Payment {
     /// Whether a person is being asked this.
     pub fn asks(&self, reason: ReviewReason) -> bool {
         self.reviews.iter().any(|review| review.reason == reason)
+    }
+
+    /// What a person is asked for this reason.
+    pub fn review(&self, reason: ReviewReason) -> Option<&Review> {
+        self.reviews.iter().find(|review| review.reason == reason)
     }
 
     /// The key under which the order is opened. At most 40 characters: Razorpay's bound for a receipt.

@@ -1,9 +1,8 @@
 //! A payment in the course of one change: takes news, then does what is due. Pure: ids and time come with it.
 
 use super::{
-    Capture, Due, Evidence, GatewayPayment, GatewayPaymentRef, GatewayRefund, MoneyState, Move, Order, Payment,
-    PaymentRules, PaymentSighting, Refund, RefundReason, RefundState, RefundStep, Review, ReviewReason, Ruling,
-    Settlement, StepKind, TaskKind, Visit, VisitFate, due, look_at, wanted_tasks,
+    Capture, Due, Evidence, GatewayPayment, MoneyState, Move, Order, Payment, PaymentRules, PaymentSighting,
+    ReviewReason, Settlement, StepKind, TaskKind, Visit, VisitFate, due, look_at, wanted_tasks,
 };
 use amrutam_kernel::Money;
 use jiff::Timestamp;
@@ -26,7 +25,7 @@ pub struct Step {
     pub cause: String,
     /// What proves it.
     pub evidence: Evidence,
-    /// With [`StepKind::ReviewNeeded`]: what is asked.
+    /// With [`StepKind::ReviewNeeded`] and [`StepKind::ReviewWithdrawn`]: what is asked, or no longer.
     pub review: Option<ReviewReason>,
 }
 
@@ -39,16 +38,18 @@ pub struct Progress {
     pub steps: Vec<Step>,
     /// For the ledger, in order, each with what proves it.
     pub moves: Vec<(Move, Evidence)>,
+    /// The question that a person has just answered: its case is closed by the answer.
+    pub(super) answered: Option<ReviewReason>,
     before: Vec<(TaskKind, String, Timestamp)>,
-    rules: PaymentRules,
-    now: Timestamp,
+    pub(super) rules: PaymentRules,
+    pub(super) now: Timestamp,
 }
 
 impl Progress {
     /// A payment that has just been made.
     pub fn begun(payment: Payment, rules: &PaymentRules, now: Timestamp, evidence: &Evidence) -> Self {
         let (rules, before) = (rules.clone(), Vec::new());
-        let mut begun = Self { payment, steps: Vec::new(), moves: Vec::new(), before, rules, now };
+        let mut begun = Self { payment, steps: Vec::new(), moves: Vec::new(), answered: None, before, rules, now };
         let price = begun.payment.amount;
         begun.step(StepKind::Created, Some(price), "visit_requested", evidence);
         begun.advance(evidence);
@@ -58,7 +59,8 @@ impl Progress {
     /// A payment as it was read.
     pub fn of(payment: Payment, rules: &PaymentRules, now: Timestamp) -> Self {
         let before = wanted_tasks(&payment, rules, now);
-        Self { payment, steps: Vec::new(), moves: Vec::new(), before, rules: rules.clone(), now }
+        let (steps, moves, rules) = (Vec::new(), Vec::new(), rules.clone());
+        Self { payment, steps, moves, answered: None, before, rules, now }
     }
 
     /// Tasks that were not wanted before, or not so early.
@@ -77,8 +79,11 @@ impl Progress {
             // The hold's end outlives the hold: it says until when the order could be paid in time.
             let hold_until = visit.hold_until.or(self.payment.visit.hold_until);
             self.payment.visit = Visit { hold_until, ..visit };
-            if visit.fate == VisitFate::Confirmed {
-                self.close(ReviewReason::NotConfirmed);
+            if !matches!(visit.fate, VisitFate::Open | VisitFate::Expired) {
+                self.close(ReviewReason::NotConfirmed, evidence);
+            }
+            if visit.fate != VisitFate::Confirmed {
+                self.close(ReviewReason::NoOutcome, evidence);
             }
             self.advance(evidence);
         }
@@ -146,102 +151,6 @@ impl Progress {
         }
     }
 
-    /// The gateway tells how a refund stands.
-    pub fn see_refund(&mut self, seen: &GatewayRefund, evidence: &Evidence) {
-        let Some((index, capture)) = self.payment.capture(&seen.of) else {
-            // Of a payment we have not seen captured: the next look at the order tells.
-            return;
-        };
-        let failed = matches!(seen.state, RefundState::Failed { .. });
-        let written_off = capture.has_written_off(seen.amount);
-        let Some(refund) = capture.refund.clone() else {
-            if !failed && !written_off {
-                self.ask_person(ReviewReason::ForeignRefund, Some(seen.amount), Some(&seen.of), evidence);
-            }
-            return;
-        };
-        if !self.is_ours(index, &refund, seen) {
-            // One of an earlier round failed before its successor was made; any other is a second one.
-            if !failed && !written_off {
-                self.ask_person(ReviewReason::ForeignRefund, Some(seen.amount), Some(&seen.of), evidence);
-            }
-            return;
-        }
-        if seen.amount != refund.amount {
-            self.ask_person(ReviewReason::AmountsDiffer, Some(seen.amount), Some(&seen.of), evidence);
-            return;
-        }
-        match (&seen.state, &refund.step) {
-            // Paid out by another way, and now by the gateway as well.
-            (RefundState::Processed, RefundStep::Processed { reference: None, .. }) => {
-                self.ask_person(ReviewReason::ForeignRefund, Some(seen.amount), Some(&seen.of), evidence);
-            }
-            (_, RefundStep::Processed { .. })
-            | (RefundState::Pending, RefundStep::Pending { .. } | RefundStep::Failed { .. }) => {}
-            (RefundState::Pending, RefundStep::Asked) => {
-                self.set_step(index, RefundStep::Pending { reference: seen.reference.clone() });
-            }
-            (RefundState::Processed, _) => {
-                let done = RefundStep::Processed { reference: Some(seen.reference.clone()), at: seen.at };
-                self.refund_done(index, Move::refund_processed(&self.payment.gateway, seen.amount), done, evidence);
-            }
-            (RefundState::Failed { code }, _) => self.refund_failed(index, code, evidence),
-        }
-        self.advance(evidence);
-    }
-
-    /// Whether the refund seen is the one decided, in its present round.
-    fn is_ours(&self, index: usize, refund: &Refund, seen: &GatewayRefund) -> bool {
-        let known = match &refund.step {
-            RefundStep::Pending { reference } | RefundStep::Processed { reference: Some(reference), .. } => {
-                Some(reference)
-            }
-            RefundStep::Asked | RefundStep::Failed { .. } | RefundStep::Processed { reference: None, .. } => None,
-        };
-        match (known, &seen.idempotency_key) {
-            (Some(reference), _) => *reference == seen.reference,
-            (None, Some(key)) => {
-                // Of an earlier round counts as well when it gave the money back: there is none beside it.
-                (0..=refund.round).any(|round| *key == self.payment.refund_key(index, round))
-                    && (*key == self.payment.refund_key(index, refund.round)
-                        || !matches!(seen.state, RefundState::Failed { .. }))
-            }
-            (None, None) => seen.amount == refund.amount,
-        }
-    }
-
-    fn refund_done(&mut self, index: usize, moved: Move, done: RefundStep, evidence: &Evidence) {
-        let amount = moved.amount;
-        self.set_step(index, done);
-        self.moves.push((moved, evidence.clone()));
-        if self.pays(index) {
-            let whole = amount == self.payment.amount;
-            let state = if whole { MoneyState::Refunded } else { MoneyState::PartiallyRefunded };
-            // Every state in which its refund can be under way has the arrow.
-            self.payment.become_state(state).ok();
-        }
-        if !self.payment.captures.iter().any(Capture::refund_failed) {
-            self.close(ReviewReason::RefundFailed);
-        }
-        self.close(ReviewReason::RefundStuck);
-        let cause = self.refund(index).map_or("refunded", |refund| refund.reason.as_str());
-        self.step(StepKind::Refunded, Some(amount), cause, evidence);
-    }
-
-    /// The gateway will not give capture number `index` back, or it was given up: a person must.
-    pub fn refund_failed(&mut self, index: usize, code: &str, evidence: &Evidence) {
-        let Some(refund) = self.refund(index).cloned() else { return };
-        if matches!(refund.step, RefundStep::Processed { .. } | RefundStep::Failed { .. }) {
-            return;
-        }
-        self.set_step(index, RefundStep::Failed { code: word(code).to_owned() });
-        if self.pays(index) {
-            self.payment.become_state(MoneyState::RefundFailed).ok();
-        }
-        self.step(StepKind::RefundFailed, Some(refund.amount), word(code), evidence);
-        self.advance(evidence);
-    }
-
     /// The order is open.
     pub fn order_opened(&mut self, order: Order, evidence: &Evidence) {
         if self.payment.order.is_none() {
@@ -259,99 +168,6 @@ impl Progress {
     pub fn order_refused(&mut self, code: &str, evidence: &Evidence) {
         if self.payment.state == MoneyState::Created && self.payment.become_state(MoneyState::Failed).is_ok() {
             self.step(StepKind::Failed, None, word(code), evidence);
-        }
-    }
-
-    /// A person decided about the money.
-    pub fn ruled(&mut self, ruling: Ruling, evidence: &Evidence) {
-        if self.payment.state == MoneyState::Captured {
-            self.payment.ruling = Some(ruling);
-            let cause = match ruling {
-                Ruling::RefundFull => "refund_full",
-                Ruling::RefundByPolicy { .. } => "refund_by_policy",
-                Ruling::Earned => "mark_earned",
-                Ruling::WrittenOff => "write_off",
-            };
-            self.step(StepKind::Ruled, None, cause, evidence);
-            self.advance(evidence);
-        }
-    }
-
-    /// A person has booking asked again.
-    pub fn announce_again(&mut self, evidence: &Evidence) {
-        if self.payment.state == MoneyState::Captured {
-            self.close(ReviewReason::NotConfirmed);
-            self.step(StepKind::Captured, Some(self.payment.amount), "confirm_again", evidence);
-            self.advance(evidence);
-        }
-    }
-
-    /// A person has every failed refund tried again, each under a new key.
-    pub fn retry_refunds(&mut self, evidence: &Evidence) {
-        for index in 0..self.payment.captures.len() {
-            let failed = self.refund(index).filter(|refund| matches!(refund.step, RefundStep::Failed { .. })).cloned();
-            let Some(refund) = failed else { continue };
-            if let Some(capture) = self.payment.captures.get_mut(index) {
-                let (round, decided_at) = (refund.round + 1, self.now);
-                capture.refund = Some(Refund { round, decided_at, step: RefundStep::Asked, ..refund });
-            }
-            if self.pays(index) {
-                self.payment.become_state(MoneyState::Refunding).ok();
-            }
-            self.step(StepKind::RefundDecided, Some(refund.amount), "retry", evidence);
-        }
-        self.close(ReviewReason::RefundFailed);
-        self.close(ReviewReason::RefundStuck);
-        self.advance(evidence);
-    }
-
-    /// A person paid out what the gateway would not.
-    pub fn paid_out_elsewhere(&mut self, evidence: &Evidence) {
-        for index in 0..self.payment.captures.len() {
-            let open = |refund: &&Refund| !matches!(refund.step, RefundStep::Processed { .. } | RefundStep::Asked);
-            if let Some(amount) = self.refund(index).filter(open).map(|refund| refund.amount) {
-                let done = RefundStep::Processed { reference: None, at: self.now };
-                self.refund_done(index, Move::paid_elsewhere(amount), done, evidence);
-            }
-        }
-        self.advance(evidence);
-    }
-
-    /// A person takes as a loss what is missing at the gateway, or as a gain what nobody claims there.
-    pub fn write_off(&mut self, reason: ReviewReason, evidence: &Evidence) {
-        if reason == ReviewReason::UnknownPayment {
-            return self.ruled(Ruling::WrittenOff, evidence);
-        }
-        let open = self.payment.reviews.iter().find(|review| review.reason == reason).cloned();
-        let Some(Review { amount: Some(amount), of, .. }) = open else { return };
-        let of = of.and_then(|of| self.payment.captures.iter_mut().find(|capture| capture.reference == of));
-        if let Some(capture) = of {
-            capture.written_off += amount.amount();
-        }
-        self.moves.push((Move::written_off(&self.payment.gateway, amount), evidence.clone()));
-        self.close(reason);
-        self.step(StepKind::Ruled, Some(amount), "write_off", evidence);
-        self.advance(evidence);
-    }
-
-    /// A person has been asked about this no longer.
-    pub fn close(&mut self, reason: ReviewReason) {
-        self.payment.reviews.retain(|open| open.reason != reason);
-    }
-
-    /// A person is asked, unless one is being asked this already.
-    pub fn ask_person(
-        &mut self,
-        reason: ReviewReason,
-        amount: Option<Money>,
-        of: Option<&GatewayPaymentRef>,
-        evidence: &Evidence,
-    ) {
-        if !self.payment.asks(reason) {
-            self.payment.reviews.push(Review { reason, amount, of: of.cloned() });
-            self.version();
-            let step = self.step_of(StepKind::ReviewNeeded, amount, reason.as_str(), evidence);
-            self.steps.push(Step { review: Some(reason), ..step });
         }
     }
 
@@ -381,16 +197,14 @@ impl Progress {
                         break;
                     }
                 }
-                Due::AskPerson(ReviewReason::RefundFailed) => {
-                    let failed = self.payment.captures.iter().filter(|capture| capture.refund_failed());
-                    let refunds = failed.filter_map(|capture| capture.refund.as_ref()).map(|refund| refund.amount);
-                    let amount = refunds.reduce(|sum, amount| sum.plus(&amount).unwrap_or(sum));
-                    self.ask_person(ReviewReason::RefundFailed, amount, None, evidence);
+                Due::AskPerson(reason @ (ReviewReason::RefundFailed | ReviewReason::RefundStuck)) => {
+                    self.ask_about_refunds(reason, evidence);
                 }
                 Due::AskPerson(reason) => {
                     let amount = self.payment.paying().map(|capture| capture.amount);
-                    // Of unclaimed money, what told of it makes it due.
-                    let by = if reason == ReviewReason::UnknownPayment { evidence } else { &Evidence::Clock };
+                    // Of these, what told of it makes it due.
+                    let told = matches!(reason, ReviewReason::UnknownPayment | ReviewReason::BrokenOff);
+                    let by = if told { evidence } else { &Evidence::Clock };
                     self.ask_person(reason, amount, None, by);
                 }
             }
@@ -409,8 +223,10 @@ impl Progress {
         if self.payment.become_state(to).is_err() {
             return false;
         }
-        for answered in [ReviewReason::NotConfirmed, ReviewReason::NoOutcome, ReviewReason::UnknownPayment] {
-            self.close(answered);
+        for answered in
+            [ReviewReason::NotConfirmed, ReviewReason::NoOutcome, ReviewReason::BrokenOff, ReviewReason::UnknownPayment]
+        {
+            self.close(answered, evidence);
         }
         if let Some(kept) = kept {
             let moved = match settlement {
@@ -432,48 +248,25 @@ impl Progress {
         true
     }
 
-    fn decide_refund(&mut self, index: usize, amount: Money, reason: RefundReason, evidence: &Evidence) {
-        if let Some(capture) = self.payment.captures.get_mut(index) {
-            let refund = Refund { amount, reason, round: 0, step: RefundStep::Asked, decided_at: self.now };
-            capture.refund = Some(refund);
-            self.moves.push((Move::refund_decided(&self.payment, amount), evidence.clone()));
-            self.step(StepKind::RefundDecided, Some(amount), reason.as_str(), evidence);
-        }
-    }
-
-    fn pays(&self, index: usize) -> bool {
-        self.payment.captures.iter().position(|capture| capture.amount == self.payment.amount) == Some(index)
-    }
-
-    fn refund(&self, index: usize) -> Option<&Refund> {
-        self.payment.captures.get(index).and_then(|capture| capture.refund.as_ref())
-    }
-
-    fn set_step(&mut self, index: usize, step: RefundStep) {
-        if let Some(refund) = self.payment.captures.get_mut(index).and_then(|capture| capture.refund.as_mut()) {
-            refund.step = step;
-        }
-    }
-
-    fn version(&mut self) {
+    pub(super) fn version(&mut self) {
         self.payment.version += 1;
         self.payment.updated_at = self.now;
     }
 
-    fn step(&mut self, kind: StepKind, amount: Option<Money>, cause: &str, evidence: &Evidence) {
+    pub(super) fn step(&mut self, kind: StepKind, amount: Option<Money>, cause: &str, evidence: &Evidence) {
         self.version();
         let step = self.step_of(kind, amount, cause, evidence);
         self.steps.push(step);
     }
 
-    fn step_of(&self, kind: StepKind, amount: Option<Money>, cause: &str, evidence: &Evidence) -> Step {
+    pub(super) fn step_of(&self, kind: StepKind, amount: Option<Money>, cause: &str, evidence: &Evidence) -> Step {
         let (version, state, cause) = (self.payment.version, self.payment.state, cause.to_owned());
         Step { version, state, kind, amount, cause, evidence: evidence.clone(), review: None }
     }
 }
 
 /// A gateway's code as a word of ours: short, and visible ASCII, or `other`.
-fn word(code: &str) -> &str {
+pub(super) fn word(code: &str) -> &str {
     let fits = (1..=64).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_graphic());
     if fits { code } else { "other" }
 }

@@ -13,6 +13,8 @@ words! {
         NotConfirmed = "not_confirmed",
         /// The money is there, the visit's time is long past, and nobody has said whether it took place.
         NoOutcome = "no_outcome",
+        /// The patient says that the visit was broken off, by the technology or the practitioner.
+        BrokenOff = "broken_off",
         /// Something that had to be asked of the gateway was given up.
         TaskFailed = "task_failed",
         /// The gateway gave back money that we did not ask it to.
@@ -21,8 +23,10 @@ words! {
         UnknownPayment = "unknown_payment",
         /// Reconciliation: the gateway has it, our ledger did not.
         MissingHere = "missing_here",
-        /// Reconciliation: our ledger has it, the gateway does not.
+        /// Reconciliation: our ledger has a payment, the gateway does not.
         MissingThere = "missing_there",
+        /// Reconciliation: our ledger has a refund, the gateway does not.
+        RefundMissingThere = "refund_missing_there",
         /// Reconciliation: both have it, with different amounts.
         AmountsDiffer = "amounts_differ",
     }
@@ -48,16 +52,30 @@ words! {
 }
 
 impl ReviewReason {
+    /// What has been tried by itself before a person is asked.
+    pub const fn tried(self) -> &'static [&'static str] {
+        match self {
+            Self::RefundFailed => &["refund"],
+            Self::RefundStuck => &["refund", "look"],
+            Self::NotConfirmed => &["announce"],
+            Self::TaskFailed => &["look"],
+            Self::MissingHere | Self::MissingThere | Self::RefundMissingThere | Self::AmountsDiffer => &["compare"],
+            Self::NoOutcome | Self::BrokenOff | Self::ForeignRefund | Self::UnknownPayment => &[],
+        }
+    }
+
     /// What can be done about it.
     pub const fn choices(self) -> &'static [Choice] {
         match self {
             Self::RefundFailed => &[Choice::Retry, Choice::LookAgain, Choice::PaidOutElsewhere],
             Self::RefundStuck => &[Choice::LookAgain, Choice::PaidOutElsewhere],
             Self::NotConfirmed => &[Choice::ConfirmAgain, Choice::RefundFull],
-            Self::NoOutcome => &[Choice::MarkEarned, Choice::RefundFull, Choice::RefundByPolicy],
+            Self::NoOutcome => &[Choice::MarkEarned, Choice::RefundFull],
+            Self::BrokenOff => &[Choice::MarkEarned, Choice::RefundFull],
             Self::TaskFailed => &[Choice::Retry],
             Self::UnknownPayment => &[Choice::RefundFull, Choice::WriteOff],
             Self::MissingThere => &[Choice::WriteOff],
+            Self::RefundMissingThere => &[Choice::Retry],
             Self::MissingHere | Self::AmountsDiffer => &[Choice::LookAgain],
             Self::ForeignRefund => &[Choice::LookAgain, Choice::WriteOff],
         }

@@ -73,7 +73,8 @@ impl PaymentRules {
             first_poll: SignedDuration::from_mins(1),
             order_lives: SignedDuration::from_hours(24),
             lease: SignedDuration::from_secs(60),
-            slow_lane: (SignedDuration::from_secs(30), SignedDuration::from_mins(2)),
+            // With the tick of whoever claims it, 30 s after the gateway is back all is under way.
+            slow_lane: (SignedDuration::from_secs(5), SignedDuration::from_secs(20)),
             patience: SignedDuration::from_hours(24),
         }
     }

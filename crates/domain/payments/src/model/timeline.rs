@@ -69,6 +69,8 @@ words! {
         RefundFailed = "refund_failed",
         /// A person is asked.
         ReviewNeeded = "review_needed",
+        /// What a person was asked needs no answer any more.
+        ReviewWithdrawn = "review_withdrawn",
         /// A person has decided.
         Ruled = "ruled",
     }

@@ -28,6 +28,7 @@ pub fn unclaimed(gateway: &GatewayName, seen: &GatewayPayment, now: Timestamp) -
         order_opened_at: None,
         failed_attempts: Vec::new(),
         captures: Vec::new(),
+        announced_at: None,
         ruling: None,
         reviews: Vec::new(),
         look_at: None,

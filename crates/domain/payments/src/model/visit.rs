@@ -42,6 +42,13 @@ pub enum VisitFate {
     },
     /// Took place.
     Completed,
+    /// Began, and was broken off because the technology failed or the practitioner was gone.
+    BrokenOff {
+        /// Who says so.
+        by: Side,
+        /// When.
+        at: Timestamp,
+    },
     /// Money came, but the slot could not be had any more.
     Unconfirmable,
     /// There is no visit: nobody knows what the money is for.
@@ -58,6 +65,7 @@ impl VisitFate {
             Self::Cancelled { .. } => "cancelled",
             Self::NoShow { .. } => "no_show",
             Self::Completed => "completed",
+            Self::BrokenOff { .. } => "broken_off",
             Self::Unconfirmable => "unconfirmable",
             Self::Unknown => "unknown",
         }

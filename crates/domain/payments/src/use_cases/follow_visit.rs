@@ -77,7 +77,13 @@ fn fate(event: &EventEnvelope, payload: &Payload) -> Result<VisitFate, NewsError
     Ok(match payload.status.as_str() {
         "pending" => VisitFate::Open,
         "confirmed" | "in_progress" => VisitFate::Confirmed,
-        "completed" => VisitFate::Completed,
+        "completed" => match payload.cause.as_str() {
+            "technical_issue" | "doctor_left" => VisitFate::BrokenOff {
+                by: payload.by.ok_or(NewsError::Malformed("who broke the visit off"))?,
+                at: event.occurred_at,
+            },
+            _ => VisitFate::Completed,
+        },
         "expired" => VisitFate::Expired,
         "cancelled" => VisitFate::Cancelled {
             by: payload.by.ok_or(NewsError::Malformed("who called the visit off"))?,
@@ -142,6 +148,7 @@ fn begin(id: PaymentId, news: &VisitNews, price: Money, gateway: GatewayName, no
         order_opened_at: None,
         failed_attempts: Vec::new(),
         captures: Vec::new(),
+        announced_at: None,
         ruling: None,
         reviews: Vec::new(),
         look_at: None,

@@ -46,11 +46,13 @@ pub async fn perform_resolution(deps: Deps<'_>, event: &EventEnvelope) -> Result
         let mut changes = PaymentChanges { effects, ..PaymentChanges::default() };
         if let Some(before) = snapshot.payment {
             let now = deps.clock.now();
-            let mut progress = Progress::of(before.clone(), deps.rules, now);
+            let mut progress = Progress::of(before.clone(), deps.rules, now).answering(reason);
+            let asked = before.asks(reason);
             perform(&mut progress, reason, choice, &evidence, now);
-            if choice == Choice::LookAgain {
-                let key = before.poll_key();
-                changes.tasks.push(new_task(deps, &context, &before, TaskKind::Poll, key, now, now));
+            // Whatever was given up and is tried again: a look is the only task that is before a person as such.
+            let look = choice == Choice::LookAgain || (choice == Choice::Retry && reason == ReviewReason::TaskFailed);
+            if look && asked {
+                look_now(deps, &context, &before, &mut changes);
             }
             finish(deps, &context, &before, progress, &mut changes);
         }
@@ -59,7 +61,18 @@ pub async fn perform_resolution(deps: Deps<'_>, event: &EventEnvelope) -> Result
     Ok(noted.await?.handled())
 }
 
-fn finish(
+/// A look at the gateway, due at once.
+pub(super) fn look_now(
+    deps: Deps<'_>,
+    context: &amrutam_kernel::Context,
+    payment: &Payment,
+    changes: &mut PaymentChanges,
+) {
+    let now = deps.clock.now();
+    changes.tasks.push(new_task(deps, context, payment, TaskKind::Poll, payment.poll_key(), now, now));
+}
+
+pub(super) fn finish(
     deps: Deps<'_>,
     context: &amrutam_kernel::Context,
     before: &Payment,
@@ -74,20 +87,22 @@ fn finish(
 }
 
 fn perform(progress: &mut Progress, reason: ReviewReason, choice: Choice, evidence: &Evidence, now: jiff::Timestamp) {
+    if !progress.payment.asks(reason) {
+        return;
+    }
     match choice {
         Choice::RefundFull => progress.ruled(Ruling::RefundFull, evidence),
         Choice::RefundByPolicy => progress.ruled(Ruling::RefundByPolicy { as_of: now }, evidence),
         Choice::MarkEarned => progress.ruled(Ruling::Earned, evidence),
         Choice::ConfirmAgain => progress.announce_again(evidence),
+        Choice::Retry if reason == ReviewReason::RefundMissingThere => progress.make_missing_refunds(evidence),
+        Choice::Retry if reason == ReviewReason::TaskFailed => progress.close(reason, evidence),
         Choice::Retry => {
-            progress.close(reason);
+            progress.close(reason, evidence);
             progress.retry_refunds(evidence);
         }
-        Choice::LookAgain => {
-            progress.close(reason);
-            progress.advance(evidence);
-        }
-        Choice::PaidOutElsewhere => progress.paid_out_elsewhere(evidence),
+        Choice::LookAgain => progress.look_again(reason),
+        Choice::PaidOutElsewhere => progress.paid_out_elsewhere(reason, evidence),
         Choice::WriteOff => progress.write_off(reason, evidence),
     }
 }

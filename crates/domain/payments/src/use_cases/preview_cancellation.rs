@@ -59,12 +59,14 @@ pub async fn preview_cancellation(
     };
     permit(deps, context, deed).await?;
     let visit = visit.ok_or(PaymentError::NotFound)?;
-    if !visit.cancellable {
+    let as_of = deps.clock.now();
+    // As booking itself refuses it.
+    let over = visit.starts_at <= as_of || visit.hold_until.is_some_and(|until| until <= as_of);
+    if !visit.cancellable || over {
         return Err(PaymentError::NotCancellable);
     }
     let payment = deps.store.snapshot(Locator::Id(PaymentId::of(consultation)), None).await?.payment;
     seen(deps, context, deed).await?;
-    let as_of = deps.clock.now();
     let paid = payment.as_ref().filter(|payment| payment.state == MoneyState::Captured);
     let price = paid.map_or(Money::zero(visit.fee.currency()), |payment| payment.amount);
     // Before it is confirmed, nobody has been promised the visit. The visit itself says so: payments may not have heard yet.

@@ -51,10 +51,16 @@ pub async fn reconcile(
             }
         }
         for seen in &page.refunds {
-            if seen.state == RefundState::Processed {
-                theirs.insert(seen.reference.as_str().to_owned());
-                found.compared += 1;
-                found.differences += usize::from(refund(deps, context, gateway.name(), seen).await?);
+            match seen.state {
+                RefundState::Processed => {
+                    theirs.insert(seen.reference.as_str().to_owned());
+                    found.compared += 1;
+                    found.differences += usize::from(refund(deps, context, gateway.name(), seen).await?);
+                }
+                RefundState::Failed { .. } => {
+                    found.differences += usize::from(returned(deps, context, gateway.name(), seen).await?);
+                }
+                RefundState::Pending => {}
             }
         }
         cursor = page.next;
@@ -68,10 +74,7 @@ pub async fn reconcile(
         for booked in &ours {
             found.compared += 1;
             let name = booked.refund.as_ref().map_or(booked.of.as_str(), |refund| refund.as_str());
-            if !theirs.contains(name) && !is_there(deps, gateway, booked).await? {
-                found.differences += 1;
-                missing(deps, context, booked).await?;
-            }
+            found.differences += usize::from(!theirs.contains(name) && differs(deps, context, gateway, booked).await?);
         }
         if ours.len() < usize::from(PAGE) {
             return Ok(found);
@@ -145,6 +148,25 @@ async fn refund(
     Ok(!known)
 }
 
+/// Whether our books have a refund as made that the gateway says failed. It did after we had seen it made: its money is back.
+async fn returned(
+    deps: Deps<'_>,
+    context: &Context,
+    gateway: &GatewayName,
+    seen: &GatewayRefund,
+) -> Result<bool, NewsError> {
+    let payment = deps.store.snapshot(Locator::Capture(gateway, &seen.of), None).await?.payment;
+    let refund = payment.as_ref().and_then(|payment| payment.capture(&seen.of)?.1.refund.as_ref());
+    let made = |step: &RefundStep| matches!(step, RefundStep::Processed { reference: Some(made), .. } if *made == seen.reference);
+    let Some((payment, _)) = payment.as_ref().zip(refund.filter(|refund| made(&refund.step))) else { return Ok(false) };
+    // The failed refund is the question; there is no other.
+    take_over(deps, context, payment.id, None, (seen.amount, &seen.of), |progress| {
+        progress.see_refund(seen, &Evidence::List);
+    })
+    .await?;
+    Ok(true)
+}
+
 async fn take_over(
     deps: Deps<'_>,
     context: &Context,
@@ -168,12 +190,33 @@ async fn take_over(
     noted.await.map(drop)
 }
 
-/// Days cut differently on the two sides: what is not in the list of the range may be in its neighbour's.
-async fn is_there(deps: Deps<'_>, gateway: &dyn PaymentGateway, booked: &Booked) -> Result<bool, NewsError> {
-    if let Some(refund) = &booked.refund {
-        let refunds = gateway.refunds_of(&booked.of).await.map_err(away)?;
-        return Ok(refunds.iter().any(|seen| seen.reference == *refund && seen.amount == booked.amount));
+/// Whether our books differ about what is not in the list. Days are cut differently on the two sides: it may be in its
+/// neighbour's.
+async fn differs(
+    deps: Deps<'_>,
+    context: &Context,
+    gateway: &dyn PaymentGateway,
+    booked: &Booked,
+) -> Result<bool, NewsError> {
+    let there = match &booked.refund {
+        Some(refund) => {
+            let refunds = gateway.refunds_of(&booked.of).await.map_err(away)?;
+            let seen = refunds.iter().find(|seen| seen.reference == *refund);
+            if let Some(failed) = seen.filter(|seen| matches!(seen.state, RefundState::Failed { .. })) {
+                // Not missing: its money came back, and that is taken over.
+                return returned(deps, context, gateway.name(), failed).await;
+            }
+            seen.is_some_and(|seen| seen.amount == booked.amount)
+        }
+        None => is_captured(deps, gateway, booked).await?,
+    };
+    if !there {
+        missing(deps, context, booked).await?;
     }
+    Ok(!there)
+}
+
+async fn is_captured(deps: Deps<'_>, gateway: &dyn PaymentGateway, booked: &Booked) -> Result<bool, NewsError> {
     let payment = deps.store.snapshot(Locator::Id(booked.payment), None).await?.payment;
     let same = |seen: &GatewayPayment| seen.reference == booked.of && seen.amount == booked.amount;
     if let Some(order) = payment.as_ref().and_then(|payment| payment.order_ref()) {
@@ -196,7 +239,7 @@ async fn is_there(deps: Deps<'_>, gateway: &dyn PaymentGateway, booked: &Booked)
 }
 
 async fn missing(deps: Deps<'_>, context: &Context, booked: &Booked) -> Result<(), NewsError> {
-    let reason = ReviewReason::MissingThere;
+    let reason = if booked.refund.is_some() { ReviewReason::RefundMissingThere } else { ReviewReason::MissingThere };
     let noted = note(deps, Locator::Id(booked.payment), |snapshot| {
         let mut changes = PaymentChanges::default();
         if let Some(before) = snapshot.payment {

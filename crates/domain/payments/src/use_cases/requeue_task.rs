@@ -3,11 +3,12 @@
 use super::{
     Deps,
     handle::ignore,
-    record::{context_of, mark, note, update},
+    perform_resolution::{finish, look_now},
+    record::{context_of, mark, note},
 };
 use crate::{
     NewsError,
-    model::{Evidence, Progress, ReviewReason},
+    model::{Evidence, Progress, ReviewReason, TaskKind},
     ports::{Locator, PaymentChanges},
 };
 use amrutam_kernel::{Effects, EventEnvelope, GatewayTaskId, Handled};
@@ -17,10 +18,18 @@ use serde::Deserialize;
 struct Payload {
     source: String,
     subject_id: GatewayTaskId,
+    /// What the letter keeps of it.
+    #[serde(default)]
+    work: Option<Work>,
+}
+
+#[derive(Deserialize)]
+struct Work {
+    task: TaskKind,
 }
 
 /// Handles `dead_letter.requeued.v1` of gateway tasks: what the payment still needs of it is tried again, as a task of its
-/// own. An order that was given up is not: its visit has lost its slot.
+/// own: the one refund, or a look at once. An order that was given up is not: its visit has lost its slot.
 pub async fn requeue_task(deps: Deps<'_>, event: &EventEnvelope) -> Result<Handled, NewsError> {
     let payload = Payload::deserialize(&event.payload).map_err(|_| NewsError::Malformed("a requeued task"))?;
     if payload.source != "gateway_task" {
@@ -33,9 +42,16 @@ pub async fn requeue_task(deps: Deps<'_>, event: &EventEnvelope) -> Result<Handl
         let mut changes = PaymentChanges { effects, ..PaymentChanges::default() };
         if let Some(before) = snapshot.payment {
             let mut progress = Progress::of(before.clone(), deps.rules, deps.clock.now());
-            progress.close(ReviewReason::TaskFailed);
-            progress.retry_refunds(&evidence);
-            update(deps, &context, &before, progress, &mut changes);
+            match payload.work.as_ref().map(|work| &work.task) {
+                Some(TaskKind::Refund { of }) => progress.retry_failed_refund(of, &evidence),
+                Some(TaskKind::Poll) => {
+                    progress.close(ReviewReason::TaskFailed, &evidence);
+                    look_now(deps, &context, &before, &mut changes);
+                }
+                // Nobody waits for it any more.
+                Some(TaskKind::OpenOrder) | None => {}
+            }
+            finish(deps, &context, &before, progress, &mut changes);
         }
         Ok(changes)
     });

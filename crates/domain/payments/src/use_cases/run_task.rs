@@ -9,7 +9,8 @@ use crate::{
     NewsError,
     model::{
         Evidence, GatewayPayment, GatewayPaymentRef, GatewayRefund, GatewayTask, MoneyState, NewOrder, NewRefund,
-        Order, Payment, Progress, RefundStep, ReviewReason, TaskEnd, TaskKind, VisitFate, next_poll,
+        Order, Payment, PaymentRules, Progress, RefundStep, ReviewReason, TaskEnd, TaskKind, VisitFate, next_poll,
+        poll_wanted,
     },
     ports::{GatewayError, Locator, PaymentChanges, PaymentGateway},
 };
@@ -64,7 +65,7 @@ pub async fn run_task(deps: Deps<'_>, task: &GatewayTask) -> Result<Ran, NewsErr
         }
         Some(payment) => match deps.gateway(&payment.gateway) {
             None => News::Failed(GatewayError::Unavailable { reason: "the gateway is not set up".to_owned() }),
-            Some(gateway) => match ask(gateway, &payment, task).await {
+            Some(gateway) => match ask(gateway, &payment, task, (deps.rules, deps.clock.now())).await {
                 Ok(News::Look(seen, refunds)) => News::Look(without_claimed(deps, &payment, seen).await?, refunds),
                 Ok(news) => news,
                 Err(error) => News::Failed(error),
@@ -122,7 +123,12 @@ async fn without_claimed(
     Ok(ours)
 }
 
-async fn ask(gateway: &dyn PaymentGateway, payment: &Payment, task: &GatewayTask) -> Result<News, GatewayError> {
+async fn ask(
+    gateway: &dyn PaymentGateway,
+    payment: &Payment,
+    task: &GatewayTask,
+    (rules, now): (&PaymentRules, Timestamp),
+) -> Result<News, GatewayError> {
     match &task.kind {
         TaskKind::OpenOrder => {
             let wanted = payment.state == MoneyState::Created && payment.visit.fate == VisitFate::Open;
@@ -132,6 +138,7 @@ async fn ask(gateway: &dyn PaymentGateway, payment: &Payment, task: &GatewayTask
             Ok(News::Opened(gateway.open_order(&order).await?))
         }
         TaskKind::Refund { of } => refund(gateway, payment, task, of).await,
+        TaskKind::Poll if !poll_wanted(payment, rules, now) => Ok(News::Nothing),
         TaskKind::Poll => {
             let payments = match payment.order_ref() {
                 Some(order) => gateway.order_payments(order).await?,
@@ -139,8 +146,10 @@ async fn ask(gateway: &dyn PaymentGateway, payment: &Payment, task: &GatewayTask
             };
             let mut refunds = Vec::new();
             let open = |step: &RefundStep| !matches!(step, RefundStep::Processed { .. });
+            // What a person wants to have looked at may be about any of them.
+            let all = payment.reviews.iter().any(|review| review.looking);
             for capture in &payment.captures {
-                if capture.refund.as_ref().is_some_and(|refund| open(&refund.step)) {
+                if all || capture.refund.as_ref().is_some_and(|refund| open(&refund.step)) {
                     refunds.extend(gateway.refunds_of(&capture.reference).await?);
                 }
             }
@@ -165,7 +174,8 @@ async fn refund(
         let known = |seen: &GatewayRefund| {
             let of_a_round = |round| seen.idempotency_key.as_deref() == Some(&payment.refund_key(index, round));
             let failed = matches!(seen.state, crate::model::RefundState::Failed { .. });
-            (0..=wanted.round).any(of_a_round) && (!failed || of_a_round(wanted.round))
+            let returned = wanted.returned.contains(&seen.reference);
+            !returned && (0..=wanted.round).any(of_a_round) && (!failed || of_a_round(wanted.round))
         };
         if let Some(done) = gateway.refunds_of(of).await?.into_iter().find(known) {
             return Ok(News::Refund(done));
@@ -186,8 +196,7 @@ fn take(deps: Deps<'_>, progress: &mut Progress, task: &GatewayTask, news: &News
         News::Opened(order) => progress.order_opened(order.clone(), evidence),
         News::Refund(seen) => progress.see_refund(seen, evidence),
         News::Look(payments, refunds) => {
-            payments.iter().for_each(|seen| progress.see_payment(seen, evidence));
-            refunds.iter().for_each(|seen| progress.see_refund(seen, evidence));
+            progress.look(payments, refunds, evidence);
             let next = next_poll(&progress.payment, deps.rules, now);
             return next.map_or(TaskEnd::Done, |at| TaskEnd::Again { at });
         }

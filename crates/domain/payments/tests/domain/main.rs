@@ -1,11 +1,13 @@
 //! Decisions as pure functions, and the use cases on the memory adapter: what callers are told, and what is left behind.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
+mod cases;
 mod ladder;
 mod ledger;
 mod news;
 mod people;
 mod policy;
+mod returned;
 mod words;
 
 use amrutam_booking::{

@@ -238,7 +238,56 @@ async fn a_paid_visit_without_an_outcome_is_before_a_person_who_decides() {
         till.resolve(choice).await;
         assert_eq!(till.payment().state, state);
         assert_eq!(till.payment().reviews, []);
+        // What was given back does not take place, and payments takes that as it takes any other end.
+        let visit = till.clinic.world.consultations().remove(0);
+        let taken_place = state == MoneyState::Settled;
+        assert_eq!(visit.status.as_str(), if taken_place { "confirmed" } else { "cancelled" });
+        assert_eq!(
+            visit.cancel_reason.map(amrutam_booking::model::CancelReason::as_str),
+            (!taken_place).then_some("refunded")
+        );
+        assert_eq!(till.payment().visit.version, visit.version);
+        assert_eq!(till.announced("payment.refund_decided.v1").len(), usize::from(!taken_place));
     }
+}
+
+/// The broker was away: a person is asked whether the visit takes place, and then booking confirms it after all.
+#[tokio::test]
+async fn what_comes_about_by_itself_is_asked_no_longer_and_a_late_answer_moves_nothing() {
+    for choice in ["refund_full", "confirm_again"] {
+        let mut till = Till::with_order().await;
+        till.pay();
+        till.notify().await;
+        let kept = till.clinic.world.drain_outbox();
+        till.pass(61);
+        assert_eq!(sweep_deadlines(till.clinic.payment_deps(), &till.system(), 10).await.unwrap(), 1);
+        let asked = till.clinic.world.drain_outbox();
+        till.announced.extend(asked);
+        for event in &kept {
+            amrutam_booking::use_cases::handle(till.clinic.deps(), event).await.unwrap();
+        }
+        till.relay().await;
+        assert_eq!(till.clinic.world.consultations()[0].status.as_str(), "confirmed");
+        let withdrawn = till.announced("payment.review_withdrawn.v1");
+        assert_eq!((withdrawn.len(), &withdrawn[0].payload["reason"]), (1, &serde_json::json!("not_confirmed")));
+        assert_eq!((&*withdrawn[0].actor, withdrawn[0].payload.get("choices")), ("system:payments", None));
+        let before = till.payment();
+        till.resolve(choice).await;
+        assert_eq!(till.payment(), before, "{choice}: the visit is confirmed");
+        assert_eq!(before.state, MoneyState::Captured);
+    }
+}
+
+/// The answer closes its case itself.
+#[tokio::test]
+async fn what_a_person_has_answered_is_not_withdrawn() {
+    let mut till = Till::paid().await;
+    till.pass(60 * 48);
+    sweep_deadlines(till.clinic.payment_deps(), &till.system(), 10).await.unwrap();
+    till.relay().await;
+    till.resolve("mark_earned").await;
+    assert_eq!(till.payment().state, MoneyState::Settled);
+    assert!(till.announced("payment.review_withdrawn.v1").is_empty());
 }
 
 /// All that can be known of one payment: a capture, a failed attempt, the visit's history.
@@ -264,6 +313,8 @@ enum News {
 fn fates() -> impl Strategy<Value = Vec<VisitFate>> {
     let end = prop_oneof![
         Just(VisitFate::Completed),
+        Just(VisitFate::BrokenOff { by: Side::Doctor, at: at(610) }),
+        Just(VisitFate::BrokenOff { by: Side::Patient, at: at(610) }),
         Just(VisitFate::NoShow { absent: Side::Patient }),
         Just(VisitFate::NoShow { absent: Side::Doctor }),
         Just(VisitFate::Cancelled { by: Side::Patient, at: at(60), unpaid: false }),
@@ -374,6 +425,7 @@ fn begun() -> Payment {
         order_opened_at: None,
         failed_attempts: Vec::new(),
         captures: Vec::new(),
+        announced_at: None,
         ruling: None,
         reviews: Vec::new(),
         look_at: None,
@@ -401,11 +453,10 @@ fn a_refund_is_monotone_whatever_the_gateway_says_afterwards() {
         idempotency_key: Some(key.clone()),
         at: at(2),
     };
-    let failed = || RefundState::Failed { code: "x".to_owned() };
     progress.see_refund(&refund(RefundState::Pending, "r"), &evidence);
     assert_eq!(progress.payment.state, MoneyState::Refunding);
     progress.see_refund(&refund(RefundState::Processed, "r"), &evidence);
-    for late in [RefundState::Pending, failed(), RefundState::Processed] {
+    for late in [RefundState::Pending, RefundState::Processed] {
         progress.see_refund(&refund(late, "r"), &evidence);
         assert_eq!((progress.payment.state, progress.payment.reviews.len()), (MoneyState::Refunded, 0));
     }

@@ -12,6 +12,13 @@ fn account(till: &Till, id: AccountId, role: Role) -> Context {
     till.clinic.context(Actor::Account { id, role })
 }
 
+fn begun(retried: &Retried) -> &Payment {
+    match &retried.payment {
+        SeenPayment::Begun(payment) => payment,
+        SeenPayment::Expected(_) => unreachable!("it has begun"),
+    }
+}
+
 #[tokio::test]
 async fn a_payment_is_its_patients_and_those_who_run_the_place() {
     let till = Till::with_order().await;
@@ -45,6 +52,13 @@ async fn a_payment_is_expected_before_it_begins() {
     let visit = book(clinic.deps(), &clinic.patient(patient), wanted).await.unwrap().0.consultation.id;
     let seen = read_payment(clinic.payment_deps(), &clinic.patient(patient), visit).await.unwrap();
     assert!(matches!(&seen, SeenPayment::Expected(facts) if facts.fee == rupees(499)), "{seen:?}");
+    let retry = async |who: &Context| retry_payment(clinic.payment_deps(), who, visit, None).await;
+    let (retried, _) = retry(&clinic.patient(patient)).await.unwrap();
+    assert_eq!(retried.payment, seen, "its owner is told to wait, and not that there is nothing");
+    let stranger = clinic.patient(AccountId::from_uuid(clinic.ids.uuid_v7(at(0))));
+    assert!(matches!(retry(&stranger).await, Err(PaymentError::NotFound)));
+    clinic.clock.advance(SignedDuration::from_mins(15));
+    assert!(matches!(retry(&clinic.patient(patient)).await, Err(PaymentError::HoldEnded)));
 }
 
 #[tokio::test]
@@ -61,14 +75,14 @@ async fn paying_again_goes_to_the_same_order_while_the_slot_is_held() {
         location: None,
         content_type: "application/json".to_owned(),
         etag: None,
-        body: retried.payment.order_ref().unwrap().to_string(),
+        body: begun(retried).order_ref().unwrap().to_string(),
     };
     let retry = async |who: &Context| {
         let idempotency = Some(Idempotent { claim: &claim, render: &render });
         retry_payment(till.clinic.payment_deps(), who, till.visit, idempotency).await
     };
     let (retried, answer) = retry(&asha).await.unwrap();
-    assert_eq!(retried.payment.order, till.payment().order);
+    assert_eq!(begun(&retried).order, till.payment().order);
     let again = retry(&asha).await;
     assert!(matches!(again, Err(PaymentError::Replay(same)) if Some(&same) == answer.as_ref()));
     assert_eq!(till.clinic.gateway.orders().len(), 1);
@@ -106,4 +120,10 @@ async fn a_preview_is_for_those_who_can_call_off() {
     let seen = preview_cancellation(unpaid.clinic.payment_deps(), &asha, unpaid.visit).await.unwrap();
     assert!(seen.paid.is_zero() && seen.refund.is_zero() && seen.fee.is_zero());
     assert_eq!(seen.as_of, unpaid.clinic.clock.now());
+    unpaid.pass(15);
+    let seen = preview_cancellation(unpaid.clinic.payment_deps(), &asha, unpaid.visit).await;
+    assert!(matches!(seen, Err(PaymentError::NotCancellable)), "its hold is over: {seen:?}");
+    till.clinic.clock.set(till.payment().visit.starts_at);
+    let seen = preview(&till.clinic.patient(till.patient)).await;
+    assert!(matches!(seen, Err(PaymentError::NotCancellable)), "it has begun: {seen:?}");
 }

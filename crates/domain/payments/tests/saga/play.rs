@@ -7,8 +7,8 @@ use crate::{
     wrap::{Wrapped, WrappedGateway},
 };
 use amrutam_booking::{
-    model::{CancelReason, Consultation, ConsultationStatus, Mode},
-    use_cases::{Book, Cancel, book, cancel, complete, expire_holds, no_show, reschedule, start},
+    model::{CancelReason, Consultation, ConsultationStatus, EndReason, Mode},
+    use_cases::{Book, Cancel, book, cancel, complete, end, expire_holds, no_show, reschedule, start},
 };
 use amrutam_identity::PolicyTable;
 use amrutam_kernel::{
@@ -335,7 +335,7 @@ impl<'a> Play<'a> {
             if event.event_type.starts_with("consultation.") && !deaf || event.event_type == "review.resolved.v1" {
                 queue.push(Queued { consumer: "payments", event: event.clone() });
             }
-            if matches!(event.event_type.as_str(), "payment.captured.v1" | "payment.failed.v1") {
+            if amrutam_booking::use_cases::BINDINGS.contains(&event.event_type.as_str()) {
                 queue.push(Queued { consumer: "booking", event });
             }
         }
@@ -433,7 +433,7 @@ impl<'a> Play<'a> {
         let doctor = self.clinic.context(Actor::Account { id: self.clinic.doctor_account, role: Role::Doctor });
         let patient = self.clinic.patient(visit.patient);
         let deps = self.booking();
-        let what = self.below(10);
+        let what = self.below(12);
         // Now and then its time has come.
         let begins = visit.range.start() - SignedDuration::from_mins(5);
         if visit.status == ConsultationStatus::Confirmed && self.below(3) == 0 && self.now() < begins {
@@ -461,6 +461,12 @@ impl<'a> Play<'a> {
                     complete(deps, &doctor, id, None, None).await.ok();
                 }
                 8 => {
+                    end(deps, &doctor, id, EndReason::TechnicalIssue, None).await.ok();
+                }
+                9 => {
+                    end(deps, &patient, id, EndReason::DoctorLeft, None).await.ok();
+                }
+                10 => {
                     no_show(deps, &doctor, id, None).await.ok();
                 }
                 _ => {
