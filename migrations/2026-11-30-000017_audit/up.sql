@@ -6,11 +6,32 @@
 DROP TABLE audit_log;
 
 -- Writers share nothing here but the right edge of one index. `xid` tells the sealer which entries nothing older can join any more.
+-- What the sealer could not store fails here, with the request it belongs to: one entry would stop every later one.
 CREATE TABLE audit_intake (
   xid   xid8 NOT NULL DEFAULT pg_current_xact_id(),
   seq   bigint GENERATED ALWAYS AS IDENTITY,
   entry jsonb NOT NULL,
-  PRIMARY KEY (xid, seq)
+  PRIMARY KEY (xid, seq),
+  -- Without counted repetitions: those cost more than all the rest.
+  CONSTRAINT audit_intake_has_its_fields CHECK ((
+    entry - '{id,occurred_at,actor,actor_id,role,purpose,action,resource_kind,resource_id,patient_id,outcome,correlation_id,origin,ruleset,
+      break_glass}'::text[] = '{}'
+    AND entry @@ '$.resource_id.type() == "string" && $.correlation_id.type() == "string" && $.break_glass.type() == "boolean"
+      && ($.outcome == "allowed" || $.outcome == "denied" || $.outcome == "failed")
+      && ($.origin == null || $.origin.type() == "string") && ($.ruleset == null || $.ruleset.type() == "string")'
+    AND entry ->> 'id' = (entry ->> 'id')::uuid::text
+    AND entry ->> 'actor_id' IS NOT DISTINCT FROM (entry ->> 'actor_id')::uuid::text
+    AND entry ->> 'patient_id' IS NOT DISTINCT FROM (entry ->> 'patient_id')::uuid::text
+    AND entry ->> 'occurred_at' ~ '^[0-9]+-[0-9]+-[0-9]+T[0-9:.]+(Z|[+-][0-9:]+)$'
+    AND entry ->> 'actor' ~ '^[a-z]+(:[0-9a-z_-]+)?$' AND entry ->> 'role' ~ '^[a-z_]+$' AND entry ->> 'purpose' ~ '^[a-z_]+$'
+    AND entry ->> 'action' ~ '^[a-z_]+[.][a-z_]+$' AND length(entry ->> 'action') <= 81
+    AND entry ->> 'resource_kind' ~ '^[a-z_]+$'
+    AND entry ->> 'resource_id' ~ '^[0-9A-Za-z_.:/+-]*$' AND length(entry ->> 'resource_id') <= 80
+    AND entry ->> 'correlation_id' ~ '^[!-~]+$' AND length(entry ->> 'correlation_id') <= 128
+    AND pg_column_size(entry) <= 2000) IS TRUE),
+  -- A time for which the log has no partition.
+  CONSTRAINT audit_intake_has_its_month CHECK (
+    to_regclass('public.audit_log_' || to_char((entry ->> 'occurred_at')::timestamptz AT TIME ZONE 'UTC', 'YYYY_MM')) IS NOT NULL)
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000, autovacuum_vacuum_insert_scale_factor = 0,
         autovacuum_vacuum_insert_threshold = 100000, autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 100000);
 
@@ -120,7 +141,10 @@ CREATE TRIGGER stays_as_it_is BEFORE UPDATE ON audit_intake FOR EACH ROW EXECUTE
 CREATE TRIGGER stays_whole BEFORE TRUNCATE ON audit_intake FOR EACH STATEMENT EXECUTE FUNCTION refuse_audit_change();
 
 -- The app may add to the intake and to objections; all else goes through the functions below.
-GRANT SELECT, INSERT ON audit_intake, audit_objections TO amrutam_app;
+GRANT SELECT ON audit_intake TO amrutam_app;
+-- Not its number nor its transaction: what an entry is taken by is the server's word.
+GRANT INSERT (entry) ON audit_intake TO amrutam_app;
+GRANT SELECT, INSERT ON audit_objections TO amrutam_app;
 GRANT SELECT ON audit_log, audit_tiles, audit_checkpoints, audit_cosignatures, audit_head, audit_retired TO amrutam_app;
 GRANT SELECT ON audit_intake, audit_log, audit_tiles, audit_checkpoints, audit_cosignatures, audit_head, audit_retired TO amrutam_reader;
 

@@ -91,8 +91,10 @@ pub async fn search(
 ) -> Result<Page<Placed, ByTime>, ReadError> {
     deps.permit(context, Relation::None, "audit.search", filter.patient).await?;
     let found = deps.reader.search(filter, page).await?;
-    // What was looked for, as far as it is no person: a person is named as the one it is about.
-    let looked_for = filter.resource.as_ref().map(|(_, id)| id.clone()).unwrap_or_default();
+    // What was looked for, as far as it is no person: a person is named as the one it is about. Only what is an id: a word that
+    // somebody typed would stay in the log for good.
+    let id = filter.resource.as_ref().and_then(|(_, id)| id.parse::<AuditEntryId>().ok());
+    let looked_for = id.map(|id| id.to_string()).unwrap_or_default();
     deps.note(context, "audit.search", looked_for, filter.patient).await?;
     Ok(found)
 }
