@@ -110,3 +110,22 @@ async fn a_token_is_one_sane_header_that_is_ours() {
     api.clock.advance(jiff::SignedDuration::from_mins(16));
     api.get("/v1/me", Some(&token)).await.is_problem(401, "unauthenticated");
 }
+
+#[actix_web::test]
+async fn a_token_whose_session_has_ended_is_on_its_accounts_record_once_a_minute() {
+    let api = Api::new().await;
+    let token = api.patient("asha@example.in").await;
+    api.post("/v1/auth/logout", Some(&token), &json!(null)).await;
+    let refused = || api.world.audit().into_iter().filter(|entry| entry.action == "session.use").collect::<Vec<_>>();
+    assert!(refused().is_empty());
+    for _ in 0..3 {
+        api.get("/v1/me", Some(&token)).await.is_problem(401, "unauthenticated");
+    }
+    let told = refused();
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].outcome, amrutam_kernel::Outcome::Denied);
+    assert_eq!(told[0].patient, Some(api.world.accounts()[0].id));
+    // No token at all is no access of anybody's.
+    api.get("/v1/me", None).await.is_problem(401, "unauthenticated");
+    assert_eq!(refused().len(), 1);
+}
