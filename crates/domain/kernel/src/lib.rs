@@ -65,4 +65,4 @@ pub use retry::RetryPolicy;
 pub use sealing::{MAX_SEALED_PLAIN, SealError, SealPlace, Sealer};
 pub use sensitive::Sensitive;
 pub use time::{Clock, IdSource, Pause, TimeRange, truncate_to_micros};
-pub use trail::{AuditTrail, Personal, RecordRef, Unrecorded};
+pub use trail::{AuditTrail, Personal, RecordRef, Unrecorded, failed_on_record};
