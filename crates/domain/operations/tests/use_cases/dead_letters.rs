@@ -145,5 +145,9 @@ async fn who_may_not_is_refused_on_the_record_and_support_sees_no_payload() {
             "dead_letter.requeue denied",
         ]
     );
+    // The letter of a list by its id, and whom it is about.
+    let listed = desk.world.audit().into_iter().find(|entry| entry.action == "dead_letter.list").unwrap();
+    assert_eq!((listed.resource_id, listed.patient), (letter.id.to_string(), letter.patient()));
+    assert_eq!(letter.patient().map(|patient| patient.as_uuid()), Some(Uuid::from_u128(8)));
     assert!(desk.world.requeued().is_empty());
 }
