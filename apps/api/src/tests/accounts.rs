@@ -1,4 +1,4 @@
-use super::{Api, PASSWORD, unlimited};
+use super::{Api, PASSWORD, unlimited, with_token};
 use crate::{http::Headers, services::Limits};
 use actix_web::test::TestRequest;
 use amrutam_booking::model::PaymentsMode;
@@ -115,7 +115,7 @@ async fn a_token_is_one_sane_header_that_is_ours() {
 async fn a_token_whose_session_has_ended_is_on_its_accounts_record_once_a_minute() {
     let api = Api::new().await;
     let token = api.patient("asha@example.in").await;
-    api.post("/v1/auth/logout", Some(&token), &json!(null)).await;
+    api.send(with_token(TestRequest::post().uri("/v1/auth/logout"), Some(&token))).await.is(204);
     let refused = || api.world.audit().into_iter().filter(|entry| entry.action == "session.use").collect::<Vec<_>>();
     assert!(refused().is_empty());
     for _ in 0..3 {
