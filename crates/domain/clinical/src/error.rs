@@ -94,11 +94,15 @@ impl ClinicalError {
     /// Whether it was allowed and not done: by what was said, or by the state of things. A denial is on the record by itself, and who
     /// is asked to come back has done nothing yet.
     pub(crate) fn is_failure(&self) -> bool {
-        match self {
-            Self::Denied(_) | Self::NotFound | Self::Port(_) => false,
-            Self::Precondition | Self::AlreadyAnswered | Self::Contended => false,
-            _ => true,
-        }
+        !matches!(
+            self,
+            Self::Denied(_)
+                | Self::NotFound
+                | Self::Precondition
+                | Self::AlreadyAnswered
+                | Self::Contended
+                | Self::Port(_)
+        )
     }
 }
 
