@@ -6,11 +6,32 @@
 DROP TABLE audit_log;
 
 -- Writers share nothing here but the right edge of one index. `xid` tells the sealer which entries nothing older can join any more.
+-- What the sealer could not store fails here, with the request it belongs to: one entry would stop every later one.
 CREATE TABLE audit_intake (
   xid   xid8 NOT NULL DEFAULT pg_current_xact_id(),
   seq   bigint GENERATED ALWAYS AS IDENTITY,
   entry jsonb NOT NULL,
-  PRIMARY KEY (xid, seq)
+  PRIMARY KEY (xid, seq),
+  -- Without counted repetitions: those cost more than all the rest.
+  CONSTRAINT audit_intake_has_its_fields CHECK ((
+    entry - '{id,occurred_at,actor,actor_id,role,purpose,action,resource_kind,resource_id,patient_id,outcome,correlation_id,origin,ruleset,
+      break_glass}'::text[] = '{}'
+    AND entry @@ '$.resource_id.type() == "string" && $.correlation_id.type() == "string" && $.break_glass.type() == "boolean"
+      && ($.outcome == "allowed" || $.outcome == "denied" || $.outcome == "failed")
+      && ($.origin == null || $.origin.type() == "string") && ($.ruleset == null || $.ruleset.type() == "string")'
+    AND entry ->> 'id' = (entry ->> 'id')::uuid::text
+    AND entry ->> 'actor_id' IS NOT DISTINCT FROM (entry ->> 'actor_id')::uuid::text
+    AND entry ->> 'patient_id' IS NOT DISTINCT FROM (entry ->> 'patient_id')::uuid::text
+    AND entry ->> 'occurred_at' ~ '^[0-9]+-[0-9]+-[0-9]+T[0-9:.]+(Z|[+-][0-9:]+)$'
+    AND entry ->> 'actor' ~ '^[a-z]+(:[0-9a-z_-]+)?$' AND entry ->> 'role' ~ '^[a-z_]+$' AND entry ->> 'purpose' ~ '^[a-z_]+$'
+    AND entry ->> 'action' ~ '^[a-z_]+[.][a-z_]+$' AND length(entry ->> 'action') <= 81
+    AND entry ->> 'resource_kind' ~ '^[a-z_]+$'
+    AND entry ->> 'resource_id' ~ '^[0-9A-Za-z_.:/+-]*$' AND length(entry ->> 'resource_id') <= 80
+    AND entry ->> 'correlation_id' ~ '^[!-~]+$' AND length(entry ->> 'correlation_id') <= 128
+    AND pg_column_size(entry) <= 2000) IS TRUE),
+  -- A time for which the log has no partition.
+  CONSTRAINT audit_intake_has_its_month CHECK (
+    to_regclass('public.audit_log_' || to_char((entry ->> 'occurred_at')::timestamptz AT TIME ZONE 'UTC', 'YYYY_MM')) IS NOT NULL)
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000, autovacuum_vacuum_insert_scale_factor = 0,
         autovacuum_vacuum_insert_threshold = 100000, autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 100000);
 
@@ -120,7 +141,10 @@ CREATE TRIGGER stays_as_it_is BEFORE UPDATE ON audit_intake FOR EACH ROW EXECUTE
 CREATE TRIGGER stays_whole BEFORE TRUNCATE ON audit_intake FOR EACH STATEMENT EXECUTE FUNCTION refuse_audit_change();
 
 -- The app may add to the intake and to objections; all else goes through the functions below.
-GRANT SELECT, INSERT ON audit_intake, audit_objections TO amrutam_app;
+GRANT SELECT ON audit_intake TO amrutam_app;
+-- Not its number nor its transaction: what an entry is taken by is the server's word.
+GRANT INSERT (entry) ON audit_intake TO amrutam_app;
+GRANT SELECT, INSERT ON audit_objections TO amrutam_app;
 GRANT SELECT ON audit_log, audit_tiles, audit_checkpoints, audit_cosignatures, audit_head, audit_retired TO amrutam_app;
 GRANT SELECT ON audit_intake, audit_log, audit_tiles, audit_checkpoints, audit_cosignatures, audit_head, audit_retired TO amrutam_reader;
 
@@ -177,7 +201,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $
   UPDATE audit_head SET epoch = epoch + 1 RETURNING epoch
 $$;
 
--- Entries get the next places; those that are in the log already are left out.
+-- Entries get the next places; those that are in the log already, as they are, are left out.
 CREATE FUNCTION append_audit(sealer bigint, entries jsonb) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
@@ -198,6 +222,14 @@ BEGIN
     -- A subquery per entry: as a join it could be planned to read the whole log.
     WHERE (SELECT true FROM audit_log l WHERE l.occurred_at = x.occurred_at AND l.id = x.id) IS NULL;
   GET DIAGNOSTICS added = ROW_COUNT;
+  -- Another entry under an id that is known would be left out unseen.
+  IF added < jsonb_array_length(entries) AND EXISTS (SELECT FROM jsonb_array_elements(entries) AS x (entry),
+               LATERAL (SELECT to_jsonb(l) - 'idx' - 'occurred_at' AS entry FROM audit_log l
+                          WHERE l.occurred_at = (x.entry ->> 'occurred_at')::timestamptz AND l.id = (x.entry ->> 'id')::uuid) AS there
+               WHERE there.entry <> x.entry - 'occurred_at')
+  THEN
+    RAISE EXCEPTION 'an entry is in the log under the same id with another content';
+  END IF;
   UPDATE audit_head SET next_idx = next_idx + added;
   RETURN true;
 END
@@ -262,9 +294,13 @@ CREATE TABLE audit_alert_rules (
 );
 INSERT INTO audit_alert_rules (code, version, kind, roles, actions, threshold, window_minutes, enabled, source, approved_by) VALUES
   ('many_patients', 1, 'many_patients', '{doctor,support,admin}',
-   '{account.read,consultation.read,consultation.timeline,record.read}', 50, 60, true, 'ours: more than anybody treats in an hour', 'founders'),
+   '{account.read,consent.read,consultation.person,consultation.read,consultation.timeline,dead_letter.open_payload,dependant.read,
+     erasure.read,note.read,payment.inspect,payment.read,prescription.document,prescription.read,record.read,review.read}',
+   50, 60, true, 'ours: more than anybody treats in an hour', 'founders'),
   ('break_glass', 1, 'break_glass', '{doctor}', '{}', 1, 60, true, 'design: each emergency access is looked at', 'founders'),
-  ('without_visit', 1, 'without_visit', '{doctor}', '{record.read,record.write}', 1, 60, true,
+  ('without_visit', 1, 'without_visit', '{doctor}',
+   '{consent.read,consultation.person,note.add,note.read,note.write,prescription.document,prescription.draft,prescription.dry_run,
+     prescription.read,prescription.revoke,prescription.sign,record.read}', 1, 60, true,
    'design: a record without a treating relationship', 'founders');
 
 -- One per rule, person and window, so that what goes on is told once.
@@ -283,36 +319,42 @@ GRANT SELECT ON audit_alert_rules TO amrutam_app, amrutam_reader;
 GRANT SELECT, INSERT ON audit_alerts TO amrutam_app;
 GRANT SELECT ON audit_alerts TO amrutam_reader;
 
--- What is unusual now and not told yet. Windows begin at multiples of their length.
+-- What is unusual and not told yet, in the current window and the one before: what happens after the last look into a window is seen
+-- by the first look into the next. Windows begin at multiples of their length.
 CREATE FUNCTION unusual_access() RETURNS SETOF jsonb
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
   rule  public.audit_alert_rules;
+  width interval;
   since timestamptz;
 BEGIN
   FOR rule IN SELECT DISTINCT ON (code) * FROM audit_alert_rules WHERE effective_from <= now() ORDER BY code, version DESC LOOP
     CONTINUE WHEN NOT rule.enabled;
-    since := date_bin(make_interval(mins => rule.window_minutes), now(), timestamptz '2000-01-01');
-    RETURN QUERY
-      SELECT jsonb_build_object('code', rule.code, 'version', rule.version, 'actor', f.actor_id, 'patient', f.patient_id,
-                                'bucket', since, 'entry', f.entry_id)
-      FROM (
-        SELECT l.actor_id, CASE WHEN rule.kind = 'many_patients' THEN NULL ELSE l.patient_id END AS patient_id,
-               (array_agg(l.id ORDER BY l.occurred_at DESC))[1] AS entry_id
-        FROM audit_log l
-        WHERE l.occurred_at >= since AND l.actor_id IS NOT NULL AND l.patient_id IS NOT NULL AND l.outcome = 'allowed'
-          AND l.role = ANY (rule.roles) AND (rule.actions = '{}' OR l.action = ANY (rule.actions))
-          AND CASE rule.kind
-                WHEN 'break_glass' THEN l.break_glass
-                WHEN 'without_visit' THEN NOT l.break_glass AND NOT EXISTS (
-                  SELECT FROM consultations c JOIN doctors d ON d.id = c.doctor_id
-                    WHERE d.account_id = l.actor_id AND c.patient_id = l.patient_id)
-                ELSE true END
-        GROUP BY 1, 2
-        HAVING count(DISTINCT l.patient_id) >= rule.threshold
-      ) f
-      WHERE NOT EXISTS (SELECT FROM audit_alerts a WHERE a.code = rule.code AND a.actor_id = f.actor_id
-                          AND a.patient = coalesce(f.patient_id::text, '') AND a.bucket = since);
+    width := make_interval(mins => rule.window_minutes);
+    FOREACH since IN ARRAY ARRAY[date_bin(width, now(), timestamptz '2000-01-01') - width,
+                                 date_bin(width, now(), timestamptz '2000-01-01')] LOOP
+      RETURN QUERY
+        SELECT jsonb_build_object('code', rule.code, 'version', rule.version, 'actor', f.actor_id, 'patient', f.patient_id,
+                                  'bucket', since, 'entry', f.entry_id)
+        FROM (
+          SELECT l.actor_id, CASE WHEN rule.kind = 'many_patients' THEN NULL ELSE l.patient_id END AS patient_id,
+                 (array_agg(l.id ORDER BY l.occurred_at DESC))[1] AS entry_id
+          FROM audit_log l
+          WHERE l.occurred_at >= since AND l.occurred_at < since + width
+            AND l.actor_id IS NOT NULL AND l.patient_id IS NOT NULL AND l.outcome = 'allowed'
+            AND l.role = ANY (rule.roles) AND (rule.actions = '{}' OR l.action = ANY (rule.actions))
+            AND CASE rule.kind
+                  WHEN 'break_glass' THEN l.break_glass
+                  WHEN 'without_visit' THEN NOT l.break_glass AND NOT EXISTS (
+                    SELECT FROM consultations c JOIN doctors d ON d.id = c.doctor_id
+                      WHERE d.account_id = l.actor_id AND c.patient_id = l.patient_id)
+                  ELSE true END
+          GROUP BY 1, 2
+          HAVING count(DISTINCT l.patient_id) >= rule.threshold
+        ) f
+        WHERE NOT EXISTS (SELECT FROM audit_alerts a WHERE a.code = rule.code AND a.actor_id = f.actor_id
+                            AND a.patient = coalesce(f.patient_id::text, '') AND a.bucket = since);
+    END LOOP;
   END LOOP;
 END
 $$;
@@ -355,7 +397,9 @@ BEGIN
   INSERT INTO audit_retired (month, places, because) VALUES (month, places, because);
   INSERT INTO audit_intake (entry) VALUES (jsonb_build_object(
     'id', entry, 'occurred_at', at, 'actor', 'system:retention', 'actor_id', NULL, 'role', 'system', 'purpose', 'operation',
-    'action', 'audit.retire', 'resource_kind', 'audit_month', 'resource_id', to_char(month, 'YYYY-MM'), 'patient_id', NULL,
+    'action', 'audit.retire', 'resource_kind', 'audit_month',
+    -- The month, and exactly these places: `audit verify` passes over no others.
+    'resource_id', to_char(month, 'YYYY-MM-') || encode(sha256(convert_to(places::text, 'UTF8')), 'hex'), 'patient_id', NULL,
     'outcome', 'allowed', 'correlation_id', entry::text, 'origin', NULL, 'ruleset', NULL, 'break_glass', false));
   EXECUTE format('DROP TABLE public.%I', child);
   RETURN coalesce((SELECT sum(upper(r) - lower(r)) FROM unnest(places) AS r), 0);

@@ -7,7 +7,7 @@ use amrutam_audit::{
 };
 use amrutam_crypto::{SystemClock, audit_signer, witness_secret};
 use amrutam_files::{CheckpointFiles, WitnessFiles};
-use amrutam_postgres::{AuditRange, Postgres, Progress};
+use amrutam_postgres::{AuditRange, Postgres, Progress, VerifyError};
 use clap::Subcommand;
 use std::{
     error::Error,
@@ -108,10 +108,18 @@ fn log_key(settings: &Settings, given: Option<NoteVerifier>) -> Fallible<NoteVer
 /// Checkpoints from files; each must be signed by the log, and by the witnesses that were named.
 fn given(paths: &[PathBuf], log: &NoteVerifier, witnesses: &[NoteVerifier]) -> Fallible<Vec<Checkpoint>> {
     let mut files = Vec::new();
+    if paths.is_empty() && !witnesses.is_empty() {
+        return Err("a witness's key checks nothing without --checkpoint".into());
+    }
     for path in paths {
         if path.is_dir() {
             let notes = fs::read_dir(path)?.map(|found| Ok(found?.path())).collect::<std::io::Result<Vec<_>>>()?;
+            let before = files.len();
             files.extend(notes.into_iter().filter(|path| path.extension().is_some_and(|kind| kind == "note")));
+            // Whoever names an archive expects to be told when it holds nothing.
+            if files.len() == before {
+                return Err(format!("{}: there is no checkpoint in it", path.display()).into());
+            }
         } else {
             files.push(path.clone());
         }
@@ -132,7 +140,10 @@ async fn verify(settings: &Settings, key: &NoteVerifier, given: &[Checkpoint], r
     let (began, mut bar) = (Instant::now(), Bar::new(range.from));
     let report = log.verify_audit(key, given, range, |progress| bar.show(progress)).await;
     bar.end();
-    let report = report.map_err(|error| format!("{error}: {}", error.reason()))?;
+    let report = report.map_err(|error| match error {
+        VerifyError::Port(error) => format!("{error}: {}", error.reason()),
+        error @ VerifyError::NoSuchPart { .. } => error.to_string(),
+    })?;
     let seconds = began.elapsed().as_secs_f64();
     println!(
         "{} entries, {} checkpoints agree, {:.1} s ({:.0} entries/s)",
@@ -141,6 +152,9 @@ async fn verify(settings: &Settings, key: &NoteVerifier, given: &[Checkpoint], r
         seconds,
         report.entries as f64 / seconds.max(0.001)
     );
+    if report.retired > 0 {
+        println!("{} entries were retired before: of them the hashes were looked at", report.retired);
+    }
     println!("the log has {} entries; root {}", report.size, report.root);
     if given.is_empty() {
         println!("no checkpoint from elsewhere was given: a log rewritten with its own key would not show");
@@ -222,5 +236,30 @@ impl Settings {
     /// Where the log is.
     pub(crate) fn audit_log(&self) -> Fallible<Postgres> {
         Ok(Postgres::connect(&self.database.pool())?.with_audit_at(self.audit.url.as_ref())?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn signer(name: &str, algorithm: Algorithm) -> NoteSigner {
+        NoteSigner::new(name, algorithm, &[7; 32]).unwrap()
+    }
+
+    #[test]
+    fn an_argument_that_yields_no_checkpoint_is_refused() {
+        let dir = std::env::temp_dir().join(format!("amrutam-no-notes-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(dir.join("README"), "nothing").unwrap();
+        let log = signer("log.example", Algorithm::Ed25519).verifier();
+        let witness = signer("witness.example", Algorithm::Cosignature).verifier();
+        let empty =
+            given(std::slice::from_ref(&dir), &log, &[]).map(|found| found.len()).map_err(|error| error.to_string());
+        fs::remove_dir_all(&dir).unwrap();
+        assert!(empty.is_err_and(|error| error.contains("no checkpoint in it")));
+        assert!(given(&[dir], &log, &[]).is_err(), "there is no such file");
+        assert!(given(&[], &log, &[witness]).is_err(), "nothing carries the witness's signature");
+        assert_eq!(given(&[], &log, &[]).unwrap(), []);
     }
 }

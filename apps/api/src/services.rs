@@ -1,7 +1,7 @@
 //! What the handlers work with: ports, never technologies.
 
 use crate::{
-    http::{Headers, InFlight, Quotas},
+    http::{Headers, InFlight, Quotas, Refusals},
     readiness::Readiness,
     settings::Retention,
 };
@@ -134,6 +134,8 @@ pub(crate) struct Services {
     pub(crate) audit_log: Arc<dyn LogStore>,
     /// Where entries go.
     pub(crate) trail: Arc<dyn AuditTrail>,
+    /// Whose refusals are on the record already.
+    pub(crate) refusals: Refusals,
     /// Where objections to entries go.
     pub(crate) objections: Arc<dyn Objections>,
     /// The filter before the database.

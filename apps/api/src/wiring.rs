@@ -1,7 +1,7 @@
 //! From settings to services: the one place that knows which technology stands behind which port.
 
 use crate::{
-    http::{Headers, InFlight, Quotas},
+    http::{Headers, InFlight, Quotas, Refusals},
     readiness::{DependencyReport, DependencyState, Probe, Readiness},
     services::{Limits, Services},
     settings::{Http, Settings},
@@ -127,6 +127,7 @@ pub(crate) async fn wire(settings: &Settings) -> Result<Wired, WiringError> {
         audit_reader: audit_log.clone(),
         audit_log,
         trail: store.clone(),
+        refusals: Refusals::default(),
         objections: store,
         locks: Arc::new(locks.clone()),
         sealer: sealer.clone(),

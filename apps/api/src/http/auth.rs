@@ -12,8 +12,13 @@ use actix_web::{
     web::Data,
 };
 use amrutam_identity::{model::SessionState, ports::AccessClaims};
-use amrutam_kernel::{AccountId, Actor, Context};
-use std::future::{Ready, ready};
+use amrutam_kernel::{AccountId, Actor, AuditEntry, AuditEntryId, Context, Outcome, SessionId};
+use jiff::{SignedDuration, Timestamp};
+use std::{
+    collections::HashMap,
+    future::{Ready, ready},
+    sync::{Mutex, PoisonError},
+};
 
 /// Longer tokens are none of ours.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
@@ -108,8 +113,60 @@ impl FromRequest for Visitor {
 pub(super) async fn look_up(info: &RequestInfo, headers: &HeaderMap, services: &Services) {
     if let Bearer::Valid(claims) = Bearer::of(info, headers, services) {
         let state = services.gate.state(claims.session, services.clock.now()).await;
+        if let Ok(found) = &state
+            && found.as_ref().is_none_or(|state| !in_force(state, claims))
+        {
+            record_refusal(info, services, claims).await;
+        }
         // It is looked up once.
         drop(info.session.set(state.map_err(Problem::from)));
+    }
+}
+
+/// Whether what the token says still holds.
+fn in_force(state: &SessionState, claims: &AccessClaims) -> bool {
+    !state.ended && state.account == claims.account && state.role == claims.role
+}
+
+/// A token of ours whose session has ended, or says another role, tells of a known account: once a minute on its record. Refused it is
+/// either way.
+async fn record_refusal(info: &RequestInfo, services: &Services, claims: &AccessClaims) {
+    let now = services.clock.now();
+    if !services.refusals.is_news(claims.session, now) {
+        return;
+    }
+    let context = info.claimed(Actor::Account { id: claims.account, role: claims.role });
+    let id = AuditEntryId::from_uuid(services.ids.uuid_v7(now));
+    let session = claims.session.to_string();
+    let entry = AuditEntry::new(id, now, &context, "session.use", "session", session, Outcome::Denied);
+    if let Err(error) = services.trail.record(vec![entry.about(claims.account)]).await {
+        tracing::warn!(%error, reason = error.reason(), "a refused token is not on the record");
+    }
+}
+
+/// Sessions whose refusal was put on the record within the last minute, by this process.
+#[derive(Debug, Default)]
+pub(crate) struct Refusals(Mutex<HashMap<SessionId, Timestamp>>);
+
+impl Refusals {
+    /// Between two entries of one session.
+    const APART: SignedDuration = SignedDuration::from_mins(1);
+    /// More are forgotten, and told of again.
+    const MOST: usize = 10_000;
+
+    fn is_news(&self, session: SessionId, now: Timestamp) -> bool {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.get(&session).is_some_and(|at| now.duration_since(*at) < Self::APART) {
+            return false;
+        }
+        if told.len() >= Self::MOST {
+            told.retain(|_, at| now.duration_since(*at) < Self::APART);
+            if told.len() >= Self::MOST {
+                told.clear();
+            }
+        }
+        told.insert(session, now);
+        true
     }
 }
 
@@ -123,8 +180,7 @@ fn context(request: &HttpRequest) -> Result<Context, Problem> {
         Bearer::Valid(claims) => claims,
     };
     let state = info.session.get().ok_or_else(|| Problem::internal("the session was not looked up"))?.clone()?;
-    let in_force = |state: &SessionState| !state.ended && state.account == claims.account && state.role == claims.role;
-    let state = state.filter(in_force).ok_or(Code::Unauthenticated)?;
+    let state = state.filter(|state| in_force(state, claims)).ok_or(Code::Unauthenticated)?;
     let actor = Actor::Account { id: state.account, role: state.role };
     Ok(info.context(actor, Some(state.sign_in(claims.session, &services.identity_rules))))
 }
@@ -138,6 +194,19 @@ fn bearer(header: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refused_session_is_news_once_a_minute() {
+        let (refusals, now) = (Refusals::default(), Timestamp::UNIX_EPOCH);
+        let session = |number| SessionId::from_uuid(uuid::Uuid::from_u128(number));
+        assert!(refusals.is_news(session(1), now) && refusals.is_news(session(2), now));
+        assert!(!refusals.is_news(session(1), now + SignedDuration::from_secs(59)));
+        assert!(refusals.is_news(session(1), now + SignedDuration::from_secs(60)));
+        for number in 0..Refusals::MOST as u128 * 2 {
+            refusals.is_news(session(number), now);
+        }
+        assert!(refusals.0.lock().unwrap().len() <= Refusals::MOST);
+    }
 
     #[test]
     fn a_bearer_header_has_one_sane_token() {

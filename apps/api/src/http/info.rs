@@ -61,7 +61,12 @@ impl RequestInfo {
     /// For a use case; from here on the request is this actor's.
     pub(crate) fn context(&self, actor: Actor, sign_in: Option<SignIn>) -> Context {
         self.actor.set(Some(actor));
+        Context { sign_in, ..self.claimed(actor) }
+    }
+
+    /// For the record of a request that says it is this actor's, and is refused.
+    pub(super) fn claimed(&self, actor: Actor) -> Context {
         let (correlation_id, trace_parent) = (self.correlation_id.clone(), self.trace_parent.clone());
-        Context { actor, sign_in, correlation_id, trace_parent, origin: self.origin }
+        Context { actor, sign_in: None, correlation_id, trace_parent, origin: self.origin }
     }
 }

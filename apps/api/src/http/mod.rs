@@ -18,7 +18,7 @@ mod unread;
 mod validate;
 
 pub(crate) use answer::{JSON, Listing, cacheable, entity, if_match, json, json_answer, next_link, rfc3339};
-pub(crate) use auth::{Bearer, Caller, Visitor};
+pub(crate) use auth::{Bearer, Caller, Refusals, Visitor};
 pub(crate) use body::{Body, Integer, MaybeBody, NoBody, Object, RawBody};
 pub(crate) use completion::to_the_end;
 pub use cors::Cors;

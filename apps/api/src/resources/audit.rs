@@ -16,7 +16,7 @@ use amrutam_audit::{
     ports::{ByTime, EntryFilter, Witnessed},
     use_cases,
 };
-use amrutam_kernel::{AccountId, AuditEntryId, CorrelationId, PageRequest};
+use amrutam_kernel::{AccountId, AuditEntryId, CorrelationId, PageRequest, is_audit_word, is_object_id};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -50,8 +50,10 @@ pub(crate) struct EventQuery {
     #[param(value_type = Option<uuid::Uuid>)]
     patient: Option<String>,
     /// On this object: `consultation:019aaf00-0000-7000-8000-000000000007`.
+    #[param(pattern = "^[a-z_]{1,40}:[0-9A-Za-z_.:/+-]{0,80}$")]
     resource: Option<String>,
     /// Of this action: `consultation.read`.
+    #[param(pattern = "^[a-z_]{1,40}[.][a-z_]{1,40}$")]
     action: Option<String>,
     /// Of this flow: what `X-Correlation-Id` said.
     correlation_id: Option<String>,
@@ -78,8 +80,14 @@ impl EventQuery {
     fn filter(&self, fields: &mut Fields) -> EntryFilter {
         let actor = self.actor.as_deref().and_then(|text| fields.id::<AccountId>("/actor", text));
         let patient = self.patient.as_deref().and_then(|text| fields.id::<AccountId>("/patient", text));
+        // What is looked for is on the record itself: only what can stand there is taken.
         let resource = self.resource.as_deref().and_then(|text| text.split_once(':'));
+        let resource = resource.filter(|(kind, id)| is_audit_word(kind) && is_object_id(id));
         fields.check(resource.is_some() == self.resource.is_some(), "/resource", "invalid", "kind:id");
+        let is_action = |text: &str| {
+            text.split_once('.').is_some_and(|(noun, verb)| [noun, verb].iter().all(|word| is_audit_word(word)))
+        };
+        fields.check(self.action.as_deref().is_none_or(is_action), "/action", "invalid", "noun.verb");
         let flow = self.correlation_id.as_deref();
         let flow = flow.and_then(|text| fields.parse::<CorrelationId>("/correlation_id", "invalid", text));
         let time = |fields: &mut Fields, pointer, text: &Option<String>| {
@@ -404,49 +412,11 @@ async fn export(
         response.insert_header((actix_web::http::header::LINK, link));
     }
     Ok(if csv {
-        response.content_type("text/csv; charset=utf-8; header=present").body(csv_of(&page.items))
+        response.content_type("text/csv; charset=utf-8; header=present").body(super::audit_csv::csv_of(&page.items))
     } else {
         let lines: String = page.items.iter().map(|placed| json(placed) + "\n").collect();
         response.content_type("application/x-ndjson").body(lines)
     })
-}
-
-const COLUMNS: &str = "index,id,occurred_at,actor,actor_id,role,purpose,action,resource_kind,resource_id,patient_id,outcome,\
-     correlation_id,origin,ruleset,break_glass\r\n";
-
-/// RFC 4180.
-fn csv_of(items: &[Placed]) -> String {
-    let mut text = COLUMNS.to_owned();
-    for Placed { index, entry } in items {
-        let id = |id: Option<AccountId>| id.map(|id| id.to_string()).unwrap_or_default();
-        let cells = [
-            index.to_string(),
-            entry.id.to_string(),
-            crate::http::rfc3339(entry.occurred_at),
-            entry.actor.clone(),
-            id(entry.actor_id),
-            entry.role.clone(),
-            entry.purpose.clone(),
-            entry.action.clone(),
-            entry.resource_kind.clone(),
-            entry.resource_id.clone(),
-            id(entry.patient_id),
-            entry.outcome.clone(),
-            entry.correlation_id.clone(),
-            entry.origin.clone().unwrap_or_default(),
-            entry.ruleset.clone().unwrap_or_default(),
-            entry.break_glass.to_string(),
-        ];
-        text.push_str(&cells.map(|cell| cell_of(&cell)).join(","));
-        text.push_str("\r\n");
-    }
-    text
-}
-
-/// Quoted, and no formula to any spreadsheet: a correlation id is a caller's own word.
-fn cell_of(cell: &str) -> String {
-    let formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    format!("\"{}{}\"", if formula { "'" } else { "" }, cell.replace('"', "\"\""))
 }
 
 #[cfg(test)]
@@ -454,16 +424,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_cell_is_a_formula() {
-        for (cell, written) in [
-            ("=1+1", "\"'=1+1\""),
-            ("+1", "\"'+1\""),
-            ("-1", "\"'-1\""),
-            ("@x", "\"'@x\""),
-            ("a\"b,c", "\"a\"\"b,c\""),
-            ("", "\"\""),
-        ] {
-            assert_eq!(cell_of(cell), written);
+    fn what_is_looked_for_has_the_form_of_what_is_on_the_record() {
+        let taken = |resource: Option<&str>, action: Option<&str>| {
+            let own = |text: Option<&str>| text.map(str::to_owned);
+            let query = EventQuery { resource: own(resource), action: own(action), ..EventQuery::default() };
+            let mut fields = Fields::of_query();
+            query.filter(&mut fields);
+            fields.finish().is_ok()
+        };
+        let id = "019aaf00-0000-7000-8000-000000000007";
+        assert!(taken(Some(&format!("consultation:{id}")), Some("consultation.read")));
+        assert!(taken(Some("key_encryption_key:kek-2026"), None) && taken(Some("audit_trail:"), None));
+        for resource in
+            ["consultation", "", ":x", "Consultation:x", "x:Asha Rao", "x:a,b", &format!("x:{}", "y".repeat(4_096))]
+        {
+            assert!(!taken(Some(resource), None), "{resource}");
+        }
+        for action in ["consultation", "a.b.c", ".read", "a. b", &format!("a.{}", "b".repeat(41))] {
+            assert!(!taken(None, Some(action)), "{action}");
         }
     }
 }

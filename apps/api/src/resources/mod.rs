@@ -3,6 +3,7 @@
 mod access_log;
 mod accounts;
 mod audit;
+mod audit_csv;
 mod auth;
 mod availability;
 mod clinical_dtos;

@@ -1,4 +1,4 @@
-use super::{Api, PASSWORD, unlimited};
+use super::{Api, PASSWORD, unlimited, with_token};
 use crate::{http::Headers, services::Limits};
 use actix_web::test::TestRequest;
 use amrutam_booking::model::PaymentsMode;
@@ -109,4 +109,23 @@ async fn a_token_is_one_sane_header_that_is_ours() {
     api.get("/v1/doctors", Some("x")).await.is_problem(401, "unauthenticated");
     api.clock.advance(jiff::SignedDuration::from_mins(16));
     api.get("/v1/me", Some(&token)).await.is_problem(401, "unauthenticated");
+}
+
+#[actix_web::test]
+async fn a_token_whose_session_has_ended_is_on_its_accounts_record_once_a_minute() {
+    let api = Api::new().await;
+    let token = api.patient("asha@example.in").await;
+    api.send(with_token(TestRequest::post().uri("/v1/auth/logout"), Some(&token))).await.is(204);
+    let refused = || api.world.audit().into_iter().filter(|entry| entry.action == "session.use").collect::<Vec<_>>();
+    assert!(refused().is_empty());
+    for _ in 0..3 {
+        api.get("/v1/me", Some(&token)).await.is_problem(401, "unauthenticated");
+    }
+    let told = refused();
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].outcome, amrutam_kernel::Outcome::Denied);
+    assert_eq!(told[0].patient, Some(api.world.accounts()[0].id));
+    // No token at all is no access of anybody's.
+    api.get("/v1/me", None).await.is_problem(401, "unauthenticated");
+    assert_eq!(refused().len(), 1);
 }

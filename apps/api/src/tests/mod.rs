@@ -13,7 +13,7 @@ mod operations;
 
 use crate::{
     application::app,
-    http::{Headers, InFlight, Quotas},
+    http::{Headers, InFlight, Quotas, Refusals},
     openapi,
     readiness::Readiness,
     services::{Limits, Services},
@@ -180,6 +180,7 @@ impl Api {
             audit_reader: log.clone(),
             audit_log: log.clone(),
             trail: world.clone(),
+            refusals: Refusals::default(),
             objections: log,
             exports: world.clone(),
             downloads: Arc::new(tokens()),

@@ -9,6 +9,7 @@
 
 mod accounts;
 mod audit_log;
+mod audit_reader;
 mod audit_trail;
 mod audit_verify;
 mod availability;
@@ -53,7 +54,7 @@ mod upkeep;
 mod vault;
 
 pub use accounts::Accounts;
-pub use audit_verify::{AuditRange, Progress};
+pub use audit_verify::{AuditRange, Progress, VerifyError};
 pub use clinical::Clinical;
 pub use dead_letters::Waiting;
 pub use exports::Exports;

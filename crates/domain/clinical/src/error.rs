@@ -90,6 +90,22 @@ pub enum ClinicalError {
     Port(#[from] PortError),
 }
 
+impl ClinicalError {
+    /// Whether it was allowed and not done: by what was said, or by the state of things. A denial is on the record by itself, and who
+    /// is asked to come back has done nothing yet.
+    pub(crate) fn is_failure(&self) -> bool {
+        !matches!(
+            self,
+            Self::Denied(_)
+                | Self::NotFound
+                | Self::Precondition
+                | Self::AlreadyAnswered
+                | Self::Contended
+                | Self::Port(_)
+        )
+    }
+}
+
 impl From<Denial> for ClinicalError {
     /// What is hidden from the caller can't be told from what does not exist.
     fn from(denial: Denial) -> Self {

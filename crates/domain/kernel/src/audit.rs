@@ -94,6 +94,26 @@ impl Purpose {
     }
 }
 
+/// The longest id of an object, in bytes: a digest in hex and a date before it.
+const MOST_ID: usize = 80;
+
+/// The longest name of a ruleset that is kept, in letters.
+const MOST_RULESET: usize = 200;
+
+/// Whether a text can be an object's id in the trail: a UUID, a key's name, a version; no sentence, and nothing an index can't hold.
+pub fn is_object_id(text: &str) -> bool {
+    text.len() <= MOST_ID && text.bytes().all(is_of_id)
+}
+
+/// Whether a text can be the kind of an object, or one half of an action's name.
+pub fn is_audit_word(text: &str) -> bool {
+    (1..=40).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+}
+
+const fn is_of_id(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'/' | b'+')
+}
+
 /// One access or change, by opaque ids only: never a name, an address or a clinical word. The role it was done in is the
 /// actor's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,8 +146,16 @@ pub struct AuditEntry {
     pub break_glass: bool,
 }
 
+fn fit(id: String) -> String {
+    if is_object_id(&id) {
+        return id;
+    }
+    id.bytes().take(MOST_ID).map(|byte| if is_of_id(byte) { char::from(byte) } else { '_' }).collect()
+}
+
 impl AuditEntry {
-    /// By the context's actor, in its flow, about nobody's data.
+    /// By the context's actor, in its flow, about nobody's data. What is in `resource_id` beyond [`is_object_id`] is not kept: the act
+    /// is on the record all the same.
     pub fn new(
         id: AuditEntryId,
         occurred_at: Timestamp,
@@ -143,7 +171,7 @@ impl AuditEntry {
             actor: context.actor,
             action,
             resource_kind,
-            resource_id,
+            resource_id: fit(resource_id),
             patient: None,
             outcome,
             correlation_id: context.correlation_id.clone(),
@@ -169,12 +197,31 @@ impl AuditEntry {
     /// The same, decided by this version of the rules.
     #[must_use]
     pub fn decided_by(self, ruleset: impl Into<String>) -> Self {
-        Self { ruleset: Some(ruleset.into()), ..self }
+        let shown = |letter: char| if letter.is_ascii_graphic() || letter == ' ' { letter } else { '_' };
+        let ruleset = ruleset.into().chars().take(MOST_RULESET).map(shown).collect();
+        Self { ruleset: Some(ruleset), ..self }
     }
 
     /// The same, with the glass broken: flagged, and for an emergency.
     #[must_use]
     pub fn breaking_glass(self) -> Self {
         Self { break_glass: true, purpose: Purpose::Emergency, ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_is_named_by_an_id_and_by_nothing_longer() {
+        for id in ["", "019aaf00-0000-7000-8000-000000000007", "kek-2026.11", &"f".repeat(MOST_ID)] {
+            assert!(is_object_id(id) && fit(id.to_owned()) == id, "{id}");
+        }
+        for text in ["Asha Rao", "a\nb", "ü", &"x".repeat(4_096)] {
+            assert!(!is_object_id(text) && is_object_id(&fit(text.to_owned())), "{text}");
+        }
+        assert!(is_audit_word("audit_trail") && !is_audit_word("") && !is_audit_word("Audit"));
+        assert!(!is_audit_word(&"x".repeat(41)));
     }
 }

@@ -16,6 +16,7 @@
 mod access;
 mod actor;
 mod audit;
+mod audit_actions;
 mod blind_index;
 mod context;
 mod dead_letter;
@@ -38,7 +39,8 @@ mod trail;
 
 pub use access::{Action, Denial, Policy, Relation, STEP_UP_LIFETIME, SecondFactor, Sight, SignIn};
 pub use actor::{Actor, Role, UnknownRole};
-pub use audit::{AuditEntry, Outcome, Purpose};
+pub use audit::{AuditEntry, Outcome, Purpose, is_audit_word, is_object_id};
+pub use audit_actions::AUDIT_ACTIONS;
 pub use blind_index::BlindIndex;
 pub use context::{Context, CorrelationId, InvalidCorrelationId, TraceParent};
 pub use dead_letter::{DeadLetterOffice, DeadMessage, DeadSource, GivenUp, Requeue, UnknownSource};
@@ -63,4 +65,4 @@ pub use retry::RetryPolicy;
 pub use sealing::{MAX_SEALED_PLAIN, SealError, SealPlace, Sealer};
 pub use sensitive::Sensitive;
 pub use time::{Clock, IdSource, Pause, TimeRange, truncate_to_micros};
-pub use trail::{AuditTrail, Personal, RecordRef, Unrecorded};
+pub use trail::{AuditTrail, Personal, RecordRef, Unrecorded, failed_on_record};

@@ -4,7 +4,7 @@
 //! to pass it on it must say what goes on the record, and gets the data when that is durable ([`Unrecorded::release`]). Every
 //! record in it must be named by an entry, each of a list too.
 
-use crate::{AuditEntry, Dependency, PortError};
+use crate::{AuditEntry, Dependency, Outcome, PortError};
 use async_trait::async_trait;
 use std::fmt;
 
@@ -64,10 +64,11 @@ impl<T: Personal> Unrecorded<T> {
     }
 
     /// The data, when these entries are durable. They must name every record in it: what is read and not named is a defect,
-    /// and stays here. When nothing can be put on the record, nothing is released.
+    /// and stays here; so is what is named by a denial. When nothing can be put on the record, nothing is released.
     pub async fn release(self, trail: &dyn AuditTrail, entries: Vec<AuditEntry>) -> Result<T, PortError> {
         let named = |record: &RecordRef| {
-            entries.iter().any(|entry| entry.resource_kind == record.kind && entry.resource_id == record.id)
+            let names = |entry: &AuditEntry| entry.resource_kind == record.kind && entry.resource_id == record.id;
+            entries.iter().any(|entry| entry.outcome == Outcome::Allowed && names(entry))
         };
         if let Some(missing) = self.0.records().iter().find(|record| !named(record)) {
             let reason = format!("a {} was read, and no entry names it", missing.kind);
@@ -77,5 +78,25 @@ impl<T: Personal> Unrecorded<T> {
             trail.record(entries).await?;
         }
         Ok(self.0)
+    }
+}
+
+/// Puts on the record, as `failed`, an act that the policy allowed and that was not done all the same: what `fails` says of the
+/// refusal. Denials are on the record where the policy is asked, and what could not be looked at at all is no access. When the
+/// record can't be written, that is the answer.
+pub async fn failed_on_record<T, E, F>(
+    done: Result<T, E>,
+    fails: impl FnOnce(&E) -> bool,
+    record: impl FnOnce() -> F,
+) -> Result<T, E>
+where
+    F: Future<Output = Result<(), E>>,
+{
+    match done {
+        Err(refused) if fails(&refused) => {
+            record().await?;
+            Err(refused)
+        }
+        done => done,
     }
 }

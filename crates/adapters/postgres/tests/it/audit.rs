@@ -1,9 +1,9 @@
 //! The audit trail on a real server: sealed without gaps whatever is cut short, and whatever its owner does to it is found.
 
-use crate::support::{Session, World, booking, id, now};
+use crate::support::{World, booking, id, now};
 use amrutam_audit::{
     SealError,
-    model::{Algorithm, Checkpoint, Entry, Finding, NoteSigner, Placed, Report, Tile, TileId, Tiles, proof},
+    model::{Algorithm, Checkpoint, Entry, NoteSigner, Placed, Report, Tile, TileId, Tiles, proof},
     ports::{Head, Intake, LogStore, Seal, Taken, TrailReader, Written},
     use_cases::{SealDeps, Sealer},
 };
@@ -20,7 +20,7 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-struct Now;
+pub(crate) struct Now;
 
 impl Clock for Now {
     fn now(&self) -> Timestamp {
@@ -28,11 +28,11 @@ impl Clock for Now {
     }
 }
 
-fn signer() -> NoteSigner {
+pub(crate) fn signer() -> NoteSigner {
     NoteSigner::new("amrutam.example/audit", Algorithm::Ed25519, &[7; 32]).unwrap()
 }
 
-fn entry(patient: Option<AccountId>) -> AuditEntry {
+pub(crate) fn entry(patient: Option<AccountId>) -> AuditEntry {
     let context = Context {
         actor: Actor::Account { id: AccountId::from_uuid(id(now())), role: Role::Doctor },
         ..Context::of_system("test", CorrelationId::from(id(now())))
@@ -52,7 +52,7 @@ fn entry(patient: Option<AccountId>) -> AuditEntry {
 }
 
 /// Seals all there is. The server is shared: a transaction of another test may hold entries back for a moment.
-async fn seal_all(store: &Postgres, signer: &NoteSigner) -> u64 {
+pub(crate) async fn seal_all(store: &Postgres, signer: &NoteSigner) -> u64 {
     let deps = SealDeps { intake: store, log: store, signer, clock: &Now };
     let mut sealer = Sealer::begin(deps).await.unwrap();
     loop {
@@ -64,16 +64,16 @@ async fn seal_all(store: &Postgres, signer: &NoteSigner) -> u64 {
     }
 }
 
-async fn waiting(store: &Postgres) -> usize {
+pub(crate) async fn waiting(store: &Postgres) -> usize {
     // Also what the snapshot's horizon still holds back.
     store.audit_waiting().await.unwrap().0.try_into().unwrap()
 }
 
-async fn verify(store: &Postgres, given: &[Checkpoint]) -> Report {
+pub(crate) async fn verify(store: &Postgres, given: &[Checkpoint]) -> Report {
     store.verify_audit(&signer().verifier(), given, AuditRange::default(), |_| ()).await.unwrap()
 }
 
-async fn last(store: &Postgres) -> Checkpoint {
+pub(crate) async fn last(store: &Postgres) -> Checkpoint {
     Checkpoint::of(&store.head().await.unwrap().note.unwrap()).unwrap()
 }
 
@@ -273,131 +273,10 @@ async fn retention_leaves_an_entry_and_keeps_the_proofs() {
     assert_eq!(owner.column("SELECT retire_audit_month('2018-03-01', 'seven years')::text", &[]).await, ["5"]);
     assert_eq!(seal_all(&world.store, &signer()).await, 10);
     let report = verify(&world.store, &[]).await;
-    assert_eq!((report.findings, report.size), (vec![], 10));
+    assert_eq!((report.findings, report.size, report.entries, report.retired), (vec![], 10, 5, 5));
     assert_eq!(world.store.entries(9, 1).await.unwrap()[0].entry.action, "audit.retire");
 }
 
-/// The database's owner at work, past the triggers.
-async fn as_owner(session: &Session, sql: &str) {
-    let disable = |word: &str| {
-        format!(
-            "DO $$ DECLARE t regclass; BEGIN
-               FOR t IN SELECT unnest(ARRAY['audit_log', 'audit_tiles', 'audit_checkpoints', 'audit_cosignatures']::regclass[])
-                        UNION ALL SELECT inhrelid::regclass FROM pg_inherits WHERE inhparent = 'audit_log'::regclass LOOP
-                 EXECUTE format('ALTER TABLE %s {word} TRIGGER USER', t);
-               END LOOP; END $$"
-        )
-    };
-    session.run(&format!("{}; {sql}; {}", disable("DISABLE"), disable("ENABLE"))).await;
-}
-
-struct Tampered {
-    world: World,
-    /// What a witness keeps, after 60 entries and at the end.
-    witnessed: Vec<Checkpoint>,
-}
-
-async fn hundred() -> Tampered {
-    let world = World::new();
-    let mut witnessed = Vec::new();
-    for _ in 0..5 {
-        for _ in 0..2 {
-            world.store.record((0..10).map(|_| entry(None)).collect()).await.unwrap();
-            seal_all(&world.store, &signer()).await;
-        }
-        witnessed.push(last(&world.store).await);
-    }
-    Tampered { world, witnessed }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_the_owner_does_is_found_at_its_place() {
-    let find = async |sql: &str| {
-        let Tampered { world, witnessed } = hundred().await;
-        as_owner(&world.db.owner().await, sql).await;
-        (verify(&world.store, &[]).await, verify(&world.store, &witnessed).await)
-    };
-    let places = |report: &Report| report.findings.iter().map(ToString::to_string).collect::<Vec<_>>();
-
-    // One byte.
-    let (report, _) = find("UPDATE audit_log SET action = 'consultation.reae' WHERE idx = 42").await;
-    assert!(matches!(report.findings[..], [Finding::Altered { index: 42, .. }]), "{:?}", places(&report));
-    // One in the middle.
-    let (report, _) = find("DELETE FROM audit_log WHERE idx = 42").await;
-    assert_eq!(report.findings, [Finding::Missing { from: 42, to: 43 }]);
-    // The newest.
-    let (report, _) = find("DELETE FROM audit_log WHERE idx >= 95").await;
-    assert_eq!(report.findings, [Finding::Missing { from: 95, to: 100 }]);
-    // Two exchanged.
-    let (report, _) = find(
-        "UPDATE audit_log SET idx = 1000 WHERE idx = 12; UPDATE audit_log SET idx = 12 WHERE idx = 15;
-         UPDATE audit_log SET idx = 15 WHERE idx = 1000",
-    )
-    .await;
-    assert_eq!(report.findings, [Finding::Swapped { first: 12, second: 15 }]);
-    // One put in.
-    let (report, _) = find(
-        "INSERT INTO audit_log SELECT idx, gen_random_uuid(), occurred_at + interval '1 us', actor, actor_id, role, purpose, action,
-           resource_kind, resource_id, patient_id, outcome, correlation_id, origin, ruleset, break_glass
-         FROM audit_log WHERE idx = 42",
-    )
-    .await;
-    assert!(matches!(report.findings[..], [Finding::Inserted { index: 42, .. }]), "{:?}", places(&report));
-    // One put behind the end, older than a sealer needs.
-    let (report, _) = find(
-        "INSERT INTO audit_log SELECT 100, gen_random_uuid(), occurred_at - interval '2 minutes', actor, actor_id, role, purpose,
-           action, resource_kind, resource_id, patient_id, outcome, correlation_id, origin, ruleset, break_glass
-         FROM audit_log WHERE idx = 99",
-    )
-    .await;
-    assert!(matches!(report.findings[..], [Finding::Unsealed { index: 100, .. }]), "{:?}", places(&report));
-    // A checkpoint that is left out.
-    let (report, _) = find("DELETE FROM audit_checkpoints WHERE size = 50").await;
-    assert!(matches!(report.findings[..], [Finding::Checkpoint { size: 60, .. }]), "{:?}", places(&report));
-    // Yesterday's tables: by themselves they are whole, and a checkpoint from elsewhere has seen more.
-    let (alone, witnessed) = find(
-        "DELETE FROM audit_log WHERE idx >= 60; DELETE FROM audit_checkpoints WHERE size > 60;
-         UPDATE audit_tiles SET hashes = substr(hashes, 1, 60 * 32) WHERE level = 0; UPDATE audit_head SET size = 60, next_idx = 60",
-    )
-    .await;
-    assert!(alone.is_sound(), "{:?}", places(&alone));
-    let anchor = "a checkpoint from elsewhere";
-    assert_eq!(witnessed.findings, [Finding::Truncated { has: 60, had: 100, anchor }]);
-}
-
-/// With the log's own key, all of it computed anew.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_chain_that_was_rewritten_whole_is_found_by_what_a_witness_keeps() {
-    let Tampered { world, witnessed } = hundred().await;
-    let owner = world.db.owner().await;
-    as_owner(
-        &owner,
-        "INSERT INTO audit_intake (entry) SELECT jsonb_set(to_jsonb(l) - 'idx', '{action}',
-             to_jsonb(CASE WHEN idx = 42 THEN 'consultation.book' ELSE action END)) FROM audit_log l ORDER BY idx;
-         DELETE FROM audit_log; DELETE FROM audit_tiles; DELETE FROM audit_checkpoints;
-         UPDATE audit_head SET size = 0, next_idx = 0",
-    )
-    .await;
-    assert_eq!(seal_all(&world.store, &signer()).await, 100);
-    assert!(verify(&world.store, &[]).await.is_sound(), "by itself it is whole");
-    let anchor = "a checkpoint from elsewhere";
-    assert_eq!(verify(&world.store, &witnessed).await.findings, [Finding::NotAsSealed { from: 40, to: 60, anchor }]);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_part_is_verified_by_itself() {
-    let Tampered { world, .. } = hundred().await;
-    as_owner(&world.db.owner().await, "UPDATE audit_log SET role = 'x' WHERE idx = 42").await;
-    let part = async |from, to| {
-        let range = AuditRange { from, to: Some(to) };
-        world.store.verify_audit(&signer().verifier(), &[], range, |_| ()).await.unwrap()
-    };
-    assert!(part(50, 100).await.is_sound());
-    let report = part(40, 60).await;
-    assert!(matches!(report.findings[..], [Finding::Altered { index: 42, .. }]), "{:?}", report.findings);
-}
-
-/// Readers of one row at a time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_that_fails_leaves_no_entry() {
     let world = World::new();
@@ -406,4 +285,72 @@ async fn a_commit_that_fails_leaves_no_entry() {
     changes.slots[0].0.version += 7;
     assert!(ConsultationStore::commit(&world.store, &changes).await.is_err());
     assert_eq!(waiting(&world.store).await, 0);
+}
+
+/// What no sealer could store is refused to whoever would record it, and others go on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_entry_that_can_not_be_sealed_fails_by_itself() {
+    let world = World::new();
+    let poison: [fn(&mut AuditEntry); 4] = [
+        |entry| entry.resource_id = "x".repeat(4_096),
+        |entry| entry.resource_id = "Asha Rao".to_owned(),
+        |entry| entry.action = "consultation",
+        |entry| entry.occurred_at = "1999-01-01T00:00:00Z".parse().unwrap(),
+    ];
+    for (number, spoil) in poison.iter().enumerate() {
+        let mut spoilt = entry(None);
+        spoil(&mut spoilt);
+        assert!(world.store.record(vec![spoilt]).await.is_err(), "poison {number}");
+        world.store.record(vec![entry(None)]).await.unwrap();
+    }
+    // As a program with the app's role could, past every type of ours.
+    let app = world.db.app().await;
+    for row in ["{}", "[]", "null", r#"{"id": "x"}"#] {
+        let sql = format!("INSERT INTO audit_intake (entry) VALUES ('{row}')");
+        assert!(app.try_run(&sql).await.is_err(), "{row}");
+    }
+    for field in [
+        "id",
+        "occurred_at",
+        "actor",
+        "role",
+        "purpose",
+        "action",
+        "resource_kind",
+        "outcome",
+        "correlation_id",
+        "break_glass",
+    ] {
+        for change in [
+            format!("entry - '{field}'"),
+            format!("entry || '{{\"{field}\": 7}}'"),
+            "entry || '{\"more\": 1}'".to_owned(),
+        ] {
+            let sql = format!("INSERT INTO audit_intake (entry) SELECT {change} FROM audit_intake LIMIT 1");
+            assert!(app.try_run(&sql).await.is_err(), "{change}");
+        }
+    }
+    // By whose number it is taken is not for the app to say.
+    let error = app
+        .try_run("INSERT INTO audit_intake (xid, entry) SELECT '3', entry FROM audit_intake LIMIT 1")
+        .await
+        .unwrap_err();
+    assert!(error.contains("permission denied"), "{error}");
+    assert_eq!(seal_all(&world.store, &signer()).await, 4);
+    assert!(verify(&world.store, &[]).await.is_sound());
+}
+
+/// An id that is in the log already does not hide another entry.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_entry_under_a_known_id_is_left_out_only_when_it_is_the_same() {
+    let world = World::new();
+    let sealed = entry(None);
+    world.store.record(vec![sealed.clone()]).await.unwrap();
+    seal_all(&world.store, &signer()).await;
+    let epoch = world.store.begin().await.unwrap();
+    let again = Entry::from(&sealed);
+    assert_eq!(world.store.append(epoch, std::slice::from_ref(&again)).await.unwrap(), Written::Stored);
+    let other = Entry { outcome: "denied".to_owned(), ..again };
+    assert!(world.store.append(epoch, &[other]).await.is_err());
+    assert_eq!(world.store.entries(0, 10).await.unwrap().len(), 1);
 }

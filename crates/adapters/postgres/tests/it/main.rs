@@ -2,6 +2,9 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod audit;
+mod audit_alerts;
+mod audit_owner;
+mod audit_witness;
 mod clinical;
 mod concurrency;
 mod contracts;

@@ -1,6 +1,9 @@
 //! A tree of any size, known by its peaks: what is needed to append and to tell the root.
 
-use super::Hash;
+use super::{Hash, proof::Node};
+
+/// Levels of the tree in one level of tiles.
+const TILE: u8 = 8;
 
 /// The roots of the full subtrees of which a tree of `size` leaves is made, largest first: one for each bit of `size`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -22,12 +25,21 @@ impl Frontier {
 
     /// Appends one leaf, in amortized constant time.
     pub fn push(&mut self, leaf: Hash) {
-        let (mut hash, mut size) = (leaf, self.size);
+        self.push_telling(leaf, |_, _| ());
+    }
+
+    /// The same, telling of each subtree that is full by it and stands in a tile above the leaves'.
+    pub fn push_telling(&mut self, leaf: Hash, mut full: impl FnMut(Node, Hash)) {
+        let (mut hash, mut size, mut level) = (leaf, self.size, 0);
         while size & 1 == 1 {
             if let Some(left) = self.peaks.pop() {
                 hash = Hash::node(&left, &hash);
             }
             size >>= 1;
+            level += 1;
+            if level % TILE == 0 {
+                full(Node { level, index: size }, hash);
+            }
         }
         self.peaks.push(hash);
         self.size += 1;

@@ -3,11 +3,11 @@
 //! Three things are held against each other: the entries as they stand, the leaf hashes as they were stored when the entries were
 //! sealed, and the roots of checkpoints. Whoever changes one must change all, and a checkpoint that lies elsewhere can't be.
 
-use super::{Checkpoint, Frontier, Hash};
+use super::{Checkpoint, Finding, Frontier, Hash, proof::Node};
 use amrutam_kernel::AuditEntryId;
 use std::{
     collections::{HashMap, VecDeque},
-    fmt,
+    ops::Range,
 };
 
 /// More are counted, and not told one by one.
@@ -15,103 +15,13 @@ const MOST_FINDINGS: usize = 1_000;
 /// So many wrong entries are compared with each other, to find those that have changed places.
 const MOST_COMPARED: usize = 100_000;
 
-/// Something that is not as it was sealed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Finding {
-    /// The entries of these places are gone.
-    Missing {
-        /// The first.
-        from: u64,
-        /// The one after the last.
-        to: u64,
-    },
-    /// The entry at this place is another than was sealed.
-    Altered {
-        /// Where.
-        index: u64,
-        /// What its id says now.
-        id: AuditEntryId,
-    },
-    /// Two entries have changed places.
-    Swapped {
-        /// One place.
-        first: u64,
-        /// The other.
-        second: u64,
-    },
-    /// There is one entry more at this place than was sealed.
-    Inserted {
-        /// Where.
-        index: u64,
-        /// Which.
-        id: AuditEntryId,
-    },
-    /// The entries are as sealed; the hash that is stored beside them is not.
-    StoredHash {
-        /// Of which entry.
-        index: u64,
-    },
-    /// The log is not the one of a checkpoint: among these entries, at least one is not what was sealed. What was stored has been
-    /// made to fit.
-    NotAsSealed {
-        /// The first of them: up to here the checkpoints agree.
-        from: u64,
-        /// The one after the last.
-        to: u64,
-        /// Whose checkpoint says so.
-        anchor: &'static str,
-    },
-    /// The newest entries are gone.
-    Truncated {
-        /// How many there are.
-        has: u64,
-        /// How many a checkpoint has seen.
-        had: u64,
-        /// Whose checkpoint says so.
-        anchor: &'static str,
-    },
-    /// A checkpoint is not one of this log's line.
-    Checkpoint {
-        /// Of which size.
-        size: u64,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// An entry lies behind the last checkpoint longer than a sealer needs.
-    Unsealed {
-        /// Where.
-        index: u64,
-        /// Which.
-        id: AuditEntryId,
-    },
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing { from, to } if to - from == 1 => write!(f, "entry {from} is missing"),
-            Self::Missing { from, to } => write!(f, "entries {from} to {} are missing", to - 1),
-            Self::Altered { index, id } => write!(f, "entry {index} ({id}) is not what was sealed"),
-            Self::Swapped { first, second } => write!(f, "entries {first} and {second} have changed places"),
-            Self::Inserted { index, id } => write!(f, "entry {index} ({id}) was put in after sealing"),
-            Self::StoredHash { index } => write!(f, "the stored hash of entry {index} was changed; the entry was not"),
-            Self::NotAsSealed { from, to, anchor } => {
-                write!(f, "among entries {from} to {} one or more are not what was sealed, by {anchor}", to - 1)
-            }
-            Self::Truncated { has, had, anchor } => {
-                write!(f, "entries {has} to {} are gone from the end, by {anchor}", had - 1)
-            }
-            Self::Checkpoint { size, problem } => write!(f, "the checkpoint of {size} entries: {problem}"),
-            Self::Unsealed { index, id } => write!(f, "entry {index} ({id}) was never sealed"),
-        }
-    }
-}
-
 /// What a verification has come to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     /// Entries looked at.
     pub entries: u64,
+    /// Places whose entries were retired: their hashes were looked at.
+    pub retired: u64,
     /// Checkpoints that agreed.
     pub checkpoints: u64,
     /// How many entries the log has.
@@ -171,6 +81,10 @@ pub struct Verification {
     /// Of these it is known that the entry is wrong, not its stored hash.
     wrong_entries: Vec<Altered>,
     entries: u64,
+    /// Whose entries have left by the procedure.
+    left: Vec<Range<u64>>,
+    retired: u64,
+    subtrees: Vec<(Node, Hash)>,
     findings: Vec<Finding>,
     wrong: usize,
 }
@@ -190,6 +104,9 @@ impl Verification {
             altered: Vec::new(),
             wrong_entries: Vec::new(),
             entries: 0,
+            left: Vec::new(),
+            retired: 0,
+            subtrees: Vec::new(),
             findings: Vec::new(),
             wrong: 0,
         }
@@ -207,6 +124,16 @@ impl Verification {
             self.anchors.insert(at, Anchor { size: checkpoint.size, root: checkpoint.root, whose });
             self.settle();
         }
+    }
+
+    /// The entries of these places were retired, as a sealed entry says: that they are gone is no finding.
+    pub fn pass_over(&mut self, places: impl IntoIterator<Item = Range<u64>>) {
+        self.left.extend(places);
+    }
+
+    /// The subtrees that have become full since this was asked last and stand in tiles above the leaves'.
+    pub fn take_subtrees(&mut self) -> Vec<(Node, Hash)> {
+        std::mem::take(&mut self.subtrees)
     }
 
     /// Something that was found elsewhere.
@@ -244,6 +171,12 @@ impl Verification {
                         standing.push(row.leaf);
                     }
                 }
+                None if self.left.iter().any(|places| places.contains(&index)) => {
+                    self.retired += 1;
+                    if let Some(standing) = &mut self.standing {
+                        standing.push(*hash);
+                    }
+                }
                 None => {
                     missing = match missing {
                         Some((from, to)) if to == index => Some((from, to + 1)),
@@ -257,7 +190,8 @@ impl Verification {
                     }
                 }
             }
-            self.stored.push(*hash);
+            let subtrees = &mut self.subtrees;
+            self.stored.push_telling(*hash, |node, hash| subtrees.push((node, hash)));
             self.settle();
         }
         self.tell_missing(missing);
@@ -348,8 +282,12 @@ impl Verification {
         for anchor in cut {
             self.note(Finding::Truncated { has, had: anchor.size, anchor: anchor.whose });
         }
+        if self.wrong == 0 && self.agreed == 0 && has > 0 {
+            self.note(Finding::Unanchored);
+        }
         Report {
             entries: self.entries,
+            retired: self.retired,
             checkpoints: self.agreed,
             size: has,
             root: self.stored.root(),

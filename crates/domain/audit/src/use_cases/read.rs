@@ -91,8 +91,10 @@ pub async fn search(
 ) -> Result<Page<Placed, ByTime>, ReadError> {
     deps.permit(context, Relation::None, "audit.search", filter.patient).await?;
     let found = deps.reader.search(filter, page).await?;
-    // What was looked for, as far as it is no person: a person is named as the one it is about.
-    let looked_for = filter.resource.as_ref().map(|(_, id)| id.clone()).unwrap_or_default();
+    // What was looked for, as far as it is no person: a person is named as the one it is about. Only what is an id: a word that
+    // somebody typed would stay in the log for good.
+    let id = filter.resource.as_ref().and_then(|(_, id)| id.parse::<AuditEntryId>().ok());
+    let looked_for = id.map(|id| id.to_string()).unwrap_or_default();
     deps.note(context, "audit.search", looked_for, filter.patient).await?;
     Ok(found)
 }
@@ -109,9 +111,11 @@ pub async fn prove(deps: ReadDeps<'_>, context: &Context, id: AuditEntryId) -> R
         return Err(ReadError::NotFound);
     }
     let parts = proof::inclusion(placed.index, checkpoint.size)?;
-    let proof = hashes(deps, &parts).await?;
+    let (leaf, proof) = (placed.entry.leaf(), hashes(deps, &parts).await?);
+    // What proves nothing is not handed out: the entry or a tile is not what was sealed.
+    proof::verify_inclusion(placed.index, checkpoint.size, &leaf, &checkpoint.root, &proof).map_err(broken)?;
     deps.note(context, "audit.prove", id.to_string(), placed.entry.patient_id).await?;
-    Ok(InclusionProof { leaf: placed.entry.leaf(), placed, proof, checkpoint, note })
+    Ok(InclusionProof { leaf, placed, proof, checkpoint, note })
 }
 
 /// Checkpoints, newest first, before one of that size.
@@ -133,17 +137,29 @@ pub async fn prove_consistency(
     to: u64,
 ) -> Result<Vec<Hash>, ReadError> {
     deps.permit(context, Relation::None, "audit.prove", None).await?;
-    let size = deps.log.head().await?.size;
-    if to > size {
-        return Err(proof::OutOfRange(to, size).into());
+    let head = deps.log.head().await?;
+    if to > head.size {
+        return Err(proof::OutOfRange(to, head.size).into());
     }
     let parts = proof::consistency(from, to)?;
-    Ok(hashes(deps, &parts).await?)
+    let proof = hashes(deps, &parts).await?;
+    let (old, new) = (root(deps, from).await?, root(deps, to).await?);
+    proof::verify_consistency((from, &old), (to, &new), &proof).map_err(broken)?;
+    let signed = head.note.map(|note| Checkpoint::of(&note)).transpose().map_err(broken)?;
+    if signed.is_some_and(|signed| signed.size == to && signed.root != new) {
+        return Err(broken("the tiles are not those of the last checkpoint").into());
+    }
+    Ok(proof)
 }
 
 async fn hashes(deps: ReadDeps<'_>, parts: &[proof::Part]) -> Result<Vec<Hash>, PortError> {
     let tiles: Tiles = deps.log.tiles(&Tiles::needs(parts)).await?.into_iter().collect();
     tiles.prove(parts).map_err(broken)
+}
+
+async fn root(deps: ReadDeps<'_>, size: u64) -> Result<Hash, PortError> {
+    let tiles: Tiles = deps.log.tiles(&Tiles::needs_for_root(size)).await?.into_iter().collect();
+    tiles.root(size).map_err(broken)
 }
 
 fn broken(error: impl std::fmt::Display) -> PortError {

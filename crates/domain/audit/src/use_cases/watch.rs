@@ -53,7 +53,8 @@ impl From<OutOfRange> for WatchError {
 
 /// Cosigns the newest checkpoint, if it is new and follows from the last. Gives it then.
 pub async fn watch(deps: WatchDeps<'_>) -> Result<Option<Checkpoint>, WatchError> {
-    let seen = deps.store.last().await?.map(|note| Checkpoint::of(&note)).transpose()?;
+    let last = deps.store.last().await?;
+    let seen = last.as_ref().map(Checkpoint::of).transpose()?;
     let head = deps.log.head().await?;
     let Some(note) = head.note else {
         return match seen {
@@ -66,8 +67,18 @@ pub async fn watch(deps: WatchDeps<'_>) -> Result<Option<Checkpoint>, WatchError
     let tiles: Tiles = deps.log.tiles(&Tiles::needs(&parts)).await?.into_iter().collect();
     let proof = tiles.prove(&parts)?;
     let (checkpoint, signature) = cosign(seen.as_ref(), &note, &proof, deps.log_key, deps.witness, deps.clock.now())?;
-    if seen.as_ref() == Some(&checkpoint) {
-        return Ok(None);
+    if let (Some(last), Some(seen)) = (&last, &seen) {
+        // Whoever remembered it may have died before it was outside.
+        if let Some(archive) = deps.archive {
+            archive.keep(seen, last).await?;
+        }
+        if *seen == checkpoint {
+            let own = last.signatures.iter().filter(|signature| signature.name == deps.witness.verifier().name());
+            for signature in own {
+                deps.cosignatures.add(seen.size, signature).await?;
+            }
+            return Ok(None);
+        }
     }
     let mut signatures = note.signatures.clone();
     signatures.push(signature.clone());

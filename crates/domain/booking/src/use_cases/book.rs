@@ -2,6 +2,7 @@
 
 use super::{
     Deps,
+    act::record_alone,
     permit::{Target, own_if},
     record::Recorder,
 };
@@ -11,8 +12,8 @@ use crate::{
     ports::{BookingSnapshot, Changes, LockOutcome, SlotLock},
 };
 use amrutam_kernel::{
-    AccountId, Action, Actor, CommitError, Context, Denial, DependantId, DoctorId, Idempotent, Outcome, PortError,
-    Recorded, Role, SealPlace, Sensitive, SlotId, StoredAnswer,
+    AccountId, Action, Actor, AuditEntry, AuditEntryId, CommitError, Context, Denial, DependantId, DoctorId,
+    Idempotent, Outcome, PortError, Recorded, Role, SealPlace, Sensitive, SlotId, StoredAnswer, failed_on_record,
 };
 use std::time::Duration;
 
@@ -85,7 +86,15 @@ pub async fn book(
             Some(Recorded::Other) => return Err(BookError::KeyReused),
             None => {}
         }
-        let (mut changes, booked, answer) = decide(deps, context, patient, &command, &snapshot)?;
+        let decided = decide(deps, context, patient, &command, &snapshot);
+        let refused = async || {
+            let (now, slot) = (deps.clock.now(), command.slot.to_string());
+            let (id, name) = (AuditEntryId::from_uuid(deps.ids.uuid_v7(now)), Action::ConsultationBook.as_str());
+            let entry = AuditEntry::new(id, now, context, name, "slot", slot, Outcome::Failed).about(patient);
+            Ok(record_alone(deps, vec![entry]).await?)
+        };
+        let refusal = |error: &BookError| matches!(error, BookError::Refused(_));
+        let (mut changes, booked, answer) = failed_on_record(decided, refusal, refused).await?;
         if somebody_is_at_it && looks < MAX_LOOKS {
             looks += 1;
             pause(deps, 1).await;

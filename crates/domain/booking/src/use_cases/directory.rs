@@ -34,7 +34,7 @@ pub struct DirectoryDeps<'a> {
 }
 
 impl DirectoryDeps<'_> {
-    fn effects(&self, context: &Context, action: Action, id: DoctorId) -> Effects {
+    pub(super) fn effects(&self, context: &Context, action: Action, id: DoctorId) -> Effects {
         let now = self.clock.now();
         let entry_id = AuditEntryId::from_uuid(self.ids.uuid_v7(now));
         let entry =

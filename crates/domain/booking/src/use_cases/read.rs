@@ -41,10 +41,10 @@ pub async fn read_consultation(
 ) -> Result<Seen, ConsultationError> {
     let deed = Action::ConsultationRead.into();
     let (view, access, entry) = open(deps, context, id, deed).await?;
-    let (consultation, failed) = (view.judge(|view| view.consultation.clone()), entry.clone());
+    let failed = entry.clone();
     let view = view.release(deps.store, vec![entry]).await?;
     let words = match access {
-        Access::Full => open_words(deps, &consultation).await,
+        Access::Full => open_words(deps, &view.consultation).await,
         Access::Masked => Ok((None, None)),
     };
     let (reason, summary) = match words {

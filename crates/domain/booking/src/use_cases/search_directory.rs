@@ -32,7 +32,7 @@ pub async fn search_doctors(
     Ok(Page { items: found.items.into_iter().map(seen).collect(), next: found.next })
 }
 
-/// One practitioner: listed ones for everybody, others for themself and for admins.
+/// One practitioner: listed ones for everybody, others for themself and for admins, and then on the record.
 pub async fn read_doctor(
     deps: DirectoryDeps<'_>,
     context: &Context,
@@ -46,7 +46,10 @@ pub async fn read_doctor(
     }
     let target = asking.doctor(id, Some(&found), deps.rules);
     match deps.permit(context, Action::DoctorRead, target).await {
-        Ok(access) => Ok(SeenPractitioner { access, practitioner: found }),
+        Ok(access) => {
+            deps.store.record(&deps.effects(context, Action::DoctorRead, id)).await?;
+            Ok(SeenPractitioner { access, practitioner: found })
+        }
         // Nobody has to sign in to be told that there is no such practitioner.
         Err(DirectoryError::Denied(Denial::NotSignedIn)) => Err(DirectoryError::NotFound),
         Err(error) => Err(error),

@@ -86,6 +86,7 @@ pub async fn read_availability(
     let zone = zone_of(&snapshot.practitioner)?;
     let until = snapshot.generated_until.unwrap_or_else(|| zone.to_datetime(now).date());
     let slots = deps.store.slots(doctor, range_until(now, until, &zone)?).await?;
+    deps.store.record(&audit(deps, context, now, "availability.read", doctor)).await?;
     Ok(AvailabilityState {
         outside: slots.into_iter().filter(|slot| slot.status == SlotStatus::Booked && slot.outside_rules).collect(),
         rules: snapshot.rules,
@@ -239,7 +240,7 @@ fn state_after(
     }
 }
 
-fn audit(
+pub(super) fn audit(
     deps: AvailabilityDeps<'_>,
     context: &Context,
     now: Timestamp,

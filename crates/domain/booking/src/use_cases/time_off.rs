@@ -2,7 +2,7 @@
 
 use super::{
     AvailabilityDeps, AvailabilityState, Idempotent,
-    set_availability::{Edit, Request, change, load, managing},
+    set_availability::{Edit, Request, audit, change, load, managing},
 };
 use crate::{AvailabilityError, model::TimeOff};
 use amrutam_kernel::{Context, DoctorId, TimeOffId, TimeRange};
@@ -49,5 +49,8 @@ pub async fn list_time_off(
     context: &Context,
     doctor: DoctorId,
 ) -> Result<Vec<TimeOff>, AvailabilityError> {
-    Ok(load(deps, context, managing("availability.time_off"), doctor, deps.clock.now()).await?.time_off)
+    let (now, name) = (deps.clock.now(), "availability.time_off");
+    let found = load(deps, context, managing(name), doctor, now).await?;
+    deps.store.record(&audit(deps, context, now, name, doctor)).await?;
+    Ok(found.time_off)
 }

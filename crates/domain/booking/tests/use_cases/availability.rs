@@ -3,7 +3,10 @@ use amrutam_booking::{
     AvailabilityError,
     model::{Modes, SlotStatus, WeeklyRule},
     ports::AvailabilityStore,
-    use_cases::{add_time_off, extend_horizon, read_availability, remove_time_off, set_availability},
+    use_cases::{
+        add_time_off, extend_horizon, list_time_off, read_availability, read_doctor, remove_time_off, set_availability,
+        suspend,
+    },
 };
 use amrutam_kernel::{Actor, Clock, Context, Denial, Outcome, Role, TimeRange};
 use amrutam_memory::Fault;
@@ -117,4 +120,27 @@ async fn a_slot_that_has_begun_still_takes_its_time() {
     let standing = clinic.world.slots().into_iter().filter(|other| other.status != SlotStatus::Withdrawn);
     let beside: Vec<_> = standing.filter(|other| other.range.overlaps(&slot.range)).map(|other| other.id).collect();
     assert_eq!(beside, [slot.id]);
+}
+
+#[tokio::test]
+async fn whoever_sees_more_of_a_practitioner_than_the_public_is_on_the_record() {
+    let clinic = clinic().await;
+    let who = doctor(&clinic);
+    let admin = clinic.person(Role::Admin, "admin@amrutam.example").await.unwrap();
+    let admin = clinic.context(Actor::Account { id: admin, role: Role::Admin });
+    let entries = |action: &str| {
+        let entries = clinic.world.audit().into_iter().filter(|entry| entry.action == action);
+        entries.filter(|entry| entry.outcome == Outcome::Allowed).map(|entry| entry.resource_id).collect::<Vec<_>>()
+    };
+    let id = clinic.doctor.to_string();
+    read_availability(clinic.availability(), &who, clinic.doctor).await.unwrap();
+    assert_eq!(entries("availability.read"), [id.as_str()]);
+    list_time_off(clinic.availability(), &who, clinic.doctor).await.unwrap();
+    assert_eq!(entries("availability.time_off"), [id.as_str()]);
+    // What is public leaves nothing; the same profile, once it is not, does.
+    read_doctor(clinic.directory(), &admin, clinic.doctor).await.unwrap();
+    assert!(entries("doctor.read").is_empty());
+    suspend(clinic.directory(), &admin, clinic.doctor, None).await.unwrap();
+    read_doctor(clinic.directory(), &admin, clinic.doctor).await.unwrap();
+    assert_eq!(entries("doctor.read"), [id.as_str()]);
 }

@@ -57,6 +57,8 @@ async fn who_comes_second_is_told_that_the_slot_is_gone() {
     book_slot(&clinic, asha, slot).await.unwrap();
     let refused = book_slot(&clinic, ravi, slot).await;
     assert!(matches!(refused, Err(BookError::Refused(BookingRefusal::SlotUnavailable))), "{refused:?}");
+    let tried = clinic.world.audit().into_iter().find(|entry| entry.outcome == Outcome::Failed).unwrap();
+    assert_eq!((tried.action, tried.patient, tried.resource_id), ("consultation.book", Some(ravi), slot.to_string()));
     assert_sound(&clinic);
 }
 

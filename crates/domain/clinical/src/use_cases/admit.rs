@@ -12,13 +12,23 @@ use crate::{
     },
     ports::ClinicalChanges,
 };
-use amrutam_kernel::{ConsentId, ConsultationId, Context, Effects};
+use amrutam_kernel::{Action, ConsentId, ConsultationId, Context, Effects};
 use jiff::SignedDuration;
 
 /// Whether the visit may begin: of a minor with an adult beside them, and not against a consent that was withdrawn. The consent that
 /// follows from the booking is recorded, from `early` before the visit until its end: at other times nothing begins, as its own rules
 /// say. Whose visit it is not hears nothing here: beginning it asks the policy.
 pub async fn admit(
+    deps: Deps<'_>,
+    context: &Context,
+    id: ConsultationId,
+    early: SignedDuration,
+) -> Result<(), ClinicalError> {
+    let done = admit_visit(deps, context, id, early).await;
+    deps.told(context, Action::ConsultationStart.as_str(), id, done).await
+}
+
+async fn admit_visit(
     deps: Deps<'_>,
     context: &Context,
     id: ConsultationId,
@@ -68,6 +78,16 @@ pub async fn admit(
 /// Whether the absence of the other side may be stated by what was seen: not of one who checked in. A side that states it is taken
 /// for present by stating it.
 pub async fn check_absence(
+    deps: Deps<'_>,
+    context: &Context,
+    id: ConsultationId,
+    grace: SignedDuration,
+) -> Result<(), ClinicalError> {
+    let done = absence_stands(deps, context, id, grace).await;
+    deps.told(context, Action::ConsultationNoShow.as_str(), id, done).await
+}
+
+async fn absence_stands(
     deps: Deps<'_>,
     context: &Context,
     id: ConsultationId,

@@ -38,13 +38,22 @@ pub async fn record_consent(
     id: ConsultationId,
     said: GiveConsent,
 ) -> Result<Consent, ClinicalError> {
-    let deed = Deed {
-        action: Action::ConsentRecord,
-        name: match said.decision {
-            ConsentDecision::Given => "consent.give",
-            ConsentDecision::Withdrawn => "consent.withdraw",
-        },
+    let name = match said.decision {
+        ConsentDecision::Given => "consent.give",
+        ConsentDecision::Withdrawn => "consent.withdraw",
     };
+    let deed = Deed { action: Action::ConsentRecord, name };
+    let done = put_consent(deps, context, deed, id, said).await;
+    deps.told(context, name, id, done).await
+}
+
+async fn put_consent(
+    deps: Deps<'_>,
+    context: &Context,
+    deed: Deed,
+    id: ConsultationId,
+    said: GiveConsent,
+) -> Result<Consent, ClinicalError> {
     let mut round = 0;
     loop {
         round += 1;
@@ -91,6 +100,16 @@ pub async fn read_consents(
 
 /// Records the adult beside a minor; said again, it replaces what was said.
 pub async fn record_guardian(
+    deps: Deps<'_>,
+    context: &Context,
+    id: ConsultationId,
+    guardian: Guardian,
+) -> Result<RecordedGuardian, ClinicalError> {
+    let done = put_guardian(deps, context, id, guardian).await;
+    deps.told(context, "guardian.record", id, done).await
+}
+
+async fn put_guardian(
     deps: Deps<'_>,
     context: &Context,
     id: ConsultationId,

@@ -19,6 +19,17 @@ pub async fn put_draft(
     content: PrescriptionContent,
     versions: Option<&[i64]>,
 ) -> Result<Prescription, ClinicalError> {
+    let done = write_draft(deps, context, id, content, versions).await;
+    deps.told(context, "prescription.draft", id, done).await
+}
+
+async fn write_draft(
+    deps: Deps<'_>,
+    context: &Context,
+    id: ConsultationId,
+    content: PrescriptionContent,
+    versions: Option<&[i64]>,
+) -> Result<Prescription, ClinicalError> {
     let deed = Deed { action: Action::RecordWrite, name: "prescription.draft" };
     let mut round = 0;
     loop {

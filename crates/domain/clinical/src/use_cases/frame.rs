@@ -8,7 +8,7 @@ use crate::{
 };
 use amrutam_kernel::{
     AccountId, Action, AuditEntry, AuditEntryId, CommitError, ConsultationId, Context, Denial, Effects, EventId,
-    Outcome, PortError, Relation, Role, recorded,
+    Outcome, PortError, Relation, Role, failed_on_record, recorded,
 };
 use jiff::Timestamp;
 
@@ -102,6 +102,23 @@ impl Deps<'_> {
     pub(super) async fn record(&self, audit: Vec<AuditEntry>) -> Result<(), PortError> {
         let effects = Effects { audit, ..Effects::default() };
         recorded(self.store.commit(&ClinicalChanges { effects, ..ClinicalChanges::default() }).await)
+    }
+
+    /// What became of an act on a visit: one that was allowed and refused all the same is on the record when this returns.
+    pub(super) async fn told<T>(
+        &self,
+        context: &Context,
+        name: &'static str,
+        id: ConsultationId,
+        done: Result<T, ClinicalError>,
+    ) -> Result<T, ClinicalError> {
+        failed_on_record(done, ClinicalError::is_failure, async || {
+            let patient = self.store.visit(id).await?.map(|visit| visit.subject.keeper());
+            let of = ("consultation", id.to_string());
+            let entry = self.entry(context, name, of, patient, Outcome::Failed, self.clock.now());
+            Ok(self.record(vec![entry]).await?)
+        })
+        .await
     }
 }
 

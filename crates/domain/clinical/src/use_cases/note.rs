@@ -20,10 +20,10 @@ pub async fn write_note(
     versions: Option<&[i64]>,
 ) -> Result<Note, ClinicalError> {
     let deed = Deed { action: Action::RecordWrite, name: "note.write" };
-    next_version(deps, context, id, deed, versions, |before, visit, now| {
+    let done = next_version(deps, context, id, deed, versions, |before, visit, now| {
         Ok(Note::write(before, visit, content.clone(), now)?)
-    })
-    .await
+    });
+    deps.told(context, deed.name, id, done.await).await
 }
 
 /// Adds to the notes once the visit is over.
@@ -35,10 +35,10 @@ pub async fn add_to_note(
     versions: Option<&[i64]>,
 ) -> Result<Note, ClinicalError> {
     let deed = Deed { action: Action::RecordWrite, name: "note.add" };
-    next_version(deps, context, id, deed, versions, |before, visit, now| {
+    let done = next_version(deps, context, id, deed, versions, |before, visit, now| {
         Ok(Note::add(before, visit, text.clone(), now)?)
-    })
-    .await
+    });
+    deps.told(context, deed.name, id, done.await).await
 }
 
 async fn next_version(

@@ -20,6 +20,16 @@ pub async fn check_in(
     id: ConsultationId,
     early: SignedDuration,
 ) -> Result<Presence, ClinicalError> {
+    let done = note_presence(deps, context, id, early).await;
+    deps.told(context, "consultation.check_in", id, done).await
+}
+
+async fn note_presence(
+    deps: Deps<'_>,
+    context: &Context,
+    id: ConsultationId,
+    early: SignedDuration,
+) -> Result<Presence, ClinicalError> {
     let deed = Deed { action: Action::ConsentRecord, name: "consultation.check_in" };
     let mut round = 0;
     loop {

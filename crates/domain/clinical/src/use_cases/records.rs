@@ -51,11 +51,12 @@ pub async fn read_records(
     // Whoever treats the patient breaks no glass.
     let breaking = break_glass.filter(|_| relation == Relation::None);
     let action = if breaking.is_some() { Action::RecordBreakGlass } else { Action::RecordRead };
-    let entry = |outcome| {
-        let whose = dependant.map_or_else(|| patient.to_string(), |dependant| dependant.to_string());
-        let entry = deps.entry(context, action.as_str(), ("record", whose), Some(patient), outcome, now);
+    let named = |of, outcome| {
+        let entry = deps.entry(context, action.as_str(), of, Some(patient), outcome, now);
         if breaking.is_some() { entry.breaking_glass() } else { entry }
     };
+    let whose = || dependant.map_or_else(|| patient.to_string(), |dependant| dependant.to_string());
+    let entry = |outcome| named(("record", whose()), outcome);
     if let Err(denial) = deps.policy.decide(context, action, relation, now) {
         deps.record(vec![entry(Outcome::Denied)]).await?;
         return Err(denial.into());
@@ -66,7 +67,10 @@ pub async fn read_records(
         deps.record(vec![entry(Outcome::Denied)]).await?;
         return Err(Denial::Hidden.into());
     }
-    let mut effects = Effects { audit: vec![entry(Outcome::Allowed)], ..Effects::default() };
+    // The record that was opened, and each visit of it that is shown.
+    let visit = |shown: &RecordEntry| named(("consultation", shown.consultation.to_string()), Outcome::Allowed);
+    let audit = std::iter::once(entry(Outcome::Allowed)).chain(found.items.iter().map(visit)).collect();
+    let mut effects = Effects { audit, ..Effects::default() };
     if let Some(reason) = breaking {
         effects.events.push(events::record_opened(deps.event_id(now), patient, reason, context, now));
     }

@@ -18,6 +18,16 @@ pub async fn revoke(
     id: ConsultationId,
     reason: RevokeReason,
 ) -> Result<Prescription, ClinicalError> {
+    let done = take_back(deps, context, id, reason).await;
+    deps.told(context, "prescription.revoke", id, done).await
+}
+
+async fn take_back(
+    deps: Deps<'_>,
+    context: &Context,
+    id: ConsultationId,
+    reason: RevokeReason,
+) -> Result<Prescription, ClinicalError> {
     let deed = Deed { action: Action::PrescriptionSign, name: "prescription.revoke" };
     let mut round = 0;
     loop {

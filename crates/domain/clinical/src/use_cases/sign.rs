@@ -27,6 +27,16 @@ pub async fn sign(
     id: ConsultationId,
     versions: Option<&[i64]>,
 ) -> Result<Prescription, ClinicalError> {
+    let done = sign_draft(deps, context, id, versions).await;
+    deps.told(context, Action::PrescriptionSign.as_str(), id, done).await
+}
+
+async fn sign_draft(
+    deps: Deps<'_>,
+    context: &Context,
+    id: ConsultationId,
+    versions: Option<&[i64]>,
+) -> Result<Prescription, ClinicalError> {
     let action = Action::PrescriptionSign;
     let mut round = 0;
     loop {

@@ -62,6 +62,11 @@ async fn after_the_visit_there_are_addenda_only() {
     let added = add_to_note(stage.deps(), &doctor, id, "better".into(), Some(&[1])).await.unwrap();
     assert_eq!((added.version, added.content.expose().subjective.as_str()), (2, "one"));
     assert_eq!(added.addenda.expose()[0].text, "better");
+    // What was tried at the wrong time is on the record as well.
+    assert_eq!(stage.audited("note.add"), [Outcome::Failed, Outcome::Allowed]);
+    assert_eq!(stage.audited("note.write"), [Outcome::Allowed, Outcome::Failed]);
+    let failed = stage.clinic.world.audit().into_iter().find(|entry| entry.outcome == Outcome::Failed).unwrap();
+    assert_eq!((failed.resource_id, failed.patient), (id.to_string(), Some(stage.patient)));
 }
 
 #[tokio::test]

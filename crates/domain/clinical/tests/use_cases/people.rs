@@ -57,6 +57,8 @@ async fn a_consent_is_withdrawn_as_easily_as_given() {
     let outdated = GiveConsent { notice_version: "teleconsultation-0".into(), ..consent };
     let refusal = refused(record_consent(stage.deps(), &patient, id, outdated).await);
     assert!(matches!(refusal, ClinicalError::Consent(ConsentRefusal::NoticeOutdated)));
+    assert_eq!(stage.audited("consultation.start"), [Outcome::Failed]);
+    assert_eq!(stage.audited("consent.give"), [Outcome::Allowed, Outcome::Failed]);
     assert_eq!(stage.audited("consent.withdraw"), [Outcome::Allowed]);
 }
 

@@ -10,7 +10,7 @@ use crate::{
     model::{Account, AccountStatus, EndReason},
     ports::{AccountChange, EndSessions},
 };
-use amrutam_kernel::{AccountId, Action, Context, Denial, Outcome, Relation, Sensitive};
+use amrutam_kernel::{AccountId, Action, Context, Outcome, Relation, Sensitive};
 
 /// Which account, and how sure.
 #[derive(Debug, Clone)]
@@ -28,7 +28,7 @@ pub async fn deactivate(deps: SessionDeps<'_>, context: &Context, command: Deact
     core.permit(context, action, relation, Some(command.account)).await?;
     for _ in 0..ROUNDS {
         let account = core.accounts.by_id(command.account).await?.filter(Account::is_active);
-        let account = account.ok_or(Denial::Hidden)?;
+        let account = core.named::<_, DeactivateError>(context, action.as_str(), command.account, account).await?;
         if relation == Relation::Own {
             let typed = command.password.clone().unwrap_or_default();
             if !core.hasher.verify(&typed, account.password_hash.as_ref()).await? {

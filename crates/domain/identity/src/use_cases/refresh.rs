@@ -20,19 +20,23 @@ pub async fn refresh(
     let digest = RefreshToken::parse(refresh_token).ok_or(RefreshError::InvalidToken)?.digest();
     let presented = deps.sessions.by_refresh(&digest).await?.ok_or(RefreshError::InvalidToken)?;
     let now = core.clock.now();
+    let (name, owner) = ("session.refresh", presented.session.account);
     if !presented.session.is_live(now) {
+        core.record_denial(context, name, Some(owner)).await?;
         return Err(over(&presented.session));
     }
-    let account = core.accounts.by_id(presented.session.account).await?.filter(Account::is_active);
-    let account = account.ok_or(RefreshError::InvalidToken)?;
+    let Some(account) = core.accounts.by_id(owner).await?.filter(Account::is_active) else {
+        core.record_denial(context, name, Some(owner)).await?;
+        return Err(RefreshError::InvalidToken);
+    };
     let context = Context { actor: Actor::Account { id: account.id, role: account.role }, ..context.clone() };
 
     let session = presented.session.used(now);
     let (next_token, next) = deps.refresh_token(session.id, presented.generation.saturating_add(1), now)?;
     let (access_token, claims) = deps.access_token(&account, &session, now)?;
-    let effects = core.effects(&context, now, "session.refresh", (account.id, Outcome::Allowed), None);
+    let effects = core.effects(&context, now, name, (account.id, Outcome::Allowed), None);
     let told = Some(Announcement::SessionRevoked(session.id));
-    let reused = core.effects(&context, now, "session.refresh", (account.id, Outcome::Denied), told);
+    let reused = core.effects(&context, now, name, (account.id, Outcome::Denied), told);
     let rotation = Rotation { presented: &digest, next: &next, session: &session };
     match deps.sessions.rotate(rotation, &effects, (now, &reused)).await? {
         Rotated::Rotated => Ok(Tokens { access_token, claims, refresh_token: next_token.into_text() }),

@@ -25,7 +25,10 @@ pub async fn second_factor(
     let claims = deps.verifier.verify_mfa(command.mfa_token.expose(), core.clock.now());
     let claims = claims.map_err(|_| SecondFactorError::InvalidMfaToken)?;
     let account = core.accounts.by_id(claims.account).await?.filter(|account| still_stands(account, &claims));
-    let account = account.ok_or(SecondFactorError::InvalidMfaToken)?;
+    let Some(account) = account else {
+        core.record_denial(context, "account.log_in", Some(claims.account)).await?;
+        return Err(SecondFactorError::InvalidMfaToken);
+    };
     let factors = deps.factors.factors(account.id).await?;
     let confirmed = factors.confirmed.as_ref().ok_or(SecondFactorError::InvalidMfaToken)?;
     deps.prove(context, account.id, (&factors, confirmed), &command.factor).await?;

@@ -42,7 +42,8 @@ pub async fn end_session(deps: SessionDeps<'_>, context: &Context, id: SessionId
         core.record_denial(context, Action::SessionEnd.as_str(), about).await?;
         return Err(Denial::Hidden.into());
     }
-    session.filter(|session| session.is_live(core.clock.now())).ok_or(Denial::Hidden)?;
+    let live = session.filter(|session| session.is_live(core.clock.now()));
+    core.named::<_, SessionError>(context, Action::SessionEnd.as_str(), account, live).await?;
     end(deps, context, account, id, EndReason::Ended).await
 }
 
@@ -73,7 +74,8 @@ pub async fn log_out_everywhere(deps: SessionDeps<'_>, context: &Context) -> Res
 pub async fn end_sessions_of(deps: SessionDeps<'_>, context: &Context, account: AccountId) -> Result<(), SessionError> {
     let core = deps.core;
     core.permit(context, Action::SessionEnd, relation_to(context, account), Some(account)).await?;
-    core.accounts.by_id(account).await?.ok_or(Denial::Hidden)?;
+    let found = core.accounts.by_id(account).await?;
+    core.named::<_, SessionError>(context, "session.end_all", account, found).await?;
     end_all(deps, context, account, EndReason::Ended).await
 }
 

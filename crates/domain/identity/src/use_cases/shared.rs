@@ -111,6 +111,21 @@ impl Deps<'_> {
         self.accounts.record(&Effects { audit: vec![entry], ..Effects::default() }).await
     }
 
+    /// What was found of an account that is named; that it is not there, or stands no more, is on the record when this returns.
+    pub(super) async fn named<T, E: From<Denial> + From<PortError>>(
+        &self,
+        context: &Context,
+        action: &'static str,
+        account: AccountId,
+        found: Option<T>,
+    ) -> Result<T, E> {
+        if let Some(found) = found {
+            return Ok(found);
+        }
+        self.record_denial(context, action, Some(account)).await?;
+        Err(Denial::Hidden.into())
+    }
+
     /// Asks the policy; a denial is on the record when this returns.
     pub(super) async fn permit(
         &self,

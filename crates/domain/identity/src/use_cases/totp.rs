@@ -91,7 +91,8 @@ pub async fn remove_totp(deps: SessionDeps<'_>, context: &Context, command: Remo
 pub async fn end_factor(deps: SessionDeps<'_>, context: &Context, account: AccountId) -> Result<(), FactorError> {
     let (core, action) = (deps.core, Action::FactorEnd);
     core.permit(context, action, relation_to(context, account), Some(account)).await?;
-    core.accounts.by_id(account).await?.filter(Account::is_active).ok_or(Denial::Hidden)?;
+    let found = core.accounts.by_id(account).await?.filter(Account::is_active);
+    core.named::<_, FactorError>(context, action.as_str(), account, found).await?;
     remove(deps, context, account, action).await
 }
 

@@ -5,12 +5,14 @@ use super::{
     shared::{ROUNDS, contended, lasting},
 };
 use crate::{Account, AccountError, Profile, ports::AccountChange};
-use amrutam_kernel::{Action, CommitError, Context, Denial, Effects, Outcome};
+use amrutam_kernel::{Action, CommitError, Context, Effects, Outcome};
 
 /// Reads the caller's own account; the read is on the record.
 pub async fn who_am_i(deps: Deps<'_>, context: &Context) -> Result<Account, AccountError> {
     let caller = deps.permit_own(context, Action::ProfileRead).await?;
-    let account = deps.accounts.by_id(caller.account).await?.ok_or(Denial::Hidden)?;
+    let found = deps.accounts.by_id(caller.account).await?;
+    let account: Account =
+        deps.named::<_, AccountError>(context, Action::ProfileRead.as_str(), caller.account, found).await?;
     let on_record = Some(account.id);
     let entry = deps.audit(context, deps.clock.now(), Action::ProfileRead.as_str(), on_record, Outcome::Allowed);
     deps.accounts.record(&Effects { audit: vec![entry], ..Effects::default() }).await?;
@@ -27,7 +29,9 @@ pub async fn update_profile(
 ) -> Result<Account, AccountError> {
     let caller = deps.permit_own(context, Action::ProfileUpdate).await?;
     for _ in 0..ROUNDS {
-        let stored = deps.accounts.by_id(caller.account).await?.filter(Account::is_active).ok_or(Denial::Hidden)?;
+        let found = deps.accounts.by_id(caller.account).await?.filter(Account::is_active);
+        let name = Action::ProfileUpdate.as_str();
+        let stored = deps.named::<_, AccountError>(context, name, caller.account, found).await?;
         if if_version.is_some_and(|seen| !seen.contains(&stored.version)) {
             return Err(AccountError::Precondition);
         }

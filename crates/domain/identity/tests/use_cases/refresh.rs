@@ -47,6 +47,7 @@ async fn a_spent_token_ends_the_session_for_both_holders_and_the_owner_is_told()
     assert!(stage.caller(&next).await.is_none(), "at once, though the gate had just let it in");
     for token in [&next, &stolen] {
         assert!(matches!(exchange(&stage, token).await, Err(RefreshError::SessionRevoked)));
+        stage.assert_last_entry("session.refresh", Some(id), Outcome::Denied);
     }
     stage.gate.flush();
     assert!(stage.caller(&next).await.is_none(), "also when the cache has lost everything");

@@ -25,6 +25,7 @@ async fn an_owner_sees_and_ends_their_sessions() {
     assert!(stage.caller(&phone).await.is_some());
     let again = end_session(stage.deps(), &context, laptop.claims.session).await;
     assert!(matches!(again, Err(SessionError::Denied(Denial::Hidden))), "it is not there any more");
+    stage.assert_last_entry("session.end", Some(id), Outcome::Denied);
 
     log_out(stage.deps(), &context).await.unwrap();
     assert!(stage.caller(&phone).await.is_none());

@@ -1,6 +1,6 @@
 //! A dead letter, from its first death to its end.
 
-use amrutam_kernel::{CorrelationId, DeadLetterId, DeadMessage, DeadSource, EventEnvelope, GivenUp};
+use amrutam_kernel::{AccountId, CorrelationId, DeadLetterId, DeadMessage, DeadSource, EventEnvelope, GivenUp};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use std::{collections::BTreeMap, fmt, str::FromStr};
@@ -205,6 +205,16 @@ fn digest_id(dead: &DeadMessage) -> Uuid {
 }
 
 impl DeadLetter {
+    /// Whose data it is about, where what it says names one.
+    pub fn patient(&self) -> Option<AccountId> {
+        let says = match &self.payload {
+            Payload::Event(event) => &event.payload,
+            Payload::Task(about) => about,
+            Payload::Sealed(_) => return None,
+        };
+        says.get("patient_id")?.as_str()?.parse().ok()
+    }
+
     /// By what the letter of a dead message is known.
     pub fn subject_of(dead: &DeadMessage) -> Uuid {
         dead.event.as_ref().map_or_else(|| digest_id(dead), |event| event.id.as_uuid())

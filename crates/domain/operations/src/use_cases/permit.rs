@@ -64,7 +64,27 @@ impl Deps<'_> {
 
     /// In a transaction of its own. What it tells of must not go on unless this is on the record.
     pub(super) async fn tell(&self, entry: AuditEntry) -> Result<(), PortError> {
-        self.letters.put_on_record(&Effects { audit: vec![entry], ..Effects::default() }).await
+        self.tell_all(vec![entry]).await
+    }
+
+    /// The same, of several at once.
+    pub(super) async fn tell_all(&self, audit: Vec<AuditEntry>) -> Result<(), PortError> {
+        self.letters.put_on_record(&Effects { audit, ..Effects::default() }).await
+    }
+
+    /// A list was seen: each thing in it is named; of an empty one, that it was looked at.
+    pub(super) async fn tell_list(
+        &self,
+        context: &Context,
+        list: Deed,
+        shown: impl Iterator<Item = (Uuid, Option<AccountId>)> + Send,
+    ) -> Result<(), PortError> {
+        let one = |(id, patient)| self.entry(context, Deed { id: Some(id), patient, ..list }, Outcome::Allowed);
+        let mut entries: Vec<_> = shown.map(one).collect();
+        if entries.is_empty() {
+            entries.push(self.entry(context, list, Outcome::Allowed));
+        }
+        self.tell_all(entries).await
     }
 
     /// Before a decision is made anew.

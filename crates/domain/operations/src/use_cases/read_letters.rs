@@ -25,7 +25,7 @@ pub async fn read_letter(deps: Deps<'_>, context: &Context, id: DeadLetterId) ->
     let deed = Deed::of_letter("dead_letter.read", Some(id.as_uuid()));
     let sight = deps.permit::<LetterError>(context, Action::OperationsRead, deed).await?;
     let letter = deps.letters.letter(id, None).await?.ok_or(LetterError::NotFound)?.found;
-    deps.tell(deps.entry(context, deed, Outcome::Allowed)).await?;
+    deps.tell(deps.entry(context, Deed { patient: letter.patient(), ..deed }, Outcome::Allowed)).await?;
     Ok(SeenLetter { letter, shows_payload: sight == Sight::Full })
 }
 
@@ -39,7 +39,7 @@ pub async fn list_letters(
     let deed = Deed::of_letter("dead_letter.list", None);
     deps.permit::<LetterError>(context, Action::OperationsRead, deed).await?;
     let page = deps.letters.letters(filter, page).await?;
-    deps.tell(deps.entry(context, deed, Outcome::Allowed)).await?;
+    deps.tell_list(context, deed, page.items.iter().map(|letter| (letter.id.as_uuid(), letter.patient()))).await?;
     Ok(page)
 }
 

@@ -70,6 +70,6 @@ pub async fn list_reviews(
     let deed = Deed::of_review("review.list", None);
     let sight = deps.permit::<ReviewError>(context, Action::OperationsRead, deed).await?;
     let page = deps.reviews.reviews(filter, page).await?;
-    deps.tell(deps.entry(context, deed, Outcome::Allowed)).await?;
+    deps.tell_list(context, deed, page.items.iter().map(|case| (case.id.as_uuid(), case.patient))).await?;
     Ok((page, sight == Sight::Full))
 }

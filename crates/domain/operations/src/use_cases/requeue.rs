@@ -9,7 +9,7 @@ use crate::{
 };
 use amrutam_kernel::{
     Action, CommitError, Context, DeadLetterId, DeadSource, Effects, EventId, IdempotencyClaim, Outcome, Recorded,
-    StoredAnswer,
+    StoredAnswer, failed_on_record,
 };
 
 /// Requeues: the work begins again with all its tries, an event at its consumer alone. Safe to repeat.
@@ -55,7 +55,8 @@ pub(super) async fn act(
             Some(Recorded::Other) => return Err(LetterError::KeyReused),
             None => {}
         }
-        let (letter, mut effects, requeue) = decide(&snapshot.found)?;
+        let failed = async || Ok(deps.tell(deps.entry(context, deed, Outcome::Failed)).await?);
+        let (letter, mut effects, requeue) = failed_on_record(decide(&snapshot.found), |_| true, failed).await?;
         effects.audit.push(deps.entry(context, deed, Outcome::Allowed));
         effects.answer = idempotency.as_ref().map(|idempotent| idempotent.answer(&letter));
         match deps.letters.put_letter(LetterChange { letter: &letter, requeue }, &effects).await {

@@ -51,10 +51,11 @@ pub async fn resolve(
             Ok(case) => case,
             Err(refused) => {
                 // The others are no refusals of the person.
-                if refused == ReviewRefusal::OwnApproval {
-                    let deed = Deed { name: "review.approve", ..deed };
-                    deps.tell(deps.entry(context, deed, Outcome::Denied)).await?;
-                }
+                let (name, outcome) = match refused {
+                    ReviewRefusal::OwnApproval => ("review.approve", Outcome::Denied),
+                    _ => (deed.name, Outcome::Failed),
+                };
+                deps.tell(deps.entry(context, Deed { name, ..deed }, outcome)).await?;
                 return Err(refused.into());
             }
         };

@@ -89,7 +89,8 @@ async fn what_is_requeued_goes_to_its_consumer_alone_and_is_settled_once() {
     assert!(!take(desk.deps(), &dead(&desk, 2)).await.unwrap(), "nothing is both dead and applied");
     let refused = requeue(desk.deps(), &admin, letter.id, None).await;
     assert!(matches!(refused, Err(LetterError::InvalidTransition(_))), "{refused:?}");
-    assert_eq!(desk.deeds(), ["dead_letter.requeue allowed", "dead_letter.requeue allowed"]);
+    let requeued = "dead_letter.requeue allowed";
+    assert_eq!(desk.deeds(), [requeued, requeued, "dead_letter.discard failed", "dead_letter.requeue failed"]);
 }
 
 #[tokio::test]
@@ -109,7 +110,8 @@ async fn what_can_not_be_read_is_kept_sealed_and_can_only_be_discarded() {
     assert_eq!(*opened.expose(), body);
     let (letter, _) = discard(desk.deps(), &admin, letter.id, DiscardReason::Unreadable, None).await.unwrap();
     assert_eq!((letter.state, letter.discard_reason), (LetterState::Discarded, Some(DiscardReason::Unreadable)));
-    assert_eq!(desk.deeds(), ["dead_letter.open_payload allowed", "dead_letter.discard allowed"]);
+    let deeds = ["dead_letter.requeue failed", "dead_letter.open_payload allowed", "dead_letter.discard allowed"];
+    assert_eq!(desk.deeds(), deeds);
 }
 
 #[tokio::test]
@@ -145,5 +147,9 @@ async fn who_may_not_is_refused_on_the_record_and_support_sees_no_payload() {
             "dead_letter.requeue denied",
         ]
     );
+    // The letter of a list by its id, and whom it is about.
+    let listed = desk.world.audit().into_iter().find(|entry| entry.action == "dead_letter.list").unwrap();
+    assert_eq!((listed.resource_id, listed.patient), (letter.id.to_string(), letter.patient()));
+    assert_eq!(letter.patient().map(|patient| patient.as_uuid()), Some(Uuid::from_u128(8)));
     assert!(desk.world.requeued().is_empty());
 }

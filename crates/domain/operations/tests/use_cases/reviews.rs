@@ -204,6 +204,8 @@ async fn notes_are_sealed_and_shown_to_admins() {
     let (listed, shows_people) =
         list_reviews(desk.deps(), &desk.person(3, Role::Support), &ReviewFilter::default(), page).await.unwrap();
     assert_eq!((listed.items.len(), shows_people), (1, false));
+    let told = desk.world.audit().into_iter().find(|entry| entry.action == "review.list").unwrap();
+    assert_eq!((told.resource_id, told.patient), (case.id.to_string(), case.patient));
 }
 
 #[tokio::test]

@@ -1,0 +1,99 @@
+//! The rules on unusual access, each on what it is meant for, up to the end of its window.
+
+use crate::{
+    audit::{seal_all, signer},
+    support::{World, id, now},
+};
+use amrutam_audit::ports::{Alerts, Unusual};
+use amrutam_kernel::{
+    AUDIT_ACTIONS, AccountId, Actor, AuditEntry, AuditEntryId, AuditTrail, Context, CorrelationId, Effects, Outcome,
+    Role,
+};
+use jiff::{SignedDuration, Timestamp};
+
+/// The beginning of the current window of the rules' hour.
+fn window() -> Timestamp {
+    let hours = now().as_second() / 3_600;
+    Timestamp::from_second(hours * 3_600).unwrap()
+}
+
+fn account() -> AccountId {
+    AccountId::from_uuid(id(now()))
+}
+
+fn access(actor: AccountId, patient: AccountId, action: &'static str, at: Timestamp) -> AuditEntry {
+    let context = Context {
+        actor: Actor::Account { id: actor, role: Role::Doctor },
+        ..Context::of_system("test", CorrelationId::from(id(now())))
+    };
+    let entry = AuditEntryId::from_uuid(id(at));
+    AuditEntry::new(entry, at, &context, action, "record", patient.to_string(), Outcome::Allowed).about(patient)
+}
+
+async fn found(world: &World, entries: Vec<AuditEntry>) -> Vec<Unusual> {
+    world.store.record(entries).await.unwrap();
+    seal_all(&world.store, &signer()).await;
+    world.store.unusual().await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rules_name_actions_that_exist() {
+    let world = World::new();
+    let named = "SELECT DISTINCT unnest(actions) FROM audit_alert_rules ORDER BY 1";
+    let named = world.db.owner().await.column(named, &[]).await;
+    let unknown: Vec<_> = named.iter().filter(|action| !AUDIT_ACTIONS.contains(&action.as_str())).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+    for noun in ["note.", "prescription.", "payment.", "record."] {
+        assert!(named.iter().any(|action| action.starts_with(noun)), "{noun}");
+    }
+}
+
+/// What comes right before a window's end, after the last look into it, is seen by the first look into the next.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_without_a_visit_is_told_up_to_the_end_of_the_window() {
+    let world = World::new();
+    let (doctor, patient, other) = (account(), account(), account());
+    let last_moment = window() - SignedDuration::from_micros(1);
+    let long_ago = window() - SignedDuration::from_hours(1) - SignedDuration::from_micros(1);
+    let entries = vec![access(doctor, patient, "note.read", last_moment), access(doctor, other, "note.read", long_ago)];
+    let told = found(&world, entries).await;
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!((told[0].code.as_str(), told[0].actor, told[0].patient), ("without_visit", doctor, Some(patient)));
+    assert_eq!(told[0].bucket, window() - SignedDuration::from_hours(1));
+    // Told once.
+    assert!(world.store.raise(&told[0], &Effects::default()).await.unwrap());
+    assert!(!world.store.raise(&told[0], &Effects::default()).await.unwrap());
+    assert_eq!(world.store.unusual().await.unwrap(), []);
+    // Whom one treats is nobody unusual.
+    let changes = {
+        let slot = world.slots(1).await.remove(0);
+        world.book(&slot).await
+    };
+    let visit = &changes.created[0].consultation;
+    let sql = format!("SELECT account_id::text FROM doctors WHERE id = '{}'", visit.doctor);
+    let treating = world.db.owner().await.column(&sql, &[]).await.remove(0).parse().unwrap();
+    assert_eq!(found(&world, vec![access(treating, visit.patient, "prescription.read", now())]).await, []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_broken_glass_is_told() {
+    let world = World::new();
+    let (doctor, patient) = (account(), account());
+    let told = found(&world, vec![access(doctor, patient, "record.read", now()).breaking_glass()]).await;
+    let told: Vec<_> = told.iter().map(|unusual| (unusual.code.as_str(), unusual.patient)).collect();
+    assert_eq!(told, [("break_glass", Some(patient))]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_patients_in_one_window_are_told() {
+    let world = World::new();
+    let (busy, curious) = (account(), account());
+    // Nobody's clinical record: what staff sees of many.
+    let seen = |actor, count: usize, at| (0..count).map(move |_| access(actor, account(), "payment.read", at));
+    let before = window() - SignedDuration::from_secs(1);
+    // Of the curious, fewer than the threshold in either window.
+    let entries = seen(busy, 50, before).chain(seen(curious, 49, before)).chain(seen(curious, 49, now())).collect();
+    let told = found(&world, entries).await;
+    let told: Vec<_> = told.iter().map(|unusual| (unusual.code.as_str(), unusual.actor, unusual.patient)).collect();
+    assert_eq!(told, [("many_patients", busy, None)]);
+}
