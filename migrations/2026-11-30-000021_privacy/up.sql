@@ -81,6 +81,21 @@ $$;
 
 CREATE FUNCTION export_snapshot(account uuid, claim_key text) RETURNS jsonb
 LANGUAGE plpgsql STABLE AS $$
+-- What keeps somebody's keys: 'on_hold', 'kept' or 'due'. Of an account, or of a person whom one keeps or kept.
+CREATE FUNCTION keys_standing(owner uuid, at timestamptz) RETURNS text
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+  whose uuid[] := ARRAY(
+    SELECT owner
+    UNION SELECT k.keeper_id FROM phi.dependants k WHERE k.id = owner
+    UNION SELECT c.patient_id FROM consultations c WHERE c.dependant_id = owner);
+BEGIN
+  IF EXISTS (SELECT FROM unnest(whose) AS one WHERE on_hold(one)) THEN RETURN 'on_hold'; END IF;
+  IF EXISTS (SELECT FROM erasures WHERE account_id = ANY (whose) AND (state <> 'locked' OR keep_until <= at)) THEN RETURN 'due'; END IF;
+  RETURN 'kept';
+END
+$$;
+
 BEGIN
   RETURN jsonb_build_object(
     'open', (SELECT to_jsonb(e) FROM exports e WHERE e.account_id = account AND e.state IN ('preparing', 'ready')),
@@ -295,6 +310,6 @@ $$;
 -- They run with the owner's rights, so not everybody may call them.
 REVOKE EXECUTE ON FUNCTION commit_erasure(jsonb), begin_destruction(uuid, timestamptz), finish_destruction(uuid, timestamptz, jsonb)
   FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION record_locked(uuid), on_hold(uuid), export_snapshot(uuid, text), put_export(jsonb, bytea[], boolean, jsonb),
+GRANT EXECUTE ON FUNCTION record_locked(uuid), on_hold(uuid), keys_standing(uuid, timestamptz), export_snapshot(uuid, text), put_export(jsonb, bytea[], boolean, jsonb),
   held_of(uuid), erasure_facts(uuid), commit_erasure(jsonb), erasures_due_at(timestamptz, int), begin_destruction(uuid, timestamptz),
   finish_destruction(uuid, timestamptz, jsonb), place_hold(jsonb, jsonb), lift_hold(uuid, text, timestamptz, jsonb) TO amrutam_app;

@@ -9,6 +9,7 @@ use crate::{
     schema::erasures,
 };
 use amrutam_kernel::{AccountId, CommitError, ConsultationId, Effects, PortError, SessionId, recorded};
+use amrutam_keys::ports::{Retention, Standing};
 use amrutam_privacy::{
     model::{Erasure, ErasureState, Facts, HoldReference, LegalHold, Line, LiveVisit},
     ports::{ErasureChanges, ErasureStore, HoldOutcome},
@@ -204,5 +205,19 @@ impl ErasureStore for Postgres {
 
     async fn put_on_record(&self, effects: &Effects) -> Result<(), PortError> {
         recorded(self.commit_effects(effects).await)
+    }
+}
+
+#[async_trait]
+impl Retention for Postgres {
+    async fn standing(&self, owner: AccountId, now: Timestamp) -> Result<Standing, PortError> {
+        let query = diesel::select(functions::keys_standing(owner.as_uuid(), now.to_diesel()));
+        let word: String = self.ask(query).await?;
+        match &*word {
+            "on_hold" => Ok(Standing::OnHold),
+            "kept" => Ok(Standing::Kept),
+            "due" => Ok(Standing::Due),
+            other => Err(unreadable(other)),
+        }
     }
 }

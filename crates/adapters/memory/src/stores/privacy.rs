@@ -5,6 +5,7 @@ use amrutam_booking::model::ConsultationStatus;
 use amrutam_kernel::{
     AccountId, CommitError, Effects, ExportId, IdempotencyClaim, PortError, RecordRef, Sensitive, SessionId, Unrecorded,
 };
+use amrutam_keys::ports::{Retention, Standing};
 use amrutam_privacy::{
     GatherError,
     model::{Dossier, Erasure, ErasureState, Export, ExportState, Facts, HoldReference, LegalHold, LiveVisit},
@@ -111,6 +112,24 @@ impl Holdings for MemoryWorld {
 
 fn on_hold(tables: &Tables, account: AccountId) -> bool {
     tables.holds.values().any(|hold| hold.account == account && hold.lifted_at.is_none())
+}
+
+#[async_trait]
+impl Retention for MemoryWorld {
+    async fn standing(&self, owner: AccountId, now: Timestamp) -> Result<Standing, PortError> {
+        self.read(|tables| {
+            let kept = tables.dependants.values().filter(|one| one.id.as_uuid() == owner.as_uuid());
+            let whose: Vec<_> = kept.map(|one| one.keeper).chain([owner]).collect();
+            let is_over = |erasure: &Erasure| erasure.state != ErasureState::Locked || erasure.keep_until <= now;
+            if whose.iter().any(|one| on_hold(tables, *one)) {
+                Standing::OnHold
+            } else if whose.iter().filter_map(|one| tables.erasures.get(one)).any(is_over) {
+                Standing::Due
+            } else {
+                Standing::Kept
+            }
+        })
+    }
 }
 
 fn is_due(tables: &Tables, erasure: &Erasure, now: Timestamp) -> bool {
