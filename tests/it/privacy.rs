@@ -110,6 +110,11 @@ fn a_copy_carries_all_that_was_entered_and_is_given_away_once() {
         let missing = format!("/v1/me/export/{}", unknown_id());
         asha.client.get(&missing).send().await.refused(404, "not_found");
 
+        // Whoever only looks takes nothing.
+        let looked = asha.client.call("HEAD", &first).send().await;
+        assert_eq!((looked.status, looked.header("allow")), (405, "GET"));
+        assert_eq!(asha.client.get(&location).send().await.expect(200)["state"], "ready");
+
         let taken: Reply = asha.client.get(&first).send().await;
         assert_eq!((taken.status, taken.header("content-type")), (200, "application/zip"), "{}", taken.text());
         for again in [&first, &second] {
