@@ -176,7 +176,7 @@ BEGIN
 END
 $$;
 
--- What an erasure is decided on; null when the account is not in use.
+-- What an erasure is decided on; null when there is no such account, or it is erased.
 CREATE FUNCTION erasure_facts(account uuid) RETURNS jsonb
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -189,7 +189,7 @@ BEGIN
       'last_visit', (SELECT max(least(c.ends_at, c.updated_at)) FROM consultations c
                        WHERE c.patient_id = a.id AND c.status IN ('in_progress', 'completed')),
       'on_hold', on_hold(a.id))
-    FROM accounts a WHERE a.id = account AND a.status = 'active');
+    FROM accounts a WHERE a.id = account AND NOT record_locked(a.id));
 END
 $$;
 
@@ -205,7 +205,7 @@ BEGIN
   UPDATE accounts
     SET status = 'deactivated', email_index = NULL, email_verified_at = NULL, password_hash = NULL, password_set_at = NULL,
         time_zone = 'UTC', version = version + 1
-    WHERE id = account AND status = 'active' AND version = (change ->> 'account_version')::bigint;
+    WHERE id = account AND NOT record_locked(id) AND version = (change ->> 'account_version')::bigint;
   IF NOT FOUND THEN RETURN NULL; END IF;
   DELETE FROM account_links WHERE account_id = account;
   DELETE FROM totp_factors WHERE account_id = account;

@@ -330,3 +330,24 @@ fn whoever_never_had_a_visit_is_gone_at_once() {
         assert_eq!(sql.value::<i64>(&keys).await, 0);
     });
 }
+
+/// As after a backup was restored that is older than the erasure.
+#[test]
+fn an_operator_erases_again_what_is_back() {
+    on_strict_with(Options::named("erased-again"), async |stack, strict| {
+        let asha = patient(strict, "Leela", "1990-05-17").await;
+        let again = ["privacy", "erase", "--account", &asha.id, "--confirm", &asha.id];
+        let sql = stack.sql().await;
+        sql.execute(&format!("UPDATE accounts SET status = 'deactivated' WHERE id = '{}'", asha.id)).await;
+        let other = ["privacy", "erase", "--account", &asha.id, "--confirm", &stack.admin().await.id];
+        assert!(stack.operate_in_vain(&other).await.contains("somebody else"));
+        let told = stack.operate(&again, "").await;
+        assert!(told.contains("contact_details: erased") && told.contains("clinical_record: erased"), "{told}");
+        assert_eq!(logs_in(strict, &asha).await, 401);
+        let contacts = format!("SELECT count(*) FROM phi.contacts WHERE account_id = '{}'", asha.id);
+        assert_eq!(sql.value::<i64>(&contacts).await, 0);
+        let state = format!("SELECT state FROM erasures WHERE account_id = '{}'", asha.id);
+        until("the rest is destroyed", SOON, async || sql.value::<String>(&state).await == "destroyed").await;
+        assert!(stack.operate_in_vain(&again).await.contains("it is erased"));
+    });
+}

@@ -141,7 +141,7 @@ fn is_due(tables: &Tables, erasure: &Erasure, now: Timestamp) -> bool {
 impl ErasureStore for MemoryWorld {
     async fn facts(&self, account: AccountId) -> Result<Option<Facts>, PortError> {
         self.read(|tables| {
-            let found = tables.accounts.get(&account).filter(|account| account.is_active())?;
+            let found = tables.accounts.get(&account)?;
             let theirs = || tables.consultations.values().filter(|one| one.patient == account);
             let mut live: Vec<_> = theirs()
                 .filter(|one| one.status.is_live())
@@ -169,7 +169,7 @@ impl ErasureStore for MemoryWorld {
     async fn erase(&self, changes: &ErasureChanges) -> Result<Vec<SessionId>, CommitError> {
         let mut tx = self.begin(&changes.effects)?;
         let (tables, id) = (tx.tables(), changes.erasure.account);
-        let stored = tables.accounts.get(&id).filter(|account| account.is_active());
+        let stored = tables.accounts.get(&id);
         let calendar = tables.calendar(id);
         if stored.is_none_or(|account| account.version != changes.account_version)
             || calendar.version != changes.calendar_version
