@@ -45,6 +45,8 @@ CREATE TABLE erasures (
   report       jsonb NOT NULL,
   state        text NOT NULL CHECK (state IN ('locked', 'destroying', 'destroyed')),
   destroyed_at timestamptz,
+  -- People the account kept who were forgotten with it: their keys go with its own.
+  forgotten    uuid[] NOT NULL DEFAULT '{}',
   CHECK ((state = 'destroyed') = (destroyed_at IS NOT NULL))
 );
 CREATE INDEX erasures_due ON erasures (keep_until) WHERE state <> 'destroyed';
@@ -79,8 +81,6 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION export_snapshot(account uuid, claim_key text) RETURNS jsonb
-LANGUAGE plpgsql STABLE AS $$
 -- What keeps somebody's keys: 'on_hold', 'kept' or 'due'. Of an account, or of a person whom one keeps or kept.
 CREATE FUNCTION keys_standing(owner uuid, at timestamptz) RETURNS text
 LANGUAGE plpgsql STABLE AS $$
@@ -96,6 +96,8 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION export_snapshot(account uuid, claim_key text) RETURNS jsonb
+LANGUAGE plpgsql STABLE AS $$
 BEGIN
   RETURN jsonb_build_object(
     'open', (SELECT to_jsonb(e) FROM exports e WHERE e.account_id = account AND e.state IN ('preparing', 'ready')),
@@ -200,6 +202,9 @@ DECLARE
   account  uuid := (change #>> '{erasure,account_id}')::uuid;
   expected bigint := (change ->> 'calendar_version')::bigint;
   at       timestamptz := (change #>> '{erasure,erased_at}')::timestamptz;
+  forgets  boolean := (change ->> 'forgets_unheld')::boolean;
+  unheld   uuid[];
+  gone     uuid[] := '{}';
   ended    uuid[];
 BEGIN
   UPDATE accounts
@@ -225,8 +230,20 @@ BEGIN
   DELETE FROM idempotency_keys WHERE caller_id = account;
   UPDATE scheduled_messages SET status = 'skipped', settled_at = at, detail = 'erased'
     WHERE recipient_id = account AND status = 'scheduled';
-  INSERT INTO erasures (account_id, erased_at, last_visit, keep_until, rules, report, state)
-    SELECT account_id, erased_at, last_visit, keep_until, rules, report, state
+  -- The account's row keeps holds from being placed meanwhile.
+  IF forgets = on_hold(account) THEN RAISE EXCEPTION 'amrutam:stale'; END IF;
+  IF forgets THEN
+    unheld := ARRAY(SELECT id FROM consultations WHERE patient_id = account AND status NOT IN ('in_progress', 'completed'));
+    DELETE FROM phi.visit_reasons WHERE consultation_id = ANY (unheld);
+    DELETE FROM phi.guardians WHERE consultation_id = ANY (unheld);
+    WITH forgotten AS (
+      DELETE FROM phi.dependants k WHERE k.keeper_id = account AND NOT EXISTS (
+        SELECT FROM consultations c WHERE c.patient_id = account AND c.dependant_id = k.id AND c.status IN ('in_progress', 'completed'))
+      RETURNING id)
+    SELECT coalesce(array_agg(id), '{}') INTO gone FROM forgotten;
+  END IF;
+  INSERT INTO erasures (account_id, erased_at, last_visit, keep_until, rules, report, state, forgotten)
+    SELECT account_id, erased_at, last_visit, keep_until, rules, report, state, gone
     FROM jsonb_to_record(change -> 'erasure') AS x (account_id uuid, erased_at timestamptz, last_visit timestamptz,
       keep_until timestamptz, rules text, report jsonb, state text);
   PERFORM must_commit_effects(change -> 'effects');
@@ -255,6 +272,7 @@ BEGIN
   RETURN ARRAY(
     SELECT account
     UNION SELECT k.id FROM phi.dependants k WHERE k.keeper_id = account
+    UNION SELECT unnest(forgotten) FROM erasures WHERE account_id = account
     UNION SELECT c.dependant_id FROM consultations c WHERE c.patient_id = account AND c.dependant_id IS NOT NULL);
 END
 $$;

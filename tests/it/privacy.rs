@@ -186,6 +186,17 @@ fn after_an_erasure_nobody_is_known_and_the_record_opens_to_nobody() {
         let slots = doctor.slots().await;
         let past = visit(stack, &doctor, &asha, &slots[0]).await;
         let ahead = asha.booked(slots.last().unwrap()).await;
+        // One who was treated, and one who never was.
+        let (treated, never) = (keeps(&asha, "Kavya").await, keeps(&asha, "Tara").await);
+        let mut wish = booking(&slots[1]);
+        wish["for_dependent"] = json!(treated);
+        let theirs = asha.client.post("/v1/consultations", &wish).key(&unique("key")).send().await.expect(201);
+        let theirs = theirs["id"].as_str().unwrap().to_owned();
+        let adult = json!({ "name": "Leela", "relation": "mother", "id_type": "pan", "id_last_four": "12A4" });
+        asha.client.put(&format!("/v1/consultations/{theirs}/guardian"), &adult).send().await.expect(200);
+        stack.comes_near(&theirs, "5 minutes").await;
+        doctor.person.act(&theirs, "start", &json!({})).send().await.expect(200);
+        doctor.person.act(&theirs, "complete", &json!({})).send().await.expect(200);
         let waiting = "SELECT count(*) FROM scheduled_messages WHERE status = 'scheduled' AND recipient_id =";
         let waiting = format!("{waiting} '{}'", asha.id);
         let sql = stack.sql().await;
@@ -204,6 +215,16 @@ fn after_an_erasure_nobody_is_known_and_the_record_opens_to_nobody() {
         assert_eq!((&record["fate"], &record["ground"]), (&json!("kept"), &json!("medical_records_duty")));
         assert!(record["until"].as_str().unwrap().starts_with("203"), "{record}");
         assert_eq!(line(&erasure, "payments")["ground"], "books_of_account");
+        // No duty covers what never came to be a record.
+        assert_eq!(line(&erasure, "unheld_visits")["fate"], "erased");
+        for (query, left) in [
+            (format!("phi.visit_reasons WHERE consultation_id = '{ahead}'"), 0),
+            (format!("phi.visit_reasons WHERE consultation_id = '{}'", past.id), 1),
+            (format!("phi.dependants WHERE id = '{never}'"), 0),
+            (format!("phi.dependants WHERE id = '{treated}'"), 1),
+        ] {
+            assert_eq!(sql.value::<i64>(&format!("SELECT count(*) FROM {query}")).await, left, "{query}");
+        }
 
         // No log-in, no session, no contact detail; the address is free.
         until("the session has ended", SOON, async || asha.client.get("/v1/me").send().await.status == 401).await;

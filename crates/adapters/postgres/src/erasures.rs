@@ -66,6 +66,7 @@ struct Change<'a> {
     erasure: NewErasureRow<'a>,
     account_version: i64,
     calendar_version: i64,
+    forgets_unheld: bool,
     effects: EffectRows<'a>,
 }
 
@@ -146,6 +147,7 @@ impl ErasureStore for Postgres {
             },
             account_version: changes.account_version,
             calendar_version: changes.calendar_version,
+            forgets_unheld: erasure.forgets_unheld(),
             effects: EffectRows::of(&[&changes.effects]),
         };
         let ended: Option<Vec<Uuid>> = self.ask(diesel::select(functions::commit_erasure(Json(change)))).await?;

@@ -106,7 +106,8 @@ pub trait DownloadTokens: Send + Sync {
 #[derive(Debug, Clone)]
 pub struct ErasureChanges {
     /// As decided. The account is closed; its contact details, its address's digest, password, second factor, sessions, links, kept
-    /// answers, exports and pending messages go.
+    /// answers, exports and pending messages go; what was said for visits that never took place and people kept whom no other visit names,
+    /// when it says so: stale when a hold has come or gone meanwhile.
     pub erasure: Erasure,
     /// [`CommitError::Stale`] unless the account is there, in this version, and not erased.
     pub account_version: i64,

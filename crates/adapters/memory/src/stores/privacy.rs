@@ -191,6 +191,18 @@ impl ErasureStore for MemoryWorld {
         for message in tables.messages.values_mut().filter(|stored| stored.message.recipient == id) {
             message.state = MessageState::Done;
         }
+        if changes.erasure.forgets_unheld() == on_hold(tables, id) {
+            return Err(CommitError::Stale);
+        }
+        if changes.erasure.forgets_unheld() {
+            let held = |status| matches!(status, ConsultationStatus::InProgress | ConsultationStatus::Completed);
+            let theirs: Vec<_> = tables.consultations.values().filter(|one| one.patient == id).cloned().collect();
+            let unheld: Vec<_> = theirs.iter().filter(|one| !held(one.status)).map(|one| one.id).collect();
+            tables.reasons.retain(|visit, _| !unheld.contains(visit));
+            tables.guardians.retain(|visit, _| !unheld.contains(visit));
+            let named = |who| theirs.iter().any(|one| one.dependant == Some(who) && held(one.status));
+            tables.dependants.retain(|who, kept| kept.keeper != id || named(*who));
+        }
         tables.erasures.insert(id, changes.erasure.clone());
         tx.commit()?;
         Ok(ended)
