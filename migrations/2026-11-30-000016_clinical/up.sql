@@ -58,7 +58,8 @@ CREATE TABLE phi.prescriptions (
   signed            bytea,
   -- SHA-256 of the code that the QR code carries; the code itself is sealed.
   code_digest       bytea UNIQUE CHECK (length(code_digest) = 32),
-  revoke_reason     text,
+  -- Sealed as the content is: it judges the patient's health.
+  revoke_reason     bytea,
   revoked_at        timestamptz,
   document_state    text NOT NULL CHECK (document_state IN ('awaited', 'issued', 'in_review')),
   document_failures int NOT NULL DEFAULT 0,
@@ -272,7 +273,7 @@ BEGIN
     ELSE
       UPDATE phi.prescriptions p
         SET status = x.status, version = x.version, content = decode(x.content, 'hex'), signed = decode(x.signed, 'hex'),
-            code_digest = decode(x.code_digest, 'hex'), revoke_reason = x.revoke_reason, revoked_at = x.revoked_at,
+            code_digest = decode(x.code_digest, 'hex'), revoke_reason = decode(x.revoke_reason, 'hex'), revoked_at = x.revoked_at,
             document_state = x.document_state, document_failures = x.document_failures,
             document_sha256 = decode(x.document_sha256, 'hex'), document_at = x.document_at, updated_at = x.updated_at
         FROM jsonb_to_record(one) AS x (id uuid, status text, version bigint, content text, signed text, code_digest text,

@@ -255,6 +255,16 @@ async fn say_everything(stack: &Stack, canaries: &Canaries) -> (Person, String) 
     doctor.person.act(theirs, "start", &json!({})).key(&unique("key")).patiently().await.expect(200);
     let summary = json!({ "summary": canaries.word("summary") });
     doctor.person.act(theirs, "complete", &summary).key(&unique("key")).patiently().await.expect(200);
+    // A judgement on the patient's health, by a code.
+    let mut body = booking(&doctor.slots().await.remove(0));
+    body["reason"] = json!(canaries.word("referred-reason"));
+    let referred = keyed(patient.client.post("/v1/consultations", &body)).patiently().await.expect(201);
+    let referred = referred["id"].as_str().unwrap();
+    stack.comes_near(referred, "5 minutes").await;
+    doctor.person.act(referred, "start", &json!({})).key(&unique("key")).patiently().await.expect(200);
+    let why = json!({ "reason": canaries.add("end reason", "emergency_referral".to_owned()) });
+    doctor.person.act(referred, "end", &why).key(&unique("key")).patiently().await.expect(200);
+    assert_eq!(patient.consultation(referred).await["summary"], "emergency_referral");
     let record =
         patient.client.get(&format!("/v1/patients/{}/records?dependant={}", patient.id, kept["id"].as_str().unwrap()));
     assert!(record.patiently().await.expect(200)["items"][0]["summary"].is_string());
@@ -343,6 +353,8 @@ fn what_people_say_is_nowhere_in_clear() {
         let dump = stack.database.whole_dump().await;
         let caches = join_all(redis_urls.split(',').map(redis)).await.join("\n");
         let mut messages = String::new();
+    let why = json!({ "reason": canaries.add("revoke reason", "adverse_reaction".to_owned()) });
+    medic.post(&path("prescription/revoke"), &why).patiently().await.expect(200);
         until("the events are heard", SOON, async || {
             messages.push_str(&broker.heard(&heard).await.join("\n"));
             messages.contains(&consultation)

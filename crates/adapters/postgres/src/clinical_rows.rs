@@ -259,7 +259,7 @@ pub(crate) struct PrescriptionRow {
     content: Bytes,
     signed: Option<Bytes>,
     code_digest: Option<Bytes>,
-    revoke_reason: Option<RevokeReason>,
+    revoke_reason: Option<Bytes>,
     revoked_at: Option<Timestamp>,
     document_state: String,
     document_failures: u32,
@@ -287,6 +287,10 @@ impl PrescriptionRow {
             ("in_review", None, _) => DocumentState::InReview,
             _ => return Err(unreadable("a document's state is none there is")),
         };
+        let reason: Option<RevokeReason> = match &self.revoke_reason {
+            Some(sealed) => Some(open(vault, &place("revoke_reason"), sealed).await?),
+            None => None,
+        };
         Ok(Prescription {
             id: self.id,
             consultation: self.consultation_id,
@@ -297,7 +301,7 @@ impl PrescriptionRow {
             content: Sensitive::new(content),
             signed: signed.map(Sensitive::new),
             code_digest: digest(self.code_digest)?,
-            revoked: self.revoke_reason.zip(self.revoked_at),
+            revoked: reason.zip(self.revoked_at),
             document,
             updated_at: self.updated_at,
             version: self.version,
@@ -431,7 +435,7 @@ struct NewPrescription {
     content: String,
     signed: Option<String>,
     code_digest: Option<String>,
-    revoke_reason: Option<RevokeReason>,
+    revoke_reason: Option<String>,
     revoked_at: Option<Timestamp>,
     document_state: &'static str,
     document_failures: u32,
@@ -551,6 +555,10 @@ impl NewPrescription {
             DocumentState::InReview => ("in_review", 0, None),
         };
         let (document_sha256, document_at) = document.map(|(sha256, at)| (hex(&sha256), at)).unzip();
+        let revoke_reason = match &one.revoked {
+            Some((reason, _)) => Some(seal(vault, &place("revoke_reason"), reason).await?),
+            None => None,
+        };
         Ok(Self {
             id: one.id,
             consultation_id: one.consultation,
@@ -562,7 +570,7 @@ impl NewPrescription {
             content: seal(vault, &place("content"), one.content.expose()).await?,
             signed,
             code_digest: one.code_digest.map(|digest| hex(&digest)),
-            revoke_reason: one.revoked.map(|(reason, _)| reason),
+            revoke_reason,
             revoked_at: one.revoked.map(|(_, at)| at),
             document_state,
             document_failures,
