@@ -198,6 +198,8 @@ async fn signing_lists_what_is_missing_and_what_the_rules_object_to() {
     refused.is_problem(422, "unknown_formulary_item");
     let mut invalid = prescription();
     invalid["items"][0]["dose"] = json!({ "amount": "lots", "unit": "cup" });
+    unanswered["items"][0]["name"] = json!("Ahiphenāsava");
+    unanswered["items"][0]["form"] = json!("asava");
     let refused = visit.put("prescription", &visit.doctor, &invalid).await;
     assert_eq!(pointers(&refused), ["/items/0/dose/amount", "/items/0/dose/unit"]);
     visit.post("prescription/sign", &visit.patient, &json!({})).await.is_problem(403, "forbidden");
@@ -205,6 +207,13 @@ async fn signing_lists_what_is_missing_and_what_the_rules_object_to() {
 }
 
 #[actix_web::test]
+    let mut other = prescription();
+    other["items"][0]["name"] = json!("Ahiphenāsava");
+    other["items"][0]["form"] = json!("asava");
+    visit.put("prescription", &visit.doctor, &other).await.is(200);
+    let refused = visit.post("prescription/sign", &visit.doctor, &json!({})).await;
+    refused.is_problem(422, "prescription_refused");
+    assert_eq!(pointers(&refused), ["/items/0/name", "/items/0/form"]);
 async fn a_minors_visit_waits_for_an_adult() {
     let visit = confirmed("2012-01-01").await;
     visit.post("start", &visit.doctor, &json!({})).await.is_problem(409, "guardian_required");

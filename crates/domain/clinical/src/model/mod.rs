@@ -4,6 +4,7 @@ mod completeness;
 mod consent;
 mod dependant;
 mod formulary;
+mod identity;
 mod measure;
 mod note;
 mod prescribing;
@@ -28,6 +29,7 @@ pub use formulary::{
 pub use measure::{Amount, Measure};
 pub use note::{Addendum, Note, NoteContent, NoteRefusal};
 pub use prescribing::{Candidate, Circumstances, Course, Decision, Finding, checks_of_the_whole, decide};
+pub use identity::decide_item;
 pub use prescription::{
     Acknowledgement, AyurvedicFindings, Change, Diagnosis, DocumentState, InvalidChange, PrescribedItem, Prescription,
     PrescriptionContent, PrescriptionStatus, Signatory, SignedFacts, StoredCourse, VerifyCode, circumstances,

@@ -94,6 +94,19 @@ impl Decision {
     }
 }
 
+impl Decision {
+    /// The same, denied on these grounds, too, which come first.
+    pub(super) fn but_denied(self, mut grounds: Vec<Finding>) -> Self {
+        if grounds.is_empty() {
+            return self;
+        }
+        if let Self::Deny { denials } = self {
+            grounds.extend(denials);
+        }
+        Self::Deny { denials: grounds }
+    }
+}
+
 struct Findings<'a> {
     rules: &'a RuleSet,
     denials: Vec<Finding>,
@@ -163,6 +176,7 @@ pub fn decide(rules: &RuleSet, candidate: Candidate<'_>, course: &Course, at: &C
         }
         Candidate::Unknown => {
             found.caution_if(true, Rule::UnknownItem, "not in the formulary: it counts as list A");
+            found.unavailable(Rule::OwnSystem, "to which system of medicine this item belongs is not known");
             if at.pregnancy != Pregnancy::No {
                 found.unavailable(Rule::PregnancyCheck, "nothing is known of this item in pregnancy");
             }

@@ -57,6 +57,12 @@ rules! {
     UnknownItem = "unknown_item",
     /// Not in pregnancy.
     PregnancyAvoid = "pregnancy_avoid",
+    /// What has a code is called as the formulary calls it.
+    ItemName = "item_name",
+    /// What has a code is of the formulary's form.
+    ItemForm = "item_form",
+    /// What is called like a preparation of the formulary says which.
+    ItemCode = "item_code",
     /// In pregnancy with care.
     PregnancyCaution = "pregnancy_caution",
     /// Whether it may be given in pregnancy can't be checked.

@@ -4,8 +4,8 @@ use super::{Deps, frame::Deed};
 use crate::{
     ClinicalError,
     model::{
-        Candidate, Decision, Finding, Formulary, Missing, PrescriptionContent, RuleSet, Visit, VisitKind,
-        checks_of_the_whole, circumstances, decide, missing_fields, visit_kind,
+        Decision, Finding, Formulary, Missing, PrescriptionContent, RuleSet, Visit, VisitKind, checks_of_the_whole,
+        circumstances, decide_item, missing_fields, printed_texts, visit_kind,
     },
 };
 use amrutam_kernel::{Action, ConsultationId, Context, Dependency, PortError};
@@ -101,14 +101,8 @@ impl Deps<'_> {
         let at = circumstances(content, visit.mode, kind, age, sex, visit.practitioner.system);
         let mut items = Vec::with_capacity(content.items.len());
         for (index, item) in content.items.iter().enumerate() {
-            let candidate = match &item.code {
-                Some(code) => {
-                    let known = formulary.get(code).ok_or(ClinicalError::UnknownItem { index })?;
-                    Candidate::Known(known)
-                }
-                None => Candidate::Unknown,
-            };
-            items.push(ItemAssessment { index, decision: decide(rules, candidate, &item.course.into(), &at) });
+            let decision = decide_item(rules, formulary, item, &at).ok_or(ClinicalError::UnknownItem { index })?;
+            items.push(ItemAssessment { index, decision });
         }
         Ok(Assessment {
             ruleset: rules.version.clone(),

@@ -89,7 +89,7 @@ fn expected_cautions(
 ) -> BTreeSet<&'static str> {
     let asked = at.pregnancy;
     let Some(item) = item else {
-        let mut cautions = BTreeSet::from(["unknown_item", "dose_check"]);
+        let mut cautions = BTreeSet::from(["unknown_item", "own_system", "dose_check"]);
         if asked != Pregnancy::No {
             cautions.insert("pregnancy_check");
         }

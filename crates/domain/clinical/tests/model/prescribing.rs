@@ -156,6 +156,7 @@ fn what_is_not_in_the_formulary_counts_as_list_a_and_is_flagged() {
 #[test]
 fn pregnancy_forbids_cautions_or_is_said_not_to_be_checked() {
     let pregnant = Circumstances { pregnancy: Pregnancy::Yes, ..plain() };
+    cautioned_by(Rule::OwnSystem, true, &unknown(&plain()));
     let flagged = |pregnancy| FormularyItem { pregnancy, ..powder() };
     assert_eq!(decided(&flagged(PregnancyFlag::Used), &course(), &pregnant), Decision::Allow);
     cautioned_by(Rule::PregnancyCaution, false, &decided(&flagged(PregnancyFlag::Caution), &course(), &pregnant));
