@@ -84,7 +84,7 @@ impl From<NoShowRefusal> for Problem {
     fn from(refusal: NoShowRefusal) -> Self {
         let code = match refusal {
             NoShowRefusal::OtherSidePresent => Code::OtherSidePresent,
-            NoShowRefusal::NotThereYourself => Code::VisitClosed,
+            NoShowRefusal::NotThereYourself => Code::NotCheckedIn,
             NoShowRefusal::TooEarly => Code::TooEarly,
         };
         Self::new(code).detail(refusal.to_string())

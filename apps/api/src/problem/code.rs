@@ -131,6 +131,8 @@ codes! {
     VisitClosed = "visit_closed", 409, "The visit is not open for this";
     /// Who checked in is not absent.
     OtherSidePresent = "other_side_present", 409, "The other side has checked in";
+    /// Who did not check in by 10 minutes after the start can't say that the other side did not come.
+    NotCheckedIn = "not_checked_in", 409, "The caller has not checked in";
     /// The document is being made.
     DocumentNotReady = "document_not_ready", 409, "The document is not ready";
     /// The archive is being made.

@@ -259,6 +259,15 @@ async fn a_record_is_read_by_those_it_concerns_and_by_whoever_breaks_the_glass()
     let visit = begun().await;
     let note = json!({ "subjective": "Burning after meals" });
     visit.put("notes", &visit.doctor, &note).await.is(200);
+#[actix_web::test]
+async fn who_has_not_come_does_not_say_that_the_other_has_not() {
+    let visit = confirmed("1990-05-17").await;
+    visit.api.clock.set("2026-11-23T03:41:00Z".parse().unwrap());
+    for side in [&visit.patient, &visit.doctor] {
+        visit.post("no-show", side, &json!({})).await.is_problem(409, "not_checked_in");
+    }
+}
+
     for token in [&visit.patient, &visit.doctor] {
         let page = visit.records(token, None).await.is(200).json();
         assert_eq!(page["items"][0]["note"]["content"]["subjective"], "Burning after meals");

@@ -110,3 +110,48 @@ async fn who_checked_in_is_not_absent() {
         ClinicalError::VisitClosed
     ));
 }
+    record_guardian(stage.deps(), &stage.as_doctor(), id, father()).await.unwrap();
+    stage.end(id).await;
+    for side in [stage.as_patient(), stage.as_doctor()] {
+        let late = refused(record_guardian(stage.deps(), &side, id, father()).await);
+        assert!(matches!(late, ClinicalError::VisitClosed), "{late:?}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_signed_for_a_minor_without_an_adult_although_the_visit_has_begun() {
+    let stage = stage_of("").await;
+    let id = stage.begun().await;
+    put_draft(stage.deps(), &stage.as_doctor(), id, complete_content(), None).await.unwrap();
+    let ClinicalError::Incomplete(missing) = refused(sign(stage.deps(), &stage.as_doctor(), id, None).await) else {
+        panic!("another refusal");
+    };
+    assert_eq!(missing.iter().map(|one| one.field.as_str()).collect::<Vec<_>>(), ["/patient/date_of_birth"]);
+    // It is told during the visit.
+    let account = AccountStore::by_id(&stage.clinic.world, stage.patient).await.unwrap().unwrap();
+    let mut told = Account { version: account.version + 1, ..account };
+    told.profile.date_of_birth = Some(Sensitive::new("2012-01-01".parse().unwrap()));
+    let change = AccountChange { account: &told, spend: None, void_links: None, end_sessions: None };
+    AccountStore::update(&stage.clinic.world, change, &Effects::default()).await.unwrap();
+    let refusal = refused(sign(stage.deps(), &stage.as_doctor(), id, None).await);
+    assert!(matches!(refusal, ClinicalError::Admission(AdmissionRefusal::GuardianRequired)), "{refusal:?}");
+    record_guardian(stage.deps(), &stage.as_patient(), id, father()).await.unwrap();
+    sign(stage.deps(), &stage.as_doctor(), id, None).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_did_not_come_says_nothing_of_the_other() {
+    for side in [Side::Patient, Side::Doctor] {
+        let stage = stage().await;
+        let slot = stage.clinic.open_slots().await.unwrap().remove(2);
+        let id = stage.booked(&slot, Mode::Video).await;
+        let claims = || if side == Side::Patient { stage.as_patient() } else { stage.as_doctor() };
+        stage.clinic.clock.set(slot.range.start() + minutes(10));
+        let refusal = refused(check_absence(stage.deps(), &claims(), id, minutes(10)).await);
+        assert!(matches!(refusal, ClinicalError::NoShow(NoShowRefusal::NotThereYourself)), "{side:?}: {refusal:?}");
+        // Whoever comes after the grace has not come.
+        stage.clinic.clock.set(slot.range.start() + minutes(11));
+        check_in(stage.deps(), &claims(), id, minutes(10)).await.unwrap();
+        let refusal = refused(check_absence(stage.deps(), &claims(), id, minutes(10)).await);
+        assert!(matches!(refusal, ClinicalError::NoShow(NoShowRefusal::NotThereYourself)), "{side:?}: {refusal:?}");
+    }
