@@ -190,7 +190,7 @@ async fn dry_run(
     (status = 200, description = "Signed", body = PrescriptionView),
     (status = 403, description = "`forbidden`, `step_up_required`"),
     (status = 404, description = "`not_found`: also without a draft"),
-    (status = 409, description = "`visit_closed`"),
+    (status = 409, description = "`visit_closed`; `guardian_required`: the patient is a minor"),
     (status = 412, description = "`precondition_failed`"),
     (status = 422, description = "`prescription_incomplete`: each field that is missing is named; `prescription_refused`: each rule that denies, each caution nobody answered; `unknown_formulary_item`"),
 ))]

@@ -132,11 +132,20 @@ pub fn admit(
     consents: &[Consent],
     guardian: Option<&Guardian>,
 ) -> Result<(), AdmissionRefusal> {
-    if visit.is_of_minor(rules, zone) && !guardian.is_some_and(Guardian::is_complete) {
-        return Err(AdmissionRefusal::GuardianRequired);
-    }
+    check_guardian(rules, zone, visit, guardian)?;
     match standing(consents, ConsentPurpose::Teleconsultation) {
         Some(consent) if consent.decision == ConsentDecision::Withdrawn => Err(AdmissionRefusal::ConsentWithdrawn),
         Some(_) | None => Ok(()),
     }
 }
+/// Whether the adult is recorded without whom a minor is neither seen nor prescribed for.
+pub fn check_guardian(
+    rules: &RuleSet,
+    zone: &TimeZone,
+    visit: &Visit,
+    guardian: Option<&Guardian>,
+) -> Result<(), AdmissionRefusal> {
+    let beside = guardian.is_some_and(Guardian::is_complete);
+    if visit.is_of_minor(rules, zone) && !beside { Err(AdmissionRefusal::GuardianRequired) } else { Ok(()) }
+}
+

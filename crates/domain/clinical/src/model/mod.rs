@@ -17,7 +17,8 @@ mod words;
 
 pub use completeness::{Missing, missing_fields};
 pub use consent::{
-    AdmissionRefusal, Consent, ConsentRefusal, Guardian, Notice, admit, check_consent, notices, standing,
+    AdmissionRefusal, Consent, ConsentRefusal, Guardian, Notice, admit, check_consent, check_guardian,
+    check_withdrawal, notices, standing,
 };
 pub use dependant::{
     Dependant, DependantDetails, DependantRefusal, MAX_DEPENDANTS, StandingVisit, check_removal, check_room,

@@ -9,8 +9,8 @@ use crate::{
     error::{Objection, objections},
     events,
     model::{
-        Acknowledgement, Change, Prescription, PrescriptionContent, PrescriptionStatus, Rule, Signatory, SignedFacts,
-        Visit,
+        Acknowledgement, Change, Prescription, PrescriptionContent, PrescriptionStatus, PrescriptionTag, Rule,
+        Signatory, SignedFacts, Visit, check_guardian,
     },
     ports::{ClinicalChanges, SignedClaims},
 };
@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 /// Signs the visit's draft: by its practitioner with a fresh second factor, listed and registered that day, while the visit is open for
-/// it, with everything said that a prescription must carry, nothing that the rules deny, and every caution answered. What was in
+/// it, of a minor with an adult beside them, with everything said that a prescription must carry, nothing that the rules deny, and every caution answered. What was in
 /// force before is superseded with it.
 pub async fn sign(
     deps: Deps<'_>,
@@ -47,6 +47,9 @@ pub async fn sign(
         if !visit.is_open_for_prescribing(rules, now) {
             return Err(ClinicalError::VisitClosed);
         }
+        // The age may have become known only during the visit.
+        let guardian = deps.store.guardian(id).await?;
+        check_guardian(rules, deps.zone, &visit, guardian.as_ref().map(|recorded| recorded.guardian.expose()))?;
         let formulary = deps.formulary_at(now).await?;
         let content = draft.content.expose();
         let assessment = deps.assess(rules, &formulary, &visit, content).await?;

@@ -10,6 +10,7 @@ use amrutam_clinical::{
 };
 
 fn given(purpose: ConsentPurpose, notice: &str) -> GiveConsent {
+use amrutam_identity::ports::AccountChange;
     GiveConsent {
         purpose,
         decision: ConsentDecision::Given,
