@@ -35,7 +35,7 @@ pub(crate) struct ConsentRequest {
     purpose: String,
     /// `given` or `withdrawn`.
     decision: String,
-    /// The notice that was shown; needed for giving.
+    /// The notice that was shown; needed for giving. A withdrawal names one of that purpose, or none.
     notice_version: Option<String>,
     /// `in_app` unless said: `verbal`, `message`, `email`, `written`.
     method: Option<String>,

@@ -248,6 +248,9 @@ async fn who_checked_in_can_not_be_said_to_be_absent() {
     let visit = confirmed("1990-05-17").await;
     let seen = visit.post("check-in", &visit.patient, &json!({})).await.is(200).json();
     assert_eq!(seen["side"], "patient");
+    let mut told = withdrawn.clone();
+    told["notice_version"] = json!("I fear for my job");
+    visit.post("consent", &visit.patient, &told).await.is_problem(409, "notice_outdated");
     visit.api.clock.set("2026-11-23T03:41:00Z".parse().unwrap());
     visit.post("no-show", &visit.doctor, &json!({})).await.is_problem(409, "other_side_present");
     visit.post("no-show", &visit.patient, &json!({})).await.is(200);

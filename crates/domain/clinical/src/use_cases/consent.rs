@@ -6,7 +6,10 @@ use super::{
 };
 use crate::{
     ClinicalError,
-    model::{Consent, ConsentDecision, ConsentMethod, ConsentPurpose, Guardian, Side, check_consent, notices},
+    model::{
+        Consent, ConsentDecision, ConsentMethod, ConsentPurpose, Guardian, Side, check_consent, check_withdrawal,
+        notices,
+    },
     ports::{ClinicalChanges, RecordedGuardian},
 };
 use amrutam_kernel::{AccountId, Action, ConsentId, ConsultationId, Context, Denial, Effects, Sensitive};
@@ -30,8 +33,8 @@ fn account_of(context: &Context) -> Result<AccountId, ClinicalError> {
     context.actor.account().ok_or(ClinicalError::Denied(Denial::NotSignedIn))
 }
 
-/// Records a consent or its withdrawal, by the patient or for the patient by the practitioner. A withdrawal asks for no more than
-/// the purpose.
+/// Records a consent or its withdrawal, by the patient or for the patient by the practitioner. Of the
+/// patient a withdrawal asks for no more than the purpose.
 pub async fn record_consent(
     deps: Deps<'_>,
     context: &Context,
@@ -49,10 +52,16 @@ pub async fn record_consent(
     loop {
         round += 1;
         let (visit, side) = deps.open(context, deed, id).await?;
-        if said.decision == ConsentDecision::Given {
-            let evidence = said.evidence.as_ref().map(|text| text.expose().as_str());
-            let by_patient = side == Side::Patient;
-            check_consent(&notices(), said.purpose, &said.notice_version, said.method, evidence, by_patient)?;
+        let evidence = said.evidence.as_ref().map(|text| text.expose().as_str());
+        let (purpose, version, by_patient) = (said.purpose, &*said.notice_version, side == Side::Patient);
+        match said.decision {
+            ConsentDecision::Given => {
+                check_consent(&notices(), purpose, version, said.method, evidence, by_patient)?;
+            }
+            ConsentDecision::Withdrawn => {
+                let before = deps.store.consents(id).await?;
+                check_withdrawal(&notices(), &before, purpose, version, said.method, evidence, by_patient)?;
+            }
         }
         let now = deps.clock.now();
         let consent = Consent {

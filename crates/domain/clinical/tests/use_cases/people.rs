@@ -63,6 +63,30 @@ async fn a_consent_is_withdrawn_as_easily_as_given() {
 
 #[tokio::test]
 async fn a_doctor_records_a_consent_with_its_evidence() {
+#[tokio::test]
+async fn a_withdrawal_names_a_notice_that_was_shown_or_none() {
+    let stage = stage().await;
+    let id = stage.confirmed(Mode::Video).await;
+    let withdrawn =
+        |notice: &str| GiveConsent { decision: ConsentDecision::Withdrawn, ..given(ConsentPurpose::Recording, notice) };
+    for told in ["she fears for her job", "recording-0", "teleconsultation-1"] {
+        let refusal = refused(record_consent(stage.deps(), &stage.as_patient(), id, withdrawn(told)).await);
+        assert!(matches!(refusal, ClinicalError::Consent(ConsentRefusal::NoticeOutdated)), "{told}");
+    }
+    for known in ["recording-1", ""] {
+        record_consent(stage.deps(), &stage.as_patient(), id, withdrawn(known)).await.unwrap();
+    }
+    // For somebody else: how, and what shows it.
+    let refusal = refused(record_consent(stage.deps(), &stage.as_doctor(), id, withdrawn("")).await);
+    assert!(matches!(refusal, ClinicalError::Consent(ConsentRefusal::EvidenceRequired)));
+    let implied = GiveConsent { method: ConsentMethod::Implied, ..withdrawn("") };
+    let refusal = refused(record_consent(stage.deps(), &stage.as_patient(), id, implied).await);
+    assert!(matches!(refusal, ClinicalError::Consent(ConsentRefusal::NotToBeStated)));
+    let evidence = Some(Sensitive::new("said no at 9:04".to_owned()));
+    let by_doctor = GiveConsent { method: ConsentMethod::Verbal, evidence, ..withdrawn("") };
+    record_consent(stage.deps(), &stage.as_doctor(), id, by_doctor).await.unwrap();
+}
+
     let stage = stage().await;
     let id = stage.begun().await;
     let consent = given(ConsentPurpose::Recording, "recording-1");
