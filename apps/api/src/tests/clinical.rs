@@ -125,7 +125,10 @@ async fn notes_are_written_by_version_and_added_to_after_the_visit() {
 #[actix_web::test]
 async fn a_prescription_goes_from_draft_to_document() {
     let visit = begun().await;
-    let draft = visit.put("prescription", &visit.doctor, &prescription()).await.is(200).json();
+    let draft = visit.put("prescription", &visit.doctor, &prescription()).await.is(200);
+    assert_eq!(draft.header("etag"), Some("\"1.1\""));
+    visit.put_if("prescription", "\"1\"", &prescription()).await.is_problem(412, "precondition_failed");
+    let draft = draft.json();
     assert_eq!((&draft["status"], &draft["number"]), (&json!("draft"), &json!(1)));
     visit.get("prescription", &visit.patient).await.is_problem(404, "not_found");
     let assessed = visit.post("prescription/dry-run", &visit.doctor, &Value::Null).await;

@@ -13,6 +13,7 @@ mod presence;
 mod ruleset;
 mod search;
 mod visit;
+mod tag;
 mod words;
 
 pub use completeness::{Missing, missing_fields};
@@ -40,6 +41,7 @@ pub use ruleset::{InvalidRuleSet, NOBODY_YET, Rule, RuleSet, ScheduleE1};
 pub use search::FormularyFilter;
 pub use visit::{Condition, EarlierVisit, Person, Practitioner, Subject, Visit, age_on, is_treating, visit_kind};
 pub use words::{
+pub use tag::PrescriptionTag;
     AushadhaKala, BreakGlassReason, ConsentDecision, ConsentMethod, ConsentPurpose, DependantRelation, Form, IdType,
     Kinship, Mode, OverrideReason, Pregnancy, PregnancyFlag, PrescribingList, RevokeReason, Sex, Side, System, Unit,
     UnknownWord, VisitKind, VisitStatus,

@@ -356,7 +356,7 @@ pub struct Prescription {
     pub document: DocumentState,
     /// Last change.
     pub updated_at: Timestamp,
-    /// Rises by one with every change; a draft's `ETag`.
+    /// Rises by one with every change; with the number it is the [`PrescriptionTag`](super::PrescriptionTag).
     pub version: i64,
 }
 

@@ -2,22 +2,23 @@
 
 use super::{
     Deps,
-    frame::{Deed, again, check_version},
+    frame::{Deed, again, check_any},
 };
 use crate::{
     ClinicalError,
-    model::{DocumentState, Prescription, PrescriptionContent, PrescriptionStatus},
+    model::{DocumentState, Prescription, PrescriptionContent, PrescriptionStatus, PrescriptionTag},
     ports::ClinicalChanges,
 };
 use amrutam_kernel::{Action, ConsultationId, Context, Effects, PrescriptionId, Sensitive};
 
-/// Writes the visit's draft, the next version's when one is in force. `versions` are those the caller says to have: 0 is none.
+/// Writes the visit's draft, the next version's when one is in force. `seen` is what the caller says to have: the draft; without one the
+/// last version, as it stands, or [`PrescriptionTag::NONE`].
 pub async fn put_draft(
     deps: Deps<'_>,
     context: &Context,
     id: ConsultationId,
     content: PrescriptionContent,
-    versions: Option<&[i64]>,
+    seen: Option<&[PrescriptionTag]>,
 ) -> Result<Prescription, ClinicalError> {
     let deed = Deed { action: Action::RecordWrite, name: "prescription.draft" };
     let mut round = 0;
@@ -27,7 +28,11 @@ pub async fn put_draft(
         let now = deps.clock.now();
         let all = deps.store.prescriptions(id).await?;
         let draft = all.iter().find(|one| one.status == PrescriptionStatus::Draft);
-        check_version(versions, draft.map_or(0, |draft| draft.version))?;
+        let last = all.iter().max_by_key(|one| one.number).map_or(PrescriptionTag::NONE, PrescriptionTag::of);
+        match draft {
+            Some(draft) => check_any(seen, &[PrescriptionTag::of(draft)])?,
+            None => check_any(seen, &[last, PrescriptionTag::NONE])?,
+        }
         if !visit.is_open_for_prescribing(deps.rules_at(now)?, now) {
             return Err(ClinicalError::VisitClosed);
         }

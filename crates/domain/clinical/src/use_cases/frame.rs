@@ -122,3 +122,8 @@ pub(super) fn check_version(claimed: Option<&[i64]>, stored: i64) -> Result<(), 
         Some(_) | None => Ok(()),
     }
 }
+    check_any(claimed, &[stored])
+}
+
+/// The same, where several stand for what is stored.
+pub(super) fn check_any<T: PartialEq>(claimed: Option<&[T]>, stored: &[T]) -> Result<(), ClinicalError> {

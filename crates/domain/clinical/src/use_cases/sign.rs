@@ -2,7 +2,7 @@
 
 use super::{
     Assessment, Deps,
-    frame::{again, check_version},
+    frame::{again, check_any},
 };
 use crate::{
     ClinicalError,
@@ -25,7 +25,7 @@ pub async fn sign(
     deps: Deps<'_>,
     context: &Context,
     id: ConsultationId,
-    versions: Option<&[i64]>,
+    seen: Option<&[PrescriptionTag]>,
 ) -> Result<Prescription, ClinicalError> {
     let action = Action::PrescriptionSign;
     let mut round = 0;
@@ -42,7 +42,7 @@ pub async fn sign(
         }
         let all = deps.store.prescriptions(id).await?;
         let draft = all.iter().find(|one| one.status == PrescriptionStatus::Draft).ok_or(ClinicalError::NotFound)?;
-        check_version(versions, draft.version)?;
+        check_any(seen, &[PrescriptionTag::of(draft)])?;
         let rules = deps.rules_at(now)?;
         if !visit.is_open_for_prescribing(rules, now) {
             return Err(ClinicalError::VisitClosed);

@@ -19,7 +19,7 @@ async fn a_complete_draft_is_signed_and_keeps_what_decided_it() {
     assert_eq!((assessed.kind, assessed.missing.len(), assessed.checks.len()), (VisitKind::FirstVisit, 0, 2));
     assert_eq!((&*assessed.ruleset, &*assessed.formulary), ("prescribing-1", "ayurveda-1"));
 
-    let signed = sign(stage.deps(), &stage.as_doctor(), id, Some(&[1])).await.unwrap();
+    let signed = sign(stage.deps(), &stage.as_doctor(), id, Some(&tags(["1.1"]))).await.unwrap();
     let facts = signed.signed.as_ref().unwrap().expose();
     assert_eq!((signed.status, signed.version, facts.age_years), (PrescriptionStatus::Signed, 2, 36));
     assert_eq!((&*facts.ruleset, &*facts.formulary, facts.decisions.len()), ("prescribing-1", "ayurveda-1", 1));
@@ -80,7 +80,7 @@ async fn every_caution_is_answered_with_a_reason_before_it_is_signed() {
     let answered_item = PrescribedItem { acknowledged: vec![answered(Rule::E1Caution)], ..e1 };
     let acknowledged = complete_content().acknowledged;
     let content = PrescriptionContent { items: vec![answered_item], acknowledged, ..content };
-    put_draft(stage.deps(), &stage.as_doctor(), id, content, Some(&[1])).await.unwrap();
+    put_draft(stage.deps(), &stage.as_doctor(), id, content, Some(&tags(["1.1"]))).await.unwrap();
     sign(stage.deps(), &stage.as_doctor(), id, None).await.unwrap();
 }
 
@@ -126,7 +126,8 @@ async fn a_correction_is_a_new_version_and_a_revocation_gives_its_reason() {
     let stage = stage().await;
     let id = stage.begun().await;
     for number in [1, 2] {
-        let draft = put_draft(stage.deps(), &stage.as_doctor(), id, complete_content(), Some(&[0])).await.unwrap();
+        let draft =
+            put_draft(stage.deps(), &stage.as_doctor(), id, complete_content(), Some(&tags(["0"]))).await.unwrap();
         assert_eq!(draft.number, number);
         sign(stage.deps(), &stage.as_doctor(), id, None).await.unwrap();
     }
@@ -175,12 +176,13 @@ async fn only_the_doctor_of_the_visit_signs_with_a_fresh_factor_and_in_its_time(
 async fn a_stale_copy_signs_and_writes_nothing() {
     let stage = stage().await;
     let id = stage.begun().await;
-    put_draft(stage.deps(), &stage.as_doctor(), id, complete_content(), Some(&[0])).await.unwrap();
-    put_draft(stage.deps(), &stage.as_doctor(), id, complete_content(), Some(&[1])).await.unwrap();
-    let stale = refused(put_draft(stage.deps(), &stage.as_doctor(), id, complete_content(), Some(&[1])).await);
+    put_draft(stage.deps(), &stage.as_doctor(), id, complete_content(), Some(&tags(["0"]))).await.unwrap();
+    put_draft(stage.deps(), &stage.as_doctor(), id, complete_content(), Some(&tags(["1.1"]))).await.unwrap();
+    let stale =
+        refused(put_draft(stage.deps(), &stage.as_doctor(), id, complete_content(), Some(&tags(["1.1"]))).await);
     assert!(matches!(stale, ClinicalError::Precondition));
     assert!(matches!(
-        refused(sign(stage.deps(), &stage.as_doctor(), id, Some(&[1])).await),
+        refused(sign(stage.deps(), &stage.as_doctor(), id, Some(&tags(["1.1"]))).await),
         ClinicalError::Precondition
     ));
 }
