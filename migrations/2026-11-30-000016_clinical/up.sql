@@ -112,6 +112,14 @@ BEGIN
 END
 $$;
 
+-- The practitioner with that account.
+CREATE FUNCTION clinical_practitioner(account uuid) RETURNS jsonb
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN (SELECT to_jsonb(d) FROM doctors d WHERE d.account_id = account);
+END
+$$;
+
 -- The last version of a visit's notes.
 CREATE FUNCTION clinical_note(wanted uuid) RETURNS jsonb
 LANGUAGE plpgsql STABLE AS $$
@@ -323,7 +331,7 @@ BEGIN
 END
 $$;
 
-GRANT EXECUTE ON FUNCTION clinical_visit(uuid), clinical_note(uuid), clinical_prescriptions(uuid), clinical_prescription(uuid, bytea),
+GRANT EXECUTE ON FUNCTION clinical_visit(uuid), clinical_practitioner(uuid), clinical_note(uuid), clinical_prescriptions(uuid), clinical_prescription(uuid, bytea),
   clinical_consents(uuid), clinical_guardian(uuid), clinical_presence(uuid), clinical_document(uuid),
   clinical_earlier(uuid, uuid, uuid, timestamptz, timestamptz), clinical_last_treated(uuid, uuid, uuid, timestamptz),
   clinical_records(uuid, uuid, timestamptz, uuid, int), commit_clinical(jsonb), import_formulary(jsonb, jsonb), formulary_in_force(date) TO amrutam_app;

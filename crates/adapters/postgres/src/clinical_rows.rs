@@ -102,7 +102,7 @@ struct ConsultationRow {
 }
 
 #[derive(Debug, Deserialize)]
-struct DoctorRow {
+pub(crate) struct DoctorRow {
     id: DoctorId,
     account_id: AccountId,
     full_name: String,
@@ -113,6 +113,23 @@ struct DoctorRow {
     valid_until: Option<Date>,
     qualifications: Vec<String>,
     status: String,
+}
+
+impl From<DoctorRow> for Practitioner {
+    fn from(row: DoctorRow) -> Self {
+        Self {
+            id: row.id,
+            account: row.account_id,
+            name: row.full_name,
+            qualifications: row.qualifications,
+            council: row.council,
+            registration: row.registration_number,
+            system: row.system,
+            listed: row.status == "listed",
+            registered_on: row.registered_on,
+            valid_until: row.valid_until,
+        }
+    }
 }
 
 impl VisitRow {
@@ -129,18 +146,7 @@ impl VisitRow {
             id: consultation.id,
             subject,
             person: Sensitive::new(person),
-            practitioner: Practitioner {
-                id: doctor.id,
-                account: doctor.account_id,
-                name: doctor.full_name,
-                qualifications: doctor.qualifications,
-                council: doctor.council,
-                registration: doctor.registration_number,
-                system: doctor.system,
-                listed: doctor.status == "listed",
-                registered_on: doctor.registered_on,
-                valid_until: doctor.valid_until,
-            },
+            practitioner: doctor.into(),
             range: range.ok_or_else(|| unreadable("a visit ends after it begins"))?,
             mode: consultation.mode,
             status: VisitStatus::from_word(&consultation.status),

@@ -82,6 +82,7 @@ define_sql_function! { fn object_to_audit_entry(entry: Uuid, account: Uuid, effe
 define_sql_function! { fn unusual_access() -> Jsonb; }
 define_sql_function! { fn raise_audit_alert(alert: Jsonb, effects: Jsonb) -> Bool; }
 define_sql_function! { fn clinical_visit(consultation: Uuid) -> Nullable<Jsonb>; }
+define_sql_function! { fn clinical_practitioner(account: Uuid) -> Nullable<Jsonb>; }
 define_sql_function! { fn clinical_note(consultation: Uuid) -> Nullable<Jsonb>; }
 define_sql_function! { fn clinical_prescriptions(consultation: Uuid) -> Jsonb; }
 define_sql_function! { fn clinical_prescription(id: Nullable<Uuid>, digest: Nullable<Bytea>) -> Nullable<Jsonb>; }

@@ -16,7 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 const AHEAD: SignedDuration = SignedDuration::from_hours(24);
 
 /// A page of a patient's record, the latest visit first: to the patient, to a practitioner with a treating relation, and to any
-/// practitioner who breaks the glass, which is flagged and told to the patient. What is shown is on the record before it leaves.
+/// practitioner who may practise today and breaks the glass, which is flagged and told to the patient. What is shown is on the record before it leaves.
 /// With `dependant`, the record of a person whom that patient's account keeps, or kept: each record is opened by itself, and who treats
 /// one of them reads no other's.
 pub async fn read_records(
@@ -56,7 +56,13 @@ pub async fn read_records(
         let entry = deps.entry(context, action.as_str(), ("record", whose), Some(patient), outcome, now);
         if breaking.is_some() { entry.breaking_glass() } else { entry }
     };
-    if let Err(denial) = deps.policy.decide(context, action, relation, now) {
+    let decided = deps.policy.decide(context, action, relation, now).map(drop);
+    let decided = match decided {
+        // In an emergency, too, only those open it who may practise today.
+        Ok(()) if breaking.is_some() && !deps.practises_today(context, now).await? => Err(Denial::Forbidden),
+        decided => decided,
+    };
+    if let Err(denial) = decided {
         deps.record(vec![entry(Outcome::Denied)]).await?;
         return Err(denial.into());
     }
@@ -66,6 +72,14 @@ pub async fn read_records(
         deps.record(vec![entry(Outcome::Denied)]).await?;
         return Err(Denial::Hidden.into());
     }
+
+impl Deps<'_> {
+    async fn practises_today(&self, context: &Context, now: Timestamp) -> Result<bool, PortError> {
+        let Some(account) = context.actor.account() else { return Ok(false) };
+        let profile = self.store.practitioner(account).await?;
+        Ok(profile.is_some_and(|profile| profile.practises_on(self.zone.to_datetime(now).date())))
+    }
+}
     let mut effects = Effects { audit: vec![entry(Outcome::Allowed)], ..Effects::default() };
     if let Some(reason) = breaking {
         effects.events.push(events::record_opened(deps.event_id(now), patient, reason, context, now));

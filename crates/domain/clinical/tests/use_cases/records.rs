@@ -1,6 +1,7 @@
 //! Who reads a patient's record.
 
 use super::*;
+use amrutam_booking::{ports::DirectoryStore, use_cases::suspend};
 use amrutam_clinical::{
     events,
     model::{BreakGlassReason, NoteContent},
@@ -48,7 +49,7 @@ async fn a_treating_relation_ends_with_the_rulesets_days() {
 #[tokio::test]
 async fn another_doctor_breaks_the_glass_and_the_patient_is_told() {
     let (stage, _) = with_record().await;
-    let other = stage.clinic.person(Role::Doctor, "other@amrutam.example").await.unwrap();
+    let other = another_doctors_account(&stage).await;
     let actor = Actor::Account { id: other, role: Role::Doctor };
     let refusal =
         refused(read_records(stage.deps(), &stage.clinic.context(actor), stage.patient, None, None, FIRST()).await);
@@ -89,3 +90,34 @@ async fn nobody_else_reads_it() {
         }
     }
 }
+async fn another_doctors_account(stage: &Stage) -> AccountId {
+    account_of(stage, stage.clinic.another_doctor().await.unwrap()).await
+}
+
+async fn account_of(stage: &Stage, doctor: DoctorId) -> AccountId {
+    let profile = DirectoryStore::by_id(&stage.clinic.world, doctor).await.unwrap();
+    profile.unwrap().account
+}
+
+#[tokio::test]
+async fn who_may_not_practise_today_breaks_no_glass() {
+    let (stage, _) = with_record().await;
+    let opens = async |account| {
+        let reader = stage.clinic.context(Actor::Account { id: account, role: Role::Doctor });
+        let glass = Some(BreakGlassReason::Emergency);
+        read_records(stage.deps(), &reader, stage.patient, None, glass, FIRST()).await.map(|page| page.items.len())
+    };
+    // Without a profile; then with one that is suspended.
+    let nobody = stage.clinic.person(Role::Doctor, "other@amrutam.example").await.unwrap();
+    assert!(matches!(refused(opens(nobody).await), ClinicalError::Denied(Denial::Forbidden)));
+    let doctor = stage.clinic.another_doctor().await.unwrap();
+    let account = account_of(&stage, doctor).await;
+    assert_eq!(opens(account).await.unwrap(), 1);
+    let admin = stage.clinic.person(Role::Admin, "admin@amrutam.example").await.unwrap();
+    let admin = stage.clinic.context(Actor::Account { id: admin, role: Role::Admin });
+    suspend(stage.clinic.directory(), &admin, doctor, None).await.unwrap();
+    assert!(matches!(refused(opens(account).await), ClinicalError::Denied(Denial::Forbidden)));
+    assert_eq!(stage.audited("record.break_glass"), [Outcome::Denied, Outcome::Allowed, Outcome::Denied]);
+    assert_eq!(stage.announced(events::RECORD_OPENED), 1);
+}
+
