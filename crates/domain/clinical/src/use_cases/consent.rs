@@ -92,7 +92,7 @@ pub async fn read_consents(
     id: ConsultationId,
 ) -> Result<Vec<Consent>, ClinicalError> {
     let deed = Deed { action: Action::ConsentRecord, name: "consent.read" };
-    let (visit, _) = deps.open(context, deed, id).await?;
+    let (visit, _) = deps.open_record(context, deed, id).await?;
     let consents = deps.store.consents(id).await?;
     deps.record(vec![deps.done(context, deed.name, &visit, deps.clock.now())]).await?;
     Ok(consents)

@@ -3,17 +3,14 @@
 use super::Deps;
 use crate::{
     ClinicalError, events,
-    model::{BreakGlassReason, Subject, is_treating},
+    model::{BreakGlassReason, Subject},
     ports::{ClinicalChanges, RecordEntry},
 };
 use amrutam_kernel::{
-    AccountId, Action, ConsultationId, Context, Denial, DependantId, Effects, Outcome, Page, PageRequest, Relation,
-    Role, recorded,
+    AccountId, Action, ConsultationId, Context, Denial, DependantId, Effects, Outcome, Page, PageRequest, PortError,
+    Relation, Role, recorded,
 };
-use jiff::{SignedDuration, Timestamp};
-
-/// How long before a visit its practitioner may read what was before. (ours)
-const AHEAD: SignedDuration = SignedDuration::from_hours(24);
+use jiff::Timestamp;
 
 /// A page of a patient's record, the latest visit first: to the patient, to a practitioner with a treating relation, and to any
 /// practitioner who may practise today and breaks the glass, which is flagged and told to the patient. What is shown is on the record before it leaves.
@@ -28,7 +25,6 @@ pub async fn read_records(
     page: PageRequest<(Timestamp, ConsultationId)>,
 ) -> Result<Page<RecordEntry, (Timestamp, ConsultationId)>, ClinicalError> {
     let now = deps.clock.now();
-    let rules = deps.rules_at(now)?;
     let subject = match dependant {
         Some(dependant) => Subject::Dependant { keeper: patient, dependant },
         None => Subject::Account(patient),
@@ -41,10 +37,7 @@ pub async fn read_records(
         if theirs { Relation::Own } else { Relation::None }
     } else {
         match context.actor.account().filter(|_| context.actor.has_role(Role::Doctor)) {
-            Some(doctor) => match deps.store.last_treated(subject, doctor, now + AHEAD).await? {
-                Some(ended) if is_treating(rules, ended, now) => Relation::Treating,
-                Some(_) | None => Relation::None,
-            },
+            Some(doctor) => deps.treating(subject, doctor, now).await?,
             None => Relation::None,
         }
     };
@@ -72,6 +65,13 @@ pub async fn read_records(
         deps.record(vec![entry(Outcome::Denied)]).await?;
         return Err(Denial::Hidden.into());
     }
+    let mut effects = Effects { audit: vec![entry(Outcome::Allowed)], ..Effects::default() };
+    if let Some(reason) = breaking {
+        effects.events.push(events::record_opened(deps.event_id(now), patient, reason, context, now));
+    }
+    recorded(deps.store.commit(&ClinicalChanges { effects, ..ClinicalChanges::default() }).await)?;
+    Ok(found)
+}
 
 impl Deps<'_> {
     async fn practises_today(&self, context: &Context, now: Timestamp) -> Result<bool, PortError> {
@@ -79,11 +79,4 @@ impl Deps<'_> {
         let profile = self.store.practitioner(account).await?;
         Ok(profile.is_some_and(|profile| profile.practises_on(self.zone.to_datetime(now).date())))
     }
-}
-    let mut effects = Effects { audit: vec![entry(Outcome::Allowed)], ..Effects::default() };
-    if let Some(reason) = breaking {
-        effects.events.push(events::record_opened(deps.event_id(now), patient, reason, context, now));
-    }
-    recorded(deps.store.commit(&ClinicalChanges { effects, ..ClinicalChanges::default() }).await)?;
-    Ok(found)
 }

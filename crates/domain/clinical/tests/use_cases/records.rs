@@ -5,9 +5,12 @@ use amrutam_booking::{ports::DirectoryStore, use_cases::suspend};
 use amrutam_clinical::{
     events,
     model::{BreakGlassReason, NoteContent},
-    use_cases::{put_draft, read_records, sign, write_note},
+    use_cases::{
+        add_to_note, put_draft, read_consents, read_document, read_note, read_prescription, read_records, sign,
+        write_note,
+    },
 };
-use amrutam_kernel::{Denial, Limit, PageRequest};
+use amrutam_kernel::{Denial, DoctorId, Limit, PageRequest};
 
 const FIRST: fn() -> PageRequest<(jiff::Timestamp, ConsultationId)> =
     || PageRequest { limit: Limit::default(), after: None };
@@ -47,6 +50,32 @@ async fn a_treating_relation_ends_with_the_rulesets_days() {
 }
 
 #[tokio::test]
+async fn what_was_written_at_a_visit_is_read_for_as_long_as_the_record() {
+    let (stage, id) = with_record().await;
+    let reads = async |reader: &Context| {
+        let note = read_note(stage.deps(), reader, id).await.map(drop);
+        let prescription = read_prescription(stage.deps(), reader, id).await.map(drop);
+        let document = match read_document(stage.deps(), reader, id).await {
+            Err(ClinicalError::DocumentAwaited) => Ok(()),
+            other => other.map(drop),
+        };
+        let consents = read_consents(stage.deps(), reader, id).await.map(drop);
+        [note, prescription, document, consents]
+    };
+    stage.clinic.clock.advance(SignedDuration::from_hours(364 * 24));
+    add_to_note(stage.deps(), &stage.as_doctor(), id, "better".into(), None).await.unwrap();
+    assert!(reads(&stage.as_doctor()).await.iter().all(Result::is_ok));
+    stage.clinic.clock.advance(SignedDuration::from_hours(2 * 24));
+    for refusal in reads(&stage.as_doctor()).await {
+        assert!(matches!(refused(refusal), ClinicalError::NotFound));
+    }
+    let late = refused(add_to_note(stage.deps(), &stage.as_doctor(), id, "late".into(), None).await);
+    assert!(matches!(late, ClinicalError::NotFound), "nobody adds to what they may not read");
+    assert_eq!(stage.audited("note.read").last(), Some(&Outcome::Denied));
+    assert!(reads(&stage.as_patient()).await.iter().all(Result::is_ok), "it is theirs");
+}
+
+#[tokio::test]
 async fn another_doctor_breaks_the_glass_and_the_patient_is_told() {
     let (stage, _) = with_record().await;
     let other = another_doctors_account(&stage).await;
@@ -76,20 +105,6 @@ async fn another_doctor_breaks_the_glass_and_the_patient_is_told() {
     assert!(matches!(refusal, ClinicalError::NotFound));
 }
 
-#[tokio::test]
-async fn nobody_else_reads_it() {
-    let (stage, _) = with_record().await;
-    for (role, hidden) in [(Role::Patient, true), (Role::Support, false), (Role::Admin, false), (Role::Auditor, false)]
-    {
-        let id = stage.clinic.person(role, &format!("{role}@amrutam.example")).await.unwrap();
-        let reader = stage.clinic.context(Actor::Account { id, role });
-        for glass in [None, Some(BreakGlassReason::Emergency)] {
-            let refusal = refused(read_records(stage.deps(), &reader, stage.patient, None, glass, FIRST()).await);
-            let expected = hidden && glass.is_none();
-            assert_eq!(matches!(refusal, ClinicalError::NotFound), expected, "{role}: {refusal:?}");
-        }
-    }
-}
 async fn another_doctors_account(stage: &Stage) -> AccountId {
     account_of(stage, stage.clinic.another_doctor().await.unwrap()).await
 }
@@ -121,3 +136,17 @@ async fn who_may_not_practise_today_breaks_no_glass() {
     assert_eq!(stage.announced(events::RECORD_OPENED), 1);
 }
 
+#[tokio::test]
+async fn nobody_else_reads_it() {
+    let (stage, _) = with_record().await;
+    for (role, hidden) in [(Role::Patient, true), (Role::Support, false), (Role::Admin, false), (Role::Auditor, false)]
+    {
+        let id = stage.clinic.person(role, &format!("{role}@amrutam.example")).await.unwrap();
+        let reader = stage.clinic.context(Actor::Account { id, role });
+        for glass in [None, Some(BreakGlassReason::Emergency)] {
+            let refusal = refused(read_records(stage.deps(), &reader, stage.patient, None, glass, FIRST()).await);
+            let expected = hidden && glass.is_none();
+            assert_eq!(matches!(refusal, ClinicalError::NotFound), expected, "{role}: {refusal:?}");
+        }
+    }
+}
