@@ -28,13 +28,14 @@ CREATE TABLE phi.consents (
 );
 CREATE INDEX consents_by_consultation ON phi.consents (consultation_id, seq);
 
--- The adult beside a minor.
+-- The adult beside a minor; every version is kept.
 CREATE TABLE phi.guardians (
-  consultation_id uuid PRIMARY KEY,
+  consultation_id uuid NOT NULL,
   version         bigint NOT NULL CHECK (version > 0),
   patient_id      uuid NOT NULL,
   dependant_id    uuid,
-  sealed          bytea NOT NULL
+  sealed          bytea NOT NULL,
+  PRIMARY KEY (consultation_id, version)
 );
 
 -- Who was seen in the lobby or the call: the evidence of a no-show.
@@ -92,8 +93,7 @@ CREATE TABLE formularies (
   imported_at    timestamptz NOT NULL DEFAULT now()
 );
 
-GRANT SELECT, INSERT ON phi.note_versions, phi.consents, phi.documents, visit_presence, formularies TO amrutam_app;
-GRANT SELECT, INSERT, UPDATE (version, sealed) ON phi.guardians TO amrutam_app;
+GRANT SELECT, INSERT ON phi.note_versions, phi.consents, phi.guardians, phi.documents, visit_presence, formularies TO amrutam_app;
 GRANT SELECT, INSERT,
   UPDATE (status, version, content, signed, code_digest, revoke_reason, revoked_at, document_state, document_failures, document_sha256,
           document_at, updated_at)
@@ -156,7 +156,7 @@ $$;
 CREATE FUNCTION clinical_guardian(wanted uuid) RETURNS jsonb
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
-  RETURN (SELECT to_jsonb(g) FROM phi.guardians g WHERE g.consultation_id = wanted);
+  RETURN (SELECT to_jsonb(g) FROM phi.guardians g WHERE g.consultation_id = wanted ORDER BY g.version DESC LIMIT 1);
 END
 $$;
 
@@ -253,12 +253,11 @@ BEGIN
       decision text, notice_version text, method text, evidence text, recorded_by uuid, at timestamptz);
 
   IF jsonb_array_length(changes -> 'guardians') > 0 THEN
-    INSERT INTO phi.guardians AS g (consultation_id, version, patient_id, dependant_id, sealed)
+    INSERT INTO phi.guardians (consultation_id, version, patient_id, dependant_id, sealed)
       SELECT consultation_id, version, patient_id, dependant_id, decode(sealed, 'hex')
       FROM jsonb_to_recordset(changes -> 'guardians') AS x (consultation_id uuid, version bigint, patient_id uuid, dependant_id uuid, sealed text)
-      WHERE version = 1 OR EXISTS (SELECT FROM phi.guardians old WHERE old.consultation_id = x.consultation_id)
-      ON CONFLICT (consultation_id) DO UPDATE SET version = excluded.version, sealed = excluded.sealed
-        WHERE g.version = excluded.version - 1;
+      WHERE version - 1 = (SELECT coalesce(max(g.version), 0) FROM phi.guardians g WHERE g.consultation_id = x.consultation_id)
+      ON CONFLICT DO NOTHING;
     GET DIAGNOSTICS affected = ROW_COUNT;
     IF affected < jsonb_array_length(changes -> 'guardians') THEN RAISE EXCEPTION 'amrutam:stale'; END IF;
   END IF;

@@ -126,6 +126,15 @@ impl Visit {
         self.age_years(zone).is_some_and(|age| age < rules.adult_age_years)
     }
 
+    /// Whether it is over, by its practitioner's word or because nobody has begun it in its time.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        match self.status {
+            VisitStatus::InProgress => false,
+            VisitStatus::Completed => true,
+            VisitStatus::Confirmed | VisitStatus::Other => self.range.end() <= now,
+        }
+    }
+
     /// Whether its prescription may be written and signed at `now`: while it is under way, and for the ruleset's hours after.
     pub fn is_open_for_prescribing(&self, rules: &RuleSet, now: Timestamp) -> bool {
         match self.status {

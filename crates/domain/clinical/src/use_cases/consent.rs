@@ -98,7 +98,7 @@ pub async fn read_consents(
     Ok(consents)
 }
 
-/// Records the adult beside a minor; said again, it replaces what was said.
+/// Records the adult beside a minor, until the visit is over; said again, it is the next version, and what was said is kept.
 pub async fn record_guardian(
     deps: Deps<'_>,
     context: &Context,
@@ -113,8 +113,10 @@ pub async fn record_guardian(
         if !guardian.is_complete() {
             return Err(ClinicalError::IncompleteGuardian);
         }
-        let before = deps.store.guardian(id).await?;
-        let now = deps.clock.now();
+        let (before, now) = (deps.store.guardian(id).await?, deps.clock.now());
+        if visit.is_over(now) {
+            return Err(ClinicalError::VisitClosed);
+        }
         let next = RecordedGuardian {
             consultation: id,
             subject: visit.subject,
@@ -122,7 +124,8 @@ pub async fn record_guardian(
             version: before.map_or(0, |before| before.version) + 1,
         };
         let effects = Effects { audit: vec![deps.done(context, deed.name, &visit, now)], ..Effects::default() };
-        let changes = ClinicalChanges { guardian: Some(next.clone()), effects, ..ClinicalChanges::default() };
+        let based_on = Some((visit.id, visit.version));
+        let changes = ClinicalChanges { based_on, guardian: Some(next.clone()), effects, ..ClinicalChanges::default() };
         match deps.store.commit(&changes).await {
             Ok(()) => return Ok(next),
             Err(error) => again(error, round)?,

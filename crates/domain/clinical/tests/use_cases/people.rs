@@ -6,11 +6,13 @@ use amrutam_clinical::{
         AdmissionRefusal, ConsentDecision, ConsentMethod, ConsentPurpose, ConsentRefusal, Guardian, IdType, Kinship,
         NoShowRefusal, Side,
     },
-    use_cases::{GiveConsent, admit, check_absence, check_in, read_consents, record_consent, record_guardian},
+    use_cases::{
+        GiveConsent, admit, check_absence, check_in, put_draft, read_consents, record_consent, record_guardian, sign,
+    },
 };
+use amrutam_identity::ports::AccountChange;
 
 fn given(purpose: ConsentPurpose, notice: &str) -> GiveConsent {
-use amrutam_identity::ports::AccountChange;
     GiveConsent {
         purpose,
         decision: ConsentDecision::Given,
@@ -62,8 +64,6 @@ async fn a_consent_is_withdrawn_as_easily_as_given() {
 }
 
 #[tokio::test]
-async fn a_doctor_records_a_consent_with_its_evidence() {
-#[tokio::test]
 async fn a_withdrawal_names_a_notice_that_was_shown_or_none() {
     let stage = stage().await;
     let id = stage.confirmed(Mode::Video).await;
@@ -87,6 +87,8 @@ async fn a_withdrawal_names_a_notice_that_was_shown_or_none() {
     record_consent(stage.deps(), &stage.as_doctor(), id, by_doctor).await.unwrap();
 }
 
+#[tokio::test]
+async fn a_doctor_records_a_consent_with_its_evidence() {
     let stage = stage().await;
     let id = stage.begun().await;
     let consent = given(ConsentPurpose::Recording, "recording-1");
@@ -111,30 +113,6 @@ async fn a_minors_visit_begins_when_an_adult_is_recorded() {
     let second = record_guardian(stage.deps(), &stage.as_doctor(), id, father()).await.unwrap();
     assert_eq!(second.version, 2);
     stage.begin(id).await.unwrap();
-}
-
-#[tokio::test]
-async fn who_checked_in_is_not_absent() {
-    let stage = stage().await;
-    let slot = stage.clinic.open_slots().await.unwrap().remove(2);
-    let id = stage.booked(&slot, Mode::Video).await;
-    let early = minutes(10);
-    stage.clinic.clock.set(slot.range.start() - minutes(11));
-    let refusal = refused(check_in(stage.deps(), &stage.as_patient(), id, early).await);
-    assert!(matches!(refusal, ClinicalError::TooEarly { from } if from == slot.range.start() - early));
-    stage.clinic.clock.set(slot.range.start() - minutes(3));
-    let seen = check_in(stage.deps(), &stage.as_patient(), id, early).await.unwrap();
-    assert_eq!(seen.side, Side::Patient);
-    stage.clinic.clock.set(slot.range.start() + minutes(12));
-    let refusal = refused(check_absence(stage.deps(), &stage.as_doctor(), id, minutes(10)).await);
-    assert!(matches!(refusal, ClinicalError::NoShow(NoShowRefusal::OtherSidePresent)));
-    check_absence(stage.deps(), &stage.as_patient(), id, minutes(10)).await.unwrap();
-    stage.clinic.clock.set(slot.range.end());
-    assert!(matches!(
-        refused(check_in(stage.deps(), &stage.as_patient(), id, early).await),
-        ClinicalError::VisitClosed
-    ));
-}
     record_guardian(stage.deps(), &stage.as_doctor(), id, father()).await.unwrap();
     stage.end(id).await;
     for side in [stage.as_patient(), stage.as_doctor()] {
@@ -180,3 +158,27 @@ async fn who_did_not_come_says_nothing_of_the_other() {
         let refusal = refused(check_absence(stage.deps(), &claims(), id, minutes(10)).await);
         assert!(matches!(refusal, ClinicalError::NoShow(NoShowRefusal::NotThereYourself)), "{side:?}: {refusal:?}");
     }
+}
+
+#[tokio::test]
+async fn who_checked_in_is_not_absent() {
+    let stage = stage().await;
+    let slot = stage.clinic.open_slots().await.unwrap().remove(2);
+    let id = stage.booked(&slot, Mode::Video).await;
+    let early = minutes(10);
+    stage.clinic.clock.set(slot.range.start() - minutes(11));
+    let refusal = refused(check_in(stage.deps(), &stage.as_patient(), id, early).await);
+    assert!(matches!(refusal, ClinicalError::TooEarly { from } if from == slot.range.start() - early));
+    stage.clinic.clock.set(slot.range.start() - minutes(3));
+    let seen = check_in(stage.deps(), &stage.as_patient(), id, early).await.unwrap();
+    assert_eq!(seen.side, Side::Patient);
+    stage.clinic.clock.set(slot.range.start() + minutes(12));
+    let refusal = refused(check_absence(stage.deps(), &stage.as_doctor(), id, minutes(10)).await);
+    assert!(matches!(refusal, ClinicalError::NoShow(NoShowRefusal::OtherSidePresent)));
+    check_absence(stage.deps(), &stage.as_patient(), id, minutes(10)).await.unwrap();
+    stage.clinic.clock.set(slot.range.end());
+    assert!(matches!(
+        refused(check_in(stage.deps(), &stage.as_patient(), id, early).await),
+        ClinicalError::VisitClosed
+    ));
+}
