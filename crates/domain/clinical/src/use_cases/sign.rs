@@ -131,25 +131,26 @@ impl Deps<'_> {
             formulary: assessment.formulary,
             decisions: assessment.items.into_iter().map(|item| item.decision).collect(),
             verify_code: code.as_str().to_owned(),
+            content_sha256: String::new(),
             jws: String::new(),
         };
+        facts.content_sha256 = content_digest(content, &facts)?;
         facts.jws = self.signer.sign(&SignedClaims {
             prescription: draft.id,
             consultation: visit.id,
             code,
             registration: (practitioner.council.clone(), practitioner.registration.clone()),
             signed_at: now,
-            content_sha256: content_digest(content, &facts)?,
+            content_sha256: facts.content_sha256.clone(),
         })?;
         Ok(facts)
     }
 }
 
-/// SHA-256 in hex over what is printed: the content, and the facts without their own signature. Length-prefixed.
-pub(crate) fn content_digest(content: &PrescriptionContent, facts: &SignedFacts) -> Result<String, PortError> {
-    let unsigned = SignedFacts { jws: String::new(), ..facts.clone() };
+/// SHA-256 in hex over what is printed: the content, and the facts, which have neither digest nor signature yet. Length-prefixed.
+fn content_digest(content: &PrescriptionContent, unsigned: &SignedFacts) -> Result<String, PortError> {
     // Nothing is signed in place of what can't be written.
-    let written = [serde_json::to_vec(content), serde_json::to_vec(&unsigned)];
+    let written = [serde_json::to_vec(content), serde_json::to_vec(unsigned)];
     let mut hash = Sha256::new();
     for part in written {
         let part = part.map_err(|_| PortError::defect(Dependency::Database, "a prescription can't be written"))?;
