@@ -237,6 +237,12 @@ pub trait VerifyCodes: Send + Sync {
 #[error("the document can't be made: {0}")]
 pub struct RenderError(pub String);
 
+/// Knows what can be printed.
+pub trait Printer: Send + Sync {
+    /// Whether there is a letter for every character of it.
+    fn is_printable(&self, text: &str) -> bool;
+}
+
 /// Makes the printed prescription.
 pub trait PrescriptionRenderer: Send + Sync {
     /// PDF of a signed one. The same prescription gives the same bytes.

@@ -10,6 +10,7 @@ mod note;
 mod prescribing;
 mod prescription;
 mod presence;
+mod printed;
 mod ruleset;
 mod search;
 mod visit;
@@ -37,6 +38,7 @@ pub use prescription::{
     PrescriptionContent, PrescriptionStatus, Signatory, SignedFacts, StoredCourse, VerifyCode, circumstances,
 };
 pub use presence::{NoShowRefusal, Presence, decide_no_show};
+pub use printed::printed_texts;
 pub use ruleset::{InvalidRuleSet, NOBODY_YET, Rule, RuleSet, ScheduleE1};
 pub use search::FormularyFilter;
 pub use visit::{Condition, EarlierVisit, Person, Practitioner, Subject, Visit, age_on, is_treating, visit_kind};

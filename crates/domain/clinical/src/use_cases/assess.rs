@@ -104,13 +104,17 @@ impl Deps<'_> {
             let decision = decide_item(rules, formulary, item, &at).ok_or(ClinicalError::UnknownItem { index })?;
             items.push(ItemAssessment { index, decision });
         }
+        let mut missing = missing_fields(content, visit, self.zone);
+        let unprintable =
+            printed_texts(content, visit).into_iter().filter(|(_, text)| !self.printer.is_printable(text));
+        missing.extend(unprintable.map(|(field, _)| Missing { field, what: "letters that can be printed" }));
         Ok(Assessment {
             ruleset: rules.version.clone(),
             formulary: formulary.version.clone(),
             kind,
             items,
             checks: checks_of_the_whole(rules),
-            missing: missing_fields(content, visit, self.zone),
+            missing,
         })
     }
 }

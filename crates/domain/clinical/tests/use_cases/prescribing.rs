@@ -3,7 +3,8 @@
 use super::*;
 use amrutam_clinical::{
     events,
-    model::{PrescriptionStatus, RevokeReason, VisitKind},
+    model::{Prescription, PrescriptionStatus, PrescriptionTag, RevokeReason, SignedFacts, VisitKind},
+    ports::{ClinicalChanges, ClinicalStore},
     use_cases::{dry_run, put_draft, read_prescription, revoke, sign, verify},
 };
 use amrutam_kernel::Denial;
