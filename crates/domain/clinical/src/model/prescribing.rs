@@ -168,7 +168,7 @@ pub fn decide(rules: &RuleSet, candidate: Candidate<'_>, course: &Course, at: &C
     match candidate {
         Candidate::Known(item) => {
             if item.schedule_e1 {
-                schedule_e1(&mut found, course, at);
+                schedule_e1(&mut found, item, course, at);
             }
             by_age(&mut found, item, at);
             in_pregnancy(&mut found, item, at.pregnancy);
@@ -221,7 +221,7 @@ fn by_list(found: &mut Findings<'_>, list: PrescribingList, at: &Circumstances) 
     found.deny_if(!modes.contains(&at.mode), rule, reason);
 }
 
-fn schedule_e1(found: &mut Findings<'_>, course: &Course, at: &Circumstances) {
+fn schedule_e1(found: &mut Findings<'_>, item: &FormularyItem, course: &Course, at: &Circumstances) {
     let bounds = &found.rules.schedule_e1;
     let (by_mode, adult) = (bounds.modes.contains(&at.mode), found.rules.adult_age_years);
     let (most_days, caution) = (bounds.max_days, bounds.caution.clone());
@@ -240,6 +240,17 @@ fn schedule_e1(found: &mut Findings<'_>, course: &Course, at: &Circumstances) {
     match course.quantity.exceeds(course.dose, doses) {
         Some(more) => found.deny_if(more, Rule::E1Quantity, "the quantity is more than the course takes"),
         None => found.deny_if(true, Rule::E1Quantity, "dose and quantity are given in units that can't be compared"),
+    }
+    // The prescriber's own dose bounds nothing: the text's does.
+    let most = item.dose.map(|bounds| {
+        let doses = u64::from(bounds.max_times_per_day) * u64::from(course.days);
+        course.quantity.exceeds(bounds.largest(), doses)
+    });
+    match most.flatten() {
+        Some(more) => {
+            found.deny_if(more, Rule::E1Quantity, "the quantity is more than the reference text's largest doses make");
+        }
+        None => found.deny_if(true, Rule::E1Quantity, "no reference dose bounds this quantity"),
     }
     found.caution_if(true, Rule::E1Caution, caution);
 }

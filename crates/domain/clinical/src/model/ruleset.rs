@@ -49,7 +49,7 @@ rules! {
     E1Adult = "e1_adult",
     /// Schedule E(1): for so many days at most.
     E1Duration = "e1_duration",
-    /// Schedule E(1): no more than the course takes.
+    /// Schedule E(1): no more than the course takes, nor than the reference text's largest doses make.
     E1Quantity = "e1_quantity",
     /// Schedule E(1): with the caution line.
     E1Caution = "e1_caution",
