@@ -317,7 +317,12 @@ async fn held_visit(stack: &Stack, canaries: &Canaries) {
     let signed = medic.call("POST", &path("prescription/sign")).patiently().await.expect(200);
     canaries.add("verify code", signed["signature"]["verify_code"].as_str().unwrap().to_owned());
     medic.call("POST", &path("complete")).patiently().await.expect(200);
-    medic.post(&path("notes/addenda"), &json!({ "text": canaries.word("addendum") })).patiently().await.expect(200);
+    medic
+        .post(&path("notes/addenda"), &json!({ "text": canaries.word("addendum") }))
+        .header("if-match", "\"1\"")
+        .patiently()
+        .await
+        .expect(200);
     until("the document is issued", SOON, async || {
         patient.client.get(&path("prescription.pdf")).send().await.status == 200
     })

@@ -193,7 +193,9 @@ fn a_visit_leaves_a_record_and_a_prescription_that_proves_itself() {
         let signed = sign().await.expect(200);
         assert_eq!((&signed["status"], &signed["number"]), (&json!("signed"), &json!(1)));
         medic.call("POST", &path("complete")).send().await.expect(200);
-        medic.post(&path("notes/addenda"), &json!({ "text": "Better by evening" })).send().await.expect(200);
+        let late = json!({ "text": "Better by evening" });
+        medic.post(&path("notes/addenda"), &late).send().await.refused(428, "precondition_required");
+        medic.post(&path("notes/addenda"), &late).header("if-match", "\"2\"").send().await.expect(200);
 
         let document = eventually("the worker issues the document", SOON, async || {
             let reply = patient.client.get(&path("prescription.pdf")).send().await;

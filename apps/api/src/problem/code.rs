@@ -143,6 +143,8 @@ codes! {
     ExportGone = "export_gone", 410, "The archive is gone";
     /// The caller's copy is stale.
     PreconditionFailed = "precondition_failed", 412, "The resource has changed";
+    /// Sent twice it would be done twice: `If-Match` says on what it builds.
+    PreconditionRequired = "precondition_required", 428, "If-Match is required";
     /// The body is too large.
     PayloadTooLarge = "payload_too_large", 413, "The body is too large";
     /// The body is not `application/json`.

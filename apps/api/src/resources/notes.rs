@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     http::{Body, Caller, Fields, entity, if_match, path_id},
-    problem::Problem,
+    problem::{Code, Problem},
     services::Services,
 };
 use actix_web::{
@@ -74,7 +74,7 @@ async fn write(
 /// Adds to the notes once the visit is over.
 #[utoipa::path(tag = "Clinical", operation_id = "add_to_notes", request_body = AddendumRequest, security(("bearer" = [])),
     params(("consultation_id" = Uuid, Path, description = "Which consultation"),
-        ("If-Match" = Option<String>, Header, description = "The `ETag` that was read; a stale one is refused")),
+        ("If-Match" = String, Header, description = "The `ETag` that was read, `\"0\"` where nothing is written yet; a stale one is refused. So what is sent twice is added once")),
     responses(
     (status = 200, description = "Added", body = NoteView),
     (status = 403, description = "`forbidden`: only the doctor"),
@@ -82,6 +82,7 @@ async fn write(
     (status = 409, description = "`note_not_open`: the visit is not over"),
     (status = 412, description = "`precondition_failed`"),
     (status = 422, description = "`validation_failed`"),
+    (status = 428, description = "`precondition_required`"),
 ))]
 #[post("/v1/consultations/{consultation_id}/notes/addenda")]
 async fn add(
@@ -95,7 +96,7 @@ async fn add(
     let added = text(&mut fields, "/text", body.value.text);
     fields.check(!added.trim().is_empty(), "/text", "out_of_range", "something to add");
     fields.finish()?;
-    let (id, versions) = (path_id(&path)?, if_match(&request));
-    let note = use_cases::add_to_note(services.clinical(), &caller.0, id, added, versions.as_deref()).await?;
+    let (id, versions) = (path_id(&path)?, if_match(&request).ok_or(Code::PreconditionRequired)?);
+    let note = use_cases::add_to_note(services.clinical(), &caller.0, id, added, Some(&versions)).await?;
     Ok(entity(StatusCode::OK, note.version, None, &NoteView::from(&note)))
 }

@@ -113,13 +113,23 @@ async fn notes_are_written_by_version_and_added_to_after_the_visit() {
     visit.put("notes", &visit.other_doctor, &note).await.is_problem(404, "not_found");
     visit.put("notes", &visit.doctor, &json!({ "mood": "good" })).await.is_problem(400, "unknown_field");
     let late = json!({ "text": "Better by evening" });
-    visit.post("notes/addenda", &visit.doctor, &late).await.is_problem(409, "note_not_open");
+    let add = async |version: &str| {
+        let request = TestRequest::post().uri(&visit.path("notes/addenda")).insert_header(("if-match", version));
+        visit.api.send(with_token(request, Some(&visit.doctor)).set_json(&late)).await
+    };
+    add("\"2\"").await.is_problem(409, "note_not_open");
     visit.post("complete", &visit.doctor, &json!({})).await.is(200);
     visit.put("notes", &visit.doctor, &note).await.is_problem(409, "note_not_open");
-    visit.post("notes/addenda", &visit.doctor, &late).await.is(200);
+    visit.post("notes/addenda", &visit.doctor, &late).await.is_problem(428, "precondition_required");
+    add("*").await.is_problem(428, "precondition_required");
+    add("\"2\"").await.is(200);
+    add("\"2\"").await.is_problem(412, "precondition_failed");
     let read = visit.get("notes", &visit.patient).await.is(200).json();
     assert_eq!((&read["version"], &read["content"]["subjective"]), (&json!(3), &json!("Burning after meals")));
-    assert_eq!(read["addenda"][0]["text"], "Better by evening");
+    assert_eq!(
+        (&read["addenda"][0]["text"], read["addenda"].as_array().map(Vec::len)),
+        (&json!("Better by evening"), Some(1))
+    );
 }
 
 #[actix_web::test]
@@ -188,6 +198,8 @@ async fn signing_lists_what_is_missing_and_what_the_rules_object_to() {
     let mut unanswered = prescription();
     // Opium: never.
     unanswered["items"][0]["code"] = json!("AYU-ASA-012");
+    unanswered["items"][0]["name"] = json!("Ahiphenāsava");
+    unanswered["items"][0]["form"] = json!("asava");
     unanswered["acknowledged"] = json!([]);
     visit.put("prescription", &visit.doctor, &unanswered).await.is(200);
     let refused = visit.post("prescription/sign", &visit.doctor, &json!({})).await;
@@ -195,21 +207,6 @@ async fn signing_lists_what_is_missing_and_what_the_rules_object_to() {
     let codes: Vec<_> =
         refused.json()["errors"].as_array().unwrap().iter().map(|error| error["code"].clone()).collect();
     assert!(codes.contains(&json!("ndps")) && codes.contains(&json!("interaction_check")), "{codes:?}");
-    let mut unknown = prescription();
-    unknown["items"][0]["code"] = json!("AYU-XXX-001");
-    let refused = visit.post("prescription/dry-run", &visit.doctor, &unknown).await;
-    refused.is_problem(422, "unknown_formulary_item");
-    let mut invalid = prescription();
-    invalid["items"][0]["dose"] = json!({ "amount": "lots", "unit": "cup" });
-    unanswered["items"][0]["name"] = json!("Ahiphenāsava");
-    unanswered["items"][0]["form"] = json!("asava");
-    let refused = visit.put("prescription", &visit.doctor, &invalid).await;
-    assert_eq!(pointers(&refused), ["/items/0/dose/amount", "/items/0/dose/unit"]);
-    visit.post("prescription/sign", &visit.patient, &json!({})).await.is_problem(403, "forbidden");
-    visit.post("prescription/sign", &visit.other_doctor, &json!({})).await.is_problem(404, "not_found");
-}
-
-#[actix_web::test]
     let mut other = prescription();
     other["items"][0]["name"] = json!("Ahiphenāsava");
     other["items"][0]["form"] = json!("asava");
@@ -217,6 +214,19 @@ async fn signing_lists_what_is_missing_and_what_the_rules_object_to() {
     let refused = visit.post("prescription/sign", &visit.doctor, &json!({})).await;
     refused.is_problem(422, "prescription_refused");
     assert_eq!(pointers(&refused), ["/items/0/name", "/items/0/form"]);
+    let mut unknown = prescription();
+    unknown["items"][0]["code"] = json!("AYU-XXX-001");
+    let refused = visit.post("prescription/dry-run", &visit.doctor, &unknown).await;
+    refused.is_problem(422, "unknown_formulary_item");
+    let mut invalid = prescription();
+    invalid["items"][0]["dose"] = json!({ "amount": "lots", "unit": "cup" });
+    let refused = visit.put("prescription", &visit.doctor, &invalid).await;
+    assert_eq!(pointers(&refused), ["/items/0/dose/amount", "/items/0/dose/unit"]);
+    visit.post("prescription/sign", &visit.patient, &json!({})).await.is_problem(403, "forbidden");
+    visit.post("prescription/sign", &visit.other_doctor, &json!({})).await.is_problem(404, "not_found");
+}
+
+#[actix_web::test]
 async fn a_minors_visit_waits_for_an_adult() {
     let visit = confirmed("2012-01-01").await;
     visit.post("start", &visit.doctor, &json!({})).await.is_problem(409, "guardian_required");
@@ -238,6 +248,9 @@ async fn a_consent_is_given_withdrawn_and_read() {
     let by_doctor = json!({ "purpose": "recording", "decision": "given", "notice_version": "recording-1" });
     visit.post("consent", &visit.doctor, &by_doctor).await.is_problem(422, "consent_evidence_required");
     let withdrawn = json!({ "purpose": "teleconsultation", "decision": "withdrawn" });
+    let mut told = withdrawn.clone();
+    told["notice_version"] = json!("I fear for my job");
+    visit.post("consent", &visit.patient, &told).await.is_problem(409, "notice_outdated");
     visit.post("consent", &visit.patient, &withdrawn).await.is(201);
     visit.post("start", &visit.doctor, &json!({})).await.is_problem(409, "consent_withdrawn");
     let list = visit.get("consent", &visit.patient).await.is(200).json();
@@ -247,13 +260,19 @@ async fn a_consent_is_given_withdrawn_and_read() {
 }
 
 #[actix_web::test]
+async fn who_has_not_come_does_not_say_that_the_other_has_not() {
+    let visit = confirmed("1990-05-17").await;
+    visit.api.clock.set("2026-11-23T03:41:00Z".parse().unwrap());
+    for side in [&visit.patient, &visit.doctor] {
+        visit.post("no-show", side, &json!({})).await.is_problem(409, "not_checked_in");
+    }
+}
+
+#[actix_web::test]
 async fn who_checked_in_can_not_be_said_to_be_absent() {
     let visit = confirmed("1990-05-17").await;
     let seen = visit.post("check-in", &visit.patient, &json!({})).await.is(200).json();
     assert_eq!(seen["side"], "patient");
-    let mut told = withdrawn.clone();
-    told["notice_version"] = json!("I fear for my job");
-    visit.post("consent", &visit.patient, &told).await.is_problem(409, "notice_outdated");
     visit.api.clock.set("2026-11-23T03:41:00Z".parse().unwrap());
     visit.post("no-show", &visit.doctor, &json!({})).await.is_problem(409, "other_side_present");
     visit.post("no-show", &visit.patient, &json!({})).await.is(200);
@@ -265,15 +284,6 @@ async fn a_record_is_read_by_those_it_concerns_and_by_whoever_breaks_the_glass()
     let visit = begun().await;
     let note = json!({ "subjective": "Burning after meals" });
     visit.put("notes", &visit.doctor, &note).await.is(200);
-#[actix_web::test]
-async fn who_has_not_come_does_not_say_that_the_other_has_not() {
-    let visit = confirmed("1990-05-17").await;
-    visit.api.clock.set("2026-11-23T03:41:00Z".parse().unwrap());
-    for side in [&visit.patient, &visit.doctor] {
-        visit.post("no-show", side, &json!({})).await.is_problem(409, "not_checked_in");
-    }
-}
-
     for token in [&visit.patient, &visit.doctor] {
         let page = visit.records(token, None).await.is(200).json();
         assert_eq!(page["items"][0]["note"]["content"]["subjective"], "Burning after meals");
