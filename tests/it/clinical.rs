@@ -355,9 +355,9 @@ fn a_visit_goes_on_in_another_mode_and_is_ended_by_either_side() {
         // Of list A: at a first visit by video only.
         let mut draft = prescription("Burning after meals");
         draft["items"][0]["code"] = json!("AYU-CHU-023");
+        draft["items"][0]["name"] = json!("Nimbadi Churna");
         medic.put(&path("prescription"), &draft).send().await.expect(200);
         let verdict = async || {
-        draft["items"][0]["name"] = json!("Nimbadi Churna");
             let assessed = medic.call("POST", &path("prescription/dry-run")).send().await.expect(200);
             assessed["items"][0]["verdict"].as_str().unwrap().to_owned()
         };

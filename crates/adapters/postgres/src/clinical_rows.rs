@@ -287,15 +287,15 @@ impl PrescriptionRow {
             Some(sealed) => Some(open(vault, &place("signed"), sealed).await?),
             None => None,
         };
+        let reason: Option<RevokeReason> = match &self.revoke_reason {
+            Some(sealed) => Some(open(vault, &place("revoke_reason"), sealed).await?),
+            None => None,
+        };
         let document = match (&*self.document_state, digest(self.document_sha256)?, self.document_at) {
             ("issued", Some(sha256), Some(at)) => DocumentState::Issued { sha256, at },
             ("awaited", None, _) => DocumentState::Awaited { failures: self.document_failures },
             ("in_review", None, _) => DocumentState::InReview,
             _ => return Err(unreadable("a document's state is none there is")),
-        };
-        let reason: Option<RevokeReason> = match &self.revoke_reason {
-            Some(sealed) => Some(open(vault, &place("revoke_reason"), sealed).await?),
-            None => None,
         };
         Ok(Prescription {
             id: self.id,
@@ -555,16 +555,16 @@ impl NewPrescription {
             Some(facts) => Some(seal(vault, &place("signed"), facts.expose()).await?),
             None => None,
         };
+        let revoke_reason = match &one.revoked {
+            Some((reason, _)) => Some(seal(vault, &place("revoke_reason"), reason).await?),
+            None => None,
+        };
         let (document_state, document_failures, document) = match one.document {
             DocumentState::Awaited { failures } => ("awaited", failures, None),
             DocumentState::Issued { sha256, at } => ("issued", 0, Some((sha256, at))),
             DocumentState::InReview => ("in_review", 0, None),
         };
         let (document_sha256, document_at) = document.map(|(sha256, at)| (hex(&sha256), at)).unzip();
-        let revoke_reason = match &one.revoked {
-            Some((reason, _)) => Some(seal(vault, &place("revoke_reason"), reason).await?),
-            None => None,
-        };
         Ok(Self {
             id: one.id,
             consultation_id: one.consultation,

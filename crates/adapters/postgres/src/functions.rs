@@ -106,8 +106,8 @@ define_sql_function! { fn commit_dependant(change: Jsonb, effects: Jsonb) -> Tex
 define_sql_function! { fn commit_clinical(changes: Jsonb) -> Text; }
 define_sql_function! { fn import_formulary(formulary: Jsonb, effects: Jsonb) -> Text; }
 define_sql_function! { fn formulary_in_force(day: Date) -> Nullable<Jsonb>; }
-define_sql_function! { fn record_locked(patient: Uuid) -> Bool; }
 define_sql_function! { fn keys_standing(owner: Uuid, at: Timestamptz) -> Text; }
+define_sql_function! { fn record_locked(patient: Uuid) -> Bool; }
 define_sql_function! { fn export_snapshot(account: Uuid, claim_key: Nullable<Text>) -> Jsonb; }
 define_sql_function! { fn put_export(export: Jsonb, chunks: Array<Bytea>, discard: Bool, effects: Jsonb) -> Text; }
 define_sql_function! { fn held_of(account: Uuid) -> Jsonb; }

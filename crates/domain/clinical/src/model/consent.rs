@@ -147,6 +147,17 @@ pub enum AdmissionRefusal {
     ConsentWithdrawn,
 }
 
+/// Whether the adult is recorded without whom a minor is neither seen nor prescribed for.
+pub fn check_guardian(
+    rules: &RuleSet,
+    zone: &TimeZone,
+    visit: &Visit,
+    guardian: Option<&Guardian>,
+) -> Result<(), AdmissionRefusal> {
+    let beside = guardian.is_some_and(Guardian::is_complete);
+    if visit.is_of_minor(rules, zone) && !beside { Err(AdmissionRefusal::GuardianRequired) } else { Ok(()) }
+}
+
 /// Whether a visit may begin. A consent that was never stated follows from the booking: it is recorded when this allows.
 pub fn admit(
     rules: &RuleSet,
@@ -161,14 +172,3 @@ pub fn admit(
         Some(_) | None => Ok(()),
     }
 }
-/// Whether the adult is recorded without whom a minor is neither seen nor prescribed for.
-pub fn check_guardian(
-    rules: &RuleSet,
-    zone: &TimeZone,
-    visit: &Visit,
-    guardian: Option<&Guardian>,
-) -> Result<(), AdmissionRefusal> {
-    let beside = guardian.is_some_and(Guardian::is_complete);
-    if visit.is_of_minor(rules, zone) && !beside { Err(AdmissionRefusal::GuardianRequired) } else { Ok(()) }
-}
-

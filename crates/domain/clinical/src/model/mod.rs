@@ -13,8 +13,8 @@ mod presence;
 mod printed;
 mod ruleset;
 mod search;
-mod visit;
 mod tag;
+mod visit;
 mod words;
 
 pub use completeness::{Missing, missing_fields};
@@ -29,10 +29,10 @@ pub use formulary::{
     DoseBounds, Formulary, FormularyItem, InvalidFormulary, InvalidItemCode, ItemCode, MINERAL_INGREDIENTS,
     NDPS_INGREDIENTS, SCHEDULE_E1_INGREDIENTS,
 };
+pub use identity::decide_item;
 pub use measure::{Amount, Measure};
 pub use note::{Addendum, Note, NoteContent, NoteRefusal};
 pub use prescribing::{Candidate, Circumstances, Course, Decision, Finding, checks_of_the_whole, decide};
-pub use identity::decide_item;
 pub use prescription::{
     Acknowledgement, AyurvedicFindings, Change, Diagnosis, DocumentState, InvalidChange, PrescribedItem, Prescription,
     PrescriptionContent, PrescriptionStatus, Signatory, SignedFacts, StoredCourse, VerifyCode, circumstances,
@@ -41,9 +41,9 @@ pub use presence::{NoShowRefusal, Presence, decide_no_show};
 pub use printed::printed_texts;
 pub use ruleset::{InvalidRuleSet, NOBODY_YET, Rule, RuleSet, ScheduleE1};
 pub use search::FormularyFilter;
+pub use tag::PrescriptionTag;
 pub use visit::{Condition, EarlierVisit, Person, Practitioner, Subject, Visit, age_on, is_treating, visit_kind};
 pub use words::{
-pub use tag::PrescriptionTag;
     AushadhaKala, BreakGlassReason, ConsentDecision, ConsentMethod, ConsentPurpose, DependantRelation, Form, IdType,
     Kinship, Mode, OverrideReason, Pregnancy, PregnancyFlag, PrescribingList, RevokeReason, Sex, Side, System, Unit,
     UnknownWord, VisitKind, VisitStatus,
