@@ -16,6 +16,7 @@ impl From<ClinicalError> for Problem {
             ClinicalError::NotFound => Code::NotFound.into(),
             ClinicalError::Denied(denial) => denial.into(),
             ClinicalError::Precondition => Code::PreconditionFailed.into(),
+            ClinicalError::PreconditionRequired => Code::PreconditionRequired.into(),
             ClinicalError::Note(refusal) => Self::new(Code::NoteNotOpen).detail(refusal.to_string()),
             ClinicalError::Consent(refusal) => refusal.into(),
             ClinicalError::IncompleteGuardian => Self::new(Code::ValidationFailed).detail(error.to_string()),

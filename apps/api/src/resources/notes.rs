@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     http::{Body, Caller, Fields, entity, if_match, path_id},
-    problem::{Code, Problem},
+    problem::Problem,
     services::Services,
 };
 use actix_web::{
@@ -96,7 +96,7 @@ async fn add(
     let added = text(&mut fields, "/text", body.value.text);
     fields.check(!added.trim().is_empty(), "/text", "out_of_range", "something to add");
     fields.finish()?;
-    let (id, versions) = (path_id(&path)?, if_match(&request).ok_or(Code::PreconditionRequired)?);
-    let note = use_cases::add_to_note(services.clinical(), &caller.0, id, added, Some(&versions)).await?;
+    let (id, versions) = (path_id(&path)?, if_match(&request));
+    let note = use_cases::add_to_note(services.clinical(), &caller.0, id, added, versions.as_deref()).await?;
     Ok(entity(StatusCode::OK, note.version, None, &NoteView::from(&note)))
 }

@@ -34,6 +34,9 @@ pub enum ClinicalError {
     /// The caller's copy is stale.
     #[error("it has changed since it was read")]
     Precondition,
+    /// The caller says not on what it builds.
+    #[error("it takes the version that it builds on")]
+    PreconditionRequired,
     /// Notes are not written now.
     #[error(transparent)]
     Note(#[from] NoteRefusal),

@@ -26,7 +26,8 @@ pub async fn write_note(
     .await
 }
 
-/// Adds to the notes once the visit is over, for as long as their author may read them.
+/// Adds to the notes once the visit is over, for as long as their author may read them. Without `versions` what is sent twice would be
+/// added twice.
 pub async fn add_to_note(
     deps: Deps<'_>,
     context: &Context,
@@ -36,7 +37,8 @@ pub async fn add_to_note(
 ) -> Result<Note, ClinicalError> {
     let deed = Deed { action: Action::RecordWrite, name: "note.add" };
     next_version(deps, context, id, deed, versions, |before, visit, now| {
-        Ok(Note::add(before, visit, text.clone(), now)?)
+        let next = Note::add(before, visit, text.clone(), now)?;
+        if versions.is_some() { Ok(next) } else { Err(ClinicalError::PreconditionRequired) }
     })
     .await
 }

@@ -63,13 +63,13 @@ async fn what_was_written_at_a_visit_is_read_for_as_long_as_the_record() {
         [note, prescription, document, consents]
     };
     stage.clinic.clock.advance(SignedDuration::from_hours(364 * 24));
-    add_to_note(stage.deps(), &stage.as_doctor(), id, "better".into(), None).await.unwrap();
+    add_to_note(stage.deps(), &stage.as_doctor(), id, "better".into(), Some(&[1])).await.unwrap();
     assert!(reads(&stage.as_doctor()).await.iter().all(Result::is_ok));
     stage.clinic.clock.advance(SignedDuration::from_hours(2 * 24));
     for refusal in reads(&stage.as_doctor()).await {
         assert!(matches!(refused(refusal), ClinicalError::NotFound));
     }
-    let late = refused(add_to_note(stage.deps(), &stage.as_doctor(), id, "late".into(), None).await);
+    let late = refused(add_to_note(stage.deps(), &stage.as_doctor(), id, "late".into(), Some(&[2])).await);
     assert!(matches!(late, ClinicalError::NotFound), "nobody adds to what they may not read");
     assert_eq!(stage.audited("note.read").last(), Some(&Outcome::Denied));
     assert!(reads(&stage.as_patient()).await.iter().all(Result::is_ok), "it is theirs");
