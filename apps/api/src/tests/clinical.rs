@@ -290,6 +290,14 @@ async fn a_record_is_read_by_those_it_concerns_and_by_whoever_breaks_the_glass()
     }
     visit.records(&visit.other_doctor, None).await.is_problem(404, "not_found");
     visit.records(&visit.other_doctor, Some("curious")).await.is_problem(422, "invalid_break_glass_reason");
+    // Who is not listed may not even then.
+    visit.records(&visit.other_doctor, Some("emergency")).await.is_problem(403, "forbidden");
+    let mut theirs = profile();
+    theirs["registration_number"] = json!("KL-0815");
+    let theirs = visit.api.post("/v1/doctors", Some(&visit.other_doctor), &theirs).await.is(201).json();
+    let verify = format!("/v1/admin/doctors/{}/verify", theirs["id"].as_str().unwrap());
+    let admin = visit.api.log_in("admin@example.in").await;
+    visit.api.post(&verify, Some(&admin), &json!({})).await.is(200);
     visit.records(&visit.other_doctor, Some("emergency")).await.is(200);
     let told = visit.api.world.outbox().into_iter().filter(|event| event.event_type == "record.break_glass.v1").count();
     assert_eq!(told, 1);
