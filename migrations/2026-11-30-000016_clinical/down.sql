@@ -11,7 +11,7 @@ DROP FUNCTION clinical_consents(uuid);
 DROP FUNCTION clinical_prescription(uuid, bytea);
 DROP FUNCTION clinical_prescriptions(uuid);
 DROP FUNCTION clinical_note(uuid);
-DROP FUNCTION clinical_visit(uuid);
+DROP FUNCTION clinical_practitioner(uuid), clinical_visit(uuid);
 DROP TABLE formularies;
 DROP TABLE phi.documents;
 DROP TABLE phi.prescriptions;

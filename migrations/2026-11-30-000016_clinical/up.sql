@@ -28,13 +28,14 @@ CREATE TABLE phi.consents (
 );
 CREATE INDEX consents_by_consultation ON phi.consents (consultation_id, seq);
 
--- The adult beside a minor.
+-- The adult beside a minor; every version is kept.
 CREATE TABLE phi.guardians (
-  consultation_id uuid PRIMARY KEY,
+  consultation_id uuid NOT NULL,
   version         bigint NOT NULL CHECK (version > 0),
   patient_id      uuid NOT NULL,
   dependant_id    uuid,
-  sealed          bytea NOT NULL
+  sealed          bytea NOT NULL,
+  PRIMARY KEY (consultation_id, version)
 );
 
 -- Who was seen in the lobby or the call: the evidence of a no-show.
@@ -58,7 +59,8 @@ CREATE TABLE phi.prescriptions (
   signed            bytea,
   -- SHA-256 of the code that the QR code carries; the code itself is sealed.
   code_digest       bytea UNIQUE CHECK (length(code_digest) = 32),
-  revoke_reason     text,
+  -- Sealed as the content is: it judges the patient's health.
+  revoke_reason     bytea,
   revoked_at        timestamptz,
   document_state    text NOT NULL CHECK (document_state IN ('awaited', 'issued', 'in_review')),
   document_failures int NOT NULL DEFAULT 0,
@@ -91,8 +93,7 @@ CREATE TABLE formularies (
   imported_at    timestamptz NOT NULL DEFAULT now()
 );
 
-GRANT SELECT, INSERT ON phi.note_versions, phi.consents, phi.documents, visit_presence, formularies TO amrutam_app;
-GRANT SELECT, INSERT, UPDATE (version, sealed) ON phi.guardians TO amrutam_app;
+GRANT SELECT, INSERT ON phi.note_versions, phi.consents, phi.guardians, phi.documents, visit_presence, formularies TO amrutam_app;
 GRANT SELECT, INSERT,
   UPDATE (status, version, content, signed, code_digest, revoke_reason, revoked_at, document_state, document_failures, document_sha256,
           document_at, updated_at)
@@ -108,6 +109,14 @@ BEGIN
                    'dependant', (SELECT to_jsonb(k) FROM phi.dependants k WHERE k.id = c.dependant_id))
             FROM consultation_by_id(wanted) c JOIN doctors d ON d.id = c.doctor_id
             WHERE NOT record_locked(c.patient_id));
+END
+$$;
+
+-- The practitioner with that account.
+CREATE FUNCTION clinical_practitioner(account uuid) RETURNS jsonb
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN (SELECT to_jsonb(d) FROM doctors d WHERE d.account_id = account);
 END
 $$;
 
@@ -147,7 +156,7 @@ $$;
 CREATE FUNCTION clinical_guardian(wanted uuid) RETURNS jsonb
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
-  RETURN (SELECT to_jsonb(g) FROM phi.guardians g WHERE g.consultation_id = wanted);
+  RETURN (SELECT to_jsonb(g) FROM phi.guardians g WHERE g.consultation_id = wanted ORDER BY g.version DESC LIMIT 1);
 END
 $$;
 
@@ -244,12 +253,11 @@ BEGIN
       decision text, notice_version text, method text, evidence text, recorded_by uuid, at timestamptz);
 
   IF jsonb_array_length(changes -> 'guardians') > 0 THEN
-    INSERT INTO phi.guardians AS g (consultation_id, version, patient_id, dependant_id, sealed)
+    INSERT INTO phi.guardians (consultation_id, version, patient_id, dependant_id, sealed)
       SELECT consultation_id, version, patient_id, dependant_id, decode(sealed, 'hex')
       FROM jsonb_to_recordset(changes -> 'guardians') AS x (consultation_id uuid, version bigint, patient_id uuid, dependant_id uuid, sealed text)
-      WHERE version = 1 OR EXISTS (SELECT FROM phi.guardians old WHERE old.consultation_id = x.consultation_id)
-      ON CONFLICT (consultation_id) DO UPDATE SET version = excluded.version, sealed = excluded.sealed
-        WHERE g.version = excluded.version - 1;
+      WHERE version - 1 = (SELECT coalesce(max(g.version), 0) FROM phi.guardians g WHERE g.consultation_id = x.consultation_id)
+      ON CONFLICT DO NOTHING;
     GET DIAGNOSTICS affected = ROW_COUNT;
     IF affected < jsonb_array_length(changes -> 'guardians') THEN RAISE EXCEPTION 'amrutam:stale'; END IF;
   END IF;
@@ -272,7 +280,7 @@ BEGIN
     ELSE
       UPDATE phi.prescriptions p
         SET status = x.status, version = x.version, content = decode(x.content, 'hex'), signed = decode(x.signed, 'hex'),
-            code_digest = decode(x.code_digest, 'hex'), revoke_reason = x.revoke_reason, revoked_at = x.revoked_at,
+            code_digest = decode(x.code_digest, 'hex'), revoke_reason = decode(x.revoke_reason, 'hex'), revoked_at = x.revoked_at,
             document_state = x.document_state, document_failures = x.document_failures,
             document_sha256 = decode(x.document_sha256, 'hex'), document_at = x.document_at, updated_at = x.updated_at
         FROM jsonb_to_record(one) AS x (id uuid, status text, version bigint, content text, signed text, code_digest text,
@@ -322,7 +330,7 @@ BEGIN
 END
 $$;
 
-GRANT EXECUTE ON FUNCTION clinical_visit(uuid), clinical_note(uuid), clinical_prescriptions(uuid), clinical_prescription(uuid, bytea),
+GRANT EXECUTE ON FUNCTION clinical_visit(uuid), clinical_practitioner(uuid), clinical_note(uuid), clinical_prescriptions(uuid), clinical_prescription(uuid, bytea),
   clinical_consents(uuid), clinical_guardian(uuid), clinical_presence(uuid), clinical_document(uuid),
   clinical_earlier(uuid, uuid, uuid, timestamptz, timestamptz), clinical_last_treated(uuid, uuid, uuid, timestamptz),
   clinical_records(uuid, uuid, timestamptz, uuid, int), commit_clinical(jsonb), import_formulary(jsonb, jsonb), formulary_in_force(date) TO amrutam_app;

@@ -23,7 +23,7 @@ CREATE TABLE audit_intake (
     AND entry ->> 'actor_id' IS NOT DISTINCT FROM (entry ->> 'actor_id')::uuid::text
     AND entry ->> 'patient_id' IS NOT DISTINCT FROM (entry ->> 'patient_id')::uuid::text
     AND entry ->> 'occurred_at' ~ '^[0-9]+-[0-9]+-[0-9]+T[0-9:.]+(Z|[+-][0-9:]+)$'
-    AND entry ->> 'actor' ~ '^[a-z]+(:[0-9a-z_-]+)?$' AND entry ->> 'role' ~ '^[a-z_]+$' AND entry ->> 'purpose' ~ '^[a-z_]+$'
+    AND entry ->> 'actor' ~ '^[a-z]+(:[0-9a-z_./-]+)?$' AND entry ->> 'role' ~ '^[a-z_]+$' AND entry ->> 'purpose' ~ '^[a-z_]+$'
     AND entry ->> 'action' ~ '^[a-z_]+[.][a-z_]+$' AND length(entry ->> 'action') <= 81
     AND entry ->> 'resource_kind' ~ '^[a-z_]+$'
     AND entry ->> 'resource_id' ~ '^[0-9A-Za-z_.:/+-]*$' AND length(entry ->> 'resource_id') <= 80

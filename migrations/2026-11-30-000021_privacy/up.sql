@@ -45,6 +45,8 @@ CREATE TABLE erasures (
   report       jsonb NOT NULL,
   state        text NOT NULL CHECK (state IN ('locked', 'destroying', 'destroyed')),
   destroyed_at timestamptz,
+  -- People the account kept who were forgotten with it: their keys go with its own.
+  forgotten    uuid[] NOT NULL DEFAULT '{}',
   CHECK ((state = 'destroyed') = (destroyed_at IS NOT NULL))
 );
 CREATE INDEX erasures_due ON erasures (keep_until) WHERE state <> 'destroyed';
@@ -76,6 +78,21 @@ CREATE FUNCTION on_hold(account uuid) RETURNS boolean
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
   RETURN EXISTS (SELECT FROM legal_holds WHERE account_id = account AND lifted_at IS NULL);
+END
+$$;
+
+-- What keeps somebody's keys: 'on_hold', 'kept' or 'due'. Of an account, or of a person whom one keeps or kept.
+CREATE FUNCTION keys_standing(owner uuid, at timestamptz) RETURNS text
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+  whose uuid[] := ARRAY(
+    SELECT owner
+    UNION SELECT k.keeper_id FROM phi.dependants k WHERE k.id = owner
+    UNION SELECT c.patient_id FROM consultations c WHERE c.dependant_id = owner);
+BEGIN
+  IF EXISTS (SELECT FROM unnest(whose) AS one WHERE on_hold(one)) THEN RETURN 'on_hold'; END IF;
+  IF EXISTS (SELECT FROM erasures WHERE account_id = ANY (whose) AND (state <> 'locked' OR keep_until <= at)) THEN RETURN 'due'; END IF;
+  RETURN 'kept';
 END
 $$;
 
@@ -161,7 +178,7 @@ BEGIN
 END
 $$;
 
--- What an erasure is decided on; null when the account is not in use.
+-- What an erasure is decided on; null when there is no such account, or it is erased.
 CREATE FUNCTION erasure_facts(account uuid) RETURNS jsonb
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -174,7 +191,7 @@ BEGIN
       'last_visit', (SELECT max(least(c.ends_at, c.updated_at)) FROM consultations c
                        WHERE c.patient_id = a.id AND c.status IN ('in_progress', 'completed')),
       'on_hold', on_hold(a.id))
-    FROM accounts a WHERE a.id = account AND a.status = 'active');
+    FROM accounts a WHERE a.id = account AND NOT record_locked(a.id));
 END
 $$;
 
@@ -185,12 +202,15 @@ DECLARE
   account  uuid := (change #>> '{erasure,account_id}')::uuid;
   expected bigint := (change ->> 'calendar_version')::bigint;
   at       timestamptz := (change #>> '{erasure,erased_at}')::timestamptz;
+  forgets  boolean := (change ->> 'forgets_unheld')::boolean;
+  unheld   uuid[];
+  gone     uuid[] := '{}';
   ended    uuid[];
 BEGIN
   UPDATE accounts
     SET status = 'deactivated', email_index = NULL, email_verified_at = NULL, password_hash = NULL, password_set_at = NULL,
         time_zone = 'UTC', version = version + 1
-    WHERE id = account AND status = 'active' AND version = (change ->> 'account_version')::bigint;
+    WHERE id = account AND NOT record_locked(id) AND version = (change ->> 'account_version')::bigint;
   IF NOT FOUND THEN RETURN NULL; END IF;
   DELETE FROM account_links WHERE account_id = account;
   DELETE FROM totp_factors WHERE account_id = account;
@@ -210,8 +230,20 @@ BEGIN
   DELETE FROM idempotency_keys WHERE caller_id = account;
   UPDATE scheduled_messages SET status = 'skipped', settled_at = at, detail = 'erased'
     WHERE recipient_id = account AND status = 'scheduled';
-  INSERT INTO erasures (account_id, erased_at, last_visit, keep_until, rules, report, state)
-    SELECT account_id, erased_at, last_visit, keep_until, rules, report, state
+  -- The account's row keeps holds from being placed meanwhile.
+  IF forgets = on_hold(account) THEN RAISE EXCEPTION 'amrutam:stale'; END IF;
+  IF forgets THEN
+    unheld := ARRAY(SELECT id FROM consultations WHERE patient_id = account AND status NOT IN ('in_progress', 'completed'));
+    DELETE FROM phi.visit_reasons WHERE consultation_id = ANY (unheld);
+    DELETE FROM phi.guardians WHERE consultation_id = ANY (unheld);
+    WITH forgotten AS (
+      DELETE FROM phi.dependants k WHERE k.keeper_id = account AND NOT EXISTS (
+        SELECT FROM consultations c WHERE c.patient_id = account AND c.dependant_id = k.id AND c.status IN ('in_progress', 'completed'))
+      RETURNING id)
+    SELECT coalesce(array_agg(id), '{}') INTO gone FROM forgotten;
+  END IF;
+  INSERT INTO erasures (account_id, erased_at, last_visit, keep_until, rules, report, state, forgotten)
+    SELECT account_id, erased_at, last_visit, keep_until, rules, report, state, gone
     FROM jsonb_to_record(change -> 'erasure') AS x (account_id uuid, erased_at timestamptz, last_visit timestamptz,
       keep_until timestamptz, rules text, report jsonb, state text);
   PERFORM must_commit_effects(change -> 'effects');
@@ -240,6 +272,7 @@ BEGIN
   RETURN ARRAY(
     SELECT account
     UNION SELECT k.id FROM phi.dependants k WHERE k.keeper_id = account
+    UNION SELECT unnest(forgotten) FROM erasures WHERE account_id = account
     UNION SELECT c.dependant_id FROM consultations c WHERE c.patient_id = account AND c.dependant_id IS NOT NULL);
 END
 $$;
@@ -295,6 +328,6 @@ $$;
 -- They run with the owner's rights, so not everybody may call them.
 REVOKE EXECUTE ON FUNCTION commit_erasure(jsonb), begin_destruction(uuid, timestamptz), finish_destruction(uuid, timestamptz, jsonb)
   FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION record_locked(uuid), on_hold(uuid), export_snapshot(uuid, text), put_export(jsonb, bytea[], boolean, jsonb),
+GRANT EXECUTE ON FUNCTION record_locked(uuid), on_hold(uuid), keys_standing(uuid, timestamptz), export_snapshot(uuid, text), put_export(jsonb, bytea[], boolean, jsonb),
   held_of(uuid), erasure_facts(uuid), commit_erasure(jsonb), erasures_due_at(timestamptz, int), begin_destruction(uuid, timestamptz),
   finish_destruction(uuid, timestamptz, jsonb), place_hold(jsonb, jsonb), lift_hold(uuid, text, timestamptz, jsonb) TO amrutam_app;

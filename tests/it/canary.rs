@@ -255,6 +255,16 @@ async fn say_everything(stack: &Stack, canaries: &Canaries) -> (Person, String) 
     doctor.person.act(theirs, "start", &json!({})).key(&unique("key")).patiently().await.expect(200);
     let summary = json!({ "summary": canaries.word("summary") });
     doctor.person.act(theirs, "complete", &summary).key(&unique("key")).patiently().await.expect(200);
+    // A judgement on the patient's health, by a code.
+    let mut body = booking(&doctor.slots().await.remove(0));
+    body["reason"] = json!(canaries.word("referred-reason"));
+    let referred = keyed(patient.client.post("/v1/consultations", &body)).patiently().await.expect(201);
+    let referred = referred["id"].as_str().unwrap();
+    stack.comes_near(referred, "5 minutes").await;
+    doctor.person.act(referred, "start", &json!({})).key(&unique("key")).patiently().await.expect(200);
+    let why = json!({ "reason": canaries.add("end reason", "emergency_referral".to_owned()) });
+    doctor.person.act(referred, "end", &why).key(&unique("key")).patiently().await.expect(200);
+    assert_eq!(patient.consultation(referred).await["summary"], "emergency_referral");
     let record =
         patient.client.get(&format!("/v1/patients/{}/records?dependant={}", patient.id, kept["id"].as_str().unwrap()));
     assert!(record.patiently().await.expect(200)["items"][0]["summary"].is_string());
@@ -292,26 +302,59 @@ async fn held_visit(stack: &Stack, canaries: &Canaries) {
         json!({ "name": canaries.word("guardian"), "relation": "father", "id_type": "pan", "id_last_four": "12A4" });
     patient.client.put(&path("guardian"), &adult).patiently().await.expect(200);
     medic.call("POST", &path("start")).patiently().await.expect(200);
-    let note =
-        json!({ "subjective": canaries.word("note"), "diagnoses": [{ "text": canaries.word("noted-diagnosis") }] });
+    let mut note = json!({ "diagnoses": [{ "text": canaries.word("noted-diagnosis") }], "ayurveda": {} });
+    for field in ["subjective", "objective", "assessment", "plan", "ashtavidha_pariksha", "samprapti"] {
+        note[field] = json!(canaries.word(&format!("noted-{field}")));
+    }
+    let examined = ["prakriti", "vikriti", "agni", "koshtha", "nidana"];
+    for field in examined {
+        note["ayurveda"][field] = json!(canaries.word(&format!("noted-{field}")));
+    }
     medic.put(&path("notes"), &note).patiently().await.expect(200);
     let mut draft = prescription(&canaries.word("complaint"));
-    for field in ["practice_address", "patient_address", "history", "findings", "advice"] {
+    for field in [
+        "practice_address",
+        "practice_contact",
+        "patient_address",
+        "history",
+        "findings",
+        "findings_limits",
+        "investigations",
+        "advice",
+        "referral",
+    ] {
         draft[field] = json!(canaries.word(field));
     }
+    for field in examined {
+        draft["ayurveda"][field] = json!(canaries.word(field));
+    }
     draft["diagnoses"][0]["text"] = json!(canaries.word("diagnosis"));
-    for field in ["anupana", "instructions", "pathya"] {
+    for field in ["strength", "anupana", "instructions", "pathya", "apathya"] {
         draft["items"][0][field] = json!(canaries.word(field));
     }
+    // One that no formulary has: each caution is answered.
+    let mut own = draft["items"][0].clone();
+    own.as_object_mut().unwrap().remove("code");
+    own["name"] = json!(canaries.word("drug"));
+    let answer = |rule: &str| json!({ "rule": rule, "reason": "checked_by_practitioner" });
+    own["acknowledged"] = json!([answer("unknown_item"), answer("own_system"), answer("dose_check")]);
+    draft["items"].as_array_mut().unwrap().push(own);
     medic.put(&path("prescription"), &draft).patiently().await.expect(200);
     let signed = medic.call("POST", &path("prescription/sign")).patiently().await.expect(200);
     canaries.add("verify code", signed["signature"]["verify_code"].as_str().unwrap().to_owned());
     medic.call("POST", &path("complete")).patiently().await.expect(200);
-    medic.post(&path("notes/addenda"), &json!({ "text": canaries.word("addendum") })).patiently().await.expect(200);
+    medic
+        .post(&path("notes/addenda"), &json!({ "text": canaries.word("addendum") }))
+        .header("if-match", "\"1\"")
+        .patiently()
+        .await
+        .expect(200);
     until("the document is issued", SOON, async || {
         patient.client.get(&path("prescription.pdf")).send().await.status == 200
     })
     .await;
+    let why = json!({ "reason": canaries.add("revoke reason", "adverse_reaction".to_owned()) });
+    medic.post(&path("prescription/revoke"), &why).patiently().await.expect(200);
     let export = patient.client.call("POST", "/v1/me/export").patiently().await.header("location").to_owned();
     let mut link = Value::Null;
     until("the copy is made", SOON, async || {

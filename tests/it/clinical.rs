@@ -193,7 +193,9 @@ fn a_visit_leaves_a_record_and_a_prescription_that_proves_itself() {
         let signed = sign().await.expect(200);
         assert_eq!((&signed["status"], &signed["number"]), (&json!("signed"), &json!(1)));
         medic.call("POST", &path("complete")).send().await.expect(200);
-        medic.post(&path("notes/addenda"), &json!({ "text": "Better by evening" })).send().await.expect(200);
+        let late = json!({ "text": "Better by evening" });
+        medic.post(&path("notes/addenda"), &late).send().await.refused(428, "precondition_required");
+        medic.post(&path("notes/addenda"), &late).header("if-match", "\"2\"").send().await.expect(200);
 
         let document = eventually("the worker issues the document", SOON, async || {
             let reply = patient.client.get(&path("prescription.pdf")).send().await;
@@ -353,6 +355,7 @@ fn a_visit_goes_on_in_another_mode_and_is_ended_by_either_side() {
         // Of list A: at a first visit by video only.
         let mut draft = prescription("Burning after meals");
         draft["items"][0]["code"] = json!("AYU-CHU-023");
+        draft["items"][0]["name"] = json!("Nimbadi Churna");
         medic.put(&path("prescription"), &draft).send().await.expect(200);
         let verdict = async || {
             let assessed = medic.call("POST", &path("prescription/dry-run")).send().await.expect(200);
@@ -395,9 +398,8 @@ fn who_came_is_told_by_what_was_seen_for_either_side() {
             came.act(&visit, "check-in", &json!({})).send().await.expect(200);
             came.act(&visit, "no-show", &json!({})).send().await.refused(409, "too_early");
             stack.comes_near(&visit, "-11 minutes").await;
-            let seen =
-                format!("UPDATE visit_presence SET at = at - interval '13 minutes' WHERE consultation_id = '{visit}'");
-            stack.sql().await.execute(&seen).await;
+            absent.act(&visit, "no-show", &json!({})).send().await.refused(409, "not_checked_in");
+            stack.checked_in_before(&visit, "13 minutes").await;
             absent.act(&visit, "no-show", &json!({})).send().await.refused(409, "other_side_present");
             came.act(&visit, "no-show", &json!({})).send().await.expect(200);
             let timeline = came.client.get(&format!("/v1/consultations/{visit}/timeline")).send().await.expect(200);

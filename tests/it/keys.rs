@@ -187,7 +187,8 @@ fn a_rotation_of_what_signs_fails_no_request() {
             dir.move_use_from("second.pem", Timestamp::now() - TOKENS_OVER);
             old_is_over.store(true, Ordering::Relaxed);
             dir.manage(&["retire", "--kid", "first"]).await;
-            all_publish(&apis, &["second"]).await;
+            all_publish(&apis, &["first", "second"]).await;
+            assert!(!dir.0.join("first.pem").exists(), "its public half stays, for prescriptions alone");
             work.some_more().await;
             for api in &apis {
                 api.with_token(old).get("/v1/me").send().await.refused(401, "unauthenticated");

@@ -248,10 +248,14 @@ fn a_visit_starts_ends_and_is_missed_in_its_time() {
         act("start").await.refused(409, "invalid_transition");
 
         let missed = patient.booked(&slots[5]).await;
+        shift(stack, &missed, "5 minutes").await;
+        patient.act(&missed, "check-in", &json!({})).send().await.expect(200);
         shift(stack, &missed, "-40 minutes").await;
+        stack.checked_in_before(&missed, "45 minutes").await;
         patient.act(&missed, "cancel", &json!({ "reason": "patient_other" })).send().await.refused(409, "too_late");
         let mark = |who: &Person| who.client.call("POST", &format!("/v1/consultations/{missed}/no-show"));
         mark(stack.admin().await).send().await.refused(403, "forbidden");
+        mark(&doctor.person).send().await.refused(409, "other_side_present");
         assert_eq!(mark(&patient).send().await.expect(200)["status"], "no_show");
         let timeline = patient.client.get(&format!("/v1/consultations/{missed}/timeline")).send().await.expect(200);
         assert_eq!(timeline["items"][2]["cause"], "doctor_absent");

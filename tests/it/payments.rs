@@ -199,7 +199,10 @@ fn what_goes_back_is_shown_before_and_then_goes_back() {
 
         // And does not come: everything.
         let missed = paid_visit(stack, &patient, &slots[2]).await;
+        stack.comes_near(&missed, "5 minutes").await;
+        patient.act(&missed, "check-in", &json!({})).send().await.expect(200);
         stack.comes_near(&missed, "-15 minutes").await;
+        stack.checked_in_before(&missed, "17 minutes").await;
         patient.act(&missed, "no-show", &json!({})).send().await.expect(200);
         until_payment(&patient, &missed, "refunded").await;
 

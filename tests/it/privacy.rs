@@ -110,6 +110,11 @@ fn a_copy_carries_all_that_was_entered_and_is_given_away_once() {
         let missing = format!("/v1/me/export/{}", unknown_id());
         asha.client.get(&missing).send().await.refused(404, "not_found");
 
+        // Whoever only looks takes nothing.
+        let looked = asha.client.call("HEAD", &first).send().await;
+        assert_eq!((looked.status, looked.header("allow")), (405, "GET"));
+        assert_eq!(asha.client.get(&location).send().await.expect(200)["state"], "ready");
+
         let taken: Reply = asha.client.get(&first).send().await;
         assert_eq!((taken.status, taken.header("content-type")), (200, "application/zip"), "{}", taken.text());
         for again in [&first, &second] {
@@ -181,6 +186,17 @@ fn after_an_erasure_nobody_is_known_and_the_record_opens_to_nobody() {
         let slots = doctor.slots().await;
         let past = visit(stack, &doctor, &asha, &slots[0]).await;
         let ahead = asha.booked(slots.last().unwrap()).await;
+        // One who was treated, and one who never was.
+        let (treated, never) = (keeps(&asha, "Kavya").await, keeps(&asha, "Tara").await);
+        let mut wish = booking(&slots[1]);
+        wish["for_dependent"] = json!(treated);
+        let theirs = asha.client.post("/v1/consultations", &wish).key(&unique("key")).send().await.expect(201);
+        let theirs = theirs["id"].as_str().unwrap().to_owned();
+        let adult = json!({ "name": "Leela", "relation": "mother", "id_type": "pan", "id_last_four": "12A4" });
+        asha.client.put(&format!("/v1/consultations/{theirs}/guardian"), &adult).send().await.expect(200);
+        stack.comes_near(&theirs, "5 minutes").await;
+        doctor.person.act(&theirs, "start", &json!({})).send().await.expect(200);
+        doctor.person.act(&theirs, "complete", &json!({})).send().await.expect(200);
         let waiting = "SELECT count(*) FROM scheduled_messages WHERE status = 'scheduled' AND recipient_id =";
         let waiting = format!("{waiting} '{}'", asha.id);
         let sql = stack.sql().await;
@@ -199,6 +215,16 @@ fn after_an_erasure_nobody_is_known_and_the_record_opens_to_nobody() {
         assert_eq!((&record["fate"], &record["ground"]), (&json!("kept"), &json!("medical_records_duty")));
         assert!(record["until"].as_str().unwrap().starts_with("203"), "{record}");
         assert_eq!(line(&erasure, "payments")["ground"], "books_of_account");
+        // No duty covers what never came to be a record.
+        assert_eq!(line(&erasure, "unheld_visits")["fate"], "erased");
+        for (query, left) in [
+            (format!("phi.visit_reasons WHERE consultation_id = '{ahead}'"), 0),
+            (format!("phi.visit_reasons WHERE consultation_id = '{}'", past.id), 1),
+            (format!("phi.dependants WHERE id = '{never}'"), 0),
+            (format!("phi.dependants WHERE id = '{treated}'"), 1),
+        ] {
+            assert_eq!(sql.value::<i64>(&format!("SELECT count(*) FROM {query}")).await, left, "{query}");
+        }
 
         // No log-in, no session, no contact detail; the address is free.
         until("the session has ended", SOON, async || asha.client.get("/v1/me").send().await.status == 401).await;
@@ -323,5 +349,26 @@ fn whoever_never_had_a_visit_is_gone_at_once() {
         until("the keys are destroyed", SOON, async || sql.value::<String>(&state).await == "destroyed").await;
         let keys = format!("SELECT count(*) FROM keys.data_keys WHERE owner_id IN ('{}', '{child}')", asha.id);
         assert_eq!(sql.value::<i64>(&keys).await, 0);
+    });
+}
+
+/// As after a backup was restored that is older than the erasure.
+#[test]
+fn an_operator_erases_again_what_is_back() {
+    on_strict_with(Options::named("erased-again"), async |stack, strict| {
+        let asha = patient(strict, "Leela", "1990-05-17").await;
+        let again = ["privacy", "erase", "--account", &asha.id, "--confirm", &asha.id];
+        let sql = stack.sql().await;
+        sql.execute(&format!("UPDATE accounts SET status = 'deactivated' WHERE id = '{}'", asha.id)).await;
+        let other = ["privacy", "erase", "--account", &asha.id, "--confirm", &stack.admin().await.id];
+        assert!(stack.operate_in_vain(&other).await.contains("somebody else"));
+        let told = stack.operate(&again, "").await;
+        assert!(told.contains("contact_details: erased") && told.contains("clinical_record: erased"), "{told}");
+        assert_eq!(logs_in(strict, &asha).await, 401);
+        let contacts = format!("SELECT count(*) FROM phi.contacts WHERE account_id = '{}'", asha.id);
+        assert_eq!(sql.value::<i64>(&contacts).await, 0);
+        let state = format!("SELECT state FROM erasures WHERE account_id = '{}'", asha.id);
+        until("the rest is destroyed", SOON, async || sql.value::<String>(&state).await == "destroyed").await;
+        assert!(stack.operate_in_vain(&again).await.contains("it is erased"));
     });
 }

@@ -133,7 +133,36 @@ fn what_is_altered_or_moved_is_refused_loudly() {
 }
 
 async fn shred(stack: &Stack, person: &Person) -> String {
-    stack.operate(&["keys", "shred", "--owner", &person.id, "--confirm", &person.id], "").await
+    stack.operate(&["keys", "shred", "--owner", &person.id, "--confirm", &person.id, "--not-due"], "").await
+}
+
+#[test]
+fn nobodys_keys_are_destroyed_by_hand_while_something_keeps_them() {
+    on_stack(Options::named("kept-keys"), async |stack| {
+        let keeper = stack.patient("asha").await;
+        let child = json!({ "full_name": "Kavya", "date_of_birth": "2015-05-17", "relation": "child" });
+        let child = keeper.client.post("/v1/me/dependants", &child).key(&unique("key")).send().await.expect(201);
+        let child = child["id"].as_str().unwrap().to_owned();
+        let shred = |owner: &str| ["keys", "shred", "--owner", owner, "--confirm", owner].map(str::to_owned);
+        let refused = async |owner: &str, more: &[&str]| {
+            let arguments = shred(owner);
+            let arguments: Vec<_> = arguments.iter().map(String::as_str).chain(more.iter().copied()).collect();
+            stack.operate_in_vain(&arguments).await
+        };
+        for owner in [&*keeper.id, &*child] {
+            assert!(refused(owner, &[]).await.contains("--not-due"), "{owner}");
+        }
+        let case = ["--account", &keeper.id, "--case", "HC-2026/17"];
+        stack.operate(&[&["privacy", "hold"], &case[..]].concat(), "").await;
+        for owner in [&*keeper.id, &*child] {
+            assert!(refused(owner, &["--not-due"]).await.contains("legal hold"), "{owner}");
+        }
+        let kept = keeper.client.get(&format!("/v1/me/dependants/{child}")).send().await.expect(200);
+        assert_eq!(kept["full_name"], "Kavya");
+        stack.operate(&[&["privacy", "lift"], &case[..]].concat(), "").await;
+        let done = stack.operate(&["keys", "shred", "--owner", &child, "--confirm", &child, "--not-due"], "").await;
+        assert!(done.contains("destroyed 1 keys"), "{done}");
+    });
 }
 
 async fn logs_in(client: &Client, person: &Person) -> u16 {

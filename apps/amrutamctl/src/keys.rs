@@ -7,6 +7,7 @@ use amrutam_crypto::{
 use amrutam_identity::PolicyTable;
 use amrutam_kernel::{AccountId, Clock, Context, IdSource};
 use amrutam_keys::{
+    ShredError,
     ports::KeyWrapper,
     use_cases::{self, Deps},
 };
@@ -76,6 +77,9 @@ pub(crate) enum Command {
         /// That it is meant: the person's id again.
         #[arg(long)]
         confirm: AccountId,
+        /// Also where no erasure of theirs is due: what must be kept of them is lost.
+        #[arg(long)]
+        not_due: bool,
     },
 }
 
@@ -120,12 +124,16 @@ pub(crate) async fn run(command: Command) -> Result<(), Box<dyn Error>> {
             let had_one = use_cases::renew(world.deps(), &world.operator(), owner).await?;
             println!("{}", if had_one { "the next value is sealed under a new version" } else { "there is no key" });
         }
-        Command::Shred { owner, confirm } => {
+        Command::Shred { owner, confirm, not_due } => {
             if owner != confirm {
                 return Err("--confirm names somebody else".into());
             }
             let world = World::connect()?;
-            let keys = use_cases::shred(world.deps(), &world.operator(), owner).await?;
+            let keys = use_cases::shred_unless_kept(world.deps(), &world.main, &world.operator(), owner, not_due).await;
+            let keys = keys.map_err(|error| match error {
+                ShredError::NotDue => format!("{error}; --not-due destroys their keys all the same").into(),
+                error => Box::<dyn Error>::from(error),
+            })?;
             println!("destroyed {keys} keys: what is sealed of {owner} opens nowhere, at once or within seconds");
             println!("backups of the data keys end it after their own time: see docs/operations.md");
         }

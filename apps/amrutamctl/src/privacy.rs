@@ -1,15 +1,16 @@
-//! Legal holds: what a court or a claim keeps beyond its time.
+//! Legal holds: what a court or a claim keeps beyond its time. And erasures that must be done again.
 
 use crate::{accounts::operator, settings::Settings};
 use amrutam_crypto::{SystemClock, SystemIds};
 use amrutam_identity::PolicyTable;
-use amrutam_kernel::AccountId;
+use amrutam_kernel::{AccountId, Clock};
 use amrutam_postgres::Postgres;
 use amrutam_privacy::{
-    model::HoldReference,
-    use_cases::{ErasureDeps, lift_hold, place_hold},
+    model::{HoldReference, RecordClass, RetentionRules},
+    use_cases::{ErasureDeps, erase_again, lift_hold, place_hold},
 };
 use clap::Subcommand;
+use jiff::tz::TimeZone;
 use std::error::Error;
 
 #[derive(Subcommand)]
@@ -32,6 +33,15 @@ pub(crate) enum Command {
         #[arg(long)]
         case: HoldReference,
     },
+    /// Erase an account again that a restored backup has brought back, as its owner has: contact details and what no law keeps go at once.
+    Erase {
+        /// Whose.
+        #[arg(long)]
+        account: AccountId,
+        /// That it is meant: the account's id again.
+        #[arg(long)]
+        confirm: AccountId,
+    },
 }
 
 pub(crate) async fn run(command: Command, settings: &Settings) -> Result<(), Box<dyn Error>> {
@@ -47,6 +57,22 @@ pub(crate) async fn run(command: Command, settings: &Settings) -> Result<(), Box
         Command::Lift { account, case } => {
             lift_hold(deps, &context, account, &case).await?;
             println!("the hold for {case} on {account} is lifted");
+        }
+        Command::Erase { account, confirm } => {
+            if account != confirm {
+                return Err("--confirm names somebody else".into());
+            }
+            let zone = TimeZone::get(&settings.business.time_zone)?;
+            let rules = RetentionRules::in_force(zone.to_datetime(clock.now()).date());
+            let rules = rules.ok_or("no rules of retention are in force")?;
+            let rules = rules
+                .with_years(RecordClass::ClinicalRecord, settings.retention.clinical_years)
+                .with_years(RecordClass::Payments, settings.retention.financial_years);
+            let erasure = erase_again(deps, &rules, &zone, &context, account).await?;
+            for line in erasure.report {
+                let until = line.until.map(|until| format!(" until {until}")).unwrap_or_default();
+                println!("{}: {}{until} ({})", line.item.as_str(), line.fate.as_str(), line.why.ground);
+            }
         }
     }
     Ok(())

@@ -21,6 +21,15 @@ pub(crate) struct Settings {
     pub(crate) keys: DataKeys,
     #[serde(default)]
     pub(crate) audit: Audit,
+    #[serde(default)]
+    pub(crate) retention: Retention,
+}
+
+/// Section `retention`, as the api takes it.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Retention {
+    pub(crate) clinical_years: Option<u16>,
+    pub(crate) financial_years: Option<u16>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -15,7 +15,7 @@ use amrutam_booking::{
     use_cases as booking,
 };
 use amrutam_clinical::{
-    ports::{ClinicalStore, FormularyStore, PrescriptionSigner, VerifyCodes},
+    ports::{ClinicalStore, FormularyStore, PrescriptionSigner, Printer, VerifyCodes},
     use_cases as clinical,
 };
 use amrutam_identity::{
@@ -108,6 +108,8 @@ pub(crate) struct Services {
     pub(crate) signer: Arc<dyn PrescriptionSigner>,
     /// Codes for the public check.
     pub(crate) codes: Arc<dyn VerifyCodes>,
+    /// What can be printed can be signed.
+    pub(crate) printer: Arc<dyn Printer>,
     /// Profiles.
     pub(crate) directory: Arc<dyn DirectoryStore>,
     /// Rules and slots.
@@ -225,6 +227,7 @@ impl Services {
             formularies: &*self.formularies,
             signer: &*self.signer,
             codes: &*self.codes,
+            printer: &*self.printer,
             policy: &PolicyTable,
             clock: &*self.clock,
             ids: &*self.ids,

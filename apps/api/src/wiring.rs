@@ -7,10 +7,12 @@ use crate::{
     settings::{Http, Settings},
 };
 use amrutam_booking::model::BookingRules;
+use amrutam_clinical::ports::RenderError;
 use amrutam_crypto::{
     Argon2Hasher, CachedTokens, EnvelopeSealer, HmacBlindIndex, HmacLinkTokens, JwsPrescriptions, JwtTokens, KeyError,
     Keys, Rfc6238, SystemClock, SystemIds, SystemSecrets, TokioPause,
 };
+use amrutam_documents::Letters;
 use amrutam_gateways::{InvalidGatewaySettings, RazorpayWebhooks, StripeWebhooks};
 use amrutam_kernel::{Dependency, PortError};
 use amrutam_operations::model::ApprovalLimits;
@@ -32,6 +34,9 @@ const ISSUER: &str = "Amrutam";
 /// Why the process can't begin.
 #[derive(Debug, thiserror::Error)]
 pub enum WiringError {
+    /// The fonts of this build can't be read.
+    #[error(transparent)]
+    Letters(#[from] RenderError),
     /// Keys are missing or unusable.
     #[error("the keys can't be used")]
     Keys(#[from] KeyError),
@@ -114,6 +119,7 @@ pub(crate) async fn wire(settings: &Settings) -> Result<Wired, WiringError> {
         formularies: store.clone(),
         signer,
         codes: Arc::new(SystemSecrets),
+        printer: Arc::new(Letters::load()?),
         directory: store.clone(),
         availability: store.clone(),
         payment_store: store.clone(),

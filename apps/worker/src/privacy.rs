@@ -36,6 +36,7 @@ impl KeyDestroyer for Destroyer<'_> {
         keys::shred(deps, context, owner).await.map_err(|error| match error {
             ShredError::Port(error) => error,
             ShredError::Denied(denial) => PortError::defect(Dependency::Database, denial),
+            refused @ (ShredError::OnHold | ShredError::NotDue) => PortError::defect(Dependency::Database, refused),
         })
     }
 }

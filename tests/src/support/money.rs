@@ -68,6 +68,12 @@ impl Stack {
         self.sql().await.execute(&statement).await;
     }
 
+    /// As if those who checked in to a visit had done so that much earlier.
+    pub async fn checked_in_before(&self, visit: &str, earlier: &str) {
+        let seen = "UPDATE visit_presence SET at = at - interval";
+        self.sql().await.execute(&format!("{seen} '{earlier}' WHERE consultation_id = '{visit}'")).await;
+    }
+
     /// As if a visit's start were so far ahead: `2 hours`, `-15 minutes`. The payment hears of it as it would of a move.
     pub async fn comes_near(&self, visit: &str, ahead: &str) {
         let sql = self.sql().await;

@@ -120,6 +120,19 @@ impl Process {
 
     /// Runs a program of the workspace to its end, and gives what it wrote. Panics when it fails.
     pub async fn output(program: &str, arguments: &[&str], variables: &[(&str, &str)], input: &str) -> String {
+        match Self::outcome(program, arguments, variables, input).await {
+            Ok(output) => output,
+            Err(refused) => panic!("{program} {arguments:?}: {refused}"),
+        }
+    }
+
+    /// What a program says when it ends well, or else.
+    pub async fn outcome(
+        program: &str,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+        input: &str,
+    ) -> Result<String, String> {
         let stdin = environment().logs.join(format!("stdin-{:x}", rand::random::<u64>()));
         std::fs::write(&stdin, input).expect("a file");
         let mut command = Command::new(environment().bin.join(program));
@@ -127,8 +140,7 @@ impl Process {
         let output = tokio::task::spawn_blocking(move || command.output()).await.expect("a thread").expect(program);
         drop(std::fs::remove_file(stdin));
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        assert!(output.status.success(), "{program} {arguments:?}: {}", text(&output.stderr));
-        text(&output.stdout)
+        if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
     }
 }
 

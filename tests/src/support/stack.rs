@@ -304,6 +304,15 @@ impl Stack {
         Process::output("amrutamctl", arguments, &variables, input).await
     }
 
+    /// What the operator's command line says when it does not do what it is asked.
+    pub async fn operate_in_vain(&self, arguments: &[&str]) -> String {
+        let variables: Vec<_> = self.common.iter().map(|(key, value)| (&**key, &**value)).collect();
+        match Process::outcome("amrutamctl", arguments, &variables, "").await {
+            Ok(done) => panic!("{arguments:?}: {done}"),
+            Err(refused) => refused,
+        }
+    }
+
     /// Where the worker answers.
     pub fn worker_url(&self) -> &str {
         &self.worker_url

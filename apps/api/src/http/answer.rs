@@ -13,6 +13,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use std::str::FromStr;
 
 pub(crate) const JSON: &str = "application/json";
 
@@ -118,7 +119,7 @@ fn has_tag(request: &HttpRequest, etag: &str) -> bool {
 
 /// The versions of which a caller says to have one, when they say so. A tag that is none of ours names no version; when no
 /// other does, the use case refuses the list after it has looked who asks.
-pub(crate) fn if_match(request: &HttpRequest) -> Option<Vec<i64>> {
+pub(crate) fn if_match<T: FromStr>(request: &HttpRequest) -> Option<Vec<T>> {
     let sent: Vec<&[u8]> = request.headers().get_all(IF_MATCH).map(HeaderValue::as_bytes).collect();
     if sent.is_empty() || sent == [b"*"] {
         return None;
@@ -188,7 +189,7 @@ mod tests {
         let with = |values: &[&str]| {
             let request =
                 values.iter().fold(TestRequest::get(), |request, value| request.append_header((IF_MATCH, *value)));
-            if_match(&request.to_http_request())
+            if_match::<i64>(&request.to_http_request())
         };
         assert_eq!(with(&[]), None);
         assert_eq!(with(&["*"]), None);

@@ -60,6 +60,7 @@ pub(crate) async fn edge(
     let trace_parent = span.in_scope(amrutam_telemetry::current_trace_parent).or(incoming);
     let client = services.quotas.proxies.client(request.peer_addr().map(|peer| peer.ip()), request.headers());
     let info = Rc::new(RequestInfo::new(correlation_id, trace_parent, client.network(), request.path().to_owned()));
+    info.head_only.set(method == Method::HEAD);
     let unread = Unread::share(&mut request);
     let origin = cors::origin(request.headers()).cloned();
     let told = Told::begin(method, route, Rc::clone(&info), span.clone(), unread, origin);

@@ -21,6 +21,8 @@ pub(crate) struct RequestInfo {
     origin: Option<Network>,
     /// As asked for, without the query.
     pub(crate) path: String,
+    /// Its answer's head alone is asked for, although it is routed as the whole.
+    pub(crate) head_only: Cell<bool>,
     /// Who acts, once it is established.
     pub(crate) actor: Cell<Option<Actor>>,
     /// What its token says, once somebody has asked.
@@ -39,8 +41,8 @@ impl RequestInfo {
         origin: Option<Network>,
         path: String,
     ) -> Self {
-        let (actor, bearer, session, limits) = Default::default();
-        Self { correlation_id, trace_parent, origin, path, actor, bearer, session, limits }
+        let (head_only, actor, bearer, session, limits) = Default::default();
+        Self { correlation_id, trace_parent, origin, path, head_only, actor, bearer, session, limits }
     }
 
     /// Of this request.

@@ -16,6 +16,7 @@ impl From<ClinicalError> for Problem {
             ClinicalError::NotFound => Code::NotFound.into(),
             ClinicalError::Denied(denial) => denial.into(),
             ClinicalError::Precondition => Code::PreconditionFailed.into(),
+            ClinicalError::PreconditionRequired => Code::PreconditionRequired.into(),
             ClinicalError::Note(refusal) => Self::new(Code::NoteNotOpen).detail(refusal.to_string()),
             ClinicalError::Consent(refusal) => refusal.into(),
             ClinicalError::IncompleteGuardian => Self::new(Code::ValidationFailed).detail(error.to_string()),
@@ -84,7 +85,7 @@ impl From<NoShowRefusal> for Problem {
     fn from(refusal: NoShowRefusal) -> Self {
         let code = match refusal {
             NoShowRefusal::OtherSidePresent => Code::OtherSidePresent,
-            NoShowRefusal::NotThereYourself => Code::VisitClosed,
+            NoShowRefusal::NotThereYourself => Code::NotCheckedIn,
             NoShowRefusal::TooEarly => Code::TooEarly,
         };
         Self::new(code).detail(refusal.to_string())

@@ -131,6 +131,8 @@ codes! {
     VisitClosed = "visit_closed", 409, "The visit is not open for this";
     /// Who checked in is not absent.
     OtherSidePresent = "other_side_present", 409, "The other side has checked in";
+    /// Who did not check in by 10 minutes after the start can't say that the other side did not come.
+    NotCheckedIn = "not_checked_in", 409, "The caller has not checked in";
     /// The document is being made.
     DocumentNotReady = "document_not_ready", 409, "The document is not ready";
     /// The archive is being made.
@@ -141,6 +143,8 @@ codes! {
     ExportGone = "export_gone", 410, "The archive is gone";
     /// The caller's copy is stale.
     PreconditionFailed = "precondition_failed", 412, "The resource has changed";
+    /// Sent twice it would be done twice: `If-Match` says on what it builds.
+    PreconditionRequired = "precondition_required", 428, "If-Match is required";
     /// The body is too large.
     PayloadTooLarge = "payload_too_large", 413, "The body is too large";
     /// The body is not `application/json`.

@@ -35,7 +35,7 @@ pub(crate) struct ConsentRequest {
     purpose: String,
     /// `given` or `withdrawn`.
     decision: String,
-    /// The notice that was shown; needed for giving.
+    /// The notice that was shown; needed for giving. A withdrawal names one of that purpose, or none.
     notice_version: Option<String>,
     /// `in_app` unless said: `verbal`, `message`, `email`, `written`.
     method: Option<String>,
@@ -137,13 +137,14 @@ async fn list(
     Ok(Listing { items, next_cursor: None }.respond(&request, ""))
 }
 
-/// Records the adult beside a minor, without whom the visit can't begin. Said again, it replaces what was said.
+/// Records the adult beside a minor, without whom the visit can't begin. Said again, it replaces what was said, which is kept.
 #[utoipa::path(tag = "Clinical", operation_id = "record_guardian", request_body = GuardianDto, security(("bearer" = [])),
     params(("consultation_id" = Uuid, Path, description = "Which consultation")),
     responses(
     (status = 200, description = "Recorded", body = GuardianDto),
     (status = 403, description = "`forbidden`"),
     (status = 404, description = "`not_found`"),
+    (status = 409, description = "`visit_closed`: the visit is over"),
     (status = 422, description = "`validation_failed`"),
 ))]
 #[put("/v1/consultations/{consultation_id}/guardian")]

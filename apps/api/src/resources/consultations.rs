@@ -450,7 +450,7 @@ async fn change_mode(
     (status = 200, description = "Recorded", body = ConsultationView),
     (status = 403, description = "`forbidden`: only the two sides"),
     (status = 404, description = "`not_found`"),
-    (status = 409, description = "`invalid_transition`, `too_early`, `other_side_present`, `idempotency_in_progress`"),
+    (status = 409, description = "`invalid_transition`, `too_early`, `other_side_present`, `not_checked_in`, `idempotency_in_progress`"),
     (status = 422, description = "`idempotency_key_reused`"),
 ))]
 #[post("/v1/consultations/{consultation_id}/no-show")]
@@ -462,7 +462,7 @@ async fn no_show(
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
     let id = path_id(&path)?;
-    // Who checked in is not absent.
+    // Who checked in is not absent, and who did not can't say so of the other.
     let grace = services.rules.no_show_grace;
     amrutam_clinical::use_cases::check_absence(services.clinical(), &caller.0, id, grace).await?;
     once(&services, &request, &caller.0, &body.raw, async |claim| {

@@ -43,7 +43,7 @@ pub(crate) struct ErasureRequest {
     "source": "Companies Act 2013, s. 128(5): eight financial years"
 }))]
 pub(crate) struct LineView {
-    /// `contact_details`, `identity`, `sign_in`, `exports`, `pending_messages`, `upcoming_visits`, `clinical_record`, `payments`,
+    /// `contact_details`, `identity`, `sign_in`, `exports`, `pending_messages`, `upcoming_visits`, `unheld_visits`, `clinical_record`, `payments`,
     /// `audit_trail`.
     item: &'static str,
     /// `erased`, `cancelled`, `kept`.

@@ -2,7 +2,7 @@
 
 use super::shared::Time;
 use crate::{
-    http::{Attempt, Caller, NoBody, Query, json, json_answer, once, path_id, to_the_end},
+    http::{Attempt, Caller, NoBody, Query, RequestInfo, json, json_answer, once, path_id, to_the_end},
     problem::{Code, Problem},
     services::Services,
 };
@@ -155,21 +155,26 @@ pub(crate) struct DownloadQuery {
     token: Option<Sensitive<String>>,
 }
 
-/// The archive, once: it is deleted before it leaves.
+/// The archive, once: it is deleted before it leaves. There is no `HEAD` of it: whoever only looks takes nothing.
 #[utoipa::path(tag = "Privacy", operation_id = "download_export", security(("bearer" = [])),
     params(("export_id" = Uuid, Path, description = "Which export"), DownloadQuery), responses(
     (status = 200, description = "ZIP", content_type = "application/zip", body = Vec<u8>, example = json!("PK")),
     (status = 404, description = "`not_found`: absent, not the caller's, or the link is none of ours or too old"),
+    (status = 405, description = "`method_not_allowed`: also `HEAD`"),
     (status = 409, description = "`export_not_ready`: come back shortly"),
     (status = 410, description = "`export_gone`: it was given away, or ran out"),
 ))]
 #[get("/v1/me/export/{export_id}/content")]
 async fn content(
     caller: Caller,
+    request: HttpRequest,
     path: Path<String>,
     query: Query<DownloadQuery>,
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
+    if RequestInfo::of(&request).is_some_and(|info| info.head_only.get()) {
+        return Err(Problem::method_not_allowed("GET".to_owned()));
+    }
     let (id, token) = (path_id(&path)?, query.value.token.ok_or(Code::NotFound)?);
     let taken =
         to_the_end(async move { use_cases::download(services.exporting(), &caller.0, id, &token).await }).await?;

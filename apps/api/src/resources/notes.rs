@@ -74,7 +74,7 @@ async fn write(
 /// Adds to the notes once the visit is over.
 #[utoipa::path(tag = "Clinical", operation_id = "add_to_notes", request_body = AddendumRequest, security(("bearer" = [])),
     params(("consultation_id" = Uuid, Path, description = "Which consultation"),
-        ("If-Match" = Option<String>, Header, description = "The `ETag` that was read; a stale one is refused")),
+        ("If-Match" = String, Header, description = "The `ETag` that was read, `\"0\"` where nothing is written yet; a stale one is refused. So what is sent twice is added once")),
     responses(
     (status = 200, description = "Added", body = NoteView),
     (status = 403, description = "`forbidden`: only the doctor"),
@@ -82,6 +82,7 @@ async fn write(
     (status = 409, description = "`note_not_open`: the visit is not over"),
     (status = 412, description = "`precondition_failed`"),
     (status = 422, description = "`validation_failed`"),
+    (status = 428, description = "`precondition_required`"),
 ))]
 #[post("/v1/consultations/{consultation_id}/notes/addenda")]
 async fn add(

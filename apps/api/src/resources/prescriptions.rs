@@ -20,7 +20,7 @@ use actix_web::{
     web::{Data, Path},
 };
 use amrutam_clinical::{
-    model::{Decision, Finding, PrescribedItem, RevokeReason},
+    model::{Decision, Finding, PrescribedItem, PrescriptionTag, RevokeReason},
     use_cases::{self, Assessment, Verified},
 };
 use amrutam_kernel::PrescriptionId;
@@ -133,14 +133,14 @@ pub(crate) struct VerifiedView {
 #[get("/v1/consultations/{consultation_id}/prescription")]
 async fn read(caller: Caller, path: Path<String>, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let seen = use_cases::read_prescription(services.clinical(), &caller.0, path_id(&path)?).await?;
-    let version = seen.draft.as_ref().or(seen.signed.as_ref()).map_or(0, |one| one.version);
-    Ok(entity(StatusCode::OK, version, None, &SeenPrescriptionView::from(&seen)))
+    let tag = seen.draft.as_ref().or(seen.signed.as_ref()).map_or(PrescriptionTag::NONE, PrescriptionTag::of);
+    Ok(entity(StatusCode::OK, tag, None, &SeenPrescriptionView::from(&seen)))
 }
 
 /// Writes the draft; when a version is in force, the draft of the next one.
 #[utoipa::path(tag = "Clinical", operation_id = "draft_prescription", request_body = PrescriptionDto, security(("bearer" = [])),
     params(("consultation_id" = Uuid, Path, description = "Which consultation"),
-        ("If-Match" = Option<String>, Header, description = "The draft's `ETag`; a stale one is refused")),
+        ("If-Match" = Option<String>, Header, description = "The draft's `ETag`; without a draft that of the last version, or `\"0\"`. A stale one is refused")),
     responses(
     (status = 200, description = "Written", body = PrescriptionView),
     (status = 403, description = "`forbidden`: only the doctor"),
@@ -157,9 +157,9 @@ async fn put_draft(
     body: Body<PrescriptionDto>,
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
-    let (id, content, versions) = (path_id(&path)?, body.value.parse()?, if_match(&request));
-    let draft = use_cases::put_draft(services.clinical(), &caller.0, id, content, versions.as_deref()).await?;
-    Ok(entity(StatusCode::OK, draft.version, None, &PrescriptionView::from(&draft)))
+    let (id, content, seen) = (path_id(&path)?, body.value.parse()?, if_match(&request));
+    let draft = use_cases::put_draft(services.clinical(), &caller.0, id, content, seen.as_deref()).await?;
+    Ok(entity(StatusCode::OK, PrescriptionTag::of(&draft), None, &PrescriptionView::from(&draft)))
 }
 
 /// What the rules would say of a draft that is sent, or of the stored one, if it were signed now. Nothing changes.
@@ -190,7 +190,7 @@ async fn dry_run(
     (status = 200, description = "Signed", body = PrescriptionView),
     (status = 403, description = "`forbidden`, `step_up_required`"),
     (status = 404, description = "`not_found`: also without a draft"),
-    (status = 409, description = "`visit_closed`"),
+    (status = 409, description = "`visit_closed`; `guardian_required`: the patient is a minor"),
     (status = 412, description = "`precondition_failed`"),
     (status = 422, description = "`prescription_incomplete`: each field that is missing is named; `prescription_refused`: each rule that denies, each caution nobody answered; `unknown_formulary_item`"),
 ))]
@@ -202,9 +202,9 @@ async fn sign(
     _body: NoBody,
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
-    let (id, versions) = (path_id(&path)?, if_match(&request));
-    let signed = use_cases::sign(services.clinical(), &caller.0, id, versions.as_deref()).await?;
-    Ok(entity(StatusCode::OK, signed.version, None, &PrescriptionView::from(&signed)))
+    let (id, seen) = (path_id(&path)?, if_match(&request));
+    let signed = use_cases::sign(services.clinical(), &caller.0, id, seen.as_deref()).await?;
+    Ok(entity(StatusCode::OK, PrescriptionTag::of(&signed), None, &PrescriptionView::from(&signed)))
 }
 
 /// Takes the version in force back.
@@ -227,7 +227,7 @@ async fn revoke(
     let reason: Option<RevokeReason> = fields.parse("/reason", "unknown_value", &body.value.reason);
     let reason = reason.ok_or_else(|| fields.into_problem())?;
     let revoked = use_cases::revoke(services.clinical(), &caller.0, path_id(&path)?, reason).await?;
-    Ok(entity(StatusCode::OK, revoked.version, None, &PrescriptionView::from(&revoked)))
+    Ok(entity(StatusCode::OK, PrescriptionTag::of(&revoked), None, &PrescriptionView::from(&revoked)))
 }
 
 /// The document of the last signed version, byte for byte as it was issued.

@@ -113,19 +113,32 @@ async fn notes_are_written_by_version_and_added_to_after_the_visit() {
     visit.put("notes", &visit.other_doctor, &note).await.is_problem(404, "not_found");
     visit.put("notes", &visit.doctor, &json!({ "mood": "good" })).await.is_problem(400, "unknown_field");
     let late = json!({ "text": "Better by evening" });
-    visit.post("notes/addenda", &visit.doctor, &late).await.is_problem(409, "note_not_open");
+    let add = async |version: &str| {
+        let request = TestRequest::post().uri(&visit.path("notes/addenda")).insert_header(("if-match", version));
+        visit.api.send(with_token(request, Some(&visit.doctor)).set_json(&late)).await
+    };
+    add("\"2\"").await.is_problem(409, "note_not_open");
     visit.post("complete", &visit.doctor, &json!({})).await.is(200);
     visit.put("notes", &visit.doctor, &note).await.is_problem(409, "note_not_open");
-    visit.post("notes/addenda", &visit.doctor, &late).await.is(200);
+    visit.post("notes/addenda", &visit.doctor, &late).await.is_problem(428, "precondition_required");
+    add("*").await.is_problem(428, "precondition_required");
+    add("\"2\"").await.is(200);
+    add("\"2\"").await.is_problem(412, "precondition_failed");
     let read = visit.get("notes", &visit.patient).await.is(200).json();
     assert_eq!((&read["version"], &read["content"]["subjective"]), (&json!(3), &json!("Burning after meals")));
-    assert_eq!(read["addenda"][0]["text"], "Better by evening");
+    assert_eq!(
+        (&read["addenda"][0]["text"], read["addenda"].as_array().map(Vec::len)),
+        (&json!("Better by evening"), Some(1))
+    );
 }
 
 #[actix_web::test]
 async fn a_prescription_goes_from_draft_to_document() {
     let visit = begun().await;
-    let draft = visit.put("prescription", &visit.doctor, &prescription()).await.is(200).json();
+    let draft = visit.put("prescription", &visit.doctor, &prescription()).await.is(200);
+    assert_eq!(draft.header("etag"), Some("\"1.1\""));
+    visit.put_if("prescription", "\"1\"", &prescription()).await.is_problem(412, "precondition_failed");
+    let draft = draft.json();
     assert_eq!((&draft["status"], &draft["number"]), (&json!("draft"), &json!(1)));
     visit.get("prescription", &visit.patient).await.is_problem(404, "not_found");
     let assessed = visit.post("prescription/dry-run", &visit.doctor, &Value::Null).await;
@@ -185,6 +198,8 @@ async fn signing_lists_what_is_missing_and_what_the_rules_object_to() {
     let mut unanswered = prescription();
     // Opium: never.
     unanswered["items"][0]["code"] = json!("AYU-ASA-012");
+    unanswered["items"][0]["name"] = json!("Ahiphenāsava");
+    unanswered["items"][0]["form"] = json!("asava");
     unanswered["acknowledged"] = json!([]);
     visit.put("prescription", &visit.doctor, &unanswered).await.is(200);
     let refused = visit.post("prescription/sign", &visit.doctor, &json!({})).await;
@@ -192,6 +207,13 @@ async fn signing_lists_what_is_missing_and_what_the_rules_object_to() {
     let codes: Vec<_> =
         refused.json()["errors"].as_array().unwrap().iter().map(|error| error["code"].clone()).collect();
     assert!(codes.contains(&json!("ndps")) && codes.contains(&json!("interaction_check")), "{codes:?}");
+    let mut other = prescription();
+    other["items"][0]["name"] = json!("Ahiphenāsava");
+    other["items"][0]["form"] = json!("asava");
+    visit.put("prescription", &visit.doctor, &other).await.is(200);
+    let refused = visit.post("prescription/sign", &visit.doctor, &json!({})).await;
+    refused.is_problem(422, "prescription_refused");
+    assert_eq!(pointers(&refused), ["/items/0/name", "/items/0/form"]);
     let mut unknown = prescription();
     unknown["items"][0]["code"] = json!("AYU-XXX-001");
     let refused = visit.post("prescription/dry-run", &visit.doctor, &unknown).await;
@@ -226,12 +248,24 @@ async fn a_consent_is_given_withdrawn_and_read() {
     let by_doctor = json!({ "purpose": "recording", "decision": "given", "notice_version": "recording-1" });
     visit.post("consent", &visit.doctor, &by_doctor).await.is_problem(422, "consent_evidence_required");
     let withdrawn = json!({ "purpose": "teleconsultation", "decision": "withdrawn" });
+    let mut told = withdrawn.clone();
+    told["notice_version"] = json!("I fear for my job");
+    visit.post("consent", &visit.patient, &told).await.is_problem(409, "notice_outdated");
     visit.post("consent", &visit.patient, &withdrawn).await.is(201);
     visit.post("start", &visit.doctor, &json!({})).await.is_problem(409, "consent_withdrawn");
     let list = visit.get("consent", &visit.patient).await.is(200).json();
     let decisions: Vec<_> = list["items"].as_array().unwrap().iter().map(|one| one["decision"].clone()).collect();
     assert_eq!(decisions, ["given", "withdrawn"]);
     visit.get("consent", &visit.other_doctor).await.is_problem(404, "not_found");
+}
+
+#[actix_web::test]
+async fn who_has_not_come_does_not_say_that_the_other_has_not() {
+    let visit = confirmed("1990-05-17").await;
+    visit.api.clock.set("2026-11-23T03:41:00Z".parse().unwrap());
+    for side in [&visit.patient, &visit.doctor] {
+        visit.post("no-show", side, &json!({})).await.is_problem(409, "not_checked_in");
+    }
 }
 
 #[actix_web::test]
@@ -256,6 +290,14 @@ async fn a_record_is_read_by_those_it_concerns_and_by_whoever_breaks_the_glass()
     }
     visit.records(&visit.other_doctor, None).await.is_problem(404, "not_found");
     visit.records(&visit.other_doctor, Some("curious")).await.is_problem(422, "invalid_break_glass_reason");
+    // Who is not listed may not even then.
+    visit.records(&visit.other_doctor, Some("emergency")).await.is_problem(403, "forbidden");
+    let mut theirs = profile();
+    theirs["registration_number"] = json!("KL-0815");
+    let theirs = visit.api.post("/v1/doctors", Some(&visit.other_doctor), &theirs).await.is(201).json();
+    let verify = format!("/v1/admin/doctors/{}/verify", theirs["id"].as_str().unwrap());
+    let admin = visit.api.log_in("admin@example.in").await;
+    visit.api.post(&verify, Some(&admin), &json!({})).await.is(200);
     visit.records(&visit.other_doctor, Some("emergency")).await.is(200);
     let told = visit.api.world.outbox().into_iter().filter(|event| event.event_type == "record.break_glass.v1").count();
     assert_eq!(told, 1);

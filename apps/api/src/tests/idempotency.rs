@@ -172,6 +172,9 @@ async fn a_visit_is_begun_and_ended_once_under_its_keys() {
             .push(api.book(&cast.patient, key, &cast.wish(slot)).await.is(201).header("location").unwrap().to_owned());
     }
     let nothing = json!({});
+    api.clock.set("2026-11-23T03:30:00Z".parse().unwrap());
+    let doctor = api.log_in("rao@example.in").await;
+    api.post(&format!("{}/check-in", visits[0]), Some(&doctor), &nothing).await.is(200);
     api.clock.set("2026-11-23T03:50:00Z".parse().unwrap());
     let doctor = api.log_in("rao@example.in").await;
     let keyed = async |key: &str, path: &str| {

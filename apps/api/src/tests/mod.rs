@@ -190,6 +190,7 @@ impl Api {
             formularies: world.clone(),
             signer: signer.clone(),
             codes: signer,
+            printer: Arc::new(amrutam_memory::FakeRenderer::new()),
             directory: world.clone(),
             availability: world.clone(),
             letters: world.clone(),

@@ -1,7 +1,8 @@
 //! What a prescription's QR code proves without us: a compact JWS under the keys of `/.well-known/jwks.json`.
 //!
 //! Its type is its own, so that it is no token of ours: the verifier of tokens refuses it, and this one refuses tokens. It does not
-//! expire. A retired key leaves the key set, so that a prescription signed under it is then checked online by its code.
+//! expire. Of a key that is retired the public half stays in the key set for prescriptions alone; of one in wrong hands nothing does, and
+//! what it has signed is then checked online by its code.
 
 use crate::{JwtTokens, SystemSecrets};
 use amrutam_clinical::{
@@ -13,7 +14,7 @@ use rand::Rng;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-const PRESCRIPTION: &str = "prescription+jws";
+pub(crate) const PRESCRIPTION: &str = "prescription+jws";
 
 /// Signs prescriptions with the keys of tokens.
 #[derive(Debug, Clone)]

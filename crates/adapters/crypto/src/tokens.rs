@@ -3,7 +3,7 @@
 //! josekit signs and checks signatures; header and claims are read here, strictly, because its validator checks `exp`,
 //! `nbf` and `aud` only when they are present. Every refusal is one word, [`InvalidToken`].
 
-use crate::{KeyError, KeyKind, Keys, Rekeyed, keys::ALGORITHM};
+use crate::{KeyError, KeyKind, Keys, Rekeyed, keys::ALGORITHM, prescriptions::PRESCRIPTION};
 use amrutam_identity::{
     model::Assurance,
     ports::{AccessClaims, InvalidToken, MfaClaims, TokenIssuer, TokenVerifier},
@@ -166,7 +166,9 @@ impl JwtTokens {
             return None;
         }
         let ring = self.keys.ring();
-        let verifier = ring.tokens.as_ref()?.verifiers.get(&header.kid)?;
+        let keys = ring.tokens.as_ref()?;
+        let proves = (typ == PRESCRIPTION).then(|| keys.provers.get(&header.kid)).flatten();
+        let verifier = keys.verifiers.get(&header.kid).or(proves)?;
         verifier.verify(signed.as_bytes(), &URL_SAFE_NO_PAD.decode(signature).ok()?).ok()?;
         decode(claims)
     }

@@ -11,9 +11,34 @@ mod text;
 
 use amrutam_clinical::{
     model::{Prescription, SignedFacts},
-    ports::{PrescriptionRenderer, RenderError},
+    ports::{PrescriptionRenderer, Printer, RenderError},
 };
 use jiff::tz::TimeZone;
+
+/// Knows which letters there are, without printing any.
+pub struct Letters(text::Fonts);
+
+impl std::fmt::Debug for Letters {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Letters")
+    }
+}
+
+impl Letters {
+    /// Of this build's fonts.
+    ///
+    /// # Errors
+    /// When they can't be read.
+    pub fn load() -> Result<Self, RenderError> {
+        Ok(Self(text::Fonts::load()?))
+    }
+}
+
+impl Printer for Letters {
+    fn is_printable(&self, text: &str) -> bool {
+        self.0.has(text)
+    }
+}
 
 /// Prints prescriptions.
 pub struct PdfRenderer {

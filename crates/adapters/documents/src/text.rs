@@ -98,6 +98,12 @@ impl Fonts {
         Ok(width)
     }
 
+    /// Whether every word of it can be set, however heavy.
+    pub(crate) fn has(&self, text: &str) -> bool {
+        let set = |word| [Weight::Regular, Weight::Bold].iter().all(|weight| self.width(word, *weight, 1.0).is_ok());
+        text.split_whitespace().all(set)
+    }
+
     pub(crate) fn width(&self, text: &str, weight: Weight, size: f32) -> Result<f32, RenderError> {
         runs(text).iter().map(|run| self.advance(run, weight, size)).sum()
     }

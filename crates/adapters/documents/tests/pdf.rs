@@ -94,6 +94,7 @@ fn signed(items: Vec<PrescribedItem>) -> (Prescription, SignedFacts) {
         formulary: "ayurveda-1".into(),
         decisions: vec![Decision::AllowWithCaution { cautions: vec![caution] }],
         verify_code: "0123456789ABCDEFGHJKMNPQRS".into(),
+        content_sha256: "0".repeat(64),
         jws: "e30.e30.".to_owned() + &"x".repeat(512),
     };
     let prescription = Prescription {

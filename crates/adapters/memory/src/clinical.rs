@@ -2,7 +2,7 @@
 
 use amrutam_clinical::{
     model::{Prescription, SignedFacts, VerifyCode},
-    ports::{PrescriptionRenderer, PrescriptionSigner, RenderError, SignedClaims, VerifyCodes},
+    ports::{PrescriptionRenderer, PrescriptionSigner, Printer, RenderError, SignedClaims, VerifyCodes},
 };
 use amrutam_kernel::PortError;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -62,5 +62,12 @@ impl PrescriptionRenderer for FakeRenderer {
             return Err(RenderError("told to fail".to_owned()));
         }
         Ok(format!("{} {}", prescription.id, facts.verify_code).into_bytes())
+    }
+}
+
+impl Printer for FakeRenderer {
+    /// Neither Tamil nor what came later.
+    fn is_printable(&self, text: &str) -> bool {
+        text.chars().all(|letter| letter < '\u{b80}' || ('\u{1e00}'..='\u{20ff}').contains(&letter))
     }
 }

@@ -3,8 +3,8 @@
 use crate::{
     accounts::Accounts,
     clinical_rows::{
-        ChangeRows, ConsentRow, DocumentRow, EarlierRow, GuardianRow, NoteRow, PrescriptionRow, PresenceRow, RecordRow,
-        VisitRow,
+        ChangeRows, ConsentRow, DoctorRow, DocumentRow, EarlierRow, GuardianRow, NoteRow, PrescriptionRow, PresenceRow,
+        RecordRow, VisitRow,
     },
     dependants::DependantRow,
     effects::{EffectRows, verdict},
@@ -15,7 +15,7 @@ use crate::{
     vault::Vault,
 };
 use amrutam_clinical::{
-    model::{Consent, EarlierVisit, Note, Person, Prescription, Presence, Sex, Subject, Visit},
+    model::{Consent, EarlierVisit, Note, Person, Practitioner, Prescription, Presence, Sex, Subject, Visit},
     ports::{ClinicalChanges, ClinicalStore, Document, RecordEntry, RecordedGuardian},
 };
 use amrutam_identity::ports::AccountStore;
@@ -152,6 +152,12 @@ impl ClinicalStore for Clinical {
         let query = functions::clinical_last_treated(patient, dependant, doctor_account.as_uuid(), soon.to_diesel());
         let found: Option<jiff_diesel::Timestamp> = self.db.ask(diesel::select(query)).await?;
         Ok(found.map(Timestamp::from))
+    }
+
+    async fn practitioner(&self, account: AccountId) -> Result<Option<Practitioner>, PortError> {
+        let query = diesel::select(functions::clinical_practitioner(account.as_uuid()));
+        let row: Option<DoctorRow> = self.maybe(query).await?;
+        Ok(row.map(Practitioner::from))
     }
 
     async fn note(&self, id: ConsultationId) -> Result<Option<Note>, PortError> {

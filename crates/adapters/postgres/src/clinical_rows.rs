@@ -102,7 +102,7 @@ struct ConsultationRow {
 }
 
 #[derive(Debug, Deserialize)]
-struct DoctorRow {
+pub(crate) struct DoctorRow {
     id: DoctorId,
     account_id: AccountId,
     full_name: String,
@@ -113,6 +113,23 @@ struct DoctorRow {
     valid_until: Option<Date>,
     qualifications: Vec<String>,
     status: String,
+}
+
+impl From<DoctorRow> for Practitioner {
+    fn from(row: DoctorRow) -> Self {
+        Self {
+            id: row.id,
+            account: row.account_id,
+            name: row.full_name,
+            qualifications: row.qualifications,
+            council: row.council,
+            registration: row.registration_number,
+            system: row.system,
+            listed: row.status == "listed",
+            registered_on: row.registered_on,
+            valid_until: row.valid_until,
+        }
+    }
 }
 
 impl VisitRow {
@@ -129,18 +146,7 @@ impl VisitRow {
             id: consultation.id,
             subject,
             person: Sensitive::new(person),
-            practitioner: Practitioner {
-                id: doctor.id,
-                account: doctor.account_id,
-                name: doctor.full_name,
-                qualifications: doctor.qualifications,
-                council: doctor.council,
-                registration: doctor.registration_number,
-                system: doctor.system,
-                listed: doctor.status == "listed",
-                registered_on: doctor.registered_on,
-                valid_until: doctor.valid_until,
-            },
+            practitioner: doctor.into(),
             range: range.ok_or_else(|| unreadable("a visit ends after it begins"))?,
             mode: consultation.mode,
             status: VisitStatus::from_word(&consultation.status),
@@ -259,7 +265,7 @@ pub(crate) struct PrescriptionRow {
     content: Bytes,
     signed: Option<Bytes>,
     code_digest: Option<Bytes>,
-    revoke_reason: Option<RevokeReason>,
+    revoke_reason: Option<Bytes>,
     revoked_at: Option<Timestamp>,
     document_state: String,
     document_failures: u32,
@@ -281,6 +287,10 @@ impl PrescriptionRow {
             Some(sealed) => Some(open(vault, &place("signed"), sealed).await?),
             None => None,
         };
+        let reason: Option<RevokeReason> = match &self.revoke_reason {
+            Some(sealed) => Some(open(vault, &place("revoke_reason"), sealed).await?),
+            None => None,
+        };
         let document = match (&*self.document_state, digest(self.document_sha256)?, self.document_at) {
             ("issued", Some(sha256), Some(at)) => DocumentState::Issued { sha256, at },
             ("awaited", None, _) => DocumentState::Awaited { failures: self.document_failures },
@@ -297,7 +307,7 @@ impl PrescriptionRow {
             content: Sensitive::new(content),
             signed: signed.map(Sensitive::new),
             code_digest: digest(self.code_digest)?,
-            revoked: self.revoke_reason.zip(self.revoked_at),
+            revoked: reason.zip(self.revoked_at),
             document,
             updated_at: self.updated_at,
             version: self.version,
@@ -431,7 +441,7 @@ struct NewPrescription {
     content: String,
     signed: Option<String>,
     code_digest: Option<String>,
-    revoke_reason: Option<RevokeReason>,
+    revoke_reason: Option<String>,
     revoked_at: Option<Timestamp>,
     document_state: &'static str,
     document_failures: u32,
@@ -545,6 +555,10 @@ impl NewPrescription {
             Some(facts) => Some(seal(vault, &place("signed"), facts.expose()).await?),
             None => None,
         };
+        let revoke_reason = match &one.revoked {
+            Some((reason, _)) => Some(seal(vault, &place("revoke_reason"), reason).await?),
+            None => None,
+        };
         let (document_state, document_failures, document) = match one.document {
             DocumentState::Awaited { failures } => ("awaited", failures, None),
             DocumentState::Issued { sha256, at } => ("issued", 0, Some((sha256, at))),
@@ -562,7 +576,7 @@ impl NewPrescription {
             content: seal(vault, &place("content"), one.content.expose()).await?,
             signed,
             code_digest: one.code_digest.map(|digest| hex(&digest)),
-            revoke_reason: one.revoked.map(|(reason, _)| reason),
+            revoke_reason,
             revoked_at: one.revoked.map(|(_, at)| at),
             document_state,
             document_failures,

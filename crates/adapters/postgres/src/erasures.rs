@@ -9,6 +9,7 @@ use crate::{
     schema::erasures,
 };
 use amrutam_kernel::{AccountId, CommitError, ConsultationId, Effects, PortError, SessionId, recorded};
+use amrutam_keys::ports::{Retention, Standing};
 use amrutam_privacy::{
     model::{Erasure, ErasureState, Facts, HoldReference, LegalHold, Line, LiveVisit},
     ports::{ErasureChanges, ErasureStore, HoldOutcome},
@@ -65,6 +66,7 @@ struct Change<'a> {
     erasure: NewErasureRow<'a>,
     account_version: i64,
     calendar_version: i64,
+    forgets_unheld: bool,
     effects: EffectRows<'a>,
 }
 
@@ -145,6 +147,7 @@ impl ErasureStore for Postgres {
             },
             account_version: changes.account_version,
             calendar_version: changes.calendar_version,
+            forgets_unheld: erasure.forgets_unheld(),
             effects: EffectRows::of(&[&changes.effects]),
         };
         let ended: Option<Vec<Uuid>> = self.ask(diesel::select(functions::commit_erasure(Json(change)))).await?;
@@ -204,5 +207,19 @@ impl ErasureStore for Postgres {
 
     async fn put_on_record(&self, effects: &Effects) -> Result<(), PortError> {
         recorded(self.commit_effects(effects).await)
+    }
+}
+
+#[async_trait]
+impl Retention for Postgres {
+    async fn standing(&self, owner: AccountId, now: Timestamp) -> Result<Standing, PortError> {
+        let query = diesel::select(functions::keys_standing(owner.as_uuid(), now.to_diesel()));
+        let word: String = self.ask(query).await?;
+        match &*word {
+            "on_hold" => Ok(Standing::OnHold),
+            "kept" => Ok(Standing::Kept),
+            "due" => Ok(Standing::Due),
+            other => Err(unreadable(other)),
+        }
     }
 }

@@ -85,6 +85,7 @@ define_sql_function! { fn object_to_audit_entry(entry: Uuid, account: Uuid, effe
 define_sql_function! { fn unusual_access() -> Jsonb; }
 define_sql_function! { fn raise_audit_alert(alert: Jsonb, effects: Jsonb) -> Bool; }
 define_sql_function! { fn clinical_visit(consultation: Uuid) -> Nullable<Jsonb>; }
+define_sql_function! { fn clinical_practitioner(account: Uuid) -> Nullable<Jsonb>; }
 define_sql_function! { fn clinical_note(consultation: Uuid) -> Nullable<Jsonb>; }
 define_sql_function! { fn clinical_prescriptions(consultation: Uuid) -> Jsonb; }
 define_sql_function! { fn clinical_prescription(id: Nullable<Uuid>, digest: Nullable<Bytea>) -> Nullable<Jsonb>; }
@@ -108,6 +109,7 @@ define_sql_function! { fn commit_dependant(change: Jsonb, effects: Jsonb) -> Tex
 define_sql_function! { fn commit_clinical(changes: Jsonb) -> Text; }
 define_sql_function! { fn import_formulary(formulary: Jsonb, effects: Jsonb) -> Text; }
 define_sql_function! { fn formulary_in_force(day: Date) -> Nullable<Jsonb>; }
+define_sql_function! { fn keys_standing(owner: Uuid, at: Timestamptz) -> Text; }
 define_sql_function! { fn record_locked(patient: Uuid) -> Bool; }
 define_sql_function! { fn export_snapshot(account: Uuid, claim_key: Nullable<Text>) -> Jsonb; }
 define_sql_function! { fn put_export(export: Jsonb, chunks: Array<Bytea>, discard: Bool, effects: Jsonb) -> Text; }

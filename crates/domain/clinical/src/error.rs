@@ -10,7 +10,7 @@ use jiff::Timestamp;
 /// An item, or the whole, that can't be signed as it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Objection {
-    /// JSON Pointer into the draft: `/items/0`, or empty for the whole.
+    /// JSON Pointer into the draft: `/items/0`, a field of it, or empty for the whole.
     pub pointer: String,
     /// The rule.
     pub rule: Rule,
@@ -34,6 +34,9 @@ pub enum ClinicalError {
     /// The caller's copy is stale.
     #[error("it has changed since it was read")]
     Precondition,
+    /// The caller says not on what it builds.
+    #[error("it takes the version that it builds on")]
+    PreconditionRequired,
     /// Notes are not written now.
     #[error(transparent)]
     Note(#[from] NoteRefusal),
@@ -118,8 +121,14 @@ impl From<Denial> for ClinicalError {
 
 /// The objections of a decision on `/items/{index}` that `acknowledged` does not answer.
 pub(crate) fn objections(index: usize, decision: &Decision, answered: impl Fn(Rule) -> bool) -> Vec<Objection> {
+    let field = |rule| match rule {
+        Rule::ItemName => "/name",
+        Rule::ItemForm => "/form",
+        Rule::ItemCode => "/code",
+        _ => "",
+    };
     let of = |finding: &crate::model::Finding, answerable| Objection {
-        pointer: format!("/items/{index}"),
+        pointer: format!("/items/{index}{}", field(finding.rule)),
         rule: finding.rule,
         reason: finding.reason.clone(),
         source: finding.source.clone(),

@@ -48,7 +48,6 @@ pub(crate) fn prescription_event(
             "doctor_id": prescription.doctor,
             "number": prescription.number,
             "status": prescription.status,
-            "reason": prescription.revoked.map(|(reason, _)| reason),
         }),
     }
 }

@@ -2,8 +2,8 @@
 //! suites; what is clinical is sealed by the store that keeps it, and never leaves it in clear but through these values.
 
 use crate::model::{
-    Consent, Dependant, EarlierVisit, Formulary, Guardian, Note, Prescription, Presence, SignedFacts, StandingVisit,
-    Subject, VerifyCode, Visit,
+    Consent, Dependant, EarlierVisit, Formulary, Guardian, Note, Practitioner, Prescription, Presence, SignedFacts,
+    StandingVisit, Subject, VerifyCode, Visit,
 };
 use amrutam_kernel::{
     AccountId, CommitError, ConsultationId, DependantId, DoctorId, Effects, Page, PageRequest, PortError,
@@ -154,6 +154,8 @@ pub trait ClinicalStore: DependantStore {
         doctor_account: AccountId,
         soon: Timestamp,
     ) -> Result<Option<Timestamp>, PortError>;
+    /// The practitioner with that account, whether they are listed or not.
+    async fn practitioner(&self, account: AccountId) -> Result<Option<Practitioner>, PortError>;
     /// The last version of a visit's notes.
     async fn note(&self, id: ConsultationId) -> Result<Option<Note>, PortError>;
     /// A visit's consents, in the order they were recorded.
@@ -234,6 +236,12 @@ pub trait VerifyCodes: Send + Sync {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the document can't be made: {0}")]
 pub struct RenderError(pub String);
+
+/// Knows what can be printed.
+pub trait Printer: Send + Sync {
+    /// Whether there is a letter for every character of it.
+    fn is_printable(&self, text: &str) -> bool;
+}
 
 /// Makes the printed prescription.
 pub trait PrescriptionRenderer: Send + Sync {

@@ -23,6 +23,14 @@ pub enum ShredError {
     /// Not by this actor.
     #[error(transparent)]
     Denied(#[from] Denial),
+    /// Until it is lifted.
+    #[error(
+        "a legal hold keeps what is sealed of this person, or of the account that keeps them: nothing was destroyed"
+    )]
+    OnHold,
+    /// Nothing of theirs is to be destroyed yet.
+    #[error("no erasure of this person is due: their record is kept")]
+    NotDue,
     /// It may be tried again: destroying twice is destroying once.
     #[error(transparent)]
     Port(#[from] PortError),

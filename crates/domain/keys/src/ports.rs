@@ -96,6 +96,24 @@ pub trait KeyWrapper: Send + Sync {
     async fn unwrap(&self, id: DataKeyId, wrapped: &WrappedKey) -> Result<KeyMaterial, UnwrapError>;
 }
 
+/// Whether anything keeps a person's keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// A legal hold: on the person, or on the account that keeps or kept them.
+    OnHold,
+    /// No erasure of theirs is due.
+    Kept,
+    /// Their erasure is due, or was carried out.
+    Due,
+}
+
+/// How long what is sealed of people is kept, as those know it who erase.
+#[async_trait]
+pub trait Retention: Send + Sync {
+    /// Of an account, or of a person whom one keeps or kept.
+    async fn standing(&self, owner: AccountId, now: Timestamp) -> Result<Standing, PortError>;
+}
+
 /// The record of what was done.
 #[async_trait]
 pub trait Records: Send + Sync {

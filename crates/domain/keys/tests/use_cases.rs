@@ -8,8 +8,8 @@ use amrutam_kernel::{
 use amrutam_keys::{
     RetireError, ShredError, UnwrapError,
     model::{DataKeyId, KEY_BYTES, KekId, KeyMaterial, StoredKey},
-    ports::{Found, KeyStore, KeyWrapper, Put, Records},
-    use_cases::{Deps, Rewrapped, renew, retire_kek, rewrap, shred, status},
+    ports::{Found, KeyStore, KeyWrapper, Put, Records, Retention, Standing},
+    use_cases::{Deps, Rewrapped, renew, retire_kek, rewrap, shred, shred_unless_kept, status},
 };
 use amrutam_memory::{FakeKeks, ManualClock, MemoryKeyStore, SeededIds};
 use async_trait::async_trait;
@@ -27,6 +27,15 @@ impl Records for Recorded {
     async fn record(&self, effects: &Effects) -> Result<(), PortError> {
         self.0.lock().unwrap().extend(effects.audit.clone());
         Ok(())
+    }
+}
+
+struct Stands(Standing);
+
+#[async_trait]
+impl Retention for Stands {
+    async fn standing(&self, _: AccountId, _: jiff::Timestamp) -> Result<Standing, PortError> {
+        Ok(self.0)
     }
 }
 
@@ -160,4 +169,25 @@ async fn a_key_that_does_not_unwrap_stays_and_hinders_no_other() {
     let expected = Rewrapped { done: 2, failed: 1, problem: Some(UnwrapError::Refused), finished: true };
     assert_eq!(done, expected);
     assert_eq!(world.store.find(id).await, Ok(Found::Key(broken)));
+}
+
+#[tokio::test]
+async fn an_operator_destroys_no_keys_that_something_keeps() {
+    let world = World::new();
+    let key = world.key(owner(8)).await;
+    let by_hand =
+        async |standing, meant| shred_unless_kept(world.deps(), &Stands(standing), &operator(), owner(8), meant).await;
+    for meant in [false, true] {
+        let refused = by_hand(Standing::OnHold, meant).await;
+        assert!(matches!(refused, Err(ShredError::OnHold)), "{refused:?}");
+    }
+    let refused = by_hand(Standing::Kept, false).await;
+    assert!(matches!(refused, Err(ShredError::NotDue)), "{refused:?}");
+    assert_eq!(world.store.find(key.id).await, Ok(Found::Key(key.clone())));
+    assert!(world.audited().iter().all(|(.., outcome)| *outcome == Outcome::Failed));
+    assert_eq!(by_hand(Standing::Kept, true).await.unwrap(), 1);
+    assert_eq!(by_hand(Standing::Due, false).await.unwrap(), 0);
+    assert_eq!(world.store.find(key.id).await, Ok(Found::Erased));
+    let refused = shred_unless_kept(world.deps(), &Stands(Standing::Due), &by(Actor::Anonymous), owner(8), true).await;
+    assert!(matches!(refused, Err(ShredError::Denied(_))), "{refused:?}");
 }

@@ -70,6 +70,26 @@ pub enum EraseError {
     Port(#[from] PortError),
 }
 
+/// Why an operator erased nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum EraseAgainError {
+    /// The policy says no, which is on the record.
+    #[error(transparent)]
+    Denied(#[from] Denial),
+    /// There is no such account, or it is erased.
+    #[error("there is no such account, or it is erased")]
+    Unknown,
+    /// Money may follow from them: that is for those to say who call them off.
+    #[error("{0} visits are ahead: an administrator calls them off first")]
+    VisitsAhead(usize),
+    /// A visit takes place: ask again when it is over.
+    #[error(transparent)]
+    UnderWay(#[from] UnderWay),
+    /// Try again shortly.
+    #[error(transparent)]
+    Port(#[from] PortError),
+}
+
 /// Why an erasure was not read.
 #[derive(Debug, thiserror::Error)]
 pub enum ErasureReadError {

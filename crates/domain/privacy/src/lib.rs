@@ -17,4 +17,4 @@ pub mod model;
 pub mod ports;
 pub mod use_cases;
 
-pub use error::{EraseError, ErasureReadError, ExportError, GatherError, HoldError};
+pub use error::{EraseAgainError, EraseError, ErasureReadError, ExportError, GatherError, HoldError};

@@ -106,9 +106,10 @@ pub trait DownloadTokens: Send + Sync {
 #[derive(Debug, Clone)]
 pub struct ErasureChanges {
     /// As decided. The account is closed; its contact details, its address's digest, password, second factor, sessions, links, kept
-    /// answers, exports and pending messages go.
+    /// answers, exports and pending messages go; what was said for visits that never took place and people kept whom no other visit names,
+    /// when it says so: stale when a hold has come or gone meanwhile.
     pub erasure: Erasure,
-    /// [`CommitError::Stale`] unless the account is in use, in this version.
+    /// [`CommitError::Stale`] unless the account is there, in this version, and not erased.
     pub account_version: i64,
     /// Stale unless the person's calendar is in this version; it has another one afterwards.
     pub calendar_version: i64,
@@ -130,7 +131,7 @@ pub enum HoldOutcome {
 /// Erasures, and what keeps them from being completed.
 #[async_trait]
 pub trait ErasureStore: Send + Sync {
-    /// What an erasure of that account is decided on; none when it is not in use.
+    /// What an erasure of that account is decided on; none when there is none, or it is erased.
     async fn facts(&self, account: AccountId) -> Result<Option<Facts>, PortError>;
     /// Commits all of it in one transaction, or nothing. Says which sessions ended.
     async fn erase(&self, changes: &ErasureChanges) -> Result<Vec<SessionId>, CommitError>;

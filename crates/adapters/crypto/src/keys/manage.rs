@@ -4,7 +4,7 @@
 
 use super::{
     KeyDir, KeyError, KeyKind, KeyName, KeyProvider,
-    material::{Dated, RSA_BITS, SECRET_BYTES, TokenKeys, dated, is_tombstone, sealing_keys, tombstone},
+    material::{Dated, RSA_BITS, SECRET_BYTES, TokenKeys, dated, is_tombstone, public_half, sealing_keys, tombstone},
 };
 use aes_gcm::aead::Generate;
 use amrutam_identity::use_cases::ACCESS_TOKEN_LIFETIME;
@@ -125,14 +125,22 @@ pub fn rotate(dir: &Path, id: &str, what: Rotatable, at_once: bool, now: Timesta
     Ok(Rotated { path, use_from, before, retire_from })
 }
 
-/// Removes a token key that is not needed any more; `by_force` also one whose tokens are in force: they are refused within
-/// seconds, and their holders go on with their refresh tokens.
+/// Removes a token key that is not needed any more, but for its public half, which proves the prescriptions it has signed and no token.
+/// `by_force` that is removed, too, and also a key whose tokens are in force: they are refused within seconds, and their holders go on
+/// with their refresh tokens; prescriptions it has signed are checked by their code then.
 pub fn retire(dir: &Path, id: &str, by_force: bool, now: Timestamp) -> Result<PathBuf, ManageError> {
     let there = KeyDir::new(dir).keys()?;
     let signers = TokenKeys::of(&there)?.map(|keys| keys.signers);
     let find = |kind| there.iter().map(|key| &key.name).find(|name| name.id == id && name.kind == kind);
     let unknown = || ManageError::Unknown(id.to_owned());
-    let name = find(KeyKind::Signing).or_else(|| find(KeyKind::Verifying)).ok_or_else(unknown)?;
+    let token_key = find(KeyKind::Signing).or_else(|| find(KeyKind::Verifying));
+    let Some(name) = token_key else {
+        // Its public half is all that is left of it.
+        return match find(KeyKind::Proving).filter(|_| by_force) {
+            Some(name) => remove(dir, name),
+            None => Err(unknown()),
+        };
+    };
     let signers = signers.as_ref();
     if signers.and_then(|keys| keys.in_use(now)).is_some_and(|(used, _)| used == id) {
         return Err(ManageError::InUse(id.to_owned()));
@@ -144,6 +152,20 @@ pub fn retire(dir: &Path, id: &str, by_force: bool, now: Timestamp) -> Result<Pa
             return Err(ManageError::StillNeeded { id: id.to_owned(), until });
         }
     }
+    let proving = KeyName::new(id, KeyKind::Proving)?;
+    if by_force {
+        if find(KeyKind::Proving).is_some() {
+            remove(dir, &proving)?;
+        }
+    } else if find(KeyKind::Proving).is_none()
+        && let Some(key) = there.iter().find(|key| key.name == *name)
+    {
+        write_new(dir, &dir.join(proving.to_string()), &public_half(key)?)?;
+    }
+    remove(dir, name)
+}
+
+fn remove(dir: &Path, name: &KeyName) -> Result<PathBuf, ManageError> {
     let path = dir.join(name.to_string());
     fs::remove_file(&path).and_then(|()| sync(dir)).map_err(KeyError::io(&path))?;
     Ok(path)
@@ -182,7 +204,7 @@ fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
 fn make(dir: &Path, id: &str, kind: KeyKind, use_from: Timestamp) -> Result<PathBuf, ManageError> {
     let path = dir.join(KeyName::new(id, kind)?.to_string());
     let body = match kind {
-        KeyKind::Signing | KeyKind::Verifying => Rsa::generate(RSA_BITS)
+        KeyKind::Signing | KeyKind::Verifying | KeyKind::Proving => Rsa::generate(RSA_BITS)
             .and_then(PKey::from_rsa)
             .and_then(|key| key.private_key_to_pem_pkcs8())
             .map(Zeroizing::new)

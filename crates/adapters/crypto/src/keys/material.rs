@@ -84,7 +84,9 @@ impl<T> Dated<T> {
 pub(crate) struct TokenKeys {
     pub(crate) signers: Dated<RsassaJwsSigner>,
     pub(crate) verifiers: BTreeMap<String, RsassaJwsVerifier>,
-    /// RFC 7517.
+    /// Of keys that sign no tokens any more: for prescriptions alone.
+    pub(crate) provers: BTreeMap<String, RsassaJwsVerifier>,
+    /// RFC 7517; those of `provers` among them, marked by `prescriptions_only`.
     pub(crate) jwks: Value,
 }
 
@@ -92,6 +94,7 @@ impl TokenKeys {
     /// Nothing when there is no key that signs.
     pub(crate) fn of(keys: &[ProvidedKey]) -> Result<Option<Self>, KeyError> {
         let (mut signers, mut verifiers, mut public) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        let (mut provers, mut proving) = (BTreeMap::new(), Vec::new());
         for key in keys {
             let unusable = |error: &dyn std::fmt::Display| KeyError::unusable(&key.name, error);
             let (from, pem) = undated(key)?;
@@ -104,21 +107,45 @@ impl TokenKeys {
                     signers.insert((from, key.name.id.clone()), signer);
                     checked
                 }
-                KeyKind::Verifying => {
+                KeyKind::Verifying | KeyKind::Proving => {
                     let half = PKey::public_key_from_pem(pem).map_err(|_| unusable(&"not a public key in PEM"))?;
                     checked(&key.name, &half)?
                 }
                 KeyKind::Sealing | KeyKind::BlindIndex | KeyKind::Link | KeyKind::Audit => continue,
             };
             let verifier = RS256.verifier_from_pem(&pem).map_err(|e| unusable(&e))?;
+            if key.name.kind == KeyKind::Proving {
+                provers.insert(key.name.id.clone(), verifier);
+                proving.push((key.name.id.clone(), jwk));
+                continue;
+            }
             if verifiers.insert(key.name.id.clone(), verifier).is_some() {
                 return Err(unusable(&"another key has the same id"));
             }
             public.push(jwk);
         }
+        // While it is being retired a key is there as both.
+        public.extend(proving.into_iter().filter(|(id, _)| !verifiers.contains_key(id)).map(|(_, mut jwk)| {
+            if let Some(members) = jwk.as_object_mut() {
+                members.insert("prescriptions_only".to_owned(), true.into());
+            }
+            jwk
+        }));
         let jwks = json!({ "keys": public });
-        Ok((!signers.is_empty()).then(|| Self { signers: Dated(signers), verifiers, jwks }))
+        Ok((!signers.is_empty()).then(|| Self { signers: Dated(signers), verifiers, provers, jwks }))
     }
+}
+
+/// What is kept of a key for the prescriptions it has signed.
+pub(crate) fn public_half(key: &ProvidedKey) -> Result<Vec<u8>, KeyError> {
+    let (_, pem) = undated(key)?;
+    let unusable = |_| KeyError::unusable(&key.name, "not a key in PEM");
+    if key.name.kind == KeyKind::Signing {
+        let pair = PKey::private_key_from_pem(pem).map_err(unusable)?;
+        return checked(&key.name, &pair).map(|(pem, _)| pem);
+    }
+    let half = PKey::public_key_from_pem(pem).map_err(unusable)?;
+    checked(&key.name, &half).map(|(pem, _)| pem)
 }
 
 /// The public half in PEM and as a JWK, of a key that is good enough.

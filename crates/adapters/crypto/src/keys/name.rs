@@ -10,6 +10,8 @@ pub enum KeyKind {
     Signing,
     /// Only verifies tokens: the public half.
     Verifying,
+    /// Only proves prescriptions that a key has signed which signs tokens no more: its public half.
+    Proving,
     /// Seals values: 32 bytes.
     Sealing,
     /// Makes blind indexes: 32 bytes. There is one; with another, no address is found any more.
@@ -22,14 +24,15 @@ pub enum KeyKind {
 
 impl KeyKind {
     /// Every kind.
-    pub const ALL: [Self; 6] =
-        [Self::Signing, Self::Verifying, Self::Sealing, Self::BlindIndex, Self::Link, Self::Audit];
+    pub const ALL: [Self; 7] =
+        [Self::Signing, Self::Verifying, Self::Proving, Self::Sealing, Self::BlindIndex, Self::Link, Self::Audit];
 
     /// How the name of such a key ends.
     pub const fn suffix(self) -> &'static str {
         match self {
             Self::Signing => ".pem",
             Self::Verifying => ".pub.pem",
+            Self::Proving => ".prescriptions.pem",
             Self::Sealing => ".kek",
             Self::BlindIndex => ".index",
             Self::Link => ".link",
@@ -41,6 +44,7 @@ impl KeyKind {
         match self {
             Self::Signing => "signing key (<id>.pem)",
             Self::Verifying => "public key (<id>.pub.pem)",
+            Self::Proving => "public key for prescriptions (<id>.prescriptions.pem)",
             Self::Sealing => "sealing key (<id>.kek)",
             Self::BlindIndex => "blind-index key (<id>.index)",
             Self::Link => "link key (<id>.link)",

@@ -27,6 +27,11 @@ fn claims() -> SignedClaims {
     }
 }
 
+/// Signed at another time.
+pub(crate) fn signed_claims(signed_at: jiff::Timestamp) -> SignedClaims {
+    SignedClaims { signed_at, content_sha256: "00".into(), ..claims() }
+}
+
 /// Whoever knows the published keys alone, with another library than ours.
 #[test]
 fn it_verifies_with_the_published_keys_alone() {

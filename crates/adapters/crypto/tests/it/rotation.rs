@@ -1,9 +1,11 @@
 //! Keys that change while they are used.
 
+use crate::prescriptions::signed_claims;
 use crate::support::{SECRETS, TempDir, access, access_at, pem, public_pem, settings};
+use amrutam_clinical::ports::PrescriptionSigner;
 use amrutam_crypto::{
-    AesGcmSealer, JwtTokens, KEY_PUBLISHED_AHEAD, KeyDir, KeyError, Keys, ManageError, RELOAD_INTERVAL, Rotatable,
-    SystemClock, TOKENS_OUTLIVE_KEY, generate_missing, retire, rotate,
+    AesGcmSealer, JwsPrescriptions, JwtTokens, KEY_PUBLISHED_AHEAD, KeyDir, KeyError, Keys, ManageError,
+    RELOAD_INTERVAL, Rotatable, SystemClock, TOKENS_OUTLIVE_KEY, generate_missing, retire, rotate,
 };
 use amrutam_identity::ports::{InvalidToken, TokenVerifier};
 use amrutam_kernel::{AccountId, Clock, Pause, SealPlace, Sealer};
@@ -113,7 +115,30 @@ fn no_token_is_refused_during_a_rotation() {
     assert!(last_old < takes_over && (takes_over..takes_over + 40).contains(&first_new), "{last_old} {first_new}");
     let allowed = takes_over + TOKENS_OUTLIVE_KEY.as_secs();
     assert!((allowed..allowed + 10).contains(&retired), "{retired}");
-    assert_eq!(ids(&instances[2].tokens), ["new"]);
+    assert_eq!(ids(&instances[2].tokens), ["new", "old"], "for prescriptions alone");
+}
+
+#[test]
+fn a_retired_key_proves_prescriptions_and_no_token_until_it_is_removed_by_force() {
+    let dir = TempDir::new();
+    generate_missing(&dir.0, "old", after(-60)).unwrap();
+    let instance = Instance::new(&dir, 0);
+    let prescriptions = JwsPrescriptions::new(Arc::new(instance.tokens.clone()));
+    let (token, jws) = (access_at(&instance.tokens, begin()), prescriptions.sign(&signed_claims(begin())).unwrap());
+    rotate(&dir.0, "new", Rotatable::Signing, true, begin()).unwrap();
+    retire(&dir.0, "old", false, begin() + TOKENS_OUTLIVE_KEY).unwrap();
+    assert!(instance.keys.reload().unwrap());
+    assert!(!dir.0.join("old.pem").exists(), "the private half is gone");
+    assert_eq!(prescriptions.digest_in(&jws).as_deref(), Some("00"));
+    assert_eq!(instance.tokens.verify_access(&token, begin()), Err(InvalidToken));
+    let jwks = instance.tokens.jwks();
+    assert_eq!((&jwks["keys"][1]["kid"], &jwks["keys"][1]["prescriptions_only"]), (&"old".into(), &true.into()));
+    assert!(jwks["keys"][0].get("prescriptions_only").is_none());
+
+    assert!(matches!(retire(&dir.0, "old", false, begin()), Err(ManageError::Unknown(_))), "retired already");
+    retire(&dir.0, "old", true, begin()).unwrap();
+    assert!(instance.keys.reload().unwrap());
+    assert_eq!((prescriptions.digest_in(&jws), ids(&instance.tokens)), (None, vec!["new".to_owned()]));
 }
 
 #[test]

@@ -49,24 +49,28 @@ fn person_of(tables: &Tables, consultation: &Consultation) -> Result<Person, Por
     })
 }
 
+fn practitioner_of(doctor: &amrutam_booking::model::Practitioner) -> Result<Practitioner, PortError> {
+    Ok(Practitioner {
+        id: doctor.id,
+        account: doctor.account,
+        name: doctor.details.full_name.clone(),
+        qualifications: doctor.details.qualifications.clone(),
+        council: doctor.details.council.clone(),
+        registration: doctor.details.registration_number.clone(),
+        system: word(doctor.details.system.as_str())?,
+        listed: doctor.status == PractitionerStatus::Listed,
+        registered_on: doctor.details.registered_on,
+        valid_until: doctor.details.valid_until,
+    })
+}
+
 fn visit_of(tables: &Tables, consultation: &Consultation) -> Result<Visit, PortError> {
     let doctor = tables.practitioner(consultation.doctor)?;
     Ok(Visit {
         id: consultation.id,
         subject: subject_of(consultation),
         person: Sensitive::new(person_of(tables, consultation)?),
-        practitioner: Practitioner {
-            id: doctor.id,
-            account: doctor.account,
-            name: doctor.details.full_name.clone(),
-            qualifications: doctor.details.qualifications.clone(),
-            council: doctor.details.council.clone(),
-            registration: doctor.details.registration_number.clone(),
-            system: word(doctor.details.system.as_str())?,
-            listed: doctor.status == PractitionerStatus::Listed,
-            registered_on: doctor.details.registered_on,
-            valid_until: doctor.details.valid_until,
-        },
+        practitioner: practitioner_of(doctor)?,
         range: consultation.range,
         mode: word(consultation.mode.as_str())?,
         status: VisitStatus::from_word(consultation.status.as_str()),
@@ -152,6 +156,13 @@ impl ClinicalStore for MemoryWorld {
             let theirs = tables.consultations.values().filter(|one| subject_of(one) == subject && one.doctor == doctor);
             theirs.filter(|one| is_held(one) || near(one)).map(|one| one.range.end()).max()
         })
+    }
+
+    async fn practitioner(&self, account: AccountId) -> Result<Option<Practitioner>, PortError> {
+        self.read(|tables| {
+            let found = tables.practitioners.values().find(|one| one.account == account);
+            found.map(practitioner_of).transpose()
+        })?
     }
 
     async fn note(&self, id: ConsultationId) -> Result<Option<Note>, PortError> {

@@ -5,6 +5,7 @@ use amrutam_booking::model::ConsultationStatus;
 use amrutam_kernel::{
     AccountId, CommitError, Effects, ExportId, IdempotencyClaim, PortError, RecordRef, Sensitive, SessionId, Unrecorded,
 };
+use amrutam_keys::ports::{Retention, Standing};
 use amrutam_privacy::{
     GatherError,
     model::{Dossier, Erasure, ErasureState, Export, ExportState, Facts, HoldReference, LegalHold, LiveVisit},
@@ -113,6 +114,24 @@ fn on_hold(tables: &Tables, account: AccountId) -> bool {
     tables.holds.values().any(|hold| hold.account == account && hold.lifted_at.is_none())
 }
 
+#[async_trait]
+impl Retention for MemoryWorld {
+    async fn standing(&self, owner: AccountId, now: Timestamp) -> Result<Standing, PortError> {
+        self.read(|tables| {
+            let kept = tables.dependants.values().filter(|one| one.id.as_uuid() == owner.as_uuid());
+            let whose: Vec<_> = kept.map(|one| one.keeper).chain([owner]).collect();
+            let is_over = |erasure: &Erasure| erasure.state != ErasureState::Locked || erasure.keep_until <= now;
+            if whose.iter().any(|one| on_hold(tables, *one)) {
+                Standing::OnHold
+            } else if whose.iter().filter_map(|one| tables.erasures.get(one)).any(is_over) {
+                Standing::Due
+            } else {
+                Standing::Kept
+            }
+        })
+    }
+}
+
 fn is_due(tables: &Tables, erasure: &Erasure, now: Timestamp) -> bool {
     let held = erasure.state == ErasureState::Locked && on_hold(tables, erasure.account);
     !matches!(erasure.state, ErasureState::Destroyed { .. }) && erasure.keep_until <= now && !held
@@ -122,7 +141,7 @@ fn is_due(tables: &Tables, erasure: &Erasure, now: Timestamp) -> bool {
 impl ErasureStore for MemoryWorld {
     async fn facts(&self, account: AccountId) -> Result<Option<Facts>, PortError> {
         self.read(|tables| {
-            let found = tables.accounts.get(&account).filter(|account| account.is_active())?;
+            let found = tables.accounts.get(&account)?;
             let theirs = || tables.consultations.values().filter(|one| one.patient == account);
             let mut live: Vec<_> = theirs()
                 .filter(|one| one.status.is_live())
@@ -150,7 +169,7 @@ impl ErasureStore for MemoryWorld {
     async fn erase(&self, changes: &ErasureChanges) -> Result<Vec<SessionId>, CommitError> {
         let mut tx = self.begin(&changes.effects)?;
         let (tables, id) = (tx.tables(), changes.erasure.account);
-        let stored = tables.accounts.get(&id).filter(|account| account.is_active());
+        let stored = tables.accounts.get(&id);
         let calendar = tables.calendar(id);
         if stored.is_none_or(|account| account.version != changes.account_version)
             || calendar.version != changes.calendar_version
@@ -171,6 +190,18 @@ impl ErasureStore for MemoryWorld {
         tables.archives.retain(|export, _| !exports.contains(export));
         for message in tables.messages.values_mut().filter(|stored| stored.message.recipient == id) {
             message.state = MessageState::Done;
+        }
+        if changes.erasure.forgets_unheld() == on_hold(tables, id) {
+            return Err(CommitError::Stale);
+        }
+        if changes.erasure.forgets_unheld() {
+            let held = |status| matches!(status, ConsultationStatus::InProgress | ConsultationStatus::Completed);
+            let theirs: Vec<_> = tables.consultations.values().filter(|one| one.patient == id).cloned().collect();
+            let unheld: Vec<_> = theirs.iter().filter(|one| !held(one.status)).map(|one| one.id).collect();
+            tables.reasons.retain(|visit, _| !unheld.contains(visit));
+            tables.guardians.retain(|visit, _| !unheld.contains(visit));
+            let named = |who| theirs.iter().any(|one| one.dependant == Some(who) && held(one.status));
+            tables.dependants.retain(|who, kept| kept.keeper != id || named(*who));
         }
         tables.erasures.insert(id, changes.erasure.clone());
         tx.commit()?;

@@ -262,6 +262,11 @@ impl EndReason {
     pub const fn is_patients(self) -> bool {
         !matches!(self, Self::NeedsVisitInPerson | Self::EmergencyReferral)
     }
+
+    /// What timelines, events and staff are told. A judgement on the patient's health is not among it.
+    pub const fn cause(self) -> &'static str {
+        if self.is_patients() { self.as_str() } else { "ended" }
+    }
 }
 
 impl FromStr for EndReason {

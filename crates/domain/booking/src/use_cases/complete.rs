@@ -29,7 +29,8 @@ pub async fn complete(
     .await
 }
 
-/// Ends a visit that is under way, by either side at any time; why is in the timeline. It has taken place.
+/// Ends a visit that is under way, by either side at any time; why is in the timeline, or, when it is a judgement on the patient's health,
+/// sealed in place of a summary. It has taken place.
 pub async fn end(
     deps: Deps<'_>,
     context: &Context,
@@ -37,14 +38,15 @@ pub async fn end(
     reason: EndReason,
     idempotency: Option<Idempotent<'_, Changed>>,
 ) -> Result<(Changed, Option<StoredAnswer>), ConsultationError> {
-    let request = Act { id, action: Action::ConsultationEnd, target: None, summary: None, idempotency };
+    let judgement = (!reason.is_patients()).then(|| Sensitive::new(reason.as_str().to_owned()));
+    let request = Act { id, action: Action::ConsultationEnd, target: None, summary: judgement.as_ref(), idempotency };
     act(deps, context, request, |snapshot, side, record| {
         let before = &snapshot.consultation;
         let after = before.become_status(ConsultationStatus::Completed, record.now)?;
         if side == Side::Patient && !reason.is_patients() {
             return Err(ConsultationError::ReasonNotYours);
         }
-        record.version(context, &after, Some(before.status), events::COMPLETED, reason.as_str());
+        record.version(context, &after, Some(before.status), events::COMPLETED, reason.cause());
         record.calendar(&snapshot.calendar, &after);
         Ok(after)
     })

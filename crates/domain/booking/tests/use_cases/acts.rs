@@ -171,6 +171,27 @@ async fn either_side_ends_a_visit_with_a_reason_of_theirs() {
 }
 
 #[tokio::test]
+async fn a_judgement_on_the_patients_health_is_sealed_and_told_to_the_two_sides_alone() {
+    for reason in [EndReason::EmergencyReferral, EndReason::NeedsVisitInPerson] {
+        let clinic = clinic().await;
+        let (asha, id) = begun(&clinic).await;
+        end(clinic.deps(), &doctor(&clinic), id, reason, None).await.unwrap();
+        let last = clinic.world.timeline(id).await.unwrap().judge(Clone::clone).pop().unwrap();
+        assert_eq!(last.cause, "ended");
+        let event = clinic.world.outbox().pop().unwrap();
+        assert_eq!(
+            (event.event_type.as_str(), &event.payload["cause"]),
+            ("consultation.completed.v1", &"ended".into())
+        );
+        assert!(!format!("{:?}{:?}", clinic.world.outbox(), clinic.world.audit()).contains(reason.as_str()));
+        for side in [clinic.patient(asha), doctor(&clinic)] {
+            let seen = read_consultation(clinic.deps(), &side, id).await.unwrap();
+            assert_eq!(seen.summary.unwrap().expose(), reason.as_str());
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_summary_is_for_the_two_sides_alone_and_in_nothing_that_is_told() {
     let clinic = clinic().await;
     let (asha, id) = begun(&clinic).await;

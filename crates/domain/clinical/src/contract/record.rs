@@ -32,6 +32,8 @@ pub async fn a_visit_is_read_with_its_people(harness: &dyn Harness) {
     assert_eq!((visit.range.start(), visit.version), (made.starts_at, made.version));
     assert_eq!(visit.person.expose().name, "Asha Nair");
     assert!(visit.practitioner.listed && !visit.practitioner.qualifications.is_empty());
+    assert_eq!(store.practitioner(made.doctor_account).await.unwrap(), Some(visit.practitioner));
+    assert_eq!(store.practitioner(made.patient).await.unwrap(), None);
     let nothing = amrutam_kernel::ConsultationId::from_uuid(id(harness.now()));
     assert_eq!(store.visit(nothing).await.unwrap(), None);
 }

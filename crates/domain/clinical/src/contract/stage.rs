@@ -123,6 +123,7 @@ pub(super) fn signed(harness: &dyn Harness, draft: &Prescription) -> Prescriptio
         formulary: "ayurveda-1".into(),
         decisions: vec![],
         verify_code: VerifyCode::from_random(bytes).as_str().to_owned(),
+        content_sha256: "0".repeat(64),
         jws: "a.b.c".into(),
     };
     draft.change(Change::Sign(Box::new(facts)), harness.now()).unwrap()

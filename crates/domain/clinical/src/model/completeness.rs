@@ -3,7 +3,7 @@
 use super::{PrescriptionContent, System, Visit};
 use jiff::tz::TimeZone;
 
-/// Something that a prescription must carry and does not.
+/// Something that a prescription must carry and does not, or not in letters that can be printed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Missing {
     /// JSON Pointer into the draft; `/patient/..` and `/practitioner/..` stand in the profiles.

@@ -37,7 +37,7 @@ pub struct Consent {
     pub purpose: ConsentPurpose,
     /// Given or withdrawn.
     pub decision: ConsentDecision,
-    /// The notice that was shown.
+    /// The notice that was shown; none of a withdrawal that names none.
     pub notice_version: String,
     /// How it came about.
     pub method: ConsentMethod,
@@ -76,6 +76,10 @@ pub fn check_consent(
     if !current {
         return Err(ConsentRefusal::NoticeOutdated);
     }
+    check_method(method, evidence, by_patient)
+}
+
+fn check_method(method: ConsentMethod, evidence: Option<&str>, by_patient: bool) -> Result<(), ConsentRefusal> {
     if method == ConsentMethod::Implied {
         return Err(ConsentRefusal::NotToBeStated);
     }
@@ -84,6 +88,25 @@ pub fn check_consent(
         return Err(ConsentRefusal::EvidenceRequired);
     }
     Ok(())
+}
+
+/// Whether a withdrawal can be recorded: it names a notice of its purpose that was shown, now or when something of `before` was recorded,
+/// or none at all. How it came about is asked for as of what is given.
+pub fn check_withdrawal(
+    notices: &[Notice],
+    before: &[Consent],
+    purpose: ConsentPurpose,
+    notice_version: &str,
+    method: ConsentMethod,
+    evidence: Option<&str>,
+    by_patient: bool,
+) -> Result<(), ConsentRefusal> {
+    let shown = notices.iter().any(|notice| notice.purpose == purpose && notice.version == notice_version)
+        || before.iter().any(|consent| consent.purpose == purpose && consent.notice_version == notice_version);
+    if !notice_version.is_empty() && !shown {
+        return Err(ConsentRefusal::NoticeOutdated);
+    }
+    check_method(method, evidence, by_patient)
 }
 
 /// What holds of a purpose: the last decision, of consents in the order they were recorded.
@@ -124,6 +147,17 @@ pub enum AdmissionRefusal {
     ConsentWithdrawn,
 }
 
+/// Whether the adult is recorded without whom a minor is neither seen nor prescribed for.
+pub fn check_guardian(
+    rules: &RuleSet,
+    zone: &TimeZone,
+    visit: &Visit,
+    guardian: Option<&Guardian>,
+) -> Result<(), AdmissionRefusal> {
+    let beside = guardian.is_some_and(Guardian::is_complete);
+    if visit.is_of_minor(rules, zone) && !beside { Err(AdmissionRefusal::GuardianRequired) } else { Ok(()) }
+}
+
 /// Whether a visit may begin. A consent that was never stated follows from the booking: it is recorded when this allows.
 pub fn admit(
     rules: &RuleSet,
@@ -132,9 +166,7 @@ pub fn admit(
     consents: &[Consent],
     guardian: Option<&Guardian>,
 ) -> Result<(), AdmissionRefusal> {
-    if visit.is_of_minor(rules, zone) && !guardian.is_some_and(Guardian::is_complete) {
-        return Err(AdmissionRefusal::GuardianRequired);
-    }
+    check_guardian(rules, zone, visit, guardian)?;
     match standing(consents, ConsentPurpose::Teleconsultation) {
         Some(consent) if consent.decision == ConsentDecision::Withdrawn => Err(AdmissionRefusal::ConsentWithdrawn),
         Some(_) | None => Ok(()),

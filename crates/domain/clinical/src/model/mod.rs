@@ -4,19 +4,23 @@ mod completeness;
 mod consent;
 mod dependant;
 mod formulary;
+mod identity;
 mod measure;
 mod note;
 mod prescribing;
 mod prescription;
 mod presence;
+mod printed;
 mod ruleset;
 mod search;
+mod tag;
 mod visit;
 mod words;
 
 pub use completeness::{Missing, missing_fields};
 pub use consent::{
-    AdmissionRefusal, Consent, ConsentRefusal, Guardian, Notice, admit, check_consent, notices, standing,
+    AdmissionRefusal, Consent, ConsentRefusal, Guardian, Notice, admit, check_consent, check_guardian,
+    check_withdrawal, notices, standing,
 };
 pub use dependant::{
     Dependant, DependantDetails, DependantRefusal, MAX_DEPENDANTS, StandingVisit, check_removal, check_room,
@@ -25,6 +29,7 @@ pub use formulary::{
     DoseBounds, Formulary, FormularyItem, InvalidFormulary, InvalidItemCode, ItemCode, MINERAL_INGREDIENTS,
     NDPS_INGREDIENTS, SCHEDULE_E1_INGREDIENTS,
 };
+pub use identity::decide_item;
 pub use measure::{Amount, Measure};
 pub use note::{Addendum, Note, NoteContent, NoteRefusal};
 pub use prescribing::{Candidate, Circumstances, Course, Decision, Finding, checks_of_the_whole, decide};
@@ -33,8 +38,10 @@ pub use prescription::{
     PrescriptionContent, PrescriptionStatus, Signatory, SignedFacts, StoredCourse, VerifyCode, circumstances,
 };
 pub use presence::{NoShowRefusal, Presence, decide_no_show};
+pub use printed::printed_texts;
 pub use ruleset::{InvalidRuleSet, NOBODY_YET, Rule, RuleSet, ScheduleE1};
 pub use search::FormularyFilter;
+pub use tag::PrescriptionTag;
 pub use visit::{Condition, EarlierVisit, Person, Practitioner, Subject, Visit, age_on, is_treating, visit_kind};
 pub use words::{
     AushadhaKala, BreakGlassReason, ConsentDecision, ConsentMethod, ConsentPurpose, DependantRelation, Form, IdType,

@@ -94,6 +94,19 @@ impl Decision {
     }
 }
 
+impl Decision {
+    /// The same, denied on these grounds, too, which come first.
+    pub(super) fn but_denied(self, mut grounds: Vec<Finding>) -> Self {
+        if grounds.is_empty() {
+            return self;
+        }
+        if let Self::Deny { denials } = self {
+            grounds.extend(denials);
+        }
+        Self::Deny { denials: grounds }
+    }
+}
+
 struct Findings<'a> {
     rules: &'a RuleSet,
     denials: Vec<Finding>,
@@ -155,7 +168,7 @@ pub fn decide(rules: &RuleSet, candidate: Candidate<'_>, course: &Course, at: &C
     match candidate {
         Candidate::Known(item) => {
             if item.schedule_e1 {
-                schedule_e1(&mut found, course, at);
+                schedule_e1(&mut found, item, course, at);
             }
             by_age(&mut found, item, at);
             in_pregnancy(&mut found, item, at.pregnancy);
@@ -163,6 +176,7 @@ pub fn decide(rules: &RuleSet, candidate: Candidate<'_>, course: &Course, at: &C
         }
         Candidate::Unknown => {
             found.caution_if(true, Rule::UnknownItem, "not in the formulary: it counts as list A");
+            found.unavailable(Rule::OwnSystem, "to which system of medicine this item belongs is not known");
             if at.pregnancy != Pregnancy::No {
                 found.unavailable(Rule::PregnancyCheck, "nothing is known of this item in pregnancy");
             }
@@ -207,7 +221,7 @@ fn by_list(found: &mut Findings<'_>, list: PrescribingList, at: &Circumstances) 
     found.deny_if(!modes.contains(&at.mode), rule, reason);
 }
 
-fn schedule_e1(found: &mut Findings<'_>, course: &Course, at: &Circumstances) {
+fn schedule_e1(found: &mut Findings<'_>, item: &FormularyItem, course: &Course, at: &Circumstances) {
     let bounds = &found.rules.schedule_e1;
     let (by_mode, adult) = (bounds.modes.contains(&at.mode), found.rules.adult_age_years);
     let (most_days, caution) = (bounds.max_days, bounds.caution.clone());
@@ -226,6 +240,17 @@ fn schedule_e1(found: &mut Findings<'_>, course: &Course, at: &Circumstances) {
     match course.quantity.exceeds(course.dose, doses) {
         Some(more) => found.deny_if(more, Rule::E1Quantity, "the quantity is more than the course takes"),
         None => found.deny_if(true, Rule::E1Quantity, "dose and quantity are given in units that can't be compared"),
+    }
+    // The prescriber's own dose bounds nothing: the text's does.
+    let most = item.dose.map(|bounds| {
+        let doses = u64::from(bounds.max_times_per_day) * u64::from(course.days);
+        course.quantity.exceeds(bounds.largest(), doses)
+    });
+    match most.flatten() {
+        Some(more) => {
+            found.deny_if(more, Rule::E1Quantity, "the quantity is more than the reference text's largest doses make");
+        }
+        None => found.deny_if(true, Rule::E1Quantity, "no reference dose bounds this quantity"),
     }
     found.caution_if(true, Rule::E1Caution, caution);
 }

@@ -238,7 +238,9 @@ pub struct SignedFacts {
     pub decisions: Vec<Decision>,
     /// What the QR code carries for the online check.
     pub verify_code: String,
-    /// For the offline check: a compact JWS over ids and a digest of the content.
+    /// SHA-256 in hex of what was signed, as it was written then: what is read back may be written in another way some day.
+    pub content_sha256: String,
+    /// For the offline check: a compact JWS over ids and that digest.
     pub jws: String,
 }
 
@@ -356,7 +358,7 @@ pub struct Prescription {
     pub document: DocumentState,
     /// Last change.
     pub updated_at: Timestamp,
-    /// Rises by one with every change; a draft's `ETag`.
+    /// Rises by one with every change; with the number it is the [`PrescriptionTag`](super::PrescriptionTag).
     pub version: i64,
 }
 

@@ -18,8 +18,8 @@ pub enum NoShowRefusal {
     /// The other side was there.
     #[error("the other side has checked in")]
     OtherSidePresent,
-    /// Both are away, or whoever says it was not there either.
-    #[error("whoever reports an absence must have checked in")]
+    /// Both were away, or whoever says it was not there in time either.
+    #[error("whoever reports an absence has checked in by the end of the grace")]
     NotThereYourself,
     /// The grace is not over.
     #[error("the grace is not over")]

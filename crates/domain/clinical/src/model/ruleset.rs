@@ -49,7 +49,7 @@ rules! {
     E1Adult = "e1_adult",
     /// Schedule E(1): for so many days at most.
     E1Duration = "e1_duration",
-    /// Schedule E(1): no more than the course takes.
+    /// Schedule E(1): no more than the course takes, nor than the reference text's largest doses make.
     E1Quantity = "e1_quantity",
     /// Schedule E(1): with the caution line.
     E1Caution = "e1_caution",
@@ -57,6 +57,12 @@ rules! {
     UnknownItem = "unknown_item",
     /// Not in pregnancy.
     PregnancyAvoid = "pregnancy_avoid",
+    /// What has a code is called as the formulary calls it.
+    ItemName = "item_name",
+    /// What has a code is of the formulary's form.
+    ItemForm = "item_form",
+    /// What is called like a preparation of the formulary says which.
+    ItemCode = "item_code",
     /// In pregnancy with care.
     PregnancyCaution = "pregnancy_caution",
     /// Whether it may be given in pregnancy can't be checked.

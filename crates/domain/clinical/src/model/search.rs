@@ -41,7 +41,7 @@ impl Formulary {
 }
 
 /// Small letters, without the diacritics of IAST.
-fn folded(text: &str) -> String {
+pub(super) fn folded(text: &str) -> String {
     text.chars().flat_map(char::to_lowercase).map(plain).collect()
 }
 

@@ -120,9 +120,19 @@ impl Visit {
         age_on(born, zone.to_datetime(self.range.start()).date())
     }
 
-    /// Whether a visit may begin or go on only with an adult beside the patient. Whose age is not known is not taken for one.
+    /// Whether a visit may begin, and be prescribed at, only with an adult beside the patient. Whose age is not known is not taken for
+    /// a minor: the visit is where it is asked, and before it is known nothing is signed.
     pub fn is_of_minor(&self, rules: &RuleSet, zone: &TimeZone) -> bool {
         self.age_years(zone).is_some_and(|age| age < rules.adult_age_years)
+    }
+
+    /// Whether it is over, by its practitioner's word or because nobody has begun it in its time.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        match self.status {
+            VisitStatus::InProgress => false,
+            VisitStatus::Completed => true,
+            VisitStatus::Confirmed | VisitStatus::Other => self.range.end() <= now,
+        }
     }
 
     /// Whether its prescription may be written and signed at `now`: while it is under way, and for the ruleset's hours after.

@@ -12,7 +12,7 @@ use crate::{
     },
     ports::ClinicalChanges,
 };
-use amrutam_kernel::{Action, ConsentId, ConsultationId, Context, Effects};
+use amrutam_kernel::{Action, AuditEntry, ConsentId, ConsultationId, Context, Effects, Outcome};
 use jiff::SignedDuration;
 
 /// Whether the visit may begin: of a minor with an adult beside them, and not against a consent that was withdrawn. The consent that
@@ -75,8 +75,8 @@ async fn admit_visit(
     }
 }
 
-/// Whether the absence of the other side may be stated by what was seen: not of one who checked in. A side that states it is taken
-/// for present by stating it.
+/// Whether the absence of the other side may be stated by what was seen: not of one who checked in, and only by one who did: money
+/// follows from it.
 pub async fn check_absence(
     deps: Deps<'_>,
     context: &Context,
@@ -98,10 +98,14 @@ async fn absence_stands(
     if visit.status != VisitStatus::Confirmed {
         return Ok(());
     }
-    let seen = deps.store.presence(id).await?;
-    match decide_no_show(&seen, claimant, visit.range.start(), grace, deps.clock.now()) {
-        Err(refused @ NoShowRefusal::OtherSidePresent) => Err(refused.into()),
+    let (seen, now) = (deps.store.presence(id).await?, deps.clock.now());
+    match decide_no_show(&seen, claimant, visit.range.start(), grace, now) {
+        Err(refused @ (NoShowRefusal::OtherSidePresent | NoShowRefusal::NotThereYourself)) => {
+            let entry = deps.done(context, "consultation.no_show", &visit, now);
+            deps.record(vec![AuditEntry { outcome: Outcome::Failed, ..entry }]).await?;
+            Err(refused.into())
+        }
         // Too early is said by the visit's own rules.
-        Ok(_) | Err(NoShowRefusal::TooEarly | NoShowRefusal::NotThereYourself) => Ok(()),
+        Ok(_) | Err(NoShowRefusal::TooEarly) => Ok(()),
     }
 }

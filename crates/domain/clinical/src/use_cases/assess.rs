@@ -4,8 +4,8 @@ use super::{Deps, frame::Deed};
 use crate::{
     ClinicalError,
     model::{
-        Candidate, Decision, Finding, Formulary, Missing, PrescriptionContent, RuleSet, Visit, VisitKind,
-        checks_of_the_whole, circumstances, decide, missing_fields, visit_kind,
+        Decision, Finding, Formulary, Missing, PrescriptionContent, RuleSet, Visit, VisitKind, checks_of_the_whole,
+        circumstances, decide_item, missing_fields, printed_texts, visit_kind,
     },
 };
 use amrutam_kernel::{Action, ConsultationId, Context, Dependency, PortError};
@@ -101,22 +101,20 @@ impl Deps<'_> {
         let at = circumstances(content, visit.mode, kind, age, sex, visit.practitioner.system);
         let mut items = Vec::with_capacity(content.items.len());
         for (index, item) in content.items.iter().enumerate() {
-            let candidate = match &item.code {
-                Some(code) => {
-                    let known = formulary.get(code).ok_or(ClinicalError::UnknownItem { index })?;
-                    Candidate::Known(known)
-                }
-                None => Candidate::Unknown,
-            };
-            items.push(ItemAssessment { index, decision: decide(rules, candidate, &item.course.into(), &at) });
+            let decision = decide_item(rules, formulary, item, &at).ok_or(ClinicalError::UnknownItem { index })?;
+            items.push(ItemAssessment { index, decision });
         }
+        let mut missing = missing_fields(content, visit, self.zone);
+        let unprintable =
+            printed_texts(content, visit).into_iter().filter(|(_, text)| !self.printer.is_printable(text));
+        missing.extend(unprintable.map(|(field, _)| Missing { field, what: "letters that can be printed" }));
         Ok(Assessment {
             ruleset: rules.version.clone(),
             formulary: formulary.version.clone(),
             kind,
             items,
             checks: checks_of_the_whole(rules),
-            missing: missing_fields(content, visit, self.zone),
+            missing,
         })
     }
 }

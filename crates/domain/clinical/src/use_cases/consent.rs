@@ -6,7 +6,10 @@ use super::{
 };
 use crate::{
     ClinicalError,
-    model::{Consent, ConsentDecision, ConsentMethod, ConsentPurpose, Guardian, Side, check_consent, notices},
+    model::{
+        Consent, ConsentDecision, ConsentMethod, ConsentPurpose, Guardian, Side, check_consent, check_withdrawal,
+        notices,
+    },
     ports::{ClinicalChanges, RecordedGuardian},
 };
 use amrutam_kernel::{AccountId, Action, ConsentId, ConsultationId, Context, Denial, Effects, Sensitive};
@@ -30,8 +33,8 @@ fn account_of(context: &Context) -> Result<AccountId, ClinicalError> {
     context.actor.account().ok_or(ClinicalError::Denied(Denial::NotSignedIn))
 }
 
-/// Records a consent or its withdrawal, by the patient or for the patient by the practitioner. A withdrawal asks for no more than
-/// the purpose.
+/// Records a consent or its withdrawal, by the patient or for the patient by the practitioner. Of the
+/// patient a withdrawal asks for no more than the purpose.
 pub async fn record_consent(
     deps: Deps<'_>,
     context: &Context,
@@ -58,10 +61,16 @@ async fn put_consent(
     loop {
         round += 1;
         let (visit, side) = deps.open(context, deed, id).await?;
-        if said.decision == ConsentDecision::Given {
-            let evidence = said.evidence.as_ref().map(|text| text.expose().as_str());
-            let by_patient = side == Side::Patient;
-            check_consent(&notices(), said.purpose, &said.notice_version, said.method, evidence, by_patient)?;
+        let evidence = said.evidence.as_ref().map(|text| text.expose().as_str());
+        let (purpose, version, by_patient) = (said.purpose, &*said.notice_version, side == Side::Patient);
+        match said.decision {
+            ConsentDecision::Given => {
+                check_consent(&notices(), purpose, version, said.method, evidence, by_patient)?;
+            }
+            ConsentDecision::Withdrawn => {
+                let before = deps.store.consents(id).await?;
+                check_withdrawal(&notices(), &before, purpose, version, said.method, evidence, by_patient)?;
+            }
         }
         let now = deps.clock.now();
         let consent = Consent {
@@ -92,13 +101,13 @@ pub async fn read_consents(
     id: ConsultationId,
 ) -> Result<Vec<Consent>, ClinicalError> {
     let deed = Deed { action: Action::ConsentRecord, name: "consent.read" };
-    let (visit, _) = deps.open(context, deed, id).await?;
+    let (visit, _) = deps.open_record(context, deed, id).await?;
     let consents = deps.store.consents(id).await?;
     deps.record(vec![deps.done(context, deed.name, &visit, deps.clock.now())]).await?;
     Ok(consents)
 }
 
-/// Records the adult beside a minor; said again, it replaces what was said.
+/// Records the adult beside a minor, until the visit is over; said again, it is the next version, and what was said is kept.
 pub async fn record_guardian(
     deps: Deps<'_>,
     context: &Context,
@@ -123,8 +132,10 @@ async fn put_guardian(
         if !guardian.is_complete() {
             return Err(ClinicalError::IncompleteGuardian);
         }
-        let before = deps.store.guardian(id).await?;
-        let now = deps.clock.now();
+        let (before, now) = (deps.store.guardian(id).await?, deps.clock.now());
+        if visit.is_over(now) {
+            return Err(ClinicalError::VisitClosed);
+        }
         let next = RecordedGuardian {
             consultation: id,
             subject: visit.subject,
@@ -132,7 +143,8 @@ async fn put_guardian(
             version: before.map_or(0, |before| before.version) + 1,
         };
         let effects = Effects { audit: vec![deps.done(context, deed.name, &visit, now)], ..Effects::default() };
-        let changes = ClinicalChanges { guardian: Some(next.clone()), effects, ..ClinicalChanges::default() };
+        let based_on = Some((visit.id, visit.version));
+        let changes = ClinicalChanges { based_on, guardian: Some(next.clone()), effects, ..ClinicalChanges::default() };
         match deps.store.commit(&changes).await {
             Ok(()) => return Ok(next),
             Err(error) => again(error, round)?,

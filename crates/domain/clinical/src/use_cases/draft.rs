@@ -2,24 +2,25 @@
 
 use super::{
     Deps,
-    frame::{Deed, again, check_version},
+    frame::{Deed, again, check_any},
 };
 use crate::{
     ClinicalError,
-    model::{DocumentState, Prescription, PrescriptionContent, PrescriptionStatus},
+    model::{DocumentState, Prescription, PrescriptionContent, PrescriptionStatus, PrescriptionTag},
     ports::ClinicalChanges,
 };
 use amrutam_kernel::{Action, ConsultationId, Context, Effects, PrescriptionId, Sensitive};
 
-/// Writes the visit's draft, the next version's when one is in force. `versions` are those the caller says to have: 0 is none.
+/// Writes the visit's draft, the next version's when one is in force. `seen` is what the caller says to have: the draft; without one the
+/// last version, as it stands, or [`PrescriptionTag::NONE`].
 pub async fn put_draft(
     deps: Deps<'_>,
     context: &Context,
     id: ConsultationId,
     content: PrescriptionContent,
-    versions: Option<&[i64]>,
+    seen: Option<&[PrescriptionTag]>,
 ) -> Result<Prescription, ClinicalError> {
-    let done = write_draft(deps, context, id, content, versions).await;
+    let done = write_draft(deps, context, id, content, seen).await;
     deps.told(context, "prescription.draft", id, done).await
 }
 
@@ -28,7 +29,7 @@ async fn write_draft(
     context: &Context,
     id: ConsultationId,
     content: PrescriptionContent,
-    versions: Option<&[i64]>,
+    seen: Option<&[PrescriptionTag]>,
 ) -> Result<Prescription, ClinicalError> {
     let deed = Deed { action: Action::RecordWrite, name: "prescription.draft" };
     let mut round = 0;
@@ -38,7 +39,11 @@ async fn write_draft(
         let now = deps.clock.now();
         let all = deps.store.prescriptions(id).await?;
         let draft = all.iter().find(|one| one.status == PrescriptionStatus::Draft);
-        check_version(versions, draft.map_or(0, |draft| draft.version))?;
+        let last = all.iter().max_by_key(|one| one.number).map_or(PrescriptionTag::NONE, PrescriptionTag::of);
+        match draft {
+            Some(draft) => check_any(seen, &[PrescriptionTag::of(draft)])?,
+            None => check_any(seen, &[last, PrescriptionTag::NONE])?,
+        }
         if !visit.is_open_for_prescribing(deps.rules_at(now)?, now) {
             return Err(ClinicalError::VisitClosed);
         }

@@ -3,17 +3,20 @@
 use super::Deps;
 use crate::{
     ClinicalError,
-    model::{Side, Visit},
+    model::{Side, Subject, Visit, is_treating},
     ports::ClinicalChanges,
 };
 use amrutam_kernel::{
     AccountId, Action, AuditEntry, AuditEntryId, CommitError, ConsultationId, Context, Denial, Effects, EventId,
     Outcome, PortError, Relation, Role, failed_on_record, recorded,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 /// How often a commit that met a change is decided anew before the caller is asked to come back.
 pub(super) const MAX_COMMITS: u32 = 5;
+
+/// How long before a visit its practitioner may read what was before. (ours)
+const AHEAD: SignedDuration = SignedDuration::from_hours(24);
 
 /// What is done, to what.
 #[derive(Debug, Clone, Copy)]
@@ -94,6 +97,44 @@ impl Deps<'_> {
         }
     }
 
+    /// The same for what was written at the visit. Once it is over its practitioner reads that as whoever treats the patient does: until
+    /// the relation has ended.
+    pub(super) async fn open_record(
+        &self,
+        context: &Context,
+        deed: impl Into<Deed> + Send,
+        id: ConsultationId,
+    ) -> Result<(Visit, Side), ClinicalError> {
+        let deed = deed.into();
+        let (visit, side) = self.open(context, deed, id).await?;
+        let now = self.clock.now();
+        if side == Side::Doctor && visit.is_over(now) {
+            let relation = self.treating(visit.subject, visit.practitioner.account, now).await?;
+            if let Err(denial) = self.policy.decide(context, Action::RecordRead, relation, now) {
+                let entry = self.done(context, deed.name, &visit, now);
+                self.record(vec![AuditEntry { outcome: Outcome::Denied, ..entry }]).await?;
+                return Err(denial.into());
+            }
+        }
+        Ok((visit, side))
+    }
+
+    /// What the practitioner with that account is to that person.
+    pub(super) async fn treating(
+        &self,
+        subject: Subject,
+        doctor: AccountId,
+        now: Timestamp,
+    ) -> Result<Relation, PortError> {
+        let treated = self.store.last_treated(subject, doctor, now + AHEAD).await?;
+        let rules = self.rules_at(now)?;
+        Ok(if treated.is_some_and(|ended| is_treating(rules, ended, now)) {
+            Relation::Treating
+        } else {
+            Relation::None
+        })
+    }
+
     fn is_hidden(&self, context: &Context, relation: Relation, now: Timestamp) -> bool {
         self.policy.decide(context, Action::ConsultationRead, relation, now) == Err(Denial::Hidden)
     }
@@ -134,8 +175,13 @@ pub(super) fn again(error: CommitError, round: u32) -> Result<(), ClinicalError>
 
 /// Whether the version the caller has is the stored one; without a claim there is nothing to compare.
 pub(super) fn check_version(claimed: Option<&[i64]>, stored: i64) -> Result<(), ClinicalError> {
+    check_any(claimed, &[stored])
+}
+
+/// The same, where several stand for what is stored.
+pub(super) fn check_any<T: PartialEq>(claimed: Option<&[T]>, stored: &[T]) -> Result<(), ClinicalError> {
     match claimed {
-        Some(versions) if !versions.contains(&stored) => Err(ClinicalError::Precondition),
+        Some(versions) if !versions.iter().any(|one| stored.contains(one)) => Err(ClinicalError::Precondition),
         Some(_) | None => Ok(()),
     }
 }

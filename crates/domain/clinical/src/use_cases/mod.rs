@@ -33,7 +33,7 @@ pub use verify::{Verified, verify};
 
 use crate::{
     model::RuleSet,
-    ports::{ClinicalStore, FormularyStore, PrescriptionSigner, VerifyCodes},
+    ports::{ClinicalStore, FormularyStore, PrescriptionSigner, Printer, VerifyCodes},
 };
 use amrutam_kernel::{Clock, Dependency, IdSource, Policy, PortError};
 use jiff::{Timestamp, tz::TimeZone};
@@ -49,6 +49,8 @@ pub struct Deps<'a> {
     pub signer: &'a dyn PrescriptionSigner,
     /// Codes for the online check.
     pub codes: &'a dyn VerifyCodes,
+    /// What can be printed can be signed.
+    pub printer: &'a dyn Printer,
     /// Who may do what.
     pub policy: &'a dyn Policy,
     /// Time.

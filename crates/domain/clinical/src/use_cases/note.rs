@@ -26,7 +26,8 @@ pub async fn write_note(
     deps.told(context, deed.name, id, done.await).await
 }
 
-/// Adds to the notes once the visit is over.
+/// Adds to the notes once the visit is over, for as long as their author may read them. Without `versions` what is sent twice would be
+/// added twice.
 pub async fn add_to_note(
     deps: Deps<'_>,
     context: &Context,
@@ -36,7 +37,8 @@ pub async fn add_to_note(
 ) -> Result<Note, ClinicalError> {
     let deed = Deed { action: Action::RecordWrite, name: "note.add" };
     let done = next_version(deps, context, id, deed, versions, |before, visit, now| {
-        Ok(Note::add(before, visit, text.clone(), now)?)
+        let next = Note::add(before, visit, text.clone(), now)?;
+        if versions.is_some() { Ok(next) } else { Err(ClinicalError::PreconditionRequired) }
     });
     deps.told(context, deed.name, id, done.await).await
 }
@@ -52,7 +54,7 @@ async fn next_version(
     let mut round = 0;
     loop {
         round += 1;
-        let (visit, _) = deps.open(context, deed, id).await?;
+        let (visit, _) = deps.open_record(context, deed, id).await?;
         let before = deps.store.note(id).await?;
         check_version(versions, before.as_ref().map_or(0, |note| note.version))?;
         let now = deps.clock.now();
@@ -70,7 +72,7 @@ async fn next_version(
 /// The last version, for either side. The look is on the record.
 pub async fn read_note(deps: Deps<'_>, context: &Context, id: ConsultationId) -> Result<Note, ClinicalError> {
     let deed = Deed { action: Action::RecordRead, name: "note.read" };
-    let (visit, _) = deps.open(context, deed, id).await?;
+    let (visit, _) = deps.open_record(context, deed, id).await?;
     let note = deps.store.note(id).await?;
     deps.record(vec![deps.done(context, deed.name, &visit, deps.clock.now())]).await?;
     note.ok_or(ClinicalError::NotFound)

@@ -24,7 +24,7 @@ pub async fn read_prescription(
     id: ConsultationId,
 ) -> Result<SeenPrescription, ClinicalError> {
     let deed = Deed { action: Action::RecordRead, name: "prescription.read" };
-    let (visit, side) = deps.open(context, deed, id).await?;
+    let (visit, side) = deps.open_record(context, deed, id).await?;
     let all = deps.store.prescriptions(id).await?;
     deps.record(vec![deps.done(context, deed.name, &visit, deps.clock.now())]).await?;
     let is_draft = |one: &&Prescription| one.status == PrescriptionStatus::Draft;
@@ -43,7 +43,7 @@ pub async fn read_document(
     id: ConsultationId,
 ) -> Result<(Prescription, Document), ClinicalError> {
     let deed = Deed { action: Action::RecordRead, name: "prescription.document" };
-    let (visit, _) = deps.open(context, deed, id).await?;
+    let (visit, _) = deps.open_record(context, deed, id).await?;
     let all = deps.store.prescriptions(id).await?;
     deps.record(vec![deps.done(context, deed.name, &visit, deps.clock.now())]).await?;
     let signed = all.into_iter().filter(|one| one.status != PrescriptionStatus::Draft).max_by_key(|one| one.number);

@@ -3,20 +3,17 @@
 use super::Deps;
 use crate::{
     ClinicalError, events,
-    model::{BreakGlassReason, Subject, is_treating},
+    model::{BreakGlassReason, Subject},
     ports::{ClinicalChanges, RecordEntry},
 };
 use amrutam_kernel::{
-    AccountId, Action, ConsultationId, Context, Denial, DependantId, Effects, Outcome, Page, PageRequest, Relation,
-    Role, recorded,
+    AccountId, Action, ConsultationId, Context, Denial, DependantId, Effects, Outcome, Page, PageRequest, PortError,
+    Relation, Role, recorded,
 };
-use jiff::{SignedDuration, Timestamp};
-
-/// How long before a visit its practitioner may read what was before. (ours)
-const AHEAD: SignedDuration = SignedDuration::from_hours(24);
+use jiff::Timestamp;
 
 /// A page of a patient's record, the latest visit first: to the patient, to a practitioner with a treating relation, and to any
-/// practitioner who breaks the glass, which is flagged and told to the patient. What is shown is on the record before it leaves.
+/// practitioner who may practise today and breaks the glass, which is flagged and told to the patient. What is shown is on the record before it leaves.
 /// With `dependant`, the record of a person whom that patient's account keeps, or kept: each record is opened by itself, and who treats
 /// one of them reads no other's.
 pub async fn read_records(
@@ -28,7 +25,6 @@ pub async fn read_records(
     page: PageRequest<(Timestamp, ConsultationId)>,
 ) -> Result<Page<RecordEntry, (Timestamp, ConsultationId)>, ClinicalError> {
     let now = deps.clock.now();
-    let rules = deps.rules_at(now)?;
     let subject = match dependant {
         Some(dependant) => Subject::Dependant { keeper: patient, dependant },
         None => Subject::Account(patient),
@@ -41,10 +37,7 @@ pub async fn read_records(
         if theirs { Relation::Own } else { Relation::None }
     } else {
         match context.actor.account().filter(|_| context.actor.has_role(Role::Doctor)) {
-            Some(doctor) => match deps.store.last_treated(subject, doctor, now + AHEAD).await? {
-                Some(ended) if is_treating(rules, ended, now) => Relation::Treating,
-                Some(_) | None => Relation::None,
-            },
+            Some(doctor) => deps.treating(subject, doctor, now).await?,
             None => Relation::None,
         }
     };
@@ -57,7 +50,13 @@ pub async fn read_records(
     };
     let whose = || dependant.map_or_else(|| patient.to_string(), |dependant| dependant.to_string());
     let entry = |outcome| named(("record", whose()), outcome);
-    if let Err(denial) = deps.policy.decide(context, action, relation, now) {
+    let decided = deps.policy.decide(context, action, relation, now).map(drop);
+    let decided = match decided {
+        // In an emergency, too, only those open it who may practise today.
+        Ok(()) if breaking.is_some() && !deps.practises_today(context, now).await? => Err(Denial::Forbidden),
+        decided => decided,
+    };
+    if let Err(denial) = decided {
         deps.record(vec![entry(Outcome::Denied)]).await?;
         return Err(denial.into());
     }
@@ -76,4 +75,12 @@ pub async fn read_records(
     }
     recorded(deps.store.commit(&ClinicalChanges { effects, ..ClinicalChanges::default() }).await)?;
     Ok(found)
+}
+
+impl Deps<'_> {
+    async fn practises_today(&self, context: &Context, now: Timestamp) -> Result<bool, PortError> {
+        let Some(account) = context.actor.account() else { return Ok(false) };
+        let profile = self.store.practitioner(account).await?;
+        Ok(profile.is_some_and(|profile| profile.practises_on(self.zone.to_datetime(now).date())))
+    }
 }

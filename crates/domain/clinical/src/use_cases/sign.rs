@@ -2,15 +2,15 @@
 
 use super::{
     Assessment, Deps,
-    frame::{again, check_version},
+    frame::{again, check_any},
 };
 use crate::{
     ClinicalError,
     error::{Objection, objections},
     events,
     model::{
-        Acknowledgement, Change, Prescription, PrescriptionContent, PrescriptionStatus, Rule, Signatory, SignedFacts,
-        Visit,
+        Acknowledgement, Change, Prescription, PrescriptionContent, PrescriptionStatus, PrescriptionTag, Rule,
+        Signatory, SignedFacts, Visit, check_guardian,
     },
     ports::{ClinicalChanges, SignedClaims},
 };
@@ -19,15 +19,15 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 /// Signs the visit's draft: by its practitioner with a fresh second factor, listed and registered that day, while the visit is open for
-/// it, with everything said that a prescription must carry, nothing that the rules deny, and every caution answered. What was in
+/// it, of a minor with an adult beside them, with everything said that a prescription must carry, nothing that the rules deny, and every caution answered. What was in
 /// force before is superseded with it.
 pub async fn sign(
     deps: Deps<'_>,
     context: &Context,
     id: ConsultationId,
-    versions: Option<&[i64]>,
+    seen: Option<&[PrescriptionTag]>,
 ) -> Result<Prescription, ClinicalError> {
-    let done = sign_draft(deps, context, id, versions).await;
+    let done = sign_draft(deps, context, id, seen).await;
     deps.told(context, Action::PrescriptionSign.as_str(), id, done).await
 }
 
@@ -35,7 +35,7 @@ async fn sign_draft(
     deps: Deps<'_>,
     context: &Context,
     id: ConsultationId,
-    versions: Option<&[i64]>,
+    seen: Option<&[PrescriptionTag]>,
 ) -> Result<Prescription, ClinicalError> {
     let action = Action::PrescriptionSign;
     let mut round = 0;
@@ -52,11 +52,14 @@ async fn sign_draft(
         }
         let all = deps.store.prescriptions(id).await?;
         let draft = all.iter().find(|one| one.status == PrescriptionStatus::Draft).ok_or(ClinicalError::NotFound)?;
-        check_version(versions, draft.version)?;
+        check_any(seen, &[PrescriptionTag::of(draft)])?;
         let rules = deps.rules_at(now)?;
         if !visit.is_open_for_prescribing(rules, now) {
             return Err(ClinicalError::VisitClosed);
         }
+        // The age may have become known only during the visit.
+        let guardian = deps.store.guardian(id).await?;
+        check_guardian(rules, deps.zone, &visit, guardian.as_ref().map(|recorded| recorded.guardian.expose()))?;
         let formulary = deps.formulary_at(now).await?;
         let content = draft.content.expose();
         let assessment = deps.assess(rules, &formulary, &visit, content).await?;
@@ -138,25 +141,26 @@ impl Deps<'_> {
             formulary: assessment.formulary,
             decisions: assessment.items.into_iter().map(|item| item.decision).collect(),
             verify_code: code.as_str().to_owned(),
+            content_sha256: String::new(),
             jws: String::new(),
         };
+        facts.content_sha256 = content_digest(content, &facts)?;
         facts.jws = self.signer.sign(&SignedClaims {
             prescription: draft.id,
             consultation: visit.id,
             code,
             registration: (practitioner.council.clone(), practitioner.registration.clone()),
             signed_at: now,
-            content_sha256: content_digest(content, &facts)?,
+            content_sha256: facts.content_sha256.clone(),
         })?;
         Ok(facts)
     }
 }
 
-/// SHA-256 in hex over what is printed: the content, and the facts without their own signature. Length-prefixed.
-pub(crate) fn content_digest(content: &PrescriptionContent, facts: &SignedFacts) -> Result<String, PortError> {
-    let unsigned = SignedFacts { jws: String::new(), ..facts.clone() };
+/// SHA-256 in hex over what is printed: the content, and the facts, which have neither digest nor signature yet. Length-prefixed.
+fn content_digest(content: &PrescriptionContent, unsigned: &SignedFacts) -> Result<String, PortError> {
     // Nothing is signed in place of what can't be written.
-    let written = [serde_json::to_vec(content), serde_json::to_vec(&unsigned)];
+    let written = [serde_json::to_vec(content), serde_json::to_vec(unsigned)];
     let mut hash = Sha256::new();
     for part in written {
         let part = part.map_err(|_| PortError::defect(Dependency::Database, "a prescription can't be written"))?;

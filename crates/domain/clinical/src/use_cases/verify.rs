@@ -45,7 +45,7 @@ pub async fn verify(deps: Deps<'_>, context: &Context, code: &VerifyCode) -> Res
         signatory: facts.signatory.clone(),
         initials: initials.map(|letter| format!("{letter}.")).collect(),
         items: found.content.expose().items.clone(),
-        content_sha256: super::sign::content_digest(found.content.expose(), facts)?,
+        content_sha256: facts.content_sha256.clone(),
         document_sha256: match found.document {
             DocumentState::Issued { sha256, .. } => Some(sha256),
             DocumentState::Awaited { .. } | DocumentState::InReview => None,

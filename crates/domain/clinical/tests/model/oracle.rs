@@ -62,6 +62,7 @@ fn expected_denials(
     let Some(item) = item else { return denied };
     let age = at.age_years.unwrap_or(999);
     let pregnant = at.pregnancy == Pregnancy::Yes;
+    let bound = item.dose.map_or(0, |dose| dose.max.thousandths() / 1_000 * u32::from(dose.max_times_per_day) * days);
     for (so, word) in [
         (item.schedule_x, "schedule_x"),
         (item.ndps, "ndps"),
@@ -70,7 +71,7 @@ fn expected_denials(
         (item.schedule_e1 && at.mode != Mode::Video, "e1_mode"),
         (item.schedule_e1 && age < 18, "e1_adult"),
         (item.schedule_e1 && days > 30, "e1_duration"),
-        (item.schedule_e1 && total > grams * often * days, "e1_quantity"),
+        (item.schedule_e1 && (total > grams * often * days || total > bound), "e1_quantity"),
         (pregnant && item.pregnancy == PregnancyFlag::Avoid, "pregnancy_avoid"),
         (pregnant && item.mineral, "mineral_pregnancy"),
     ] {
@@ -89,7 +90,7 @@ fn expected_cautions(
 ) -> BTreeSet<&'static str> {
     let asked = at.pregnancy;
     let Some(item) = item else {
-        let mut cautions = BTreeSet::from(["unknown_item", "dose_check"]);
+        let mut cautions = BTreeSet::from(["unknown_item", "own_system", "dose_check"]);
         if asked != Pregnancy::No {
             cautions.insert("pregnancy_check");
         }

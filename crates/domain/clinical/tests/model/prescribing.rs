@@ -140,6 +140,13 @@ fn schedule_e1_for_a_bounded_time_and_in_a_bounded_quantity() {
     denied_by(Rule::E1Quantity, &decided(&e1(), &days(7, "70.001"), &plain()));
     let tablets = Course { quantity: measure("14", Unit::Tablet), ..course() };
     denied_by(Rule::E1Quantity, &decided(&e1(), &tablets, &plain()));
+    // However much the prescriber would have taken: 6 g twice a day is what the text gives.
+    let large = |quantity: &str| Course { dose: measure("50", Unit::Gram), ..days(7, quantity) };
+    cautioned_by(Rule::E1Caution, false, &decided(&e1(), &large("84"), &plain()));
+    denied_by(Rule::E1Quantity, &decided(&e1(), &large("84.001"), &plain()));
+    denied_by(Rule::E1Quantity, &decided(&FormularyItem { dose: None, ..e1() }, &days(7, "70"), &plain()));
+    let external = FormularyItem { dose: None, external: true, ..e1() };
+    denied_by(Rule::E1Quantity, &decided(&external, &days(7, "70"), &plain()));
     // What is not on the schedule has no such bound.
     assert_eq!(decided(&powder(), &days(90, "5000"), &plain()), Decision::Allow);
 }
@@ -149,6 +156,7 @@ fn what_is_not_in_the_formulary_counts_as_list_a_and_is_flagged() {
     let unknown = |at: &Circumstances| decide(&rules(), Candidate::Unknown, &course(), at);
     cautioned_by(Rule::UnknownItem, false, &unknown(&plain()));
     cautioned_by(Rule::DoseCheck, true, &unknown(&plain()));
+    cautioned_by(Rule::OwnSystem, true, &unknown(&plain()));
     denied_by(Rule::ListA, &unknown(&Circumstances { mode: Mode::Audio, ..plain() }));
     cautioned_by(Rule::PregnancyCheck, true, &unknown(&Circumstances { pregnancy: Pregnancy::Yes, ..plain() }));
 }

@@ -70,6 +70,7 @@ fn facts() -> SignedFacts {
         formulary: "ayurveda-1".into(),
         decisions: vec![],
         verify_code: VerifyCode::from_random([7; 26]).as_str().to_owned(),
+        content_sha256: "0".repeat(64),
         jws: "a.b.c".into(),
     }
 }

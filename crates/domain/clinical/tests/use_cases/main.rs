@@ -46,15 +46,19 @@ struct Stage {
     patient: AccountId,
 }
 
+fn formulary() -> Formulary {
+    Formulary::parse(include_str!("../../../../../infra/formulary/ayurveda-v1.json")).unwrap()
+}
+
 /// A Monday, 9:00 in India: the first slot begins now.
 async fn stage() -> Stage {
     stage_of("1990-05-17").await
 }
 
+/// Without a date of birth when that is none.
 async fn stage_of(born: &str) -> Stage {
     let clinic = Clinic::open("2026-11-23T03:30:00Z".parse().unwrap(), 7).await.unwrap();
-    let formulary = Formulary::parse(include_str!("../../../../../infra/formulary/ayurveda-v1.json")).unwrap();
-    clinic.world.import(&formulary, &Effects::default()).await.unwrap();
+    clinic.world.import(&formulary(), &Effects::default()).await.unwrap();
     let patient = person(&clinic, Role::Patient, born).await;
     let zone = TimeZone::get("Asia/Kolkata").unwrap();
     Stage { clinic, signer: FakeSigner::new(), renderer: FakeRenderer::new(), zone, patient }
@@ -66,7 +70,7 @@ async fn person(clinic: &Clinic, role: Role, born: &str) -> AccountId {
     let profile = Profile {
         full_name: Sensitive::new("Asha Rao".parse().unwrap()),
         phone: None,
-        date_of_birth: Some(Sensitive::new(born.parse().unwrap())),
+        date_of_birth: born.parse().ok().map(Sensitive::new),
         sex: Some(Sensitive::new(Sex::Male)),
         time_zone: "Asia/Kolkata".to_owned(),
     };
@@ -83,6 +87,7 @@ impl Stage {
             formularies: &self.clinic.world,
             signer: &self.signer,
             codes: &self.signer,
+            printer: &self.renderer,
             policy: &PolicyTable,
             clock: &*self.clinic.clock,
             ids: &self.clinic.ids,
@@ -156,11 +161,15 @@ fn measure(amount: &str, unit: Unit) -> Measure {
     Measure { amount: amount.parse::<Amount>().unwrap(), unit }
 }
 
+/// As the formulary calls it, if it does.
 fn item(code: &str, dose: &str, unit: Unit, total: &str) -> PrescribedItem {
+    let code = code.to_owned().try_into().unwrap();
+    let row = formulary().get(&code).map(|row| (row.name.clone(), row.form));
+    let (name, form) = row.unwrap_or_else(|| ("Of the house".into(), Form::Churna));
     PrescribedItem {
-        code: Some(code.to_owned().try_into().unwrap()),
-        name: "by its code".into(),
-        form: Form::Churna,
+        code: Some(code),
+        name,
+        form,
         strength: "as in the text".into(),
         course: StoredCourse { dose: measure(dose, unit), times_per_day: 2, days: 14, quantity: measure(total, unit) },
         kala: AushadhaKala::Pragbhakta,

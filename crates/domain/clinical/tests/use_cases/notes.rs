@@ -59,6 +59,8 @@ async fn after_the_visit_there_are_addenda_only() {
     stage.end(id).await;
     let late = refused(write_note(stage.deps(), &doctor, id, said("two"), None).await);
     assert!(matches!(late, ClinicalError::Note(NoteRefusal::Closed)));
+    let blind = refused(add_to_note(stage.deps(), &doctor, id, "better".into(), None).await);
+    assert!(matches!(blind, ClinicalError::PreconditionRequired));
     let added = add_to_note(stage.deps(), &doctor, id, "better".into(), Some(&[1])).await.unwrap();
     assert_eq!((added.version, added.content.expose().subjective.as_str()), (2, "one"));
     assert_eq!(added.addenda.expose()[0].text, "better");

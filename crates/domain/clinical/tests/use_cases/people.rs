@@ -6,8 +6,11 @@ use amrutam_clinical::{
         AdmissionRefusal, ConsentDecision, ConsentMethod, ConsentPurpose, ConsentRefusal, Guardian, IdType, Kinship,
         NoShowRefusal, Side,
     },
-    use_cases::{GiveConsent, admit, check_absence, check_in, read_consents, record_consent, record_guardian},
+    use_cases::{
+        GiveConsent, admit, check_absence, check_in, put_draft, read_consents, record_consent, record_guardian, sign,
+    },
 };
+use amrutam_identity::ports::AccountChange;
 
 fn given(purpose: ConsentPurpose, notice: &str) -> GiveConsent {
     GiveConsent {
@@ -63,6 +66,30 @@ async fn a_consent_is_withdrawn_as_easily_as_given() {
 }
 
 #[tokio::test]
+async fn a_withdrawal_names_a_notice_that_was_shown_or_none() {
+    let stage = stage().await;
+    let id = stage.confirmed(Mode::Video).await;
+    let withdrawn =
+        |notice: &str| GiveConsent { decision: ConsentDecision::Withdrawn, ..given(ConsentPurpose::Recording, notice) };
+    for told in ["she fears for her job", "recording-0", "teleconsultation-1"] {
+        let refusal = refused(record_consent(stage.deps(), &stage.as_patient(), id, withdrawn(told)).await);
+        assert!(matches!(refusal, ClinicalError::Consent(ConsentRefusal::NoticeOutdated)), "{told}");
+    }
+    for known in ["recording-1", ""] {
+        record_consent(stage.deps(), &stage.as_patient(), id, withdrawn(known)).await.unwrap();
+    }
+    // For somebody else: how, and what shows it.
+    let refusal = refused(record_consent(stage.deps(), &stage.as_doctor(), id, withdrawn("")).await);
+    assert!(matches!(refusal, ClinicalError::Consent(ConsentRefusal::EvidenceRequired)));
+    let implied = GiveConsent { method: ConsentMethod::Implied, ..withdrawn("") };
+    let refusal = refused(record_consent(stage.deps(), &stage.as_patient(), id, implied).await);
+    assert!(matches!(refusal, ClinicalError::Consent(ConsentRefusal::NotToBeStated)));
+    let evidence = Some(Sensitive::new("said no at 9:04".to_owned()));
+    let by_doctor = GiveConsent { method: ConsentMethod::Verbal, evidence, ..withdrawn("") };
+    record_consent(stage.deps(), &stage.as_doctor(), id, by_doctor).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_doctor_records_a_consent_with_its_evidence() {
     let stage = stage().await;
     let id = stage.begun().await;
@@ -88,6 +115,51 @@ async fn a_minors_visit_begins_when_an_adult_is_recorded() {
     let second = record_guardian(stage.deps(), &stage.as_doctor(), id, father()).await.unwrap();
     assert_eq!(second.version, 2);
     stage.begin(id).await.unwrap();
+    record_guardian(stage.deps(), &stage.as_doctor(), id, father()).await.unwrap();
+    stage.end(id).await;
+    for side in [stage.as_patient(), stage.as_doctor()] {
+        let late = refused(record_guardian(stage.deps(), &side, id, father()).await);
+        assert!(matches!(late, ClinicalError::VisitClosed), "{late:?}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_signed_for_a_minor_without_an_adult_although_the_visit_has_begun() {
+    let stage = stage_of("").await;
+    let id = stage.begun().await;
+    put_draft(stage.deps(), &stage.as_doctor(), id, complete_content(), None).await.unwrap();
+    let ClinicalError::Incomplete(missing) = refused(sign(stage.deps(), &stage.as_doctor(), id, None).await) else {
+        panic!("another refusal");
+    };
+    assert_eq!(missing.iter().map(|one| one.field.as_str()).collect::<Vec<_>>(), ["/patient/date_of_birth"]);
+    // It is told during the visit.
+    let account = AccountStore::by_id(&stage.clinic.world, stage.patient).await.unwrap().unwrap();
+    let mut told = Account { version: account.version + 1, ..account };
+    told.profile.date_of_birth = Some(Sensitive::new("2012-01-01".parse().unwrap()));
+    let change = AccountChange { account: &told, spend: None, void_links: None, end_sessions: None };
+    AccountStore::update(&stage.clinic.world, change, &Effects::default()).await.unwrap();
+    let refusal = refused(sign(stage.deps(), &stage.as_doctor(), id, None).await);
+    assert!(matches!(refusal, ClinicalError::Admission(AdmissionRefusal::GuardianRequired)), "{refusal:?}");
+    record_guardian(stage.deps(), &stage.as_patient(), id, father()).await.unwrap();
+    sign(stage.deps(), &stage.as_doctor(), id, None).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_did_not_come_says_nothing_of_the_other() {
+    for side in [Side::Patient, Side::Doctor] {
+        let stage = stage().await;
+        let slot = stage.clinic.open_slots().await.unwrap().remove(2);
+        let id = stage.booked(&slot, Mode::Video).await;
+        let claims = || if side == Side::Patient { stage.as_patient() } else { stage.as_doctor() };
+        stage.clinic.clock.set(slot.range.start() + minutes(10));
+        let refusal = refused(check_absence(stage.deps(), &claims(), id, minutes(10)).await);
+        assert!(matches!(refusal, ClinicalError::NoShow(NoShowRefusal::NotThereYourself)), "{side:?}: {refusal:?}");
+        // Whoever comes after the grace has not come.
+        stage.clinic.clock.set(slot.range.start() + minutes(11));
+        check_in(stage.deps(), &claims(), id, minutes(10)).await.unwrap();
+        let refusal = refused(check_absence(stage.deps(), &claims(), id, minutes(10)).await);
+        assert!(matches!(refusal, ClinicalError::NoShow(NoShowRefusal::NotThereYourself)), "{side:?}: {refusal:?}");
+    }
 }
 
 #[tokio::test]

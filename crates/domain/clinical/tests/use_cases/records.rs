@@ -1,12 +1,16 @@
 //! Who reads a patient's record.
 
 use super::*;
+use amrutam_booking::{ports::DirectoryStore, use_cases::suspend};
 use amrutam_clinical::{
     events,
     model::{BreakGlassReason, NoteContent},
-    use_cases::{put_draft, read_records, sign, write_note},
+    use_cases::{
+        add_to_note, put_draft, read_consents, read_document, read_note, read_prescription, read_records, sign,
+        write_note,
+    },
 };
-use amrutam_kernel::{Denial, Limit, PageRequest};
+use amrutam_kernel::{Denial, DoctorId, Limit, PageRequest};
 
 const FIRST: fn() -> PageRequest<(jiff::Timestamp, ConsultationId)> =
     || PageRequest { limit: Limit::default(), after: None };
@@ -51,9 +55,35 @@ async fn a_treating_relation_ends_with_the_rulesets_days() {
 }
 
 #[tokio::test]
+async fn what_was_written_at_a_visit_is_read_for_as_long_as_the_record() {
+    let (stage, id) = with_record().await;
+    let reads = async |reader: &Context| {
+        let note = read_note(stage.deps(), reader, id).await.map(drop);
+        let prescription = read_prescription(stage.deps(), reader, id).await.map(drop);
+        let document = match read_document(stage.deps(), reader, id).await {
+            Err(ClinicalError::DocumentAwaited) => Ok(()),
+            other => other.map(drop),
+        };
+        let consents = read_consents(stage.deps(), reader, id).await.map(drop);
+        [note, prescription, document, consents]
+    };
+    stage.clinic.clock.advance(SignedDuration::from_hours(364 * 24));
+    add_to_note(stage.deps(), &stage.as_doctor(), id, "better".into(), Some(&[1])).await.unwrap();
+    assert!(reads(&stage.as_doctor()).await.iter().all(Result::is_ok));
+    stage.clinic.clock.advance(SignedDuration::from_hours(2 * 24));
+    for refusal in reads(&stage.as_doctor()).await {
+        assert!(matches!(refused(refusal), ClinicalError::NotFound));
+    }
+    let late = refused(add_to_note(stage.deps(), &stage.as_doctor(), id, "late".into(), Some(&[2])).await);
+    assert!(matches!(late, ClinicalError::NotFound), "nobody adds to what they may not read");
+    assert_eq!(stage.audited("note.read").last(), Some(&Outcome::Denied));
+    assert!(reads(&stage.as_patient()).await.iter().all(Result::is_ok), "it is theirs");
+}
+
+#[tokio::test]
 async fn another_doctor_breaks_the_glass_and_the_patient_is_told() {
     let (stage, _) = with_record().await;
-    let other = stage.clinic.person(Role::Doctor, "other@amrutam.example").await.unwrap();
+    let other = another_doctors_account(&stage).await;
     let actor = Actor::Account { id: other, role: Role::Doctor };
     let refusal =
         refused(read_records(stage.deps(), &stage.clinic.context(actor), stage.patient, None, None, FIRST()).await);
@@ -79,6 +109,37 @@ async fn another_doctor_breaks_the_glass_and_the_patient_is_told() {
     let nobody = stage.clinic.person(Role::Patient, "nobody@amrutam.example").await.unwrap();
     let refusal = refused(read_records(stage.deps(), &stage.clinic.context(actor), nobody, None, glass, FIRST()).await);
     assert!(matches!(refusal, ClinicalError::NotFound));
+}
+
+async fn another_doctors_account(stage: &Stage) -> AccountId {
+    account_of(stage, stage.clinic.another_doctor().await.unwrap()).await
+}
+
+async fn account_of(stage: &Stage, doctor: DoctorId) -> AccountId {
+    let profile = DirectoryStore::by_id(&stage.clinic.world, doctor).await.unwrap();
+    profile.unwrap().account
+}
+
+#[tokio::test]
+async fn who_may_not_practise_today_breaks_no_glass() {
+    let (stage, _) = with_record().await;
+    let opens = async |account| {
+        let reader = stage.clinic.context(Actor::Account { id: account, role: Role::Doctor });
+        let glass = Some(BreakGlassReason::Emergency);
+        read_records(stage.deps(), &reader, stage.patient, None, glass, FIRST()).await.map(|page| page.items.len())
+    };
+    // Without a profile; then with one that is suspended.
+    let nobody = stage.clinic.person(Role::Doctor, "other@amrutam.example").await.unwrap();
+    assert!(matches!(refused(opens(nobody).await), ClinicalError::Denied(Denial::Forbidden)));
+    let doctor = stage.clinic.another_doctor().await.unwrap();
+    let account = account_of(&stage, doctor).await;
+    assert_eq!(opens(account).await.unwrap(), 1);
+    let admin = stage.clinic.person(Role::Admin, "admin@amrutam.example").await.unwrap();
+    let admin = stage.clinic.context(Actor::Account { id: admin, role: Role::Admin });
+    suspend(stage.clinic.directory(), &admin, doctor, None).await.unwrap();
+    assert!(matches!(refused(opens(account).await), ClinicalError::Denied(Denial::Forbidden)));
+    assert_eq!(stage.audited("record.break_glass"), [Outcome::Denied, Outcome::Allowed, Outcome::Denied]);
+    assert_eq!(stage.announced(events::RECORD_OPENED), 1);
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ mod status;
 pub use renew::renew;
 pub use retire_kek::retire_kek;
 pub use rewrap::{Rewrapped, rewrap};
-pub use shred::shred;
+pub use shred::{shred, shred_unless_kept};
 pub use status::{KekStatus, status};
 
 use crate::ports::{KeyStore, Records};

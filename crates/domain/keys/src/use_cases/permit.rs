@@ -21,13 +21,29 @@ impl Deps<'_> {
         action: Action,
         object: Object<'_>,
     ) -> Result<(), E> {
+        self.permit_unless(context, action, object, None).await
+    }
+
+    /// The same, when nothing else stands in the way.
+    pub(super) async fn permit_unless<E: From<Denial> + From<PortError>>(
+        &self,
+        context: &Context,
+        action: Action,
+        object: Object<'_>,
+        refusal: Option<E>,
+    ) -> Result<(), E> {
         let now = self.clock.now();
         let decision = self.policy.decide(context, action, Relation::None, now);
-        let outcome = if decision.is_ok() { Outcome::Allowed } else { Outcome::Denied };
+        let outcome = match (&decision, &refusal) {
+            (Err(_), _) => Outcome::Denied,
+            (Ok(_), Some(_)) => Outcome::Failed,
+            (Ok(_), None) => Outcome::Allowed,
+        };
         let id = AuditEntryId::from_uuid(self.ids.uuid_v7(now));
         let mut entry = AuditEntry::new(id, now, context, action.as_str(), object.kind, object.id.to_owned(), outcome);
         entry.patient = object.owner;
         self.records.record(&Effects { audit: vec![entry], ..Effects::default() }).await?;
-        decision.map(drop).map_err(E::from)
+        decision.map_err(E::from)?;
+        refusal.map_or(Ok(()), Err)
     }
 }

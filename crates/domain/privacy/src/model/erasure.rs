@@ -41,7 +41,10 @@ words! {
         PendingMessages = "pending_messages",
         /// Visits that were booked.
         UpcomingVisits = "upcoming_visits",
-        /// Visits that took place with their consents, notes and prescriptions, and reasons given for visits.
+        /// What was said for visits that never took place (reasons, who accompanies a minor), and people kept whom no visit that did
+        /// names.
+        UnheldVisits = "unheld_visits",
+        /// Visits that took place with their reasons, consents, notes and prescriptions, and the people whom they name.
         ClinicalRecord = "clinical_record",
         /// Payments and bookings, by opaque ids.
         Payments = "payments",
@@ -106,6 +109,13 @@ pub struct Facts {
     pub last_visit: Option<Timestamp>,
     /// Whether a legal hold is in force.
     pub on_hold: bool,
+}
+
+impl Erasure {
+    /// Whether what was said for visits that never took place goes at once.
+    pub fn forgets_unheld(&self) -> bool {
+        self.report.iter().any(|line| line.item == Item::UnheldVisits && line.fate == Fate::Erased)
+    }
 }
 
 /// A visit takes place: it can be asked again later.
@@ -193,6 +203,9 @@ pub fn decide_erasure(
         let line = erased(Item::UpcomingVisits);
         report.push(Line { fate: Fate::Cancelled, count: Some(cancelled), ..line });
     }
+    // No duty covers what never came to be a record.
+    let unheld = erased(Item::UnheldVisits);
+    report.push(if facts.on_hold { kept(Item::UnheldVisits, None, rules.legal_hold.clone()) } else { unheld });
     // Without a visit that took place there is no record that anybody must keep. Where nobody says how long, it is kept.
     let keep_until =
         facts.last_visit.map_or(now, |last| of_class(RecordClass::ClinicalRecord, last).unwrap_or(Timestamp::MAX));

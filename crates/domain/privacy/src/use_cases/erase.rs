@@ -1,15 +1,19 @@
 //! A person asks for an end of what is kept of them.
 
 use super::{
-    EraseDeps,
+    EraseDeps, ErasureDeps,
     shared::{ROUNDS, Told, alone, decide_own, event_id},
 };
 use crate::{
-    EraseError, events,
-    model::{Erasure, decide_erasure, upcoming},
+    EraseAgainError, EraseError, events,
+    model::{Erasure, Facts, RetentionRules, decide_erasure, upcoming},
     ports::ErasureChanges,
 };
-use amrutam_kernel::{Action, CommitError, Context, Denial, Dependency, Effects, Outcome, PortError, Sensitive};
+use amrutam_kernel::{
+    AccountId, Action, CommitError, Context, Denial, Dependency, Effects, Outcome, PortError, Relation, Sensitive,
+    SessionId,
+};
+use jiff::{Timestamp, tz::TimeZone};
 
 /// Erases one's own account. Visits ahead are called off first, each by itself: when that is cut short, asking again goes on. Then
 /// everything else, at once; what the answer says is kept is locked from then on. What no law keeps is destroyed within seconds, by
@@ -60,26 +64,82 @@ pub async fn erase(
             }
             continue;
         }
-        let erasure = decide_erasure(deps.rules, deps.zone, &facts, cancelled, now);
-        let event = events::erasure_event(events::ERASURE_ACCEPTED, event_id(core.ids, now), &erasure, context, now);
-        let entry = told().entry(core.ids, Outcome::Allowed, now).decided_by(erasure.rules.clone());
-        let changes = ErasureChanges {
-            erasure,
-            account_version: facts.account_version,
-            calendar_version: facts.calendar_version,
-            effects: Effects { events: vec![event], audit: vec![entry], ..Effects::default() },
-        };
-        match core.store.erase(&changes).await {
-            Ok(ended) => {
-                deps.sessions.ended(&ended).await;
-                return Ok(changes.erasure);
-            }
-            Err(CommitError::Stale | CommitError::Busy) => {}
-            Err(CommitError::Port(error)) => return Err(error.into()),
-            Err(error @ (CommitError::AlreadyAnswered | CommitError::AlreadyHandled)) => {
-                return Err(PortError::defect(Dependency::Database, error).into());
-            }
+        if let Some((erasure, ended)) = commit(core, (deps.rules, deps.zone), context, &facts, cancelled, now).await? {
+            deps.sessions.ended(&ended).await;
+            return Ok(erasure);
         }
     }
     Err(PortError::unavailable(Dependency::Database, "too many changes of one account at once").into())
+}
+
+/// Erases an account at an operator's word, as its owner has before: after a backup was restored that is older. Also one that is
+/// deactivated. Visits ahead are called off first, where that is done: nothing is given back here.
+pub async fn erase_again(
+    core: ErasureDeps<'_>,
+    rules: &RetentionRules,
+    zone: &TimeZone,
+    context: &Context,
+    account: AccountId,
+) -> Result<Erasure, EraseAgainError> {
+    let action = Action::AccountErase;
+    let refused = async |outcome| {
+        let now = core.clock.now();
+        core.store.put_on_record(&alone(told(context, account).entry(core.ids, outcome, now))).await
+    };
+    if let Err(denial) = core.policy.decide(context, action, Relation::None, core.clock.now()) {
+        refused(Outcome::Denied).await?;
+        return Err(denial.into());
+    }
+    for _ in 0..ROUNDS {
+        let now = core.clock.now();
+        let found = core.store.facts(account).await?;
+        let refusal = match found.as_ref().map(|facts| upcoming(facts, now)) {
+            None => EraseAgainError::Unknown,
+            Some(Err(under_way)) => under_way.into(),
+            Some(Ok(ahead)) if !ahead.is_empty() => EraseAgainError::VisitsAhead(ahead.len()),
+            Some(Ok(_)) => {
+                let Some(facts) = found else { continue };
+                match commit(core, (rules, zone), context, &facts, 0, now).await? {
+                    Some((erasure, _)) => return Ok(erasure),
+                    None => continue,
+                }
+            }
+        };
+        refused(Outcome::Failed).await?;
+        return Err(refusal);
+    }
+    Err(PortError::unavailable(Dependency::Database, "too many changes of one account at once").into())
+}
+
+fn told(context: &Context, account: AccountId) -> Told<'_> {
+    let (kind, id) = ("account", account.to_string());
+    Told { name: Action::AccountErase.as_str(), kind, id, about: Some(account), context }
+}
+
+/// What was decided, with the sessions that ended; none when something has changed meanwhile.
+async fn commit(
+    core: ErasureDeps<'_>,
+    (rules, zone): (&RetentionRules, &TimeZone),
+    context: &Context,
+    facts: &Facts,
+    cancelled: u32,
+    now: Timestamp,
+) -> Result<Option<(Erasure, Vec<SessionId>)>, PortError> {
+    let erasure = decide_erasure(rules, zone, facts, cancelled, now);
+    let event = events::erasure_event(events::ERASURE_ACCEPTED, event_id(core.ids, now), &erasure, context, now);
+    let entry = told(context, facts.account).entry(core.ids, Outcome::Allowed, now).decided_by(erasure.rules.clone());
+    let changes = ErasureChanges {
+        erasure,
+        account_version: facts.account_version,
+        calendar_version: facts.calendar_version,
+        effects: Effects { events: vec![event], audit: vec![entry], ..Effects::default() },
+    };
+    match core.store.erase(&changes).await {
+        Ok(ended) => Ok(Some((changes.erasure, ended))),
+        Err(CommitError::Stale | CommitError::Busy) => Ok(None),
+        Err(CommitError::Port(error)) => Err(error),
+        Err(error @ (CommitError::AlreadyAnswered | CommitError::AlreadyHandled)) => {
+            Err(PortError::defect(Dependency::Database, error))
+        }
+    }
 }

@@ -13,7 +13,7 @@ mod sweep_exports;
 
 pub use destroy::{DestroyDeps, destroy_due, handle_erasure};
 pub use download::download;
-pub use erase::erase;
+pub use erase::{erase, erase_again};
 pub use hold::{lift_hold, place_hold};
 pub use make_export::{MakerDeps, make_export};
 pub use read_erasure::read_erasure;

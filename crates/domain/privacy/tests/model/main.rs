@@ -94,6 +94,9 @@ proptest! {
         }
         let counted = erasure.report.iter().find(|line| line.item == Item::UpcomingVisits).map(|line| line.count);
         prop_assert_eq!(counted, (cancelled > 0).then_some(Some(cancelled)));
+        let unheld = line(&erasure, Item::UnheldVisits);
+        let (fate, ground) = if on_hold { (Fate::Kept, "legal_hold") } else { (Fate::Erased, "right_to_erasure") };
+        prop_assert_eq!((unheld.0, unheld.2, erasure.forgets_unheld()), (fate, ground, !on_hold));
         let (fate, until, ground) = line(&erasure, Item::ClinicalRecord);
         let expired = erasure.keep_until <= now;
         match fate {

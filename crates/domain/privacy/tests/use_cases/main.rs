@@ -12,12 +12,12 @@ use amrutam_kernel::{
 };
 use amrutam_memory::{FakeArchiver, FakeDestroyer, FakeTokens, ManualClock, MemoryWorld, SeededIds};
 use amrutam_privacy::{
-    EraseError, ExportError, HoldError,
+    EraseAgainError, EraseError, ExportError, HoldError,
     model::{ARCHIVE_LIVES, ErasureState, ExportState, LINK_LIVES, RetentionRules},
     ports::{Passwords, SessionsEnded, Visits},
     use_cases::{
-        DestroyDeps, EraseDeps, ErasureDeps, ExportDeps, MakerDeps, destroy_due, download, erase, handle_erasure,
-        lift_hold, make_export, place_hold, read_erasure, read_export, request_export, sweep_exports,
+        DestroyDeps, EraseDeps, ErasureDeps, ExportDeps, MakerDeps, destroy_due, download, erase, erase_again,
+        handle_erasure, lift_hold, make_export, place_hold, read_erasure, read_export, request_export, sweep_exports,
     },
 };
 use async_trait::async_trait;
@@ -271,4 +271,26 @@ async fn a_hold_keeps_what_is_due_and_is_the_operators() {
     let late = place_hold(world.erasures(), &operator(&world), account, case()).await;
     assert!(matches!(late, Err(HoldError::TooLate)));
     assert_eq!(world.keys.destroyed(), [account]);
+}
+
+#[tokio::test]
+async fn an_operator_erases_again_what_a_backup_brought_back() {
+    let world = World::new();
+    let context = world.person().await;
+    let account = context.actor.account().unwrap();
+    let operator = Context { actor: Actor::System("amrutamctl"), sign_in: None, ..context.clone() };
+    let again = async |context: &Context, account| {
+        erase_again(world.erasures(), &world.rules, &TimeZone::UTC, context, account).await
+    };
+    let refused = again(&context, account).await;
+    assert!(matches!(refused, Err(EraseAgainError::Denied(_))), "{refused:?}");
+    let erasure = again(&operator, account).await.unwrap();
+    assert_eq!((erasure.account, erasure.state), (account, ErasureState::Locked));
+    assert!(matches!(again(&operator, account).await, Err(EraseAgainError::Unknown)), "erased once");
+    let entries = world.store.audit();
+    let told: Vec<_> =
+        entries.iter().filter(|entry| entry.action == "account.erase").map(|entry| entry.outcome).collect();
+    assert_eq!(told, [Outcome::Denied, Outcome::Allowed, Outcome::Failed]);
+    let announced = world.store.outbox().into_iter().filter(|event| event.event_type == "erasure.accepted.v1").count();
+    assert_eq!(announced, 1, "whoever destroys hears of it");
 }
