@@ -102,6 +102,7 @@ impl ClinicalError {
             Self::Denied(_)
                 | Self::NotFound
                 | Self::Precondition
+                | Self::PreconditionRequired
                 | Self::AlreadyAnswered
                 | Self::Contended
                 | Self::Port(_)

@@ -112,6 +112,7 @@ pub const AUDIT_ACTIONS: &[&str] = &[
     "review.propose",
     "review.read",
     "review.resolve",
+    "review.withdraw",
     "session.end",
     "session.end_all",
     "session.list",

@@ -2,6 +2,8 @@
 //! Against a stack whose visits are paid (`make run`).
 
 use crate::{Fallible, http::Connection, stack::Stack};
+use amrutam_crypto::SystemClock;
+use amrutam_kernel::Clock;
 use hdrhistogram::Histogram;
 use openssl::{hash::MessageDigest, pkey::PKey, sign::Signer};
 use std::time::Instant;
@@ -23,8 +25,15 @@ pub(crate) struct Options {
 struct Kind {
     name: &'static str,
     status: u16,
-    /// Body, signature and announced length of the number so-and-so.
-    make: fn(&Maker, u32) -> Fallible<(String, String, usize)>,
+    /// The one of this number.
+    make: fn(&Maker, u32) -> Fallible<Notification>,
+}
+
+struct Notification {
+    body: String,
+    signature: String,
+    /// As announced.
+    length: usize,
 }
 
 struct Maker {
@@ -45,10 +54,10 @@ impl Maker {
         Ok(mac.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
-    fn right(&self, number: u32) -> Fallible<(String, String, usize)> {
+    fn right(&self, number: u32) -> Fallible<Notification> {
         let body = self.body(number, self.now);
         let (signature, length) = (self.signed(&body)?, body.len());
-        Ok((body, signature, length))
+        Ok(Notification { body, signature, length })
     }
 }
 
@@ -58,17 +67,14 @@ const KINDS: [Kind; 6] = [
     Kind {
         name: "forged",
         status: 401,
-        make: |maker, number| {
-            let (body, _, length) = maker.right(number)?;
-            Ok((body, "ab".repeat(32), length))
-        },
+        make: |maker, number| Ok(Notification { signature: "ab".repeat(32), ..maker.right(number)? }),
     },
     Kind {
         name: "one byte changed",
         status: 401,
         make: |maker, number| {
-            let (body, signature, length) = maker.right(number)?;
-            Ok((body.replacen("paid", "pard", 1), signature, length))
+            let right = maker.right(number)?;
+            Ok(Notification { body: right.body.replacen("paid", "pard", 1), ..right })
         },
     },
     Kind {
@@ -77,15 +83,15 @@ const KINDS: [Kind; 6] = [
         make: |maker, number| {
             let body = maker.body(number, maker.now - STALE);
             let (signature, length) = (maker.signed(&body)?, body.len());
-            Ok((body, signature, length))
+            Ok(Notification { body, signature, length })
         },
     },
     Kind {
         name: "announced too short",
         status: 401,
         make: |maker, number| {
-            let (body, signature, length) = maker.right(number)?;
-            Ok((body, signature, length - 1))
+            let right = maker.right(number)?;
+            Ok(Notification { length: right.length - 1, ..right })
         },
     },
 ];
@@ -94,13 +100,13 @@ const KINDS: [Kind; 6] = [
 pub(crate) async fn run(options: &Options) -> Fallible<bool> {
     let stack = Stack::find()?;
     let secret = stack.value("GATEWAY_WEBHOOK_SECRET")?.to_owned();
-    let maker = Maker { secret, now: jiff::Timestamp::now().as_second() };
+    let maker = Maker { secret, now: SystemClock.now().as_second() };
     let mut good = true;
     println!("{:<26} {:>8} {:>10} {:>10} {:>10}", "notification", "answer", "p50, ms", "p99, ms", "max, ms");
     for kind in &KINDS {
         let mut times = Histogram::<u64>::new(3)?;
         for number in 0..options.count {
-            let (body, signature, length) = (kind.make)(&maker, number)?;
+            let Notification { body, signature, length } = (kind.make)(&maker, number)?;
             let request = format!(
                 "POST {PATH} HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\nx-razorpay-signature: {signature}\r\n\
                  x-razorpay-event-id: evt_{number}\r\ncontent-length: {length}\r\n\r\n{body}",
@@ -114,9 +120,8 @@ pub(crate) async fn run(options: &Options) -> Fallible<bool> {
                 return Err(format!("{}: {status} {}", kind.name, String::from_utf8_lossy(answer)).into());
             }
         }
-        let milliseconds = |micros: u64| micros as f64 / 1e3;
-        let (median, tail) = (times.value_at_quantile(0.5), times.value_at_quantile(0.99));
-        let (median, tail, most) = (milliseconds(median), milliseconds(tail), milliseconds(times.max()));
+        let quantile = |quantile| times.value_at_quantile(quantile) as f64 / 1e3;
+        let (median, tail, most) = (quantile(0.5), quantile(0.99), quantile(1.0));
         println!("{:<26} {:>8} {median:>10.2} {tail:>10.2} {most:>10.2}", kind.name, kind.status);
         good &= tail < MOST;
     }

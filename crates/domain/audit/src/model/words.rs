@@ -117,6 +117,7 @@ fn what(action: &str) -> Option<(&'static str, &'static str)> {
         "review.open" => ("opened a case about you for a person to look at", "tried to open a case about you"),
         "review.read" | "review.list" => ("saw a case about you", "tried to see a case about you"),
         "review.propose" => ("proposed how to settle a case about you", "tried to settle a case about you"),
+        "review.withdraw" => ("closed a case about you that nothing is left of", "tried to close a case about you"),
         "review.approve" | "review.resolve" => ("settled a case about you", "tried to settle a case about you"),
         "dead_letter.list" | "dead_letter.read" => {
             ("saw that a message about you could not be handled", "tried to see a message about you")

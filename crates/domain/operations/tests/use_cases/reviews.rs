@@ -101,7 +101,7 @@ async fn what_came_about_by_itself_is_resolved_without_anybody() {
     assert_eq!(desk.world.review_cases(), [moot]);
     let refused = resolved(&desk, &desk.admin(), case.id, "refund_full").await;
     assert!(matches!(refused, Err(ReviewError::Refused(ReviewRefusal::Resolved))), "{refused:?}");
-    assert_eq!(desk.deeds()[1..], ["review.propose allowed", "review.withdraw allowed"]);
+    assert_eq!(desk.deeds()[1..], ["review.propose allowed", "review.withdraw allowed", "review.resolve failed"]);
     let garbled = EventEnvelope { payload: json!({}), ..withdrawn(4, "refund_failed") };
     assert!(matches!(withdraw_review(desk.deps(), &garbled).await, Err(OpenError::Malformed(_))));
 }
