@@ -260,6 +260,8 @@ async fn say_everything(stack: &Stack, canaries: &Canaries) -> (Person, String) 
     body["reason"] = json!(canaries.word("referred-reason"));
     let referred = keyed(patient.client.post("/v1/consultations", &body)).patiently().await.expect(201);
     let referred = referred["id"].as_str().unwrap();
+    // One visit at a time.
+    stack.comes_near(theirs, "-2 hours").await;
     stack.comes_near(referred, "5 minutes").await;
     doctor.person.act(referred, "start", &json!({})).key(&unique("key")).patiently().await.expect(200);
     let why = json!({ "reason": canaries.add("end reason", "emergency_referral".to_owned()) });

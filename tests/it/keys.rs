@@ -190,8 +190,11 @@ fn a_rotation_of_what_signs_fails_no_request() {
             all_publish(&apis, &["first", "second"]).await;
             assert!(!dir.0.join("first.pem").exists(), "its public half stays, for prescriptions alone");
             work.some_more().await;
+            // Which can't be told by what is published.
             for api in &apis {
-                api.with_token(old).get("/v1/me").send().await.refused(401, "unauthenticated");
+                let ask = async || api.with_token(old).get("/v1/me").send().await;
+                until("it proves no token", SOON, async || ask().await.status == 401).await;
+                ask().await.refused(401, "unauthenticated");
             }
             assert_eq!(signers(&apis, &asha).await, ["second", "second"]);
             work.going_on.store(false, Ordering::Relaxed);

@@ -248,6 +248,8 @@ fn a_visit_starts_ends_and_is_missed_in_its_time() {
         act("start").await.refused(409, "invalid_transition");
 
         let missed = patient.booked(&slots[5]).await;
+        // One visit at a time.
+        shift(stack, &id, "-2 hours").await;
         shift(stack, &missed, "5 minutes").await;
         patient.act(&missed, "check-in", &json!({})).send().await.expect(200);
         shift(stack, &missed, "-40 minutes").await;

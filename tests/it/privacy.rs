@@ -194,6 +194,8 @@ fn after_an_erasure_nobody_is_known_and_the_record_opens_to_nobody() {
         let theirs = theirs["id"].as_str().unwrap().to_owned();
         let adult = json!({ "name": "Leela", "relation": "mother", "id_type": "pan", "id_last_four": "12A4" });
         asha.client.put(&format!("/v1/consultations/{theirs}/guardian"), &adult).send().await.expect(200);
+        // One visit at a time.
+        stack.comes_near(&past.id, "-2 hours").await;
         stack.comes_near(&theirs, "5 minutes").await;
         doctor.person.act(&theirs, "start", &json!({})).send().await.expect(200);
         doctor.person.act(&theirs, "complete", &json!({})).send().await.expect(200);

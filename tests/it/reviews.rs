@@ -114,15 +114,17 @@ fn a_case_is_resolved_by_what_is_done_about_it() {
         assert!(broker.take(&resolutions).await.is_none(), "it is announced once");
 
         let deeds = format!(
-            "SELECT actor || ' ' || action || ' ' || outcome FROM audit_entries WHERE resource_id = '{id}' AND action <> 'review.read' ORDER BY occurred_at"
+            "SELECT actor || ' ' || action || ' ' || outcome FROM audit_entries WHERE resource_id = '{id}' AND action NOT IN ('review.read', 'review.list') ORDER BY occurred_at"
         );
         assert_eq!(
             sql.column(&deeds).await,
             [
                 "system:reviews review.open allowed".to_owned(),
+                format!("{} review.resolve failed", people.0),
                 format!("{} review.propose allowed", people.0),
                 format!("{} review.approve denied", people.0),
                 format!("{} review.approve allowed", people.1),
+                format!("{} review.resolve failed", people.1),
             ]
         );
         broker.close().await;

@@ -450,6 +450,7 @@ async fn ask(stack: &Stack, cast: &Cast, method: &str, template: &str, caller: &
         ("POST", "revoke") => json!({ "reason": "other" }),
         ("POST", "discard") => json!({ "reason": "obsolete" }),
         ("POST", "resolve") => json!({ "choice": "burn" }),
+        ("POST", "cancel") if caller.ends_with("patient") => json!({ "reason": "patient_other" }),
         ("POST", "cancel") => json!({ "reason": "technical_issue" }),
         ("POST", "objection") => json!({ "reason": "other" }),
         ("POST", "reschedule") => json!({ "slot_id": cast.slot().id }),

@@ -1,6 +1,6 @@
 //! Money, as it must be whatever happened; and time, moved where tests can't wait for it.
 
-use super::{Stack, until};
+use super::{SOON, Stack, until};
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
@@ -77,6 +77,13 @@ impl Stack {
     /// As if a visit's start were so far ahead: `2 hours`, `-15 minutes`. The payment hears of it as it would of a move.
     pub async fn comes_near(&self, visit: &str, ahead: &str) {
         let sql = self.sql().await;
+        // What payments have yet to hear of it would tell them the old times.
+        let unheard = format!(
+            "SELECT count(*) FROM consultation_timeline t JOIN payments p ON p.id = t.consultation_id
+             WHERE t.consultation_id = '{visit}'
+               AND NOT EXISTS (SELECT FROM inbox i WHERE i.consumer = 'payments' AND i.event_id = t.event_id)"
+        );
+        until("payments have heard of the visit", SOON, async || sql.value::<i64>(&unheard).await == 0).await;
         let moved = format!(
             "WITH moved AS (
                SELECT c.id, c.slot_id, c.patient_id, now() + interval '{ahead}' AS starts_at,
