@@ -44,7 +44,6 @@ const ONLY_ASKED: &[&str] = &[
     "payment.make",
     "record.write",
     "refund.approve",
-    "refund.request",
     "report.read",
 ];
 
