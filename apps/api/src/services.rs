@@ -187,6 +187,7 @@ impl Services {
             links: &*self.links,
             link_tokens: &*self.link_tokens,
             notices: &*self.notices,
+            pause: &*self.pause,
         }
     }
 

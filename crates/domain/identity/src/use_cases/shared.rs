@@ -12,7 +12,7 @@ use crate::{
 };
 use amrutam_kernel::{
     AccountId, Action, Actor, AuditEntry, AuditEntryId, Clock, CommitError, Context, Denial, Dependency, Effects,
-    IdSource, LinkId, LinkTokens, Outcome, PortError, Relation, Role, SignIn,
+    IdSource, LinkId, LinkTokens, Outcome, Pause, PortError, Relation, Role, SignIn,
 };
 use jiff::Timestamp;
 
@@ -43,6 +43,8 @@ pub struct LinkDeps<'a> {
     pub link_tokens: &'a dyn LinkTokens,
     /// Told of sessions that ended.
     pub notices: &'a dyn SessionNotices,
+    /// Waiting.
+    pub pause: &'a dyn Pause,
 }
 
 /// What the use cases on sessions and second factors work with.

@@ -48,6 +48,7 @@ async fn a_known_address_is_answered_like_a_new_one_and_its_owner_is_told() {
     stage.assert_last_entry("account.register", Some(owner), Outcome::Denied);
     assert_eq!(stage.world.accounts().len(), 1);
     assert_eq!(stage.world.links().len(), 1);
+    assert_eq!(stage.pause.pauses(), [std::time::Duration::from_millis(25); 2], "neither is answered sooner");
 }
 
 #[tokio::test]

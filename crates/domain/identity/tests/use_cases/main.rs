@@ -26,6 +26,7 @@ use amrutam_kernel::{
 };
 use amrutam_memory::{
     FakeHasher, FakeLinks, FakeSecrets, FakeTokens, ManualClock, MemoryGate, MemoryTotp, MemoryWorld, SeededIds,
+    VirtualPause,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
@@ -48,6 +49,8 @@ struct Stage {
     secrets: FakeSecrets,
     gate: MemoryGate,
     rules: IdentityRules,
+    // On a clock of its own: the stage's stands still.
+    pause: VirtualPause,
 }
 
 impl Stage {
@@ -63,6 +66,7 @@ impl Stage {
             tokens: FakeTokens::new("test"),
             links: FakeLinks::new("test"),
             secrets: FakeSecrets::new(7),
+            pause: VirtualPause::new(Arc::new(ManualClock::at("2026-11-23T03:30:00Z".parse().unwrap()))),
             // Most people here have just registered.
             rules: IdentityRules { log_in_unverified: true, ..IdentityRules::default() },
         }
@@ -73,7 +77,13 @@ impl Stage {
     }
 
     fn mail(&self) -> LinkDeps<'_> {
-        LinkDeps { core: self.core(), links: &*self.world, link_tokens: &self.links, notices: &self.gate }
+        LinkDeps {
+            core: self.core(),
+            links: &*self.world,
+            link_tokens: &self.links,
+            notices: &self.gate,
+            pause: &self.pause,
+        }
     }
 
     fn deps(&self) -> SessionDeps<'_> {
