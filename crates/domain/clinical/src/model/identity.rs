@@ -82,7 +82,7 @@ fn transliterated(word: &str) -> String {
     for letter in word.replace("ee", "i").replace("oo", "u").chars().filter(|letter| !is_unseen(*letter)) {
         let letter = if letter == 'w' { 'v' } else { letter };
         let breath = letter == 'h' && plain.ends_with(|before: char| before.is_ascii_alphabetic() && !is_vowel(before));
-        if !breath && !(letter.is_ascii_alphabetic() && plain.ends_with(letter)) {
+        if !(breath || letter.is_ascii_alphabetic() && plain.ends_with(letter)) {
             plain.push(letter);
         }
     }

@@ -242,7 +242,7 @@ async fn denied(stage: &Stage, id: ConsultationId, item: PrescribedItem) -> Vec<
     let content = PrescriptionContent { items: vec![item], ..complete_content() };
     put_draft(stage.deps(), &stage.as_doctor(), id, content, None).await.unwrap();
     let assessed = dry_run(stage.deps(), &stage.as_doctor(), id, None).await.unwrap();
-    let told: Vec<_> = assessed.items[0].decision.denials().iter().map(|finding| finding.rule).collect();
+    let told: Vec<_> = assessed.items.first().unwrap().decision.denials().iter().map(|finding| finding.rule).collect();
     match sign(stage.deps(), &stage.as_doctor(), id, None).await {
         Err(ClinicalError::Objections(objections)) => {
             let firm = objections.into_iter().filter(|one| !one.answerable);
