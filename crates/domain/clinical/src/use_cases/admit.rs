@@ -12,7 +12,7 @@ use crate::{
     },
     ports::ClinicalChanges,
 };
-use amrutam_kernel::{Action, AuditEntry, ConsentId, ConsultationId, Context, Effects, Outcome};
+use amrutam_kernel::{Action, ConsentId, ConsultationId, Context, Effects};
 use jiff::SignedDuration;
 
 /// Whether the visit may begin: of a minor with an adult beside them, and not against a consent that was withdrawn. The consent that
@@ -100,11 +100,7 @@ async fn absence_stands(
     }
     let (seen, now) = (deps.store.presence(id).await?, deps.clock.now());
     match decide_no_show(&seen, claimant, visit.range.start(), grace, now) {
-        Err(refused @ (NoShowRefusal::OtherSidePresent | NoShowRefusal::NotThereYourself)) => {
-            let entry = deps.done(context, "consultation.no_show", &visit, now);
-            deps.record(vec![AuditEntry { outcome: Outcome::Failed, ..entry }]).await?;
-            Err(refused.into())
-        }
+        Err(refused @ (NoShowRefusal::OtherSidePresent | NoShowRefusal::NotThereYourself)) => Err(refused.into()),
         // Too early is said by the visit's own rules.
         Ok(_) | Err(NoShowRefusal::TooEarly) => Ok(()),
     }

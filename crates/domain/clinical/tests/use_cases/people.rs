@@ -154,6 +154,7 @@ async fn who_did_not_come_says_nothing_of_the_other() {
         stage.clinic.clock.set(slot.range.start() + minutes(10));
         let refusal = refused(check_absence(stage.deps(), &claims(), id, minutes(10)).await);
         assert!(matches!(refusal, ClinicalError::NoShow(NoShowRefusal::NotThereYourself)), "{side:?}: {refusal:?}");
+        assert_eq!(stage.audited("consultation.no_show"), [Outcome::Failed], "{side:?}");
         // Whoever comes after the grace has not come.
         stage.clinic.clock.set(slot.range.start() + minutes(11));
         check_in(stage.deps(), &claims(), id, minutes(10)).await.unwrap();
