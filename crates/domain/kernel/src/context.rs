@@ -75,4 +75,9 @@ impl Context {
     pub fn of_system(name: &'static str, correlation_id: CorrelationId) -> Self {
         Self { actor: crate::Actor::System(name), sign_in: None, correlation_id, trace_parent: None, origin: None }
     }
+
+    /// A part of the system that does what follows from an event: in its flow and its trace.
+    pub fn following(name: &'static str, event: &crate::EventEnvelope) -> Self {
+        Self { trace_parent: event.trace_parent.clone(), ..Self::of_system(name, event.correlation_id.clone()) }
+    }
 }

@@ -11,7 +11,7 @@ use crate::{
     ports::{Changes, ConsultationSnapshot},
 };
 use amrutam_kernel::{
-    Action, Actor, CommitError, ConsultationId, Context, Effects, EventEnvelope, Handled, InboxMark, Outcome, PortError,
+    Action, CommitError, ConsultationId, Context, Effects, EventEnvelope, Handled, InboxMark, Outcome, PortError,
 };
 use serde::Deserialize;
 use std::time::Duration;
@@ -71,13 +71,7 @@ pub(super) async fn consume(
     decide: impl Fn(&Context, &Seen, &mut Recorder<'_>) -> Decided + Send + Sync,
 ) -> Result<Handled, ConsumeError> {
     let payload = Payload::deserialize(&event.payload).map_err(|_| ConsumeError::Malformed)?;
-    let context = Context {
-        actor: Actor::System(CONSUMER),
-        sign_in: None,
-        correlation_id: event.correlation_id.clone(),
-        trace_parent: event.trace_parent.clone(),
-        origin: None,
-    };
+    let context = Context::following(CONSUMER, event);
     for round in 1..=MAX_COMMITS {
         let snapshot = deps.store.consultation_snapshot(payload.consultation_id, None, None).await?;
         let sides = snapshot.as_ref().map(|found| (found.consultation.patient, found.doctor.account));

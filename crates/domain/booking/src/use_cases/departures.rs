@@ -7,7 +7,7 @@ use crate::{
     ports::{Changes, ConsultationFilter, Whose},
 };
 use amrutam_kernel::{
-    AccountId, Actor, ConsultationId, Context, Denial, Effects, EventEnvelope, Handled, InboxMark, Limit, PageRequest,
+    AccountId, ConsultationId, Context, Denial, Effects, EventEnvelope, Handled, InboxMark, Limit, PageRequest,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
@@ -40,13 +40,7 @@ pub async fn account_closed(
     event: &EventEnvelope,
 ) -> Result<Handled, ConsumeError> {
     let payload = Payload::deserialize(&event.payload).map_err(|_| ConsumeError::Malformed)?;
-    let context = Context {
-        actor: Actor::System(DEPARTURES_CONSUMER),
-        sign_in: None,
-        correlation_id: event.correlation_id.clone(),
-        trace_parent: event.trace_parent.clone(),
-        origin: None,
-    };
+    let context = Context::following(DEPARTURES_CONSUMER, event);
     let practitioner = directory.store.by_account(payload.account_id).await?;
     if let Some(practitioner) = &practitioner {
         if practitioner.status != PractitionerStatus::Suspended {

@@ -6,8 +6,8 @@ use crate::{
     ports::{ClinicalChanges, ClinicalStore, Document, PrescriptionRenderer, RenderError},
 };
 use amrutam_kernel::{
-    Actor, AuditEntry, AuditEntryId, Clock, CommitError, Context, Effects, EventEnvelope, EventId, Handled,
-    HandlerError, IdSource, InboxMark, Outcome, PrescriptionId, Sensitive,
+    AuditEntry, AuditEntryId, Clock, CommitError, Context, Effects, EventEnvelope, EventId, Handled, HandlerError,
+    IdSource, InboxMark, Outcome, PrescriptionId, Sensitive,
 };
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 /// After so many tries that failed, a person must look.
 pub const MAX_FAILURES: u32 = 3;
 /// The system's part that issues.
-const ISSUER: Actor = Actor::System("document-issuer");
+const ISSUER: &str = "document-issuer";
 
 /// What issuing works with.
 #[derive(Clone, Copy)]
@@ -105,13 +105,7 @@ async fn commit(
     handled: bool,
     now: Timestamp,
 ) -> Result<Handled, HandlerError> {
-    let context = Context {
-        actor: ISSUER,
-        sign_in: None,
-        correlation_id: cause.correlation_id.clone(),
-        trace_parent: cause.trace_parent.clone(),
-        origin: None,
-    };
+    let context = Context::following(ISSUER, cause);
     let event_id = || EventId::from_uuid(deps.ids.uuid_v7(now));
     let events = announced.map(|event_type| match event_type {
         events::REVIEW_NEEDED => events::review_needed(event_id(), next, &context, now),

@@ -2,7 +2,7 @@
 
 use super::Deps;
 use crate::{OpenError, REVIEWS_CONSUMER, events::case_of};
-use amrutam_kernel::{Actor, CommitError, Context, Effects, EventEnvelope, Handled, InboxMark, Outcome, ReviewCaseId};
+use amrutam_kernel::{CommitError, Context, Effects, EventEnvelope, Handled, InboxMark, Outcome, ReviewCaseId};
 
 use super::permit::Deed;
 
@@ -10,13 +10,7 @@ use super::permit::Deed;
 pub async fn open_review(deps: Deps<'_>, event: &EventEnvelope) -> Result<Handled, OpenError> {
     let now = deps.clock.now();
     let case = case_of(event, ReviewCaseId::from_uuid(deps.ids.uuid_v7(now)), now)?;
-    let context = Context {
-        actor: Actor::System("reviews"),
-        sign_in: None,
-        correlation_id: event.correlation_id.clone(),
-        trace_parent: event.trace_parent.clone(),
-        origin: None,
-    };
+    let context = Context::following("reviews", event);
     let deed = Deed { patient: case.patient, ..Deed::of_review("review.open", Some(case.id.as_uuid())) };
     let effects = Effects {
         audit: vec![deps.entry(&context, deed, Outcome::Allowed)],

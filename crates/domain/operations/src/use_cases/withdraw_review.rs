@@ -2,19 +2,13 @@
 
 use super::{Deps, MAX_COMMITS, permit::Deed};
 use crate::{OpenError, REVIEWS_CONSUMER, events::withdrawn, model::Decider};
-use amrutam_kernel::{Actor, CommitError, Context, Effects, EventEnvelope, Handled, InboxMark, Outcome};
+use amrutam_kernel::{CommitError, Context, Effects, EventEnvelope, Handled, InboxMark, Outcome};
 
 /// Resolves the open case that `<domain>.review_withdrawn.v1` names as moot, in the domain's name. Nothing is announced: the domain
 /// has nothing to carry out. A case that a person resolved meanwhile stays as it is.
 pub async fn withdraw_review(deps: Deps<'_>, event: &EventEnvelope) -> Result<Handled, OpenError> {
     let (subject, reason) = withdrawn(event)?;
-    let context = Context {
-        actor: Actor::System("reviews"),
-        sign_in: None,
-        correlation_id: event.correlation_id.clone(),
-        trace_parent: event.trace_parent.clone(),
-        origin: None,
-    };
+    let context = Context::following("reviews", event);
     let inbox = Some(InboxMark { consumer: REVIEWS_CONSUMER, event: event.id });
     for round in 1..=MAX_COMMITS {
         let open = deps.reviews.open_review_about(&subject, &reason).await.map_err(CommitError::from)?;

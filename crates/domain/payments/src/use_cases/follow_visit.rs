@@ -2,15 +2,15 @@
 
 use super::{
     Deps,
-    handle::ignore,
-    record::{context_of, create, mark, note, update},
+    handle::{CONSUMER, ignore},
+    record::{create, mark, note, update},
 };
 use crate::{
     NewsError,
     model::{Evidence, GatewayName, MoneyState, Parties, Payment, Progress, Side, Visit, VisitFate},
     ports::{Locator, PaymentChanges},
 };
-use amrutam_kernel::{AccountId, ConsultationId, DoctorId, Effects, EventEnvelope, Handled, Money, PaymentId};
+use amrutam_kernel::{AccountId, ConsultationId, Context, DoctorId, Effects, EventEnvelope, Handled, Money, PaymentId};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
@@ -113,7 +113,7 @@ pub(super) async fn follow(deps: Deps<'_>, event: &EventEnvelope, news: &VisitNe
     if to_be_paid.is_none() && deps.store.snapshot(Locator::Id(id), None).await?.payment.is_none() {
         return ignore(deps, event).await;
     }
-    let context = context_of(event);
+    let context = Context::following(CONSUMER, event);
     let evidence = Evidence::Visit(event.id);
     let noted = note(deps, Locator::Id(id), |snapshot| {
         let now = deps.clock.now();

@@ -2,15 +2,15 @@
 
 use super::{
     Deps,
-    handle::ignore,
-    record::{context_of, mark, new_task, note, update},
+    handle::{CONSUMER, ignore},
+    record::{mark, new_task, note, update},
 };
 use crate::{
     NewsError,
     model::{Choice, Evidence, Payment, Progress, ReviewReason, Ruling, TaskKind},
     ports::{Locator, PaymentChanges},
 };
-use amrutam_kernel::{Effects, EventEnvelope, Handled, PaymentId};
+use amrutam_kernel::{Context, Effects, EventEnvelope, Handled, PaymentId};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -39,7 +39,7 @@ pub async fn perform_resolution(deps: Deps<'_>, event: &EventEnvelope) -> Result
     let reason: ReviewReason = payload.reason.parse().map_err(|_| NewsError::Malformed("a case's reason"))?;
     let choice: Choice = payload.choice.parse().map_err(|_| NewsError::Malformed("a case's choice"))?;
     let id = PaymentId::from_uuid(payload.subject.id);
-    let context = context_of(event);
+    let context = Context::following(CONSUMER, event);
     let evidence = Evidence::Case(payload.case);
     let noted = note(deps, Locator::Id(id), |snapshot| {
         let effects = Effects { inbox: mark(event), ..Effects::default() };

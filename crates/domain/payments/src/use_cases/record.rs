@@ -9,7 +9,7 @@ use crate::{
     ports::{Locator, PaymentChanges, PaymentSnapshot, PaymentWrite},
 };
 use amrutam_kernel::{
-    Actor, CommitError, Context, EventEnvelope, EventId, GatewayTaskId, Handled, InboxMark, JournalId, PortError,
+    CommitError, Context, EventEnvelope, EventId, GatewayTaskId, Handled, InboxMark, JournalId, PortError,
 };
 use jiff::Timestamp;
 use std::time::Duration;
@@ -18,17 +18,6 @@ use std::time::Duration;
 const MAX_COMMITS: u32 = 10;
 /// Upper bound of the first pause between two commits, in milliseconds.
 const PAUSE_MS: u64 = 25;
-
-/// The flow of an event, followed by this domain.
-pub(super) fn context_of(event: &EventEnvelope) -> Context {
-    Context {
-        actor: Actor::System("payments"),
-        sign_in: None,
-        correlation_id: event.correlation_id.clone(),
-        trace_parent: event.trace_parent.clone(),
-        origin: None,
-    }
-}
 
 /// The inbox mark of an event.
 pub(super) fn mark(event: &EventEnvelope) -> Option<InboxMark> {

@@ -2,16 +2,16 @@
 
 use super::{
     Deps,
-    handle::ignore,
+    handle::{CONSUMER, ignore},
     perform_resolution::{finish, look_now},
-    record::{context_of, mark, note},
+    record::{mark, note},
 };
 use crate::{
     NewsError,
     model::{Evidence, Progress, ReviewReason, TaskKind},
     ports::{Locator, PaymentChanges},
 };
-use amrutam_kernel::{Effects, EventEnvelope, GatewayTaskId, Handled};
+use amrutam_kernel::{Context, Effects, EventEnvelope, GatewayTaskId, Handled};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -35,7 +35,7 @@ pub async fn requeue_task(deps: Deps<'_>, event: &EventEnvelope) -> Result<Handl
     if payload.source != "gateway_task" {
         return ignore(deps, event).await;
     }
-    let context = context_of(event);
+    let context = Context::following(CONSUMER, event);
     let evidence = Evidence::Case(event.id.as_uuid());
     let noted = note(deps, Locator::Task(payload.subject_id), |snapshot| {
         let effects = Effects { inbox: mark(event), ..Effects::default() };

@@ -72,7 +72,7 @@ pub async fn run_task(deps: Deps<'_>, task: &GatewayTask) -> Result<Ran, NewsErr
             },
         },
     };
-    let context = Context::of_system("payments", task.correlation_id.clone());
+    let context = Context::of_system(CONSUMER, task.correlation_id.clone());
     let end = std::sync::Mutex::new(TaskEnd::Done);
     let noted = note(deps, Locator::Id(task.payment), |snapshot| {
         let now = deps.clock.now();

@@ -7,12 +7,12 @@ use crate::{
     ports::{ErasureStore, KeyDestroyer},
 };
 use amrutam_kernel::{
-    AccountId, Actor, Clock, CommitError, Context, Dependency, Effects, EventEnvelope, Handled, HandlerError, IdSource,
+    AccountId, Clock, CommitError, Context, Dependency, Effects, EventEnvelope, Handled, HandlerError, IdSource,
     InboxMark, Outcome, PortError,
 };
 
 /// The system's part that destroys.
-const DESTROYER: Actor = Actor::System("record-destroyer");
+const DESTROYER: &str = "record-destroyer";
 
 /// What destroying works with.
 #[derive(Clone, Copy)]
@@ -34,13 +34,7 @@ pub async fn handle_erasure(deps: DestroyDeps<'_>, event: &EventEnvelope) -> Res
     }
     let id = event.payload.get("account_id").and_then(serde_json::Value::as_str).and_then(|id| id.parse().ok());
     let account: AccountId = id.ok_or_else(|| HandlerError::Permanent("account_id is no id".to_owned()))?;
-    let context = Context {
-        actor: DESTROYER,
-        sign_in: None,
-        correlation_id: event.correlation_id.clone(),
-        trace_parent: event.trace_parent.clone(),
-        origin: None,
-    };
+    let context = Context::following(DESTROYER, event);
     let mark = InboxMark { consumer: events::CONSUMER, event: event.id };
     match destroy(deps, &context, account, Some(mark)).await {
         Ok(true) => Ok(Handled::Applied),

@@ -7,14 +7,14 @@ use crate::{
     ports::{ArchiveChange, Archiver, ExportChanges, ExportStore, Holdings},
 };
 use amrutam_kernel::{
-    Actor, AuditTrail, Clock, CommitError, Context, Effects, EventEnvelope, ExportId, Handled, HandlerError, IdSource,
+    AuditTrail, Clock, CommitError, Context, Effects, EventEnvelope, ExportId, Handled, HandlerError, IdSource,
     InboxMark, Outcome, Personal, Purpose, Sensitive,
 };
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 /// The system's part that makes copies.
-const EXPORTER: Actor = Actor::System("exporter");
+const EXPORTER: &str = "exporter";
 
 /// What making works with.
 #[derive(Clone, Copy)]
@@ -36,13 +36,7 @@ pub struct MakerDeps<'a> {
 /// Handles `export.requested.v1`. What is read for it is on the record before anything is made of it.
 pub async fn make_export(deps: MakerDeps<'_>, event: &EventEnvelope) -> Result<Handled, HandlerError> {
     let Some(export) = wanted(deps, event).await? else { return Ok(Handled::Ignored) };
-    let context = Context {
-        actor: EXPORTER,
-        sign_in: None,
-        correlation_id: event.correlation_id.clone(),
-        trace_parent: event.trace_parent.clone(),
-        origin: None,
-    };
+    let context = Context::following(EXPORTER, event);
     let gathered = match deps.holdings.gather(export.account).await {
         Ok(gathered) => gathered,
         Err(GatherError::TooLarge) => {
