@@ -4,7 +4,7 @@ use amrutam_crypto::{EnvelopeSealer, HmacBlindIndex, KeySource, Keys, SystemCloc
 use amrutam_kernel::PortError;
 use amrutam_postgres::{Accounts, KeysSettings, Postgres, Vault};
 pub(crate) use amrutam_settings::Environment;
-use amrutam_settings::{Audit, Business, Problems, SecretUrl, SettingsError, Validate};
+use amrutam_settings::{Audit, Business, Problems, ProductionRetention, Retention, SecretUrl, SettingsError, Validate};
 use serde::Deserialize;
 use std::{error::Error, sync::Arc};
 
@@ -23,13 +23,6 @@ pub(crate) struct Settings {
     pub(crate) audit: Audit,
     #[serde(default)]
     pub(crate) retention: Retention,
-}
-
-/// Section `retention`, as the api takes it.
-#[derive(Debug, Default, Deserialize)]
-pub(crate) struct Retention {
-    pub(crate) clinical_years: Option<u16>,
-    pub(crate) financial_years: Option<u16>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -94,5 +87,9 @@ impl DataKeys {
 impl Validate for Settings {
     fn validate(&self, problems: &mut Problems) {
         problems.within("business", &self.business);
+        problems.within("retention", &self.retention);
+        if self.environment == Environment::Production {
+            problems.within("retention", &ProductionRetention(&self.retention));
+        }
     }
 }

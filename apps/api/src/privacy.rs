@@ -1,6 +1,6 @@
 //! What an erasure asks of other domains.
 
-use crate::{problem::Problem, services::Services, settings::Retention};
+use crate::{problem::Problem, services::Services};
 use amrutam_booking::{ConsultationError, model::CancelReason, use_cases as booking};
 use amrutam_kernel::{AccountId, ConsultationId, Context, Dependency, PortError, Sensitive, SessionId};
 use amrutam_privacy::{
@@ -48,14 +48,6 @@ impl SessionsEnded for Others<'_> {
     }
 }
 
-impl Retention {
-    fn over(&self, rules: RetentionRules) -> RetentionRules {
-        rules
-            .with_years(RecordClass::ClinicalRecord, self.clinical_years)
-            .with_years(RecordClass::Payments, self.financial_years)
-    }
-}
-
 impl Services {
     /// For exports.
     pub(crate) fn exporting(&self) -> privacy::ExportDeps<'_> {
@@ -82,7 +74,11 @@ impl Services {
     pub(crate) async fn erase(&self, context: &Context, password: &Sensitive<String>) -> Result<Erasure, Problem> {
         let zone = &self.rules.business_zone;
         let rules = RetentionRules::in_force(self.rules.business_day(self.clock.now()))
-            .map(|rules| self.retention.over(rules))
+            .map(|rules| {
+                rules
+                    .with_years(RecordClass::ClinicalRecord, self.retention.clinical_years)
+                    .with_years(RecordClass::Payments, self.retention.financial_years)
+            })
             .ok_or_else(|| Problem::internal("no rules of retention are in force"))?;
         let others = Others(self);
         let deps = privacy::EraseDeps {

@@ -2,11 +2,9 @@
 
 mod limits;
 mod proxies;
-mod retention;
 
 pub use limits::{ClassLimit, RateLimits, RouteClass};
 pub use proxies::{ForwardedField, Proxies};
-pub use retention::Retention;
 
 use crate::{
     http::{Cors, ProductionCors},
@@ -16,8 +14,8 @@ use amrutam_booking::model;
 use amrutam_crypto::{HasherSettings, KeySource, TokenSettings};
 use amrutam_identity::model::IdentityRules;
 use amrutam_kernel::Role;
-use amrutam_settings::{Audit, Business, Environment, Problems, Secret, Validate};
-pub use amrutam_settings::{Payments, PaymentsMode};
+use amrutam_settings::{Audit, Business, Environment, Problems, ProductionRetention, Secret, Validate};
+pub use amrutam_settings::{Payments, PaymentsMode, Retention};
 use amrutam_telemetry::TelemetrySettings;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -307,7 +305,7 @@ impl Validate for Settings {
             problems.within("tls", &ProductionTls(&self.tls));
             problems.within("cors", &ProductionCors(&self.cors));
             problems.within("tokens", &ProductionTokens(&self.tokens));
-            problems.within("retention", &retention::ProductionRetention(&self.retention));
+            problems.within("retention", &ProductionRetention(&self.retention));
             problems.within("mfa", &ProductionMfa(&self.mfa));
             problems.check(self.limits.enabled, "limits.enabled", "production needs limits");
             let knows_callers = !self.tls.terminated_by_proxy || !self.proxies.trusted.is_empty();

@@ -39,6 +39,7 @@ mod environment;
 mod payments;
 mod problems;
 mod read;
+mod retention;
 mod secret;
 
 pub use audit::Audit;
@@ -46,6 +47,7 @@ pub use business::{ApprovalAbove, Business};
 pub use environment::Environment;
 pub use payments::{GatewayKind, Payments, PaymentsMode};
 pub use problems::{Problems, SettingsError, Validate};
+pub use retention::{ProductionRetention, Retention};
 pub use secret::{InvalidUrl, Secret, SecretUrl, printable};
 
 use config::{Config, File, FileFormat};

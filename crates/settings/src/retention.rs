@@ -1,6 +1,6 @@
 //! How long what must be kept is kept, where an operator differs from the rules of the release.
 
-use amrutam_settings::{Problems, Validate};
+use crate::{Problems, Validate};
 use serde::{Deserialize, Serialize};
 
 /// Section `retention`.
@@ -22,7 +22,7 @@ impl Validate for Retention {
 }
 
 /// The least that the law asks for.
-pub(crate) struct ProductionRetention<'a>(pub(crate) &'a Retention);
+pub struct ProductionRetention<'a>(pub &'a Retention);
 
 impl Validate for ProductionRetention<'_> {
     fn validate(&self, problems: &mut Problems) {
