@@ -8,9 +8,9 @@ use crate::{
 };
 use amrutam_kernel::{EventEnvelope, PortError, Requeue};
 use diesel::{
-    dsl::{self, sql},
+    dsl,
     prelude::*,
-    sql_types::{BigInt, Nullable, Text, Timestamptz},
+    sql_types::{BigInt, Double, Text, Timestamptz},
 };
 use diesel_async::RunQueryDsl;
 use serde_json::Value;
@@ -97,21 +97,24 @@ impl Postgres {
 
     /// Depth and age.
     pub async fn outbox_state(&self) -> Result<OutboxState, PortError> {
-        type Row = (i64, i64, jiff_diesel::NullableTimestamp, jiff_diesel::Timestamp);
-        let query = diesel::select((
-            sql::<BigInt>("(SELECT count(*) FROM (SELECT FROM outbox LIMIT 100000) waiting)"),
-            // Parked rows are old ones.
-            sql::<BigInt>(
-                "(SELECT count(*) FROM (SELECT parked_until FROM outbox ORDER BY seq LIMIT 100000) waiting WHERE parked_until > now())",
-            ),
-            sql::<Nullable<Timestamptz>>("(SELECT created_at FROM outbox ORDER BY seq LIMIT 1)"),
-            sql::<Timestamptz>("now()"),
-        ));
+        // Parked rows are old ones.
+        const STATE: &str = "SELECT count(*) AS depth, count(*) FILTER (WHERE parked_until > now()) AS parked,
+            coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 AS oldest
+            FROM (SELECT parked_until, created_at FROM outbox ORDER BY seq LIMIT 100000) waiting";
         let mut conn = self.connection().await?;
-        let result = bounded(conn.limit(), query.get_result::<Row>(conn.raw()?)).await;
-        let (depth, parked, oldest, now) = conn.settle(result)?;
-        let waited = oldest.to_jiff().map(|oldest| now.to_jiff().duration_since(oldest));
-        let oldest_age = waited.and_then(|age| Duration::try_from(age).ok()).unwrap_or_default();
+        let result = bounded(conn.limit(), diesel::sql_query(STATE).get_result::<Waiting>(conn.raw()?)).await;
+        let Waiting { depth, parked, oldest } = conn.settle(result)?;
+        let oldest_age = Duration::try_from_secs_f64(oldest).unwrap_or_default();
         Ok(OutboxState { depth, parked, oldest_age })
     }
+}
+
+#[derive(Debug, QueryableByName)]
+struct Waiting {
+    #[diesel(sql_type = BigInt)]
+    depth: i64,
+    #[diesel(sql_type = BigInt)]
+    parked: i64,
+    #[diesel(sql_type = Double)]
+    oldest: f64,
 }

@@ -1,7 +1,6 @@
 //! What an operator watches of payments, and which spans of time were reconciled.
 
 use crate::{
-    error::DbError,
     pool::{Postgres, bounded},
     schema::reconciliations,
 };
@@ -49,22 +48,22 @@ struct StateFigure {
 impl Postgres {
     /// The figures of now.
     pub async fn payment_figures(&self) -> Result<PaymentFigures, PortError> {
-        const TASKS: &str =
-            // A task that is dead stays so when what it was to do was begun afresh: its letter tells whether it waits for anybody.
-            "SELECT count(*) AS open,
+        // A task that is dead stays so when what it was to do was begun afresh: its letter tells whether it waits for anybody.
+        const TASKS: &str = "SELECT count(*) AS open,
             (SELECT count(*) FROM dead_letters WHERE state = 'dead' AND source = 'gateway_task') AS dead,
             coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 AS oldest
             FROM gateway_tasks WHERE status = 'live'";
         const STATES: &str = "SELECT state, count(*) AS count FROM payments
             WHERE state IN ('created', 'pending', 'captured', 'refunding', 'refund_failed') GROUP BY state";
         let mut conn = self.connection().await?;
-        let read = async {
-            let raw = conn.raw()?;
+        let limit = conn.limit();
+        let raw = conn.raw()?;
+        let result = bounded(limit, async {
             let tasks = diesel::sql_query(TASKS).get_result::<TaskFigures>(raw).await?;
             let states = diesel::sql_query(STATES).load::<StateFigure>(raw).await?;
-            Ok::<_, DbError>((tasks, states))
-        };
-        let result = read.await;
+            Ok((tasks, states))
+        })
+        .await;
         let (tasks, states) = conn.settle(result)?;
         Ok(PaymentFigures {
             open_tasks: tasks.open,
@@ -73,6 +72,7 @@ impl Postgres {
             open: states.into_iter().map(|figure| (figure.state, figure.count)).collect(),
         })
     }
+
     /// When the last reconciled span of a gateway ended.
     pub async fn reconciled_until(&self, gateway: &GatewayName) -> Result<Option<Timestamp>, PortError> {
         let query = reconciliations::table
