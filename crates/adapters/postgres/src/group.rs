@@ -1,6 +1,7 @@
 //! Group commit: calls that come while others are under way wait for these to end, and then go together, in one round trip and
-//! one transaction. A call that comes alone goes at once; in a crowd the next group waits a moment for more. So a crowd costs the server far less than its number. Nobody waits
-//! for a group that is stuck: those who have waited for [`PATIENCE`] go beside it, as long as there are turns.
+//! one transaction. A call that comes alone goes at once; in a crowd the next group waits a moment for more. So a crowd costs the
+//! server far less than its number. Nobody waits for a group that is stuck: those who have waited for [`PATIENCE`] go beside it, as
+//! long as there are turns.
 
 use crate::error::{DbError, unreadable};
 use amrutam_kernel::{CommitError, Dependency, PortError};

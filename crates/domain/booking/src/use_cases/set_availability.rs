@@ -97,8 +97,8 @@ pub async fn read_availability(
     })
 }
 
-/// Replaces the rules, when they have one of the versions named. Open slots follow at once; booked ones are never touched, and those that now stand outside the
-/// rules are named in the answer.
+/// Replaces the rules, when they have one of the versions named. Open slots follow at once; booked ones are never touched, and
+/// those that now stand outside the rules are named in the answer.
 pub async fn set_availability(
     deps: AvailabilityDeps<'_>,
     context: &Context,

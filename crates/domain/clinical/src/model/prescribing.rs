@@ -92,9 +92,7 @@ impl Decision {
             Self::Allow | Self::AllowWithCaution { .. } => &[],
         }
     }
-}
 
-impl Decision {
     /// The same, denied on these grounds, too, which come first.
     pub(super) fn but_denied(self, mut grounds: Vec<Finding>) -> Self {
         if grounds.is_empty() {

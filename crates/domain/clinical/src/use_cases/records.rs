@@ -13,8 +13,8 @@ use amrutam_kernel::{
 use jiff::Timestamp;
 
 /// A page of a patient's record, the latest visit first: to the patient, to a practitioner with a treating relation, and to any
-/// practitioner who may practise today and breaks the glass, which is flagged and told to the patient. What is shown is on the record before it leaves.
-/// With `dependant`, the record of a person whom that patient's account keeps, or kept: each record is opened by itself, and who treats
+/// practitioner who may practise today and breaks the glass, which is flagged and told to the patient. What is shown is on the
+/// record before it leaves. With `dependant`, the record of a person whom that patient's account keeps, or kept: each record is opened by itself, and who treats
 /// one of them reads no other's.
 pub async fn read_records(
     deps: Deps<'_>,

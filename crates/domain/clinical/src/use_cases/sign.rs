@@ -19,8 +19,8 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 /// Signs the visit's draft: by its practitioner with a fresh second factor, listed and registered that day, while the visit is open for
-/// it, of a minor with an adult beside them, with everything said that a prescription must carry, nothing that the rules deny, and every caution answered. What was in
-/// force before is superseded with it.
+/// it, of a minor with an adult beside them, with everything said that a prescription must carry, nothing that the rules deny, and
+/// every caution answered. What was in force before is superseded with it.
 pub async fn sign(
     deps: Deps<'_>,
     context: &Context,

@@ -50,6 +50,8 @@ impl SkipReason {
     }
 }
 
+/// How long before a visit its first reminder is due.
+pub(super) const FIRST_REMINDER: SignedDuration = SignedDuration::from_hours(24);
 /// How long before a visit its last reminder is due.
 pub(super) const LAST_REMINDER: SignedDuration = SignedDuration::from_hours(1);
 

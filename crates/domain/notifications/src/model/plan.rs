@@ -4,10 +4,15 @@ use crate::{
     CONSULTATION_CANCELLED, CONSULTATION_CONFIRMED, CONSULTATION_EXPIRED, CONSULTATION_RESCHEDULED,
     CONSULTATION_UNCONFIRMABLE, Channel, EMAIL_VERIFICATION_REQUESTED, INVITED, MalformedEvent, MessageKind,
     PASSWORD_CHANGED, PASSWORD_RESET_REQUESTED, PAYMENT_REFUNDED, RECORD_OPENED, REGISTRATION_REPEATED,
-    SECOND_FACTOR_CHANGED, SESSION_REVOKED, ScheduledMessage, error::MalformedPayload, model::SmsKind,
+    SECOND_FACTOR_CHANGED, SESSION_REVOKED, ScheduledMessage,
+    error::MalformedPayload,
+    model::{
+        SmsKind,
+        decision::{FIRST_REMINDER, LAST_REMINDER},
+    },
 };
 use amrutam_kernel::{AccountId, ConsultationId, EventEnvelope, IdSource, LinkId, MessageId};
-use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use jiff::{Timestamp, tz::TimeZone};
 use serde::Deserialize;
 
 // Fields that are not read here may come and go.
@@ -152,9 +157,9 @@ struct Planner<'a> {
 
 impl Planner<'_> {
     fn reminders(&self, visit: &Visit) -> impl Iterator<Item = ScheduledMessage> {
-        let ahead = [(MessageKind::Reminder24h, 24), (MessageKind::Reminder1h, 1)];
-        ahead.into_iter().filter_map(|(kind, hours)| {
-            let due_at = visit.starts_at.checked_sub(SignedDuration::from_hours(hours)).ok()?;
+        let ahead = [(MessageKind::Reminder24h, FIRST_REMINDER), (MessageKind::Reminder1h, LAST_REMINDER)];
+        ahead.into_iter().filter_map(|(kind, before)| {
+            let due_at = visit.starts_at.checked_sub(before).ok()?;
             // By when it happened, not by when we hear of it: what is late is decided upon when it is sent.
             (due_at > self.event.occurred_at).then(|| self.about(visit, kind, visit_key(kind, visit), due_at))
         })

@@ -92,18 +92,16 @@ pub async fn erase_again(
     }
     for _ in 0..ROUNDS {
         let now = core.clock.now();
-        let found = core.store.facts(account).await?;
-        let refusal = match found.as_ref().map(|facts| upcoming(facts, now)) {
+        let refusal = match core.store.facts(account).await? {
             None => EraseAgainError::Unknown,
-            Some(Err(under_way)) => under_way.into(),
-            Some(Ok(ahead)) if !ahead.is_empty() => EraseAgainError::VisitsAhead(ahead.len()),
-            Some(Ok(_)) => {
-                let Some(facts) = found else { continue };
-                match commit(core, (rules, zone), context, &facts, 0, now).await? {
+            Some(facts) => match upcoming(&facts, now) {
+                Err(under_way) => under_way.into(),
+                Ok(ahead) if !ahead.is_empty() => EraseAgainError::VisitsAhead(ahead.len()),
+                Ok(_) => match commit(core, (rules, zone), context, &facts, 0, now).await? {
                     Some((erasure, _)) => return Ok(erasure),
                     None => continue,
-                }
-            }
+                },
+            },
         };
         refused(Outcome::Failed).await?;
         return Err(refusal);
