@@ -97,8 +97,9 @@ pub(crate) struct HistoryView {
     "subject": {"kind": "payment", "id": "019aaf3c-5e00-7c11-9d2e-0a6b1c2d3e4f"}, "patient_id": null,
     "consultation_id": "019aaf3c-5e00-7c11-9d2e-0a6b1c2d3e4f", "reason": "refund_failed",
     "amount": {"amount": 49900, "currency": "INR"},
-    "choices": [{"choice": "retry", "amount": {"amount": 49900, "currency": "INR"}, "needs_approval": false},
-                {"choice": "write_off", "amount": null, "needs_approval": false}],
+    "choices": [{"choice": "retry", "amount": null, "needs_approval": false},
+                {"choice": "look_again", "amount": null, "needs_approval": false},
+                {"choice": "paid_out_elsewhere", "amount": {"amount": 49900, "currency": "INR"}, "needs_approval": false}],
     "tried": ["refund"], "state": "open", "resolution": null, "opened_at": "2026-11-23T03:30:09.000000Z",
     "opened_by_event": "019aaf3c-5e00-7c11-9d2e-0a6b1c2d3e50", "correlation_id": "checkout-42",
     "updated_at": "2026-11-23T03:30:09.000000Z", "version": 1
