@@ -7,9 +7,11 @@ use crate::{
 };
 use actix_web::{http::Method, test::TestRequest};
 use amrutam_booking::model::PaymentsMode;
-use amrutam_kernel::{LimitDecision, RateLimit, RateLimiter};
+use amrutam_identity::ports::MfaClaims;
+use amrutam_kernel::{Clock, LimitDecision, RateLimit, RateLimiter};
 use amrutam_redis::LocalLimits;
 use async_trait::async_trait;
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, atomic::Ordering};
 
@@ -175,6 +177,28 @@ async fn passwords_of_one_person_are_tried_so_often_from_wherever() {
     for tries in 0..4 {
         let answer = api.try_password("192.0.2.2:1", "nobody@example.in", PASSWORD).await;
         assert_eq!(answer.status.as_u16(), if tries < 3 { 401 } else { 429 });
+    }
+}
+
+#[actix_web::test]
+async fn who_uses_up_the_tries_of_a_code_leaves_the_recovery_codes() {
+    let api = limited(tight()).await;
+    api.patient("asha@example.in").await;
+    let (account, now) = (api.world.accounts()[0].id, api.clock.now());
+    let claims = MfaClaims { account, issued_at: now, expires_at: now + SignedDuration::from_mins(5) };
+    let mfa_token = api.services.issuer.issue_mfa(&claims, account.as_uuid()).unwrap().into_exposed();
+    let second_step = async |peer: &str, field: &str, value: &str| {
+        let body = json!({ "mfa_token": mfa_token, field: value });
+        api.send(from(peer, TestRequest::post().uri("/v1/auth/mfa")).set_json(body)).await
+    };
+    for peer in [HERE, THERE, "192.0.2.1:1"] {
+        second_step(peer, "code", "000000").await.is(401);
+    }
+    second_step("192.0.2.2:1", "code", "000000").await.is_problem(429, "rate_limited");
+    let recovery = async || second_step("192.0.2.3:1", "recovery_code", "AAAA-BBBB-CCCC-DDDD").await;
+    for tries in 0..6 {
+        let answer = recovery().await;
+        assert_eq!(answer.status.as_u16(), if tries < 5 { 401 } else { 429 }, "{}", answer.text);
     }
 }
 
