@@ -19,8 +19,8 @@ use uuid::Uuid;
 
 /// A closed loop takes a slot per booking; this many per second are more than it can book.
 const FASTEST: usize = 4_000;
-const WARM_UP: Duration = Duration::from_secs(2);
-const WARM_UP_CLIENTS: usize = 8;
+/// At the open loop's rate, before it: connections are opened, plans made, caches filled.
+const WARM_UP: Duration = Duration::from_secs(5);
 /// How long the worker may take to finish what a phase has left, before the next begins.
 const SETTLE: Duration = Duration::from_secs(180);
 const QUIET: Duration = Duration::from_millis(1_500);
@@ -72,7 +72,7 @@ pub(crate) async fn run(options: &Options) -> Fallible<bool> {
     let closed = options.clients.len() * options.closed_seconds as usize;
     let warm_up = usize::try_from(WARM_UP.as_secs())?;
     let storm = 2 * options.storm_rate as usize * options.storm_windows as usize * options.storm_seconds as usize;
-    let slots = options.rate as usize * options.seconds as usize + storm + (closed + warm_up) * FASTEST;
+    let slots = options.rate as usize * (options.seconds as usize + warm_up) + storm + closed * FASTEST;
     let begun = Instant::now();
     let world = Rc::new(World::for_bookings(&stack, &db, slots).await?);
     println!(
@@ -97,22 +97,15 @@ async fn measure(stack: &Stack, db: &Client, world: &Rc<World>, options: &Option
         unanswered += tally.unanswered;
     };
 
-    // First, while the worker has nothing to do.
-    let mut rates = Vec::new();
-    if !options.no_pgbench {
-        settle(db).await?;
-        let scratch = Scratch::create(stack, db).await?;
-        let measured = pgbench(&scratch, options).await;
-        scratch.remove().await?;
-        rates = measured?;
-    }
-
-    keep(&closed_loop(stack.api, world, WARM_UP_CLIENTS, WARM_UP).await?);
+    let rate = f64::from(options.rate);
+    let warm_up = open_loop(stack.api, world, rate, WARM_UP).await?;
+    println!("\nwarm-up      {rate} bookings/s for {} s: p99 {:.1} ms", WARM_UP.as_secs(), warm_up.milliseconds(0.99));
+    keep(&warm_up);
     settle(db).await?;
 
+    // Before pgbench, which leaves the server full of pages to be written.
     let meter = Meter::start(stack)?;
-    let open =
-        open_loop(stack.api, world, f64::from(options.rate), Duration::from_secs(options.seconds.into())).await?;
+    let open = open_loop(stack.api, world, rate, Duration::from_secs(options.seconds.into())).await?;
     let usage = meter.stop()?;
     println!("\nopen loop    {} bookings/s for {} s, latency from the scheduled start", options.rate, options.seconds);
     report(&open, &usage);
@@ -135,7 +128,16 @@ async fn measure(stack: &Stack, db: &Client, world: &Rc<World>, options: &Option
         for tally in &accounts::storm(stack, world, options.storm_rate, options.storm_windows, seconds).await? {
             keep(tally);
         }
-        settle(db).await?;
+    }
+    settle(db).await?;
+
+    // While the worker has nothing to do.
+    let mut rates = Vec::new();
+    if !options.no_pgbench {
+        let scratch = Scratch::create(stack, db).await?;
+        let measured = pgbench(&scratch, options).await;
+        scratch.remove().await?;
+        rates = measured?;
     }
 
     let mut closed = Vec::new();
