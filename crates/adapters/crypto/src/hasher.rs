@@ -8,10 +8,12 @@ use argon2::{
 };
 use async_trait::async_trait;
 use rayon_core::{ThreadPool, ThreadPoolBuilder};
-use rustix::process::setpriority_process;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use std::{cell::RefCell, sync::Arc, thread};
+use thread_priority::{
+    NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id,
+};
 use tokio::sync::{Semaphore, oneshot};
 
 // OWASP's first choice: 19 MiB, two passes, one lane.
@@ -35,8 +37,8 @@ impl Default for HasherSettings {
     }
 }
 
-/// Less than everybody else on a full machine: a storm of log-ins must not slow down those who are in.
-const NICE: i32 = 19;
+/// Runs when nothing else would.
+const IDLE: ThreadSchedulePolicy = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
 
 /// Hashes and compares passwords on threads of its own, which step back behind all others.
 ///
@@ -103,9 +105,10 @@ impl PasswordHasher for Argon2Hasher {
 
 fn threads(count: usize) -> Result<ThreadPool, PortError> {
     let pool = ThreadPoolBuilder::new().num_threads(count).thread_name(|index| format!("hasher-{index}"));
-    // On Linux a priority is a thread's own. Where it can't be lowered, hashing competes like any other work.
+    // A storm of log-ins must not slow down those who are in: whoever wakes takes the core from an idle thread at once, and from
+    // one that is merely nice when its slice has ended. Where it can't be had, hashing competes like any other work.
     let pool = pool.start_handler(|_| {
-        let _ = setpriority_process(None, NICE);
+        let _ = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, IDLE);
     });
     pool.panic_handler(|_| tracing::error!("hashing a password panicked")).build().map_err(defect)
 }
@@ -157,6 +160,7 @@ mod tests {
         task::Poll,
         time::{Duration, Instant},
     };
+    use thread_priority::thread_schedule_policy;
 
     fn password(text: &str) -> NewPassword {
         NewPassword::parse(Sensitive::new(text.to_owned())).unwrap()
@@ -217,9 +221,9 @@ mod tests {
     #[tokio::test]
     async fn hashing_steps_back_behind_everybody_else() {
         let hasher = Argon2Hasher::new(HasherSettings { parallel: 1, queue: 1 }).unwrap();
-        let own = rustix::process::getpriority_process(None).unwrap();
-        let theirs = hasher.run(|| rustix::process::getpriority_process(None).map_err(defect)).await.unwrap();
-        assert_eq!((theirs, rustix::process::getpriority_process(None).unwrap()), (NICE.max(own), own));
+        let own = thread_schedule_policy().unwrap();
+        let theirs = hasher.run(|| Ok(thread_schedule_policy().unwrap())).await.unwrap();
+        assert_eq!((theirs, thread_schedule_policy().unwrap()), (IDLE, own));
     }
 
     #[tokio::test]
