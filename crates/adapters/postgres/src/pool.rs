@@ -147,6 +147,9 @@ impl Postgres {
         // Nor must a machine that vanished without a word keep its locks, a leader's above all: the server asks after it. By itself
         // it would after two hours.
         options.push_str(" -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3 -c tcp_user_timeout=10000");
+        // Plans are kept as long as a connection. Made while a table is small it would be read as a whole, and still be when it
+        // has grown, until its statistics are taken. And a plan that has to is no reason to compile it.
+        options.push_str(" -c enable_seqscan=off -c jit=off");
         if let Some(role) = &settings.role {
             options.push_str(&format!(" -c role={role}"));
         }
