@@ -5,7 +5,7 @@ use crate::{
     effects::{unhex, verdict},
     error::{DbError, Optional, unreadable},
     functions,
-    group::{SHORT, Together},
+    group::{Company, PEOPLE, Together, WORKER},
     json::Json,
     pool::{Postgres, bounded},
     rows::{BookableDoctorRow, CalendarRow, ConsultationRow, SlotRow},
@@ -29,7 +29,7 @@ use diesel_async::RunQueryDsl;
 use jiff::{SignedDuration, Timestamp};
 use jiff_diesel::ToDiesel;
 use serde::Deserialize;
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 use uuid::Uuid;
 
 #[derive(Debug, Deserialize)]
@@ -98,7 +98,7 @@ impl Together for Wanted {
     type Db = Postgres;
     type Answer = SnapshotRow;
     const ABREAST: usize = 2;
-    const LINGER: Duration = SHORT;
+    const COMPANY: Company = PEOPLE;
     async fn ask(db: &Postgres, wanted: &[Self]) -> Result<Vec<SnapshotRow>, DbError> {
         let slots: Vec<_> = wanted.iter().map(|wanted| wanted.slot).collect();
         let patients: Vec<_> = wanted.iter().map(|wanted| wanted.patient).collect();
@@ -117,7 +117,7 @@ impl Together for Changes {
     /// The verdict.
     type Answer = String;
     const ABREAST: usize = 2;
-    const LINGER: Duration = SHORT;
+    const COMPANY: Company = PEOPLE;
     async fn ask(db: &Postgres, units: &[Self]) -> Result<Vec<String>, DbError> {
         let query = diesel::select(functions::commit_bookings(Json(ChangeRows::of(units))));
         let mut conn = db.connection().await?;
@@ -133,7 +133,7 @@ impl Together for Viewed {
     type Db = Postgres;
     type Answer = Result<Option<ConsultationView>, PortError>;
     const ABREAST: usize = 1;
-    const LINGER: Duration = SHORT;
+    const COMPANY: Company = WORKER;
     async fn ask(db: &Postgres, viewed: &[Self]) -> Result<Vec<Self::Answer>, DbError> {
         let born: Vec<_> = viewed.iter().filter_map(|Self(id)| millisecond_of(*id)).collect();
         let first = born.iter().map(|(from, _)| *from).min().unwrap_or(Timestamp::UNIX_EPOCH);

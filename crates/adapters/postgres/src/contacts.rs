@@ -3,7 +3,7 @@
 use crate::{
     accounts::Accounts,
     error::DbError,
-    group::{SHORT, Together},
+    group::{Company, Together, WORKER},
     pool::{Postgres, bounded},
     schema::{accounts, contacts},
     vault::{Unopened, Vault, unless_erased},
@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use serde::Serialize;
-use std::{collections::HashMap, str::FromStr, time::Duration};
+use std::{collections::HashMap, str::FromStr};
 use uuid::Uuid;
 
 /// Where a value of that row lies; what binds its ciphertext to it.
@@ -132,7 +132,7 @@ impl Together for Reached {
     type Db = Postgres;
     type Answer = Option<ReachRow>;
     const ABREAST: usize = 1;
-    const LINGER: Duration = SHORT;
+    const COMPANY: Company = WORKER;
     async fn ask(db: &Postgres, reached: &[Self]) -> Result<Vec<Option<ReachRow>>, DbError> {
         let ids: Vec<_> = reached.iter().map(|Self(id)| id.as_uuid()).collect();
         let columns = (

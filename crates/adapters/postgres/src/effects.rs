@@ -3,7 +3,7 @@
 use crate::{
     error::{DbError, unreadable},
     functions,
-    group::{SHORT, Together},
+    group::{Company, PEOPLE, Together},
     json::Json,
     pool::Postgres,
 };
@@ -16,7 +16,6 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
-use std::time::Duration;
 use uuid::Uuid;
 
 /// Something of a group's `n`th unit of work, counted from 1.
@@ -171,7 +170,7 @@ impl Together for Alone {
     /// The verdict.
     type Answer = String;
     const ABREAST: usize = 2;
-    const LINGER: Duration = SHORT;
+    const COMPANY: Company = PEOPLE;
     async fn ask(db: &Postgres, units: &[Self]) -> Result<Vec<String>, DbError> {
         let effects: Vec<_> = units.iter().map(|unit| &unit.0).collect();
         db.ask(diesel::select(functions::commit_effects(Json(EffectRows::of(&effects))))).await

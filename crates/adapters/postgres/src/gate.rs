@@ -3,7 +3,7 @@
 use crate::{
     error::{DbError, unreadable},
     functions,
-    group::{SHORT, Together},
+    group::{Company, PEOPLE, Together},
     json::Json,
     pool::{Postgres, bounded},
 };
@@ -13,7 +13,6 @@ use async_trait::async_trait;
 use diesel_async::RunQueryDsl;
 use jiff::Timestamp;
 use serde::Deserialize;
-use std::time::Duration;
 use uuid::Uuid;
 
 /// A session that is asked for.
@@ -31,7 +30,7 @@ pub(crate) struct StateRow {
 
 impl Together for Asked {
     const ABREAST: usize = 2;
-    const LINGER: Duration = SHORT;
+    const COMPANY: Company = PEOPLE;
     type Db = Postgres;
     type Answer = Option<StateRow>;
     async fn ask(db: &Postgres, asked: &[Self]) -> Result<Vec<Option<StateRow>>, DbError> {

@@ -1,7 +1,7 @@
 //! Group commit: calls that come while others are under way wait for these to end, and then go together, in one round trip and
-//! one transaction. A call that comes alone goes at once; in a crowd the next group waits a moment for more. So a crowd costs the
-//! server far less than its number. Nobody waits for a group that is stuck: those who have waited for [`PATIENCE`] go beside it, as
-//! long as there are turns.
+//! one transaction. A person's call that comes alone goes at once; in a crowd the next group waits a moment for more. So a crowd
+//! costs the server far less than its number. Nobody waits for a group that is stuck: those who have waited for [`PATIENCE`] go
+//! beside it, as long as there are turns.
 
 use crate::error::{DbError, unreadable};
 use amrutam_kernel::{CommitError, Dependency, PortError};
@@ -9,24 +9,39 @@ use futures::future::join_all;
 use std::{
     collections::VecDeque,
     future::Future,
-    mem, slice,
+    mem,
+    pin::pin,
+    slice,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::{
-    sync::oneshot,
+    sync::{Notify, oneshot},
     time::{sleep, timeout},
 };
 
 /// How long the group before may take until the next goes beside it. Two at a time from the start would be half as large each,
 /// and a group costs the server as much as two calls before it does anything for its calls. A healthy one takes 2 to 10 ms.
 const PATIENCE: Duration = Duration::from_millis(25);
-/// How long the next group waits for company, where people wait for it: a fraction of what they wait for anyway.
-pub(crate) const SHORT: Duration = Duration::from_millis(4);
-/// The same, where nobody waits for it but the worker.
-pub(crate) const LONG: Duration = Duration::from_millis(20);
 /// Calls in a group. Larger ones gain little, and a refused one is repeated one by one.
 const MOST: usize = 32;
+
+/// What a group waits for before it goes.
+#[derive(Clone, Copy)]
+pub(crate) struct Company {
+    /// How long at most.
+    pub(crate) linger: Duration,
+    /// With so many calls it goes without waiting on: as many as can be under way.
+    pub(crate) enough: usize,
+    /// Whether it waits also when no group was under way before: its first call then comes alone only by chance.
+    pub(crate) from_the_first: bool,
+}
+
+/// Where people wait: a fraction of what they wait for anyway, and nothing for who comes alone.
+pub(crate) const PEOPLE: Company = Company { linger: Duration::from_millis(4), enough: MOST, from_the_first: false };
+/// Where nobody waits but the worker. What it does with mails comes in bursts: a claim's reads all at once, the ends of its sends
+/// within a few milliseconds, and the next claim waits for them.
+pub(crate) const WORKER: Company = Company { linger: Duration::from_millis(8), enough: MOST, from_the_first: true };
 
 /// A request of a kind that goes in groups.
 pub(crate) trait Together: Sized + Send + Sync + 'static {
@@ -37,12 +52,12 @@ pub(crate) trait Together: Sized + Send + Sync + 'static {
     /// How many groups may be under way when those before take long. Where people wait: more than one, so that one which waits
     /// for a lock does not hold up all others.
     const ABREAST: usize;
-    /// How long the group that follows another waits for more to come: whoever waited while the first was under way is in a
-    /// crowd, and in a crowd the server's time is dearer than theirs.
-    const LINGER: Duration;
-    /// Until the group that follows goes.
-    fn company(_db: &Self::Db) -> impl Future<Output = ()> + Send {
-        sleep(Self::LINGER)
+    /// What the group that follows another waits for: whoever waited while the first was under way is in a crowd, and in a
+    /// crowd the server's time is dearer than theirs.
+    const COMPANY: Company;
+    /// Until the group that waits for company goes without.
+    fn linger(_db: &Self::Db) -> impl Future<Output = ()> + Send {
+        sleep(Self::COMPANY.linger)
     }
     /// As many answers as requests, in their order.
     fn ask(db: &Self::Db, requests: &[Self]) -> impl Future<Output = Result<Vec<Self::Answer>, DbError>> + Send;
@@ -93,7 +108,13 @@ impl<Q: Together> Line<Q> {
 }
 
 /// The calls of one kind. Clones are the same line.
-pub(crate) struct Group<Q: Together>(Arc<Mutex<Line<Q>>>);
+pub(crate) struct Group<Q: Together>(Arc<Shared<Q>>);
+
+struct Shared<Q: Together> {
+    line: Mutex<Line<Q>>,
+    /// Told when as many wait as are enough.
+    enough: Notify,
+}
 
 impl<Q: Together> Clone for Group<Q> {
     fn clone(&self) -> Self {
@@ -103,7 +124,8 @@ impl<Q: Together> Clone for Group<Q> {
 
 impl<Q: Together> Default for Group<Q> {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(Line { waiting: VecDeque::new(), running: 0 })))
+        let line = Mutex::new(Line { waiting: VecDeque::new(), running: 0 });
+        Self(Arc::new(Shared { line, enough: Notify::new() }))
     }
 }
 
@@ -130,12 +152,24 @@ impl<Q: Together> Group<Q> {
     fn join(&self, request: Q, answer: oneshot::Sender<Outcome<Q>>) -> bool {
         let mut line = self.line();
         line.waiting.push_back((request, answer));
+        if line.waiting.len() >= Q::COMPANY.enough {
+            self.0.enough.notify_waiters();
+        }
         line.take_turn(1)
     }
 
-    /// Whether somebody waits, and not for a full group.
-    fn is_crowded(&self) -> bool {
-        (1..MOST).contains(&self.line().waiting.len())
+    /// Until enough wait, or have waited long enough; at once when nobody does.
+    async fn gather(&self, db: &Q::Db) {
+        let enough = self.0.enough.notified();
+        let mut enough = pin!(enough);
+        // From here on nobody is missed who comes before the next look.
+        enough.as_mut().enable();
+        if (1..Q::COMPANY.enough).contains(&self.line().waiting.len()) {
+            tokio::select! {
+                () = Q::linger(db) => {}
+                () = enough => {}
+            }
+        }
     }
 
     /// Whether those who wait go now, beside a group that takes long.
@@ -148,6 +182,9 @@ impl<Q: Together> Group<Q> {
     fn serve(&self, db: &Q::Db) {
         let (mut turn, db) = (Turn { group: self.clone(), held: true, used: false }, db.clone());
         tokio::spawn(async move {
+            if Q::COMPANY.from_the_first {
+                turn.group.gather(&db).await;
+            }
             while let Some(group) = turn.next() {
                 let (requests, mut callers): (Vec<_>, Vec<_>) = group.into_iter().unzip();
                 let all_gone = join_all(callers.iter_mut().map(oneshot::Sender::closed));
@@ -159,15 +196,13 @@ impl<Q: Together> Group<Q> {
                     // Who asked may have gone meanwhile.
                     drop(caller.send(outcome));
                 }
-                if turn.group.is_crowded() {
-                    Q::company(&db).await;
-                }
+                turn.group.gather(&db).await;
             }
         });
     }
 
     fn line(&self) -> MutexGuard<'_, Line<Q>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -256,7 +291,7 @@ mod tests {
         /// The number's double, and the size of its group.
         type Answer = (usize, usize);
         const ABREAST: usize = ABREAST;
-        const LINGER: Duration = Duration::ZERO;
+        const COMPANY: Company = Company { linger: Duration::ZERO, ..PEOPLE };
         async fn ask(server: &Server, numbers: &[Self]) -> Result<Vec<(usize, usize)>, DbError> {
             server.asked.fetch_add(1, Ordering::Relaxed);
             server.gate.acquire().await.unwrap().forget();
@@ -329,9 +364,9 @@ mod tests {
         /// The size of its group.
         type Answer = usize;
         const ABREAST: usize = 1;
-        const LINGER: Duration = Duration::ZERO;
+        const COMPANY: Company = PEOPLE;
 
-        async fn company((_, company): &Self::Db) {
+        async fn linger((_, company): &Self::Db) {
             company.acquire().await.unwrap().forget();
         }
 
@@ -367,6 +402,40 @@ mod tests {
         waiting(2).await;
         db.1.add_permits(1);
         assert_eq!((waits.await.unwrap(), comes.await.unwrap()), (2, 2));
+    }
+
+    /// One whose groups wait from the first, for as long as the test lets them, and go when three are there.
+    struct Patient;
+
+    impl Together for Patient {
+        type Db = Arc<Semaphore>;
+        /// The size of its group.
+        type Answer = usize;
+        const ABREAST: usize = 1;
+        const COMPANY: Company = Company { enough: 3, ..WORKER };
+
+        async fn linger(company: &Self::Db) {
+            company.acquire().await.unwrap().forget();
+        }
+
+        async fn ask(_: &Self::Db, requests: &[Self]) -> Result<Vec<usize>, DbError> {
+            Ok(vec![requests.len(); requests.len()])
+        }
+    }
+
+    #[tokio::test]
+    async fn the_workers_groups_wait_from_the_first_and_go_when_enough_are_there() {
+        let company = Arc::new(Semaphore::new(0));
+        let group = Group::<Patient>::default();
+        let call = || {
+            let (group, company) = (group.clone(), Arc::clone(&company));
+            tokio::spawn(async move { group.call(&company, Patient).await.unwrap() })
+        };
+        for call in [call(), call(), call()] {
+            assert_eq!(call.await.unwrap(), 3, "nobody has let them go");
+        }
+        company.add_permits(1);
+        assert_eq!(call().await.unwrap(), 1, "enough never came");
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use crate::{
     effects::{EffectRows, number, verdict},
     error::{DbError, Optional, unreadable},
     functions,
-    group::{LONG, SHORT, Together},
+    group::{Company, Together, WORKER},
     json::Json,
     pool::{Postgres, bounded},
     schema::scheduled_messages,
@@ -24,7 +24,6 @@ use jiff::{SignedDuration, Timestamp};
 use jiff_diesel::ToDiesel;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::time::Duration;
 use uuid::Uuid;
 
 #[derive(Debug, Deserialize)]
@@ -155,7 +154,8 @@ impl Together for Plan {
     /// The verdict.
     type Answer = String;
     const ABREAST: usize = 1;
-    const LINGER: Duration = LONG;
+    /// Half of the 16 deliveries that a consumer has in hand at most: the others may be waiting behind these in their lanes.
+    const COMPANY: Company = Company { enough: 8, ..WORKER };
     async fn ask(db: &Postgres, plans: &[Self]) -> Result<Vec<String>, DbError> {
         let messages = number(plans, |plan| plan.messages.iter().map(NewMessageRow::from).collect());
         let effects: Vec<_> = plans.iter().map(|plan| &plan.effects).collect();
@@ -174,7 +174,7 @@ impl Together for SettledRow {
     /// Whether it was still the claimant's.
     type Answer = bool;
     const ABREAST: usize = 1;
-    const LINGER: Duration = SHORT;
+    const COMPANY: Company = WORKER;
     async fn ask(db: &Postgres, settled: &[Self]) -> Result<Vec<bool>, DbError> {
         let query = diesel::select(functions::settle_messages(Json(settled.to_vec())));
         let mut conn = db.connection().await?;

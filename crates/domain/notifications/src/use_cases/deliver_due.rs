@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
 
 /// How many messages are under way at one time: what they read and note together is one statement for all.
-pub const CONCURRENT_SENDS: u16 = 16;
+pub const CONCURRENT_SENDS: u16 = 32;
 
 /// Bound on one call of whoever takes the message, which it keeps by itself.
 pub const SEND_BUDGET: SignedDuration = SignedDuration::from_secs(20);
