@@ -25,9 +25,10 @@ struct Arguments {
     print_openapi: bool,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    match run(Arguments::parse()).await {
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let ran = amrutam_telemetry::runtime().map_err(Into::into).and_then(|runtime| runtime.block_on(run(arguments)));
+    match ran {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let causes = std::iter::successors(error.source(), |cause| cause.source());

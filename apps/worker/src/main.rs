@@ -23,9 +23,10 @@ struct Args {
     print_config: bool,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    match run(Args::parse()).await {
+fn main() -> ExitCode {
+    let arguments = Args::parse();
+    let ran = amrutam_telemetry::runtime().map_err(Into::into).and_then(|runtime| runtime.block_on(run(arguments)));
+    match ran {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");

@@ -18,10 +18,12 @@
 mod json;
 mod metrics;
 mod process;
+mod runtime;
 mod settings;
 mod stop;
 mod trace;
 
+pub use runtime::runtime;
 pub use settings::TelemetrySettings;
 pub use stop::stop_signal;
 pub use trace::{current_trace_parent, set_parent};
