@@ -1,7 +1,7 @@
 //! What the handlers work with: ports, never technologies.
 
 use crate::{
-    http::{Headers, InFlight, Quotas, Refusals},
+    http::{Beat, Headers, InFlight, Quotas, Refusals},
     readiness::Readiness,
     settings::Retention,
 };
@@ -172,6 +172,7 @@ pub(crate) struct Services {
     pub(crate) in_flight: InFlight,
     /// Whether to be sent requests.
     pub(crate) readiness: Readiness,
+    pub(crate) beat: Beat,
 }
 
 impl Services {

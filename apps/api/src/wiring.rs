@@ -1,7 +1,7 @@
 //! From settings to services: the one place that knows which technology stands behind which port.
 
 use crate::{
-    http::{Headers, InFlight, Quotas, Refusals},
+    http::{Beat, Headers, InFlight, Quotas, Refusals},
     readiness::{DependencyReport, DependencyState, Probe, Readiness},
     services::{Limits, Services},
     settings::{Http, Settings},
@@ -152,6 +152,7 @@ pub(crate) async fn wire(settings: &Settings) -> Result<Wired, WiringError> {
         },
         in_flight: InFlight::default(),
         readiness: Readiness::new(probes),
+        beat: Beat::default(),
     };
     Ok(Wired { services, postgres, locks, keys, sealer, keys_postgres })
 }

@@ -73,7 +73,11 @@ pub(crate) async fn edge(
         return Ok(told.finish(request.into_response(allowed), &services, None));
     }
     request.extensions_mut().insert(Rc::clone(&info));
-    let work = AssertUnwindSafe(next.call(request)).catch_unwind();
+    let work = async {
+        let _under_way = services.beat.set_out().await;
+        next.call(request).await
+    };
+    let work = AssertUnwindSafe(work).catch_unwind();
     let outcome = tokio::time::timeout(services.limits.request_timeout, work).instrument(span).await;
     // Without its request there is no way back through the framework but an error that is an answer already.
     let problem = match outcome {

@@ -2,6 +2,7 @@
 
 mod answer;
 mod auth;
+mod beat;
 mod body;
 mod client_address;
 mod completion;
@@ -19,6 +20,7 @@ mod validate;
 
 pub(crate) use answer::{JSON, Listing, cacheable, entity, if_match, json, json_answer, next_link, rfc3339};
 pub(crate) use auth::{Bearer, Caller, Refusals, Visitor};
+pub(crate) use beat::Beat;
 pub(crate) use body::{Body, Integer, MaybeBody, NoBody, Object, RawBody};
 pub(crate) use completion::to_the_end;
 pub use cors::Cors;

@@ -13,7 +13,7 @@ mod operations;
 
 use crate::{
     application::app,
-    http::{Headers, InFlight, Quotas, Refusals},
+    http::{Beat, Headers, InFlight, Quotas, Refusals},
     openapi,
     readiness::Readiness,
     services::{Limits, Services},
@@ -213,6 +213,7 @@ impl Api {
             quotas,
             in_flight: InFlight::default(),
             readiness: Readiness::default(),
+            beat: Beat::default(),
         });
         let service = Rc::new(init_service(app(services.clone(), Data::new(openapi::document()))).await);
         let app: App = Rc::new(move |request| {
