@@ -1,6 +1,6 @@
 //! The consumer that turns signed prescriptions into documents.
 
-use crate::worker::World;
+use crate::{aside::Aside, worker::World};
 use amrutam_clinical::{
     events::CONSUMER,
     use_cases::{IssuerDeps, issue_document},
@@ -36,7 +36,7 @@ impl EventHandler for Documents {
     async fn handle(&self, event: EventEnvelope) -> Result<Handled, HandlerError> {
         let deps = IssuerDeps {
             store: &self.world.clinical,
-            renderer: self.world.renderer.as_ref(),
+            renderer: &Aside(&*self.world.renderer),
             clock: &self.world.clock,
             ids: &self.world.ids,
         };

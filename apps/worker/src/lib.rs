@@ -5,6 +5,7 @@
 //! advisory lock; consumers, the mail run and the task runner compete for work; everything they do is safe to do twice.
 #![deny(missing_docs)]
 
+mod aside;
 mod audit;
 mod delivery;
 mod documents;

@@ -2,6 +2,7 @@
 //! what is over.
 
 use crate::{
+    aside::Aside,
     holds::system_context,
     worker::{World, rest},
 };
@@ -77,7 +78,7 @@ impl EventHandler for Privacy {
             let deps = MakerDeps {
                 store: &world.exports,
                 holdings: &world.held,
-                archiver: &ZipArchiver,
+                archiver: &Aside(&ZipArchiver),
                 trail: &world.postgres,
                 clock: &world.clock,
                 ids: &world.ids,

@@ -67,9 +67,12 @@ impl Beat {
     pub(crate) async fn set_out(&self) -> UnderWay<'_> {
         let others = self.under_way.fetch_add(1, Ordering::Relaxed);
         let request = UnderWay(&self.under_way);
-        let elapsed = self.began.elapsed();
-        let beat = elapsed.as_nanos() / BEAT.as_nanos();
-        let many_come = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner).add(beat);
+        let (elapsed, many_come) = {
+            let mut arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
+            // Under the lock: beats are counted in their order.
+            let elapsed = self.began.elapsed();
+            (elapsed, arrivals.add(elapsed.as_nanos() / BEAT.as_nanos()))
+        };
         if many_come && others + 1 >= CROWD {
             let into = elapsed.as_nanos() % BEAT.as_nanos();
             let rest = BEAT.saturating_sub(Duration::from_nanos(u64::try_from(into).unwrap_or(0)));

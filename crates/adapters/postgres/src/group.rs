@@ -31,7 +31,7 @@ const MOST: usize = 32;
 pub(crate) struct Company {
     /// How long at most.
     pub(crate) linger: Duration,
-    /// With so many calls it goes without waiting on: as many as can be under way.
+    /// With so many calls it goes without waiting on.
     pub(crate) enough: usize,
     /// Whether it waits also when no group was under way before: its first call then comes alone only by chance.
     pub(crate) from_the_first: bool,
