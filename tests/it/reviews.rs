@@ -96,7 +96,7 @@ fn a_case_is_resolved_by_what_is_done_about_it() {
             announced.payload,
             json!({
                 "case": id, "kind": "payment", "subject": { "kind": "payment", "id": visit }, "reason": "refund_failed",
-                "consultation_id": visit, "choice": "refund_full", "amount": { "amount": 1_000_001, "currency": "INR" },
+                "asked_version": 4, "consultation_id": visit, "choice": "refund_full", "amount": { "amount": 1_000_001, "currency": "INR" },
                 "decided_by": people.0, "approved_by": people.1,
             })
         );

@@ -33,6 +33,7 @@ fn case(now: Timestamp) -> ReviewCase {
         tried: vec!["refund".parse().unwrap()],
         opened_at: now,
         opened_by_event: EventId::from_uuid(id(now)),
+        asked_version: 7,
         correlation_id: CorrelationId::from(id(now)),
         state: ReviewState::Open,
         decision: None,

@@ -197,6 +197,9 @@ pub struct ReviewCase {
     pub opened_at: Timestamp,
     /// The event that told of it.
     pub opened_by_event: EventId,
+    /// How often what asks had changed then: a later question of it about the same takes this one's place, and an earlier word
+    /// about it is old news. 0 for a case of before this was kept.
+    pub asked_version: i64,
     /// The flow it belongs to.
     pub correlation_id: CorrelationId,
     /// Where it stands.

@@ -1,12 +1,11 @@
 //! What a domain can't finish becomes a case.
 
-use super::Deps;
-use crate::{OpenError, REVIEWS_CONSUMER, events::case_of};
+use super::{Deps, MAX_COMMITS, permit::Deed};
+use crate::{OpenError, REVIEWS_CONSUMER, events::case_of, model::Decider};
 use amrutam_kernel::{CommitError, Context, Effects, EventEnvelope, Handled, InboxMark, Outcome, ReviewCaseId};
 
-use super::permit::Deed;
-
-/// Opens a case from `<domain>.review_needed.v1`; none while one of the same subject and reason is open.
+/// Opens a case from `<domain>.review_needed.v1`. One of the same subject and reason that is still open, though it was asked for
+/// earlier, is moot by that: the word that takes it back is on its way. None is opened beside one that was asked for later.
 pub async fn open_review(deps: Deps<'_>, event: &EventEnvelope) -> Result<Handled, OpenError> {
     let now = deps.clock.now();
     let case = case_of(event, ReviewCaseId::from_uuid(deps.ids.uuid_v7(now)), now)?;
@@ -17,6 +16,15 @@ pub async fn open_review(deps: Deps<'_>, event: &EventEnvelope) -> Result<Handle
         inbox: Some(InboxMark { consumer: REVIEWS_CONSUMER, event: event.id }),
         ..Effects::default()
     };
+    let by = Decider::stored(context.actor.to_string());
+    for round in 1..=MAX_COMMITS {
+        let Some(before) = deps.asked_until(&case.subject, &case.reason, case.asked_version - 1).await? else { break };
+        match deps.make_moot(&context, &before, by.clone(), None).await {
+            Ok(()) => break,
+            Err(error @ CommitError::Port(_)) => return Err(error.into()),
+            Err(_) => deps.step_aside(round).await,
+        }
+    }
     match deps.reviews.open_review(&case, &effects).await {
         Ok(true) => Ok(Handled::Applied),
         Ok(false) => Ok(Handled::Ignored),

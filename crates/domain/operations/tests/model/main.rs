@@ -138,6 +138,7 @@ fn case() -> ReviewCase {
         tried: Vec::new(),
         opened_at: at(0),
         opened_by_event: EventId::from_uuid(Uuid::nil()),
+        asked_version: 1,
         correlation_id: CorrelationId::from(Uuid::nil()),
         state: ReviewState::Open,
         decision: None,

@@ -106,6 +106,37 @@ async fn what_came_about_by_itself_is_resolved_without_anybody() {
     assert!(matches!(withdraw_review(desk.deps(), &garbled).await, Err(OpenError::Malformed(_))));
 }
 
+/// The word that takes a question back was held up, and the next question about the same came first.
+#[tokio::test]
+async fn a_late_withdrawal_leaves_the_case_of_the_next_question() {
+    let desk = Desk::new();
+    let first = opened(&desk).await;
+    let of_version = |number: u128, version: i64, event: EventEnvelope| EventEnvelope {
+        id: EventId::from_uuid(Uuid::from_u128(number)),
+        aggregate: AggregateRef { version, ..event.aggregate.clone() },
+        ..event
+    };
+    let mut larger = payload();
+    larger["amount"]["amount"] = json!(3_000_000);
+    let next = of_version(5, 5, needed(&desk, 5, larger));
+    desk.world.fail_next_commits([Fault::Stale]);
+    assert_eq!(open_review(desk.deps(), &next).await.unwrap(), Handled::Applied);
+    assert_eq!(open_review(desk.deps(), &next).await.unwrap(), Handled::Duplicate);
+    let withdrawn =
+        EventEnvelope { event_type: "payment.review_withdrawn.v1".to_owned(), ..needed(&desk, 4, payload()) };
+    let late = of_version(4, 4, withdrawn.clone());
+    assert_eq!(withdraw_review(desk.deps(), &late).await.unwrap(), Handled::Ignored);
+    let cases = desk.world.review_cases();
+    let seen: Vec<_> = cases.iter().map(|case| (case.asked_version, case.state)).collect();
+    assert_eq!(seen, [(3, ReviewState::Resolved), (5, ReviewState::Open)]);
+    assert_eq!((cases[0].id, cases[0].decision.as_ref().unwrap().choice.as_str()), (first.id, "moot"));
+    assert_eq!(desk.deeds(), ["review.open allowed", "review.withdraw allowed", "review.open allowed"]);
+    // What was asked earlier opens nothing beside it, and the next withdrawal is about it.
+    assert_eq!(open_review(desk.deps(), &needed(&desk, 6, payload())).await.unwrap(), Handled::Ignored);
+    let own = of_version(7, 6, withdrawn);
+    assert_eq!(withdraw_review(desk.deps(), &own).await.unwrap(), Handled::Applied);
+}
+
 #[tokio::test]
 async fn a_resolution_is_announced_with_it_or_not_at_all() {
     let desk = Desk::new();
@@ -126,7 +157,7 @@ async fn a_resolution_is_announced_with_it_or_not_at_all() {
         event.payload,
         json!({
             "case": case.id, "kind": "payment", "subject": { "kind": "payment", "id": Uuid::from_u128(50) },
-            "reason": "refund_failed", "consultation_id": null, "choice": "refund_by_policy",
+            "reason": "refund_failed", "asked_version": 3, "consultation_id": null, "choice": "refund_by_policy",
             "amount": { "amount": 500_000, "currency": "INR" }, "decided_by": admin, "approved_by": null,
         })
     );

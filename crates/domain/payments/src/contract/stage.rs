@@ -169,7 +169,15 @@ impl<'a> Stage<'a> {
 
     pub(super) fn capture(&self, amount: Money, at: Timestamp) -> Capture {
         let reference = word("pay").parse().unwrap();
-        Capture { reference, amount, at, seen_at: self.now, refund: None, written_off: 0 }
+        Capture {
+            reference,
+            amount,
+            at,
+            seen_at: self.now,
+            refund: None,
+            written_off: 0,
+            written_off_refunds: Vec::new(),
+        }
     }
 
     pub(super) fn journal(&self, payment: &Payment, moved: &Move) -> Journal {

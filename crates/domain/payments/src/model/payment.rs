@@ -1,6 +1,8 @@
 //! A payment: what is known of the money for one visit, and of the visit.
 
-use super::{Checkout, GatewayName, GatewayPaymentRef, GatewayRefundRef, Order, OrderRef, ReviewReason, Visit};
+use super::{
+    Checkout, GatewayName, GatewayPaymentRef, GatewayRefund, GatewayRefundRef, Order, OrderRef, ReviewReason, Visit,
+};
 use amrutam_kernel::{AccountId, ConsultationId, DoctorId, Money, PaymentId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -179,6 +181,9 @@ pub struct Capture {
     /// What the gateway gave back of it unasked, as far as a person has taken it as a loss; in minor units.
     #[serde(default)]
     pub written_off: i64,
+    /// The refunds that this is of, each with its amount; what it is more than their sum, the gateway has told of without naming one.
+    #[serde(default)]
+    pub written_off_refunds: Vec<(GatewayRefundRef, i64)>,
 }
 
 impl Capture {
@@ -187,9 +192,11 @@ impl Capture {
         self.refund.as_ref().is_some_and(|refund| matches!(refund.step, RefundStep::Failed { .. }))
     }
 
-    /// Whether a person has taken a refund of this amount, which nobody asked for, as a loss.
-    pub fn has_written_off(&self, amount: Money) -> bool {
-        !amount.is_zero() && self.written_off >= amount.amount()
+    /// Whether a person has taken this refund, which nobody asked for, as a loss.
+    pub fn has_written_off(&self, seen: &GatewayRefund) -> bool {
+        let named: i64 = self.written_off_refunds.iter().map(|(_, amount)| amount).sum();
+        self.written_off_refunds.iter().any(|(reference, _)| *reference == seen.reference)
+            || !seen.amount.is_zero() && self.written_off - named >= seen.amount.amount()
     }
 }
 
@@ -202,9 +209,16 @@ pub struct Review {
     pub amount: Option<Money>,
     /// About which of the captures, when it is about one.
     pub of: Option<GatewayPaymentRef>,
+    /// About which refund at the gateway, when it is one that nobody here asked for.
+    #[serde(default)]
+    pub refund: Option<GatewayRefundRef>,
     /// Which captures it is about: what a choice acts on, and what [`Review::amount`] is the sum of.
     #[serde(default)]
     pub covers: Vec<GatewayPaymentRef>,
+    /// The payment's version by which it was asked: a choice answers this question and none that took its place. 0 when it was
+    /// asked before this was kept.
+    #[serde(default)]
+    pub asked_version: i64,
     /// A person has answered it with a look at the gateway: what the look shows decides whether one is asked again.
     #[serde(default)]
     pub looking: bool,

@@ -116,8 +116,8 @@ impl Progress {
         let covers = concerned(&self.payment, &self.rules, self.now, reason);
         let refund = |of| self.payment.capture(of).and_then(|(_, capture)| Some(capture.refund.as_ref()?.amount));
         let amount = covers.iter().filter_map(refund).reduce(|sum, amount| sum.plus(&amount).unwrap_or(sum));
-        self.payment.reviews.push(Review { reason, amount, of: None, covers, looking: false });
-        self.about_review(StepKind::ReviewNeeded, reason, amount, evidence);
+        let asked = Review { reason, amount, of: None, refund: None, covers, asked_version: 0, looking: false };
+        self.ask(asked, evidence);
     }
 
     /// A person has the gateway looked at: the question rests until the look has been.
@@ -143,10 +143,11 @@ impl Progress {
             return self.ruled(Ruling::WrittenOff, evidence);
         }
         let open = self.payment.reviews.iter().find(|review| review.reason == reason).cloned();
-        let Some(Review { amount: Some(amount), of, .. }) = open else { return };
+        let Some(Review { amount: Some(amount), of, refund, .. }) = open else { return };
         let of = of.and_then(|of| self.payment.captures.iter_mut().find(|capture| capture.reference == of));
         if let Some(capture) = of {
             capture.written_off += amount.amount();
+            capture.written_off_refunds.extend(refund.map(|refund| (refund, amount.amount())));
         }
         self.moves.push((Move::written_off(&self.payment.gateway, amount), evidence.clone()));
         self.close(reason, evidence);
@@ -181,9 +182,24 @@ impl Progress {
     ) {
         if !self.payment.asks(reason) {
             let (of, covers) = (of.cloned(), of.cloned().into_iter().collect());
-            self.payment.reviews.push(Review { reason, amount, of, covers, looking: false });
-            self.about_review(StepKind::ReviewNeeded, reason, amount, evidence);
+            let asked = Review { reason, amount, of, refund: None, covers, asked_version: 0, looking: false };
+            self.ask(asked, evidence);
         }
+    }
+
+    /// A person is asked about a refund that nobody here asked for.
+    pub(super) fn ask_about_foreign(&mut self, seen: &GatewayRefund, evidence: &Evidence) {
+        let reason = ReviewReason::ForeignRefund;
+        if !self.payment.asks(reason) {
+            let (of, covers, refund) = (Some(seen.of.clone()), vec![seen.of.clone()], Some(seen.reference.clone()));
+            let amount = Some(seen.amount);
+            self.ask(Review { reason, amount, of, refund, covers, asked_version: 0, looking: false }, evidence);
+        }
+    }
+
+    fn ask(&mut self, review: Review, evidence: &Evidence) {
+        self.about_review(StepKind::ReviewNeeded, review.reason, review.amount, evidence);
+        self.payment.reviews.push(Review { asked_version: self.payment.version, ..review });
     }
 
     fn about_review(&mut self, kind: StepKind, reason: ReviewReason, amount: Option<Money>, evidence: &Evidence) {

@@ -121,6 +121,7 @@ impl Progress {
             seen_at: self.now,
             refund: None,
             written_off: 0,
+            written_off_refunds: Vec::new(),
         };
         self.moves.push((Move::captured(&self.payment, &capture), evidence.clone()));
         self.payment.captures.push(capture);

@@ -14,10 +14,10 @@ impl Progress {
             return;
         };
         let failed = matches!(seen.state, RefundState::Failed { .. });
-        let written_off = capture.has_written_off(seen.amount);
+        let written_off = capture.has_written_off(seen);
         let Some(refund) = capture.refund.clone() else {
             if !failed && !written_off {
-                self.ask_person(ReviewReason::ForeignRefund, Some(seen.amount), Some(&seen.of), evidence);
+                self.ask_about_foreign(seen, evidence);
             }
             return;
         };
@@ -27,7 +27,7 @@ impl Progress {
         if !self.is_ours(index, &refund, seen) {
             // One of an earlier round failed before its successor was made; any other is a second one.
             if !failed && !written_off {
-                self.ask_person(ReviewReason::ForeignRefund, Some(seen.amount), Some(&seen.of), evidence);
+                self.ask_about_foreign(seen, evidence);
             }
             return;
         }
@@ -38,7 +38,7 @@ impl Progress {
         match (&seen.state, &refund.step) {
             // Paid out by another way, and now by the gateway as well.
             (RefundState::Processed, RefundStep::Processed { reference: None, .. }) => {
-                self.ask_person(ReviewReason::ForeignRefund, Some(seen.amount), Some(&seen.of), evidence);
+                self.ask_about_foreign(seen, evidence);
             }
             (RefundState::Failed { code }, RefundStep::Processed { reference: Some(_), .. }) => {
                 self.refund_returned(index, code, seen, evidence);

@@ -20,6 +20,9 @@ struct Payload {
     subject: Subject,
     reason: String,
     choice: String,
+    /// By which version of the payment its question was asked; 0 for a case of before this was kept.
+    #[serde(default)]
+    asked_version: i64,
 }
 
 #[derive(Deserialize)]
@@ -29,7 +32,8 @@ struct Subject {
 }
 
 /// Handles `review.resolved.v1` of our cases. A choice that is moot by now, since the news it waited for came after all,
-/// changes nothing: it acts on what is, as everything here does.
+/// changes nothing: it acts on what is, as everything here does. Nor does one whose question another has taken the place of: who chose
+/// has not seen what is asked now, nor how much it moves, and is asked anew.
 pub async fn perform_resolution(deps: Deps<'_>, event: &EventEnvelope) -> Result<Handled, NewsError> {
     let payload = Payload::deserialize(&event.payload).map_err(|_| NewsError::Malformed("a resolution"))?;
     if payload.subject.kind != "payment" {
@@ -44,7 +48,11 @@ pub async fn perform_resolution(deps: Deps<'_>, event: &EventEnvelope) -> Result
     let noted = note(deps, Locator::Id(id), |snapshot| {
         let effects = Effects { inbox: mark(event), ..Effects::default() };
         let mut changes = PaymentChanges { effects, ..PaymentChanges::default() };
-        if let Some(before) = snapshot.payment {
+        let answered = |payment: &Payment| {
+            let asked = payment.review(reason).map_or(0, |review| review.asked_version);
+            [0, asked].contains(&payload.asked_version) || asked == 0
+        };
+        if let Some(before) = snapshot.payment.filter(answered) {
             let now = deps.clock.now();
             let mut progress = Progress::of(before.clone(), deps.rules, now).answering(reason);
             let asked = before.asks(reason);

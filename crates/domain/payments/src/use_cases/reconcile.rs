@@ -136,7 +136,7 @@ async fn refund(
         matches!(&refund.step, RefundStep::Processed { reference: Some(reference), .. } if *reference == seen.reference)
             && refund.amount == seen.amount
     });
-    let written_off = payment.capture(&seen.of).is_some_and(|(_, capture)| capture.has_written_off(seen.amount));
+    let written_off = payment.capture(&seen.of).is_some_and(|(_, capture)| capture.has_written_off(seen));
     let known = known || written_off;
     if !known {
         let reason = Some(ReviewReason::MissingHere);

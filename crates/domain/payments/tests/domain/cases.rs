@@ -161,6 +161,10 @@ async fn a_case_is_about_the_refunds_that_there_are_and_a_choice_about_no_others
         .collect();
     assert_eq!(amounts, [10_000, 15_000]);
     assert_eq!(till.announced("payment.review_withdrawn.v1").len(), 1, "the first one is about too little");
+    // Who answered the first had not seen the second.
+    let (first, known) = (till.announced("payment.review_needed.v1")[0].clone(), till.payment());
+    till.resolve_case(first, "paid_out_elsewhere").await;
+    assert_eq!(till.payment(), known);
     // One more is under way, and not what the person is asked about.
     till.clinic.gateway.pay(&order, rupees(25)).unwrap();
     till.notify().await;

@@ -153,11 +153,17 @@ impl Till {
     /// A person decides the open case.
     async fn resolve(&mut self, choice: &str) {
         let needed = (*self.announced("payment.review_needed.v1").last().unwrap()).clone();
+        self.resolve_case(needed, choice).await;
+    }
+
+    /// A person decides the case that this opened.
+    async fn resolve_case(&mut self, needed: EventEnvelope, choice: &str) {
         let event = EventEnvelope {
             id: amrutam_kernel::EventId::from_uuid(amrutam_kernel::IdSource::uuid_v7(&self.clinic.ids, at(0))),
             event_type: "review.resolved.v1".to_owned(),
             payload: serde_json::json!({
                 "case": needed.id, "kind": "payment", "choice": choice, "reason": needed.payload["reason"],
+                "asked_version": needed.aggregate.version,
                 "subject": { "kind": needed.aggregate.kind, "id": needed.aggregate.id },
             }),
             ..needed

@@ -203,6 +203,32 @@ async fn a_refund_that_nobody_asked_for_is_before_a_person_and_can_be_written_of
     assert!(!till.payment().asks(amrutam_payments::model::ReviewReason::ForeignRefund));
 }
 
+/// As Razorpay tells it, whose payment says nothing of what was given back: two on the dashboard, of which a person has seen one.
+#[tokio::test]
+async fn a_refund_that_is_written_off_covers_no_other() {
+    let mut till = Till::paid().await;
+    let foreign = |reference: &str| GatewayRefund {
+        reference: reference.parse().unwrap(),
+        of: till.payment().captures[0].reference.clone(),
+        amount: rupees(100),
+        state: RefundState::Processed,
+        idempotency_key: None,
+        at: at(2),
+    };
+    let (first, second) = (foreign("rfnd_a"), foreign("rfnd_b"));
+    till.tell("evt_a", WebhookNews::Refund(first.clone())).await;
+    till.relay().await;
+    till.resolve("write_off").await;
+    till.tell("evt_a2", WebhookNews::Refund(first)).await;
+    assert!(!till.payment().asks(amrutam_payments::model::ReviewReason::ForeignRefund), "it is known");
+    till.tell("evt_b", WebhookNews::Refund(second)).await;
+    till.relay().await;
+    assert!(till.payment().asks(amrutam_payments::model::ReviewReason::ForeignRefund));
+    till.resolve("write_off").await;
+    let balances = till.clinic.payment_deps().store.balances().await.unwrap();
+    assert_eq!(balances.get(&("write_offs".to_owned(), Currency::Inr)), Some(&20_000));
+}
+
 #[tokio::test]
 async fn reconciliation_tells_each_difference_and_takes_over_what_is_missing_here() {
     let mut till = Till::with_order().await;

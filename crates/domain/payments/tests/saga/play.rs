@@ -505,6 +505,7 @@ impl<'a> Play<'a> {
                 "kind": "payment",
                 "subject": { "kind": needed.aggregate.kind, "id": needed.aggregate.id },
                 "reason": needed.payload["reason"],
+                "asked_version": needed.aggregate.version,
                 "choice": choice,
             }),
         };

@@ -1,0 +1,1 @@
+ALTER TABLE review_cases DROP COLUMN asked_version;
