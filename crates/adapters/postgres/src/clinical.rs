@@ -105,7 +105,7 @@ impl Clinical {
 
     async fn opened_note(&self, row: Option<NoteRow>) -> Result<Option<Note>, PortError> {
         match row {
-            Some(row) => row.open(&self.vault).await.map(Some),
+            Some(row) => Ok(Some(row.open(&self.vault).await?)),
             None => Ok(None),
         }
     }
@@ -146,10 +146,12 @@ impl ClinicalStore for Clinical {
         &self,
         subject: Subject,
         doctor_account: AccountId,
+        since: Timestamp,
         soon: Timestamp,
     ) -> Result<Option<Timestamp>, PortError> {
         let (patient, dependant) = columns(subject);
-        let query = functions::clinical_last_treated(patient, dependant, doctor_account.as_uuid(), soon.to_diesel());
+        let (doctor, since, soon) = (doctor_account.as_uuid(), since.to_diesel(), soon.to_diesel());
+        let query = functions::clinical_last_treated(patient, dependant, doctor, since, soon);
         let found: Option<jiff_diesel::Timestamp> = self.db.ask(diesel::select(query)).await?;
         Ok(found.map(Timestamp::from))
     }
@@ -177,7 +179,7 @@ impl ClinicalStore for Clinical {
     async fn guardian(&self, id: ConsultationId) -> Result<Option<RecordedGuardian>, PortError> {
         let row: Option<GuardianRow> = self.maybe(diesel::select(functions::clinical_guardian(id.as_uuid()))).await?;
         match row {
-            Some(row) => row.open(&self.vault).await.map(Some),
+            Some(row) => Ok(Some(row.open(&self.vault).await?)),
             None => Ok(None),
         }
     }

@@ -4,7 +4,7 @@ use crate::{
     dependants::DependantRow,
     effects::{EffectRows, hex, unhex},
     error::unreadable,
-    vault::Vault,
+    vault::{Unopened, Vault, unless_erased},
 };
 use amrutam_clinical::{
     model::{
@@ -49,10 +49,10 @@ pub(crate) async fn seal<T: Serialize>(vault: &Vault, place: &SealPlace<'_>, val
     vault.seal(place, &plain).await
 }
 
-async fn open<T: DeserializeOwned>(vault: &Vault, place: &SealPlace<'_>, sealed: &Bytes) -> Result<T, PortError> {
+async fn open<T: DeserializeOwned>(vault: &Vault, place: &SealPlace<'_>, sealed: &Bytes) -> Result<T, Unopened> {
     let plain = vault.open(place, &sealed.0).await?;
     // Not the parser's own error: some repeat what they were given.
-    serde_json::from_slice(&plain).map_err(|_| unreadable("what was sealed is not of its form"))
+    Ok(serde_json::from_slice(&plain).map_err(|_| unreadable("what was sealed is not of its form"))?)
 }
 
 /// Whose a row is.
@@ -174,7 +174,7 @@ pub(crate) struct NoteRow {
 }
 
 impl NoteRow {
-    pub(crate) async fn open(self, vault: &Vault) -> Result<Note, PortError> {
+    pub(crate) async fn open(self, vault: &Vault) -> Result<Note, Unopened> {
         let subject = self.whose.into();
         let place = place("note_versions", "sealed", self.consultation_id.as_uuid(), subject, self.version);
         let text: NoteText = open(vault, &place, &self.sealed).await?;
@@ -209,7 +209,8 @@ impl ConsentRow {
         let subject = self.whose.into();
         let place = place("consents", "evidence", self.id.as_uuid(), subject, 1);
         let evidence = match &self.evidence {
-            Some(sealed) => Some(Sensitive::new(open(vault, &place, sealed).await?)),
+            // What was decided is not sealed, and stays.
+            Some(sealed) => unless_erased(open(vault, &place, sealed).await)?.map(Sensitive::new),
             None => None,
         };
         Ok(Consent {
@@ -237,7 +238,7 @@ pub(crate) struct GuardianRow {
 }
 
 impl GuardianRow {
-    pub(crate) async fn open(self, vault: &Vault) -> Result<RecordedGuardian, PortError> {
+    pub(crate) async fn open(self, vault: &Vault) -> Result<RecordedGuardian, Unopened> {
         let subject = self.whose.into();
         let place = place("guardians", "sealed", self.consultation_id.as_uuid(), subject, self.version);
         let guardian: Guardian = open(vault, &place, &self.sealed).await?;
@@ -279,7 +280,7 @@ fn digest(bytes: Option<Bytes>) -> Result<Option<[u8; 32]>, PortError> {
 }
 
 impl PrescriptionRow {
-    pub(crate) async fn open(self, vault: &Vault) -> Result<Prescription, PortError> {
+    pub(crate) async fn open(self, vault: &Vault) -> Result<Prescription, Unopened> {
         let subject = self.whose.into();
         let place = |column| place("prescriptions", column, self.id.as_uuid(), subject, self.version);
         let content: PrescriptionContent = open(vault, &place("content"), &self.content).await?;
@@ -295,7 +296,7 @@ impl PrescriptionRow {
             ("issued", Some(sha256), Some(at)) => DocumentState::Issued { sha256, at },
             ("awaited", None, _) => DocumentState::Awaited { failures: self.document_failures },
             ("in_review", None, _) => DocumentState::InReview,
-            _ => return Err(unreadable("a document's state is none there is")),
+            _ => return Err(unreadable("a document's state is none there is").into()),
         };
         Ok(Prescription {
             id: self.id,
@@ -362,9 +363,9 @@ pub(crate) struct SummaryRow {
 }
 
 impl SummaryRow {
-    pub(crate) async fn open(self, vault: &Vault) -> Result<String, PortError> {
+    pub(crate) async fn open(self, vault: &Vault) -> Result<String, Unopened> {
         let place = place("visit_summaries", "sealed", self.consultation_id.as_uuid(), self.whose.into(), 1);
-        Ok(vault.open_text(&place, &self.sealed.0).await?)
+        vault.open_text(&place, &self.sealed.0).await
     }
 }
 

@@ -95,7 +95,7 @@ define_sql_function! { fn clinical_presence(consultation: Uuid) -> Jsonb; }
 define_sql_function! { fn clinical_document(prescription: Uuid) -> Nullable<Jsonb>; }
 define_sql_function! { fn clinical_earlier(patient: Uuid, dependant: Nullable<Uuid>, doctor: Uuid, since: Timestamptz, before: Timestamptz) -> Jsonb; }
 define_sql_function! {
-    fn clinical_last_treated(patient: Uuid, dependant: Nullable<Uuid>, doctor_account: Uuid, soon: Timestamptz) -> Nullable<Timestamptz>;
+    fn clinical_last_treated(patient: Uuid, dependant: Nullable<Uuid>, doctor_account: Uuid, since: Timestamptz, soon: Timestamptz) -> Nullable<Timestamptz>;
 }
 define_sql_function! {
     fn clinical_records(patient: Uuid, dependant: Nullable<Uuid>, after_start: Nullable<Timestamptz>, after_id: Nullable<Uuid>, most: Integer) -> Jsonb;

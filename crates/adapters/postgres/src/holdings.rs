@@ -10,7 +10,7 @@ use crate::{
     functions,
     json::Json,
     pool::Postgres,
-    vault::Vault,
+    vault::{Vault, unless_erased},
 };
 use amrutam_audit::ports::{EntryFilter, TrailReader};
 use amrutam_clinical::{
@@ -101,6 +101,7 @@ struct Parts {
 }
 
 impl Held {
+    /// Of somebody whose keys are destroyed before the account's are, what is not sealed stays.
     async fn take(&self, account: AccountId, row: VisitRow, parts: &mut Parts) -> Result<(), GatherError> {
         let (id, dependant) = (row.consultation.id, row.consultation.dependant_id);
         let whose = match dependant {
@@ -111,13 +112,12 @@ impl Held {
             Some(Bytes(sealed)) => {
                 // As booking seals it.
                 let place = place("visit_reasons", "sealed", id.as_uuid(), whose, 1);
-                let text: String = self.vault.open_text(&place, &sealed).await.map_err(PortError::from)?;
-                Some(text)
+                unless_erased(self.vault.open_text::<String>(&place, &sealed).await)?
             }
             None => None,
         };
         let summary = match row.summary {
-            Some(summary) => Some(summary.open(&self.vault).await?),
+            Some(summary) => unless_erased(summary.open(&self.vault).await)?,
             None => None,
         };
         let mut visit = row.consultation.rest;
@@ -138,19 +138,20 @@ impl Held {
                 "evidence": one.evidence.as_ref().map(Sensitive::expose), "recorded_by": one.recorded_by, "at": one.at,
             }));
         }
-        if let Some(guardian) = row.guardian {
-            let one = guardian.open(&self.vault).await?;
+        if let Some(guardian) = row.guardian
+            && let Some(one) = unless_erased(guardian.open(&self.vault).await)?
+        {
             parts.guardians.push(json!({ "consultation_id": id, "guardian": one.guardian.expose() }));
         }
         for note in row.notes {
-            let one = note.open(&self.vault).await?;
+            let Some(one) = unless_erased(note.open(&self.vault).await)? else { continue };
             parts.notes.push(json!({
                 "consultation_id": id, "version": one.version, "written_at": one.written_at,
                 "content": one.content.expose(), "addenda": one.addenda.expose(),
             }));
         }
         for prescription in row.prescriptions {
-            let one = prescription.open(&self.vault).await?;
+            let Some(one) = unless_erased(prescription.open(&self.vault).await)? else { continue };
             parts.prescriptions.push(json!({
                 "id": one.id, "consultation_id": id, "number": one.number, "status": one.status,
                 "content": one.content.expose(), "signed": one.signed.as_ref().map(Sensitive::expose),

@@ -111,7 +111,7 @@ pub enum DependantChange {
         dependant: Dependant,
         /// The calendar's version that was read.
         calendar: i64,
-        /// No record names them: nothing is left of them.
+        /// No record names them: nothing is left of them but their keys, which end with the keeper's.
         forget: bool,
     },
 }
@@ -147,11 +147,12 @@ pub trait ClinicalStore: DependantStore {
         before: Timestamp,
     ) -> Result<Vec<EarlierVisit>, PortError>;
     /// When the practitioner with that account last treated that person, or will within the day: the latest end among the visits
-    /// under way, completed, or confirmed to begin before `soon`.
+    /// under way, completed, or confirmed to begin before `soon` and to end after `since`.
     async fn last_treated(
         &self,
         subject: Subject,
         doctor_account: AccountId,
+        since: Timestamp,
         soon: Timestamp,
     ) -> Result<Option<Timestamp>, PortError>;
     /// The practitioner with that account, whether they are listed or not.

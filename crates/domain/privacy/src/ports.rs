@@ -140,7 +140,7 @@ pub trait ErasureStore: Send + Sync {
     /// Those whose time is over at `now` and that no hold keeps, and those whose destruction was begun; at most so many.
     async fn due(&self, now: Timestamp, most: u16) -> Result<Vec<AccountId>, PortError>;
     /// Begins the destruction, unless it is not due at `now`, a hold keeps it, or it is done. Says whose keys are to be destroyed:
-    /// the account's and those of people it kept. From then on no hold is placed.
+    /// the account's and those of people it kept, whom it had removed before among them. From then on no hold is placed.
     async fn begin_destruction(&self, account: AccountId, now: Timestamp) -> Result<Option<Vec<AccountId>>, PortError>;
     /// Ends it when the keys are destroyed: what was sealed is deleted.
     async fn finish_destruction(&self, account: AccountId, at: Timestamp, effects: &Effects)

@@ -145,6 +145,7 @@ impl ClinicalStore for MemoryWorld {
         &self,
         subject: Subject,
         doctor_account: AccountId,
+        since: Timestamp,
         soon: Timestamp,
     ) -> Result<Option<Timestamp>, PortError> {
         self.read(|tables| {
@@ -152,7 +153,9 @@ impl ClinicalStore for MemoryWorld {
                 return None;
             }
             let doctor = tables.practitioners.values().find(|one| one.account == doctor_account)?.id;
-            let near = |one: &Consultation| one.status == ConsultationStatus::Confirmed && one.range.start() < soon;
+            let near = |one: &Consultation| {
+                one.status == ConsultationStatus::Confirmed && one.range.end() > since && one.range.start() < soon
+            };
             let theirs = tables.consultations.values().filter(|one| subject_of(one) == subject && one.doctor == doctor);
             theirs.filter(|one| is_held(one) || near(one)).map(|one| one.range.end()).max()
         })

@@ -65,6 +65,7 @@ impl DependantStore for MemoryWorld {
         }
         if matches!(change, DependantChange::Removed { forget: true, .. }) {
             tables.dependants.remove(&dependant.id);
+            tables.removed_dependants.insert(dependant.id, dependant.keeper);
         } else {
             tables.dependants.insert(dependant.id, dependant.clone());
         }

@@ -2,6 +2,7 @@
 
 use crate::world::{MemoryWorld, MessageState, Tables, defect, into_port_error};
 use amrutam_booking::model::ConsultationStatus;
+use amrutam_clinical::model::{Consent, ConsentPurpose};
 use amrutam_kernel::{
     AccountId, CommitError, Effects, ExportId, IdempotencyClaim, PortError, RecordRef, Sensitive, SessionId, Unrecorded,
 };
@@ -16,6 +17,7 @@ use amrutam_privacy::{
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::json;
+use std::collections::BTreeSet;
 
 fn open_export(tables: &Tables, account: AccountId) -> Option<&Export> {
     tables.exports.values().find(|export| export.account == account && export.is_open())
@@ -191,17 +193,23 @@ impl ErasureStore for MemoryWorld {
         for message in tables.messages.values_mut().filter(|stored| stored.message.recipient == id) {
             message.state = MessageState::Done;
         }
+        let theirs: Vec<_> = tables.consultations.values().filter(|one| one.patient == id).cloned().collect();
+        let at_any = |consent: &Consent| theirs.iter().any(|one| one.id == consent.consultation);
+        tables.consents.retain(|consent| consent.purpose != ConsentPurpose::Marketing || !at_any(consent));
         if changes.erasure.forgets_unheld() == on_hold(tables, id) {
             return Err(CommitError::Stale);
         }
         if changes.erasure.forgets_unheld() {
             let held = |status| matches!(status, ConsultationStatus::InProgress | ConsultationStatus::Completed);
-            let theirs: Vec<_> = tables.consultations.values().filter(|one| one.patient == id).cloned().collect();
             let unheld: Vec<_> = theirs.iter().filter(|one| !held(one.status)).map(|one| one.id).collect();
             tables.reasons.retain(|visit, _| !unheld.contains(visit));
             tables.guardians.retain(|visit, _| !unheld.contains(visit));
+            tables.consents.retain(|consent| !unheld.contains(&consent.consultation));
             let named = |who| theirs.iter().any(|one| one.dependant == Some(who) && held(one.status));
-            tables.dependants.retain(|who, kept| kept.keeper != id || named(*who));
+            let kept = tables.dependants.values().filter(|one| one.keeper == id).map(|one| one.id);
+            let forgotten: Vec<_> = kept.filter(|who| !named(*who)).collect();
+            tables.dependants.retain(|who, _| !forgotten.contains(who));
+            tables.removed_dependants.extend(forgotten.into_iter().map(|who| (who, id)));
         }
         tables.erasures.insert(id, changes.erasure.clone());
         tx.commit()?;
@@ -227,8 +235,11 @@ impl ErasureStore for MemoryWorld {
         let found = tables.erasures.get(&account).filter(|erasure| is_due(tables, erasure, now)).cloned();
         let Some(erasure) = found else { return Ok(None) };
         tables.erasures.insert(account, Erasure { state: ErasureState::Destroying, ..erasure });
+        let kept = tables.dependants.values().filter(|one| one.keeper == account).map(|one| one.id);
+        let removed = tables.removed_dependants.iter().filter(|(_, keeper)| **keeper == account).map(|(who, _)| *who);
+        let people: BTreeSet<_> = kept.chain(removed).map(|who| AccountId::from_uuid(who.as_uuid())).collect();
         tx.commit().map_err(into_port_error)?;
-        Ok(Some(vec![account]))
+        Ok(Some(std::iter::once(account).chain(people).collect()))
     }
 
     async fn finish_destruction(
@@ -252,6 +263,9 @@ impl ErasureStore for MemoryWorld {
         tables.guardians.retain(|id, _| !visits.contains(id));
         tables.consents.retain(|consent| !visits.contains(&consent.consultation));
         tables.reasons.retain(|id, _| !visits.contains(id));
+        tables.summaries.retain(|id, _| !visits.contains(id));
+        tables.dependants.retain(|_, kept| kept.keeper != account);
+        tables.removed_dependants.retain(|_, keeper| *keeper != account);
         tx.commit()
     }
 

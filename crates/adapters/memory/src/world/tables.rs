@@ -121,6 +121,8 @@ pub(crate) struct Tables {
     pub(crate) requeued: Vec<(Requeue, EventEnvelope)>,
     pub(crate) reviews: BTreeMap<ReviewCaseId, ReviewCase>,
     pub(crate) dependants: Table<DependantId, Dependant>,
+    /// With who kept them: of whom no visit names nothing else is left.
+    pub(crate) removed_dependants: Table<DependantId, AccountId>,
     pub(crate) notes: Table<ConsultationId, BTreeMap<i64, Note>>,
     pub(crate) consents: Shared<Vec<Consent>>,
     pub(crate) guardians: Table<ConsultationId, RecordedGuardian>,

@@ -1,7 +1,11 @@
 //! Privacy's stores.
 
 use crate::memory::{Memory, memory};
-use amrutam_clinical::{contract::Harness as _, ports::ClinicalStore};
+use amrutam_clinical::{
+    contract::{Harness as _, seeds},
+    model::Subject,
+    ports::ClinicalStore,
+};
 use amrutam_identity::ports::AccountStore;
 use amrutam_kernel::{AccountId, Clock, ConsultationId, EventId};
 use amrutam_privacy::{
@@ -34,6 +38,22 @@ impl Harness for Memory {
     async fn patient(&self, statuses: &[&str]) -> (AccountId, Vec<ConsultationId>) {
         let visits = self.visits(statuses).await;
         (visits[0].patient, visits.iter().map(|visit| visit.id).collect())
+    }
+
+    async fn agrees(&self, patient: AccountId, visit: ConsultationId, purposes: &[&str]) {
+        seeds::agree(self.world.as_ref(), Subject::Account(patient), visit, purposes, self.clock.now()).await;
+    }
+
+    async fn agreed(&self, visit: ConsultationId) -> Vec<&'static str> {
+        seeds::agreed(self.world.as_ref(), visit).await
+    }
+
+    async fn keeps(&self, keeper: AccountId, removed: bool) -> AccountId {
+        let dependant = seeds::keep(self.world.as_ref(), keeper, self.clock.now()).await;
+        if removed {
+            seeds::remove(self.world.as_ref(), &dependant, self.clock.now()).await;
+        }
+        dependant.subject().key_owner()
     }
 
     async fn is_known(&self, account: AccountId) -> bool {

@@ -31,7 +31,7 @@ pub(crate) struct Real {
     pub(crate) store: Arc<Postgres>,
     pub(crate) accounts: Arc<Accounts>,
     pub(crate) clinical: Arc<Clinical>,
-    db: Arc<Database>,
+    pub(crate) db: Arc<Database>,
     pub(crate) began: Timestamp,
 }
 
@@ -116,7 +116,7 @@ impl Real {
 
 amrutam_clinical::clinical_store_contract!(real());
 
-fn note(visit: &MadeVisit, version: i64, text: &str) -> Note {
+pub(crate) fn note(visit: &MadeVisit, version: i64, text: &str) -> Note {
     Note {
         consultation: visit.id,
         subject: Subject::Account(visit.patient),
@@ -199,7 +199,7 @@ fn consent(visit: &MadeVisit) -> Consent {
     }
 }
 
-fn revoked(visit: &MadeVisit) -> [Prescription; 3] {
+pub(crate) fn revoked(visit: &MadeVisit) -> [Prescription; 3] {
     let draft = Prescription {
         id: PrescriptionId::from_uuid(new_id()),
         consultation: visit.id,

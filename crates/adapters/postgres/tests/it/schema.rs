@@ -115,6 +115,8 @@ async fn the_app_can_not_change_the_schema_or_the_audit_trail() {
             "DELETE FROM erasures",
             "UPDATE exports SET account_id = account_id",
             "UPDATE phi.export_chunks SET sealed = ''",
+            "SELECT FROM removed_dependants",
+            "DELETE FROM removed_dependants",
             "DELETE FROM legal_holds",
             "UPDATE legal_holds SET account_id = account_id",
             "DELETE FROM phi.note_versions",

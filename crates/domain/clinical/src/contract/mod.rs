@@ -7,6 +7,7 @@
 mod dependants;
 mod prescriptions;
 mod record;
+pub mod seeds;
 mod stage;
 
 pub use dependants::*;

@@ -156,23 +156,32 @@ pub async fn earlier_visits_tell_what_they_were_for(harness: &dyn Harness) {
     assert_eq!(none, []);
 }
 
-/// Under way, over, or soon to be.
+/// Under way, over, or soon to be; what nobody began is not for long.
 pub async fn a_treating_relation_is_read_from_visits(harness: &dyn Harness) {
     let store = harness.clinical();
     let made = harness.visits(&["completed", "confirmed"]).await;
     let ended = |n: usize| made[n].starts_at + SignedDuration::from_mins(30);
-    let read =
-        async |soon| store.last_treated(Subject::Account(made[0].patient), made[0].doctor_account, soon).await.unwrap();
-    assert_eq!(read(harness.now()).await, Some(ended(0)));
-    assert_eq!(read(made[1].starts_at).await, Some(ended(0)), "soon is not in it");
-    assert_eq!(read(made[1].starts_at + SignedDuration::from_secs(1)).await, Some(ended(1)));
+    let read = async |since, soon| {
+        let whose = Subject::Account(made[0].patient);
+        store.last_treated(whose, made[0].doctor_account, since, soon).await.unwrap()
+    };
+    let (now, second) = (harness.now(), SignedDuration::from_secs(1));
+    assert_eq!(read(now, now).await, Some(ended(0)));
+    assert_eq!(read(now, made[1].starts_at).await, Some(ended(0)), "soon is not in it");
+    assert_eq!(read(now, made[1].starts_at + second).await, Some(ended(1)));
+    let later = ended(1) + SignedDuration::from_hours(48);
+    assert_eq!(read(ended(1) - second, later).await, Some(ended(1)));
+    assert_eq!(read(ended(1), later).await, Some(ended(0)), "only what took place stays");
     let other = harness.visits(&["cancelled"]).await[0];
     assert_eq!(
-        store.last_treated(Subject::Account(other.patient), other.doctor_account, other.starts_at).await.unwrap(),
+        store.last_treated(Subject::Account(other.patient), other.doctor_account, now, other.starts_at).await.unwrap(),
         None
     );
     assert_eq!(
-        store.last_treated(Subject::Account(made[0].patient), other.doctor_account, other.starts_at).await.unwrap(),
+        store
+            .last_treated(Subject::Account(made[0].patient), other.doctor_account, now, other.starts_at)
+            .await
+            .unwrap(),
         None
     );
 }

@@ -42,7 +42,9 @@ pub use printed::printed_texts;
 pub use ruleset::{InvalidRuleSet, NOBODY_YET, Rule, RuleSet, ScheduleE1};
 pub use search::FormularyFilter;
 pub use tag::PrescriptionTag;
-pub use visit::{Condition, EarlierVisit, Person, Practitioner, Subject, Visit, age_on, is_treating, visit_kind};
+pub use visit::{
+    Condition, EarlierVisit, NOT_BEGUN, Person, Practitioner, Subject, Visit, age_on, is_treating, visit_kind,
+};
 pub use words::{
     AushadhaKala, BreakGlassReason, ConsentDecision, ConsentMethod, ConsentPurpose, DependantRelation, Form, IdType,
     Kinship, Mode, OverrideReason, Pregnancy, PregnancyFlag, PrescribingList, RevokeReason, Sex, Side, System, Unit,

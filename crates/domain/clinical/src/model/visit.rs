@@ -194,6 +194,11 @@ pub fn visit_kind(
     if !downgraded && earlier.iter().any(continues) { VisitKind::FollowUp } else { VisitKind::FirstVisit }
 }
 
+/// (ours) How long after its end a visit that is confirmed and that nobody has begun still counts as one at which somebody is treated.
+/// It may begin late, and what was said at it is written up the day after; but nobody closes one that neither side came to, and who
+/// was not treated is not read about for a year.
+pub const NOT_BEGUN: SignedDuration = SignedDuration::from_hours(24);
+
 /// Whether a practitioner who last treated the patient in a visit that ended then may still read the record.
 pub fn is_treating(rules: &RuleSet, last_visit_ended: Timestamp, now: Timestamp) -> bool {
     now.duration_since(last_visit_ended) <= SignedDuration::from_hours(24 * i64::from(rules.treating_days))

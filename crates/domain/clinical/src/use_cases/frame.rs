@@ -3,7 +3,7 @@
 use super::Deps;
 use crate::{
     ClinicalError,
-    model::{Side, Subject, Visit, is_treating},
+    model::{NOT_BEGUN, Side, Subject, Visit, is_treating},
     ports::ClinicalChanges,
 };
 use amrutam_kernel::{
@@ -126,7 +126,7 @@ impl Deps<'_> {
         doctor: AccountId,
         now: Timestamp,
     ) -> Result<Relation, PortError> {
-        let treated = self.store.last_treated(subject, doctor, now + AHEAD).await?;
+        let treated = self.store.last_treated(subject, doctor, now - NOT_BEGUN, now + AHEAD).await?;
         let rules = self.rules_at(now)?;
         Ok(if treated.is_some_and(|ended| is_treating(rules, ended, now)) {
             Relation::Treating

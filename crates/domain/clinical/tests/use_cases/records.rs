@@ -4,7 +4,8 @@ use super::*;
 use amrutam_booking::{ports::DirectoryStore, use_cases::suspend};
 use amrutam_clinical::{
     events,
-    model::{BreakGlassReason, NoteContent},
+    model::{BreakGlassReason, NOT_BEGUN, NoteContent},
+    ports::ClinicalStore,
     use_cases::{
         add_to_note, put_draft, read_consents, read_document, read_note, read_prescription, read_records, sign,
         write_note,
@@ -51,6 +52,22 @@ async fn a_treating_relation_ends_with_the_rulesets_days() {
     stage.clinic.clock.advance(SignedDuration::from_hours(366 * 24));
     let reader = stage.as_doctor();
     let refusal = refused(read_records(stage.deps(), &reader, stage.patient, None, None, FIRST()).await);
+    assert!(matches!(refusal, ClinicalError::NotFound), "{refusal:?}");
+}
+
+#[tokio::test]
+async fn a_visit_that_nobody_began_makes_a_relation_for_a_day() {
+    let stage = stage().await;
+    let id = stage.confirmed(Mode::Video).await;
+    let ends_at = ClinicalStore::visit(&stage.clinic.world, id).await.unwrap().unwrap().range.end();
+    let reads = async || {
+        let page = read_records(stage.deps(), &stage.as_doctor(), stage.patient, None, None, FIRST()).await;
+        page.map(|page| page.items.len())
+    };
+    stage.clinic.clock.set(ends_at + NOT_BEGUN - SignedDuration::from_secs(1));
+    assert_eq!(reads().await.unwrap(), 0);
+    stage.clinic.clock.set(ends_at + NOT_BEGUN);
+    let refusal = refused(reads().await);
     assert!(matches!(refusal, ClinicalError::NotFound), "{refusal:?}");
 }
 

@@ -103,6 +103,32 @@ pub async fn an_erasure_is_whole_or_not_at_all(harness: &dyn Harness) {
     assert!(harness.announced(second.as_uuid()).await.is_empty());
 }
 
+/// Those to marketing always, and all for visits that never took place unless a hold keeps them; the others are of the record.
+pub async fn consents_go_with_what_they_were_for(harness: &dyn Harness) {
+    let (store, now) = (harness.erasures(), harness.now());
+    let agreeing = async || {
+        let (account, visits) = harness.patient(&["completed", "cancelled"]).await;
+        for visit in &visits {
+            harness.agrees(account, *visit, &["teleconsultation", "marketing", "research"]).await;
+        }
+        (account, visits)
+    };
+    let (account, visits) = agreeing().await;
+    let (held, held_visits) = agreeing().await;
+    let (_, others) = agreeing().await;
+    erased(harness, account, now + SignedDuration::from_hours(24)).await;
+    assert_eq!(harness.agreed(visits[0]).await, ["teleconsultation", "research"]);
+    assert!(harness.agreed(visits[1]).await.is_empty());
+    store.place_hold(&hold(held, now), &Effects::default()).await.unwrap();
+    erased(harness, held, now + SignedDuration::from_hours(24)).await;
+    for visit in held_visits {
+        assert_eq!(harness.agreed(visit).await, ["teleconsultation", "research"]);
+    }
+    for visit in others {
+        assert_eq!(harness.agreed(visit).await, ["teleconsultation", "marketing", "research"]);
+    }
+}
+
 /// Not before, and once.
 pub async fn a_record_is_destroyed_when_its_time_is_over(harness: &dyn Harness) {
     let (store, now) = (harness.erasures(), harness.now());
@@ -124,6 +150,27 @@ pub async fn a_record_is_destroyed_when_its_time_is_over(harness: &dyn Harness) 
     assert!(!due(until).await && !harness.opens(visits[0]).await);
     assert_eq!(store.begin_destruction(account, until).await.unwrap(), None);
     assert!(matches!(finish().await, Err(CommitError::Stale)));
+}
+
+/// Whom it kept to the end, and whom it had removed before: nothing is left of them but their keys.
+pub async fn keys_end_with_those_of_everybody_the_account_kept(harness: &dyn Harness) {
+    let (store, now) = (harness.erasures(), harness.now());
+    let (account, _) = harness.patient(&["completed"]).await;
+    let (other, _) = harness.patient(&["completed"]).await;
+    harness.keeps(other, true).await;
+    let mut whose = vec![account];
+    for removed in [true, false, true] {
+        whose.push(harness.keeps(account, removed).await);
+    }
+    whose.sort_unstable();
+    erased(harness, account, now).await;
+    // What was begun begins anew with all of them.
+    for _ in 0..2 {
+        let mut owners = store.begin_destruction(account, now).await.unwrap().unwrap();
+        owners.sort_unstable();
+        assert_eq!(owners, whose);
+    }
+    store.finish_destruction(account, now, &Effects::default()).await.unwrap();
 }
 
 /// Placed twice it is one; lifted, the record is due.

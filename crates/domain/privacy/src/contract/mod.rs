@@ -36,6 +36,12 @@ pub trait Harness: Send + Sync {
     fn now(&self) -> Timestamp;
     /// Makes a patient with a visit in each of these statuses, an hour apart from tomorrow on.
     async fn patient(&self, statuses: &[&str]) -> (AccountId, Vec<ConsultationId>);
+    /// Stores that patient's consents to these purposes at that visit.
+    async fn agrees(&self, patient: AccountId, visit: ConsultationId, purposes: &[&str]);
+    /// To which purposes there is a consent at that visit, in the order in which they were stored.
+    async fn agreed(&self, visit: ConsultationId) -> Vec<&'static str>;
+    /// Makes a person whom that account keeps, or kept until they were `removed`, and says whose their keys are. No visit is theirs.
+    async fn keeps(&self, keeper: AccountId, removed: bool) -> AccountId;
     /// Whether the account's contact details are there.
     async fn is_known(&self, account: AccountId) -> bool;
     /// Whether the visit opens to whoever treats.
@@ -57,7 +63,9 @@ macro_rules! privacy_store_contract {
             an_erasure_closes_the_account_and_locks_the_record
             an_erasure_of_what_has_changed_does_nothing
             an_erasure_is_whole_or_not_at_all
+            consents_go_with_what_they_were_for
             a_record_is_destroyed_when_its_time_is_over
+            keys_end_with_those_of_everybody_the_account_kept
             a_hold_keeps_a_record_until_it_is_lifted
             a_hold_comes_too_late_once_destruction_has_begun
         }

@@ -41,8 +41,8 @@ words! {
         PendingMessages = "pending_messages",
         /// Visits that were booked.
         UpcomingVisits = "upcoming_visits",
-        /// What was said for visits that never took place (reasons, who accompanies a minor), and people kept whom no visit that did
-        /// names.
+        /// What was said for visits that never took place (reasons, consents, who accompanies a minor), and people kept whom no visit
+        /// that did names.
         UnheldVisits = "unheld_visits",
         /// Visits that took place with their reasons, consents, notes and prescriptions, and the people whom they name.
         ClinicalRecord = "clinical_record",
