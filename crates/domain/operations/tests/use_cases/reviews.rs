@@ -119,6 +119,8 @@ async fn a_late_withdrawal_leaves_the_case_of_the_next_question() {
     let mut larger = payload();
     larger["amount"]["amount"] = json!(3_000_000);
     let next = of_version(5, 5, needed(&desk, 5, larger));
+    desk.world.fail_next_commits([Fault::Stale; 10]);
+    assert!(open_review(desk.deps(), &next).await.is_err(), "it is told again");
     desk.world.fail_next_commits([Fault::Stale]);
     assert_eq!(open_review(desk.deps(), &next).await.unwrap(), Handled::Applied);
     assert_eq!(open_review(desk.deps(), &next).await.unwrap(), Handled::Duplicate);
