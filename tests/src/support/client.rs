@@ -114,11 +114,16 @@ impl Call {
         .await
     }
 
-    /// The answer, if there is one.
+    /// The answer, if there is one. A connection that the client opened to have one in store, and on which nothing was
+    /// asked in time, is closed with a 408 without a body; when the first request crosses it on the way, it was not
+    /// read and is sent again (RFC 9110, section 15.5.9).
     pub async fn try_send(self) -> Result<Reply, reqwest::Error> {
-        let response = self.0.send().await?;
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Ok(Reply { status, headers, body: response.bytes().await?.to_vec() })
+        let again = self.0.try_clone();
+        let reply = Reply::of(self.0.send().await?).await?;
+        match again {
+            Some(again) if reply.status == 408 && reply.body.is_empty() => Reply::of(again.send().await?).await,
+            _ => Ok(reply),
+        }
     }
 }
 
@@ -134,6 +139,11 @@ pub struct Reply {
 }
 
 impl Reply {
+    async fn of(response: reqwest::Response) -> Result<Self, reqwest::Error> {
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Ok(Self { status, headers, body: response.bytes().await?.to_vec() })
+    }
+
     /// The body as JSON; null when it is none.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
