@@ -244,11 +244,13 @@ impl Postgres {
         Ok(())
     }
 
-    /// How many messages are due and unsettled at `now`.
+    /// How many messages are due, unsettled and nobody's at `now`.
     pub async fn due_messages(&self, now: Timestamp) -> Result<i64, PortError> {
+        let lease = scheduled_messages::leased_until;
         let query = scheduled_messages::table
             .filter(scheduled_messages::status.eq("scheduled"))
             .filter(scheduled_messages::next_attempt_at.le(now.to_diesel()))
+            .filter(lease.is_null().or(lease.le(now.to_diesel())))
             .count();
         let mut conn = self.connection().await?;
         let result = bounded(conn.limit(), query.get_result::<i64>(conn.raw()?)).await;

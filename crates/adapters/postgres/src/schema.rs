@@ -270,6 +270,7 @@ diesel::table! {
     scheduled_messages (id) {
         id -> Uuid,
         next_attempt_at -> Timestamptz,
+        leased_until -> Nullable<Timestamptz>,
         attempts -> Integer,
         status -> Text,
         settled_at -> Nullable<Timestamptz>,

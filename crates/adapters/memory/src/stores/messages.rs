@@ -3,7 +3,7 @@
 use crate::world::{MemoryWorld, MessageState, StoredMessage, defect, into_port_error};
 use amrutam_kernel::{CommitError, DeadLetterId, DeadSource, Effects, GivenUp, MessageId, PortError};
 use amrutam_notifications::{
-    ScheduledMessage,
+    Channel, ScheduledMessage,
     ports::{MessageStore, Settled},
 };
 use async_trait::async_trait;
@@ -12,9 +12,17 @@ use jiff::{SignedDuration, Timestamp};
 #[async_trait]
 impl MessageStore for MemoryWorld {
     async fn plan(&self, messages: &[ScheduledMessage], effects: &Effects) -> Result<(), CommitError> {
+        // A text that is due within a minute goes out at once.
+        let at_once = self.now().checked_add(SignedDuration::from_mins(1)).unwrap_or(Timestamp::MAX);
         let mut tx = self.begin(effects)?;
-        let stored = &mut tx.tables().messages;
+        let tables = tx.tables();
+        let stored = &mut tables.messages;
         for message in messages {
+            let recipient = tables.accounts.get(&message.recipient);
+            let has_no_number = recipient.is_some_and(|account| account.profile.phone.is_none());
+            if message.channel == Channel::Sms && message.due_at <= at_once && has_no_number {
+                continue;
+            }
             if stored.values().any(|known| known.message.dedupe_key == message.dedupe_key) {
                 continue;
             }

@@ -151,11 +151,16 @@ impl Readers for Memory {
         (account.id, contact)
     }
 
+    fn messages(&self) -> Arc<dyn MessageStore> {
+        self.world.clone()
+    }
+
+    async fn have_number(&self, id: AccountId, number: Option<&str>) {
+        self.change(id, |account| account.profile.phone = number.map(|number| Sensitive::new(number.to_owned()))).await;
+    }
+
     async fn close(&self, id: AccountId) {
-        let account = self.world.by_id(id).await.unwrap().unwrap();
-        let account = Account { status: AccountStatus::Deactivated, version: account.version + 1, ..account };
-        let change = AccountChange { account: &account, spend: None, void_links: None, end_sessions: None };
-        self.world.update(change, &Effects::default()).await.unwrap();
+        self.change(id, |account| account.status = AccountStatus::Deactivated).await;
     }
 
     fn now(&self) -> Timestamp {
@@ -164,6 +169,14 @@ impl Readers for Memory {
 }
 
 impl Memory {
+    async fn change(&self, id: AccountId, change: impl FnOnce(&mut Account)) {
+        let mut account = self.world.by_id(id).await.unwrap().unwrap();
+        change(&mut account);
+        account.version += 1;
+        let change = AccountChange { account: &account, spend: None, void_links: None, end_sessions: None };
+        self.world.update(change, &Effects::default()).await.unwrap();
+    }
+
     async fn store(&self, ids: &SeededIds, consultation: &Consultation) {
         let now = self.clock.now();
         let found = self.world.booking_snapshot(consultation.slot, consultation.patient, None, None).await.unwrap();

@@ -66,8 +66,13 @@ async fn own() -> Real {
 }
 
 async fn close_account(accounts: &Accounts, id: AccountId) {
-    let account = accounts.by_id(id).await.unwrap().unwrap();
-    let account = Account { status: AccountStatus::Deactivated, version: account.version + 1, ..account };
+    change_account(accounts, id, |account| account.status = AccountStatus::Deactivated).await;
+}
+
+async fn change_account(accounts: &Accounts, id: AccountId, change: impl FnOnce(&mut Account)) {
+    let mut account = accounts.by_id(id).await.unwrap().unwrap();
+    change(&mut account);
+    account.version += 1;
     let change = AccountChange { account: &account, spend: None, void_links: None, end_sessions: None };
     accounts.update(change, &Effects::default()).await.unwrap();
 }
@@ -162,8 +167,10 @@ impl amrutam_notifications::contract::Harness for Real {
 
     async fn pass(&self, time: SignedDuration) {
         let micros = time.as_micros();
-        let sql =
-            format!("UPDATE scheduled_messages SET next_attempt_at = next_attempt_at - {micros} * interval '1 us'");
+        let sql = format!(
+            "UPDATE scheduled_messages SET next_attempt_at = next_attempt_at - {micros} * interval '1 us',
+               leased_until = leased_until - {micros} * interval '1 us'"
+        );
         self.db.owner().await.run(&sql).await;
     }
 
@@ -236,7 +243,7 @@ impl amrutam_operations::contract::Harness for Real {
     }
 
     async fn message(&self, id: Uuid) -> (bool, u32) {
-        let sql = "SELECT (status = 'scheduled' AND next_attempt_at <= now()) || ' ' || attempts FROM scheduled_messages \
+        let sql = "SELECT (status = 'scheduled' AND next_attempt_at <= now() AND leased_until IS NULL) || ' ' || attempts FROM scheduled_messages \
                    WHERE id::text = $1";
         let found = self.db.app().await.column(sql, &[&id.to_string()]).await;
         let (due, attempts) = found[0].split_once(' ').unwrap();
@@ -300,6 +307,15 @@ impl amrutam_notifications::contract::Readers for World {
             time_zone: account.profile.time_zone,
         };
         (id, contact)
+    }
+
+    fn messages(&self) -> Arc<dyn MessageStore> {
+        Arc::new(self.store.clone())
+    }
+
+    async fn have_number(&self, id: AccountId, number: Option<&str>) {
+        let number = number.map(|number| Sensitive::new(number.to_owned()));
+        change_account(&self.accounts, id, |account| account.profile.phone = number).await;
     }
 
     async fn close(&self, id: AccountId) {

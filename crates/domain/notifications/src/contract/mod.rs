@@ -67,8 +67,12 @@ pub trait Readers: Send + Sync {
     fn contacts(&self) -> Arc<dyn Contacts>;
     /// Stores a visit in each of booking's states: its id, booking's word for the state, and what is expected to be read.
     async fn visits_in_every_state(&self) -> Vec<(ConsultationId, &'static str, VisitFacts)>;
+    /// Where what is planned for these people goes.
+    fn messages(&self) -> Arc<dyn MessageStore>;
     /// Stores a person: their id, and what is expected to be read.
     async fn person(&self) -> (AccountId, Contact);
+    /// From now on that person has this number, or none.
+    async fn have_number(&self, id: AccountId, number: Option<&str>);
     /// Closes the account of that person.
     async fn close(&self, id: AccountId);
     /// When the harness was made, the same at every call.
@@ -122,7 +126,7 @@ macro_rules! message_store_contract {
     };
 }
 
-/// Tests of a [`VisitReader`](crate::ports::VisitReader) and [`Contacts`](crate::ports::Contacts); takes a future that makes
+/// Tests of a [`VisitReader`](crate::ports::VisitReader), of [`Contacts`](crate::ports::Contacts), and of what planning knows of them; takes a future that makes
 /// [`Readers`](crate::contract::Readers).
 #[macro_export]
 macro_rules! readers_contract {
@@ -130,6 +134,7 @@ macro_rules! readers_contract {
         $crate::__contract_cases! { $readers;
             a_visit_is_read_as_it_is_now
             a_person_is_read_as_they_are_now
+            who_has_no_number_is_planned_no_text_that_goes_out_at_once
         }
     };
 }

@@ -1,8 +1,9 @@
 //! What is read of the other domains when a message is sent.
 
-use super::{Readers, id};
-use crate::VisitStatus;
-use amrutam_kernel::{AccountId, ConsultationId};
+use super::{Readers, id, random};
+use crate::{Channel, MessageKind, ScheduledMessage, VisitStatus};
+use amrutam_kernel::{AccountId, ConsultationId, CorrelationId, Effects, MessageId};
+use jiff::SignedDuration;
 
 /// Every state's word, and nothing for a visit that is not there.
 pub async fn a_visit_is_read_as_it_is_now(readers: &dyn Readers) {
@@ -25,4 +26,32 @@ pub async fn a_person_is_read_as_they_are_now(readers: &dyn Readers) {
     assert_eq!(readers.contacts().contact(id).await.unwrap(), Some(expected));
     readers.close(id).await;
     assert_eq!(readers.contacts().contact(id).await.unwrap(), None, "who has left gets no mail");
+}
+
+/// The mail beside it is; and so is the text once they have given a number.
+pub async fn who_has_no_number_is_planned_no_text_that_goes_out_at_once(readers: &dyn Readers) {
+    let (recipient, _) = readers.person().await;
+    let message = |channel| ScheduledMessage {
+        id: MessageId::from_uuid(id(readers.now())),
+        kind: MessageKind::BookingConfirmed,
+        channel,
+        dedupe_key: format!("contract:{:016x}", random()),
+        recipient,
+        consultation: Some(ConsultationId::from_uuid(id(readers.now()))),
+        slot_starts_at: None,
+        link: None,
+        due_at: readers.now(),
+        attempts: 0,
+        maybe_sent: false,
+        correlation_id: CorrelationId::from(id(readers.now())),
+        trace_parent: None,
+    };
+    for (number, expected) in [(None, [false, true]), (Some("+919812345678"), [true, true])] {
+        readers.have_number(recipient, number).await;
+        let both = [message(Channel::Sms), message(Channel::Mail)];
+        readers.messages().plan(&both, &Effects::default()).await.unwrap();
+        let claimed = readers.messages().claim_due(SignedDuration::from_mins(1), 1000).await.unwrap();
+        let planned = both.map(|message| claimed.iter().any(|claimed| claimed.id == message.id));
+        assert_eq!(planned, expected, "{number:?}");
+    }
 }
