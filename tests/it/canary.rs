@@ -343,7 +343,12 @@ async fn held_visit(stack: &Stack, canaries: &Canaries) {
     draft["items"].as_array_mut().unwrap().push(own);
     medic.put(&path("prescription"), &draft).patiently().await.expect(200);
     let signed = medic.call("POST", &path("prescription/sign")).patiently().await.expect(200);
-    canaries.add("verify code", signed["signature"]["verify_code"].as_str().unwrap().to_owned());
+    let code = canaries.add("verify code", signed["signature"]["verify_code"].as_str().unwrap().to_owned());
+    let wrong = canaries.add("wrong verify code", code.chars().rev().collect());
+    let pharmacist = stack.anonymous();
+    let verify = async |code: &str| pharmacist.get(&format!("/v1/prescriptions/verify/{code}")).patiently().await;
+    verify(&code).await.expect(200);
+    verify(&wrong).await.refused(404, "not_found");
     medic.call("POST", &path("complete")).patiently().await.expect(200);
     medic
         .post(&path("notes/addenda"), &json!({ "text": canaries.word("addendum") }))

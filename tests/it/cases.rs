@@ -10,7 +10,7 @@ use amrutam_tests::support::{
 use serde_json::{Value, json};
 
 /// The open case with this reason, about this: a visit's id, or a payment's.
-async fn case_about(stack: &Stack, subject: &str, reason: &str) -> Value {
+pub(crate) async fn case_about(stack: &Stack, subject: &str, reason: &str) -> Value {
     let admin = &stack.admin().await.client;
     eventually(&format!("a case: {reason}"), SOON, async || {
         let page = admin.get("/v1/admin/reviews?state=open&kind=payment&limit=100").send().await.expect(200);
@@ -137,11 +137,35 @@ fn a_refund_that_the_gateway_fails_is_made_when_a_person_says_so() {
         assert_eq!(payment_of(&patient, &visit).await["status"], "refund_failed");
         stack.gateway.behave(&json!({})).await;
         let admin = &stack.admin().await.client;
+        shows_both_sides(admin, case["id"].as_str().unwrap(), &patient).await;
         assert_eq!(resolve(admin, &case, "retry").await.expect(200)["state"], "resolved");
         until_payment(&patient, &visit, "refunded").await;
         assert_eq!(stack.gateway.order(&order).await["refunds"], 1);
         stack.check_money().await;
     });
+}
+
+/// What became of the visit and of its money, in order of time, and what was asked of the gateway.
+async fn shows_both_sides(admin: &Client, case: &str, patient: &Person) {
+    let shown = admin.get(&format!("/v1/admin/reviews/{case}")).send().await.expect(200);
+    let lines = shown["timeline"].as_array().unwrap();
+    let at = |line: &Value| line["at"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    assert!(lines.windows(2).all(|pair| at(&pair[0]) <= at(&pair[1])), "{shown}");
+    let of = |about: &str| -> Vec<_> {
+        lines.iter().filter(|line| line["about"] == about).map(|line| line["kind"].as_str().unwrap()).collect()
+    };
+    let steps = ["created", "order_opened", "captured", "refund_decided", "refund_failed", "review_needed"];
+    assert_eq!(of("payment"), steps);
+    assert!(!of("consultation").is_empty(), "{shown}");
+    let line = |kind: &str| lines.iter().find(|line| line["kind"] == kind).unwrap();
+    assert!(lines.iter().all(|line| line["about"] == "consultation" || line["evidence"].is_string()), "{shown}");
+    assert_eq!(line("refund_failed")["evidence"], "answer");
+    assert_eq!(line("captured")["amount"]["amount"], 49_900);
+    let attempts = shown["attempts"].as_array().unwrap();
+    let refund = attempts.iter().find(|made| made["task"] == "refund").unwrap();
+    assert_eq!((&refund["state"], &refund["begun"]), (&json!("done"), &json!(1)));
+    assert!(refund["ended_at"].is_string(), "{shown}");
+    assert!(!shown["timeline"].to_string().contains(&patient.id), "a person is a role here");
 }
 
 #[test]

@@ -376,7 +376,7 @@ fn a_visit_goes_on_in_another_mode_and_is_ended_by_either_side() {
         end(medic, "concluded").await.refused(409, "invalid_transition");
         let timeline = medic.get(&path("timeline")).send().await.expect(200);
         let told: Vec<_> = timeline["items"].as_array().unwrap().iter().map(|line| line["cause"].clone()).collect();
-        let expected = ["booked", "payment_not_required", "started", "audio", "video", "patient_left"];
+        let expected = ["booked", "payment_not_required", "identity_asked", "audio", "video", "patient_left"];
         assert_eq!(told, expected);
         let kinds: Vec<_> = timeline["items"].as_array().unwrap().iter().map(|line| line["kind"].clone()).collect();
         assert_eq!(kinds[3..], ["mode_changed", "mode_changed", "status_changed"]);

@@ -1,5 +1,6 @@
 //! What no try helped: from the sixth failure to its end.
 
+use crate::sagas::until_visit;
 use amrutam_kernel::{AggregateRef, CorrelationId, EventEnvelope, EventId};
 use amrutam_tests::support::{Options, Person, SOON, Sql, Stack, eventually, on_stack, subject, unique, until};
 use jiff::{SignedDuration, Timestamp};
@@ -165,6 +166,45 @@ fn the_sixth_failure_is_dead_and_neither_the_fifth_nor_the_seventh() {
         assert_eq!(deeds[0], "dead_letter.read 1");
         assert!(deeds[1].starts_with("dead_letter.requeue "), "{deeds:?}");
         broker.close().await;
+    });
+}
+
+/// At a gateway that asks to wait: what fails otherwise for so long is the gateway, and is waited for.
+#[test]
+fn the_sixth_refusal_of_a_gateway_is_dead_and_neither_the_fifth_nor_the_seventh() {
+    // Alone: the times of the ladder are looked at.
+    on_stack(Options::named("limited").paid().alone(), async |stack| {
+        let slot = stack.doctor(1).await.slots().await.remove(0);
+        let patient = stack.patient("asha").await;
+        stack.gateway.behave(&json!({ "fail_next": 1_000, "fail_on": "create_order", "fail_how": "limited" })).await;
+        let visit = patient.booked(&slot).await;
+        let admin = &stack.admin().await.client;
+        let dead = eventually("it is dead", SOON, async || {
+            let page = admin.get("/v1/admin/dead-letters?source=gateway_task&state=dead").send().await.expect(200);
+            page["items"].as_array().unwrap().first().cloned()
+        })
+        .await;
+        assert_eq!((&dead["kind"], &dead["attempts"]), (&json!("open_order"), &json!(6)));
+        until_visit(&patient, &visit, "cancelled").await;
+        assert_eq!(stack.gateway.stats().await["calls"]["create_order"], 6, "on the wire");
+
+        let log = stack.worker.log();
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let failures: Vec<_> = lines
+            .filter(|line| line["payment_id"] == visit.as_str())
+            .filter(|line| line["message"] == "not done, to be tried again" || line["message"] == "given up")
+            .collect();
+        assert_eq!(failures.len(), 6, "{failures:?}");
+        assert_eq!(failures[5]["message"], "given up");
+        let time = |line: &Value, field: &str| line[field].as_str().unwrap().parse::<Timestamp>().unwrap();
+        for (index, pair) in failures.windows(2).enumerate() {
+            let (failed, again) = (time(&pair[0], "timestamp"), time(&pair[1], "timestamp"));
+            let drawn = time(&pair[0], "retry_at").duration_since(failed);
+            assert!(drawn <= SignedDuration::from_millis(LADDER[index]), "retry {}: {drawn:?}", index + 1);
+            let waited = again.duration_since(failed);
+            let most = SignedDuration::from_millis(LADDER[index] + 2_000);
+            assert!(waited >= drawn && waited <= most, "retry {}: {waited:?}, drawn {drawn:?}", index + 1);
+        }
     });
 }
 

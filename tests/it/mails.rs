@@ -116,6 +116,28 @@ fn a_worker_killed_at_any_moment_loses_no_mail() {
 }
 
 #[test]
+fn killed_between_a_mail_and_its_note_it_sends_the_same_mail_once_more() {
+    on_stack(Options::named("crash-mail"), async |stack| {
+        let slot = stack.doctor(1).await.slots().await.remove(0);
+        let patient = stack.patient("asha").await;
+        stack.mail.mail(&patient.email, subject::VERIFY).await;
+        let sql = stack.sql().await;
+        until("it is noted as sent", SOON, async || sql.value::<i64>(UNSETTLED).await == 0).await;
+        stack.worker.kill();
+        let mortal = stack.worker.mortal("message.sent");
+        mortal.start();
+        patient.booked(&slot).await;
+        mortal.dies(SOON).await;
+        stack.worker.start();
+        settled(stack, 1).await;
+        assert_eq!(assert_none_lost(stack).await, 1, "the one that was under way, and no other");
+        let mut mails = stack.mail.mails(&patient.email).await;
+        mails.retain(|mail| mail.subject.contains("confirmed"));
+        assert!(mails.len() == 2 && mails[0].message_id == mails[1].message_id, "{mails:?}");
+    });
+}
+
+#[test]
 fn two_workers_share_the_work_and_one_goes_on_alone() {
     on_stack(Options::named("two-workers").apis(2).more_workers(1), async |stack| {
         let doctor = stack.doctor(3).await;

@@ -15,6 +15,7 @@ mod canary;
 mod cases;
 mod checker;
 mod clinical;
+mod crashes;
 mod dead_letters;
 mod dependants;
 mod dependency_rule;

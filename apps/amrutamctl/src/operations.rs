@@ -73,7 +73,7 @@ pub(crate) enum Reviews {
         #[arg(long)]
         kind: Option<String>,
     },
-    /// One, with what happened to its visit.
+    /// One, with what happened to its visit and its payment.
     Show {
         /// Which one.
         id: String,
@@ -226,11 +226,19 @@ pub(crate) async fn reviews(settings: &Settings, command: Reviews) -> Result<(),
             if let Some(shown) = shown.as_object_mut() {
                 let timeline = seen.history.iter().map(|entry| {
                     json!({
-                        "version": entry.version, "at": entry.at, "kind": entry.kind, "from": entry.from,
-                        "to": entry.to, "actor": entry.actor, "cause": entry.cause, "event_id": entry.event,
+                        "about": entry.about.as_str(), "version": entry.version, "at": entry.at, "kind": entry.kind,
+                        "from": entry.from, "to": entry.to, "amount": entry.amount, "evidence": entry.evidence,
+                        "actor": entry.actor, "cause": entry.cause, "event_id": entry.event,
+                    })
+                });
+                let attempts = seen.attempts.iter().map(|made| {
+                    json!({
+                        "task": made.task, "state": made.state, "begun": made.begun, "last_error": made.last_error,
+                        "due_at": made.due_at, "ended_at": made.ended_at,
                     })
                 });
                 shown.insert("timeline".to_owned(), timeline.collect());
+                shown.insert("attempts".to_owned(), attempts.collect());
                 shown.insert("note".to_owned(), seen.note.map(Sensitive::into_exposed).into());
                 shown.insert("approval_note".to_owned(), seen.approval_note.map(Sensitive::into_exposed).into());
             }

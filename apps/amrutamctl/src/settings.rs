@@ -80,7 +80,7 @@ impl DataKeys {
 
     pub(crate) fn pool(&self, main: &Postgres) -> Result<Postgres, PortError> {
         let (database_url, role) = (self.database_url.clone(), self.role.clone());
-        KeysSettings { database_url, role, pool_size: None }.connect(main)
+        KeysSettings { database_url, role, ..KeysSettings::default() }.connect(main)
     }
 }
 

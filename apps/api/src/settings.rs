@@ -14,6 +14,7 @@ use amrutam_booking::model;
 use amrutam_crypto::{HasherSettings, KeySource, TokenSettings};
 use amrutam_identity::model::IdentityRules;
 use amrutam_kernel::Role;
+use amrutam_postgres::ProductionKeys;
 use amrutam_settings::{Audit, Business, Environment, Problems, ProductionRetention, Secret, Validate};
 pub use amrutam_settings::{Payments, PaymentsMode, Retention};
 use amrutam_telemetry::TelemetrySettings;
@@ -305,6 +306,7 @@ impl Validate for Settings {
             problems.within("tls", &ProductionTls(&self.tls));
             problems.within("cors", &ProductionCors(&self.cors));
             problems.within("tokens", &ProductionTokens(&self.tokens));
+            problems.within("keys", &ProductionKeys { keys: &self.keys, main: &self.database.url });
             problems.within("retention", &ProductionRetention(&self.retention));
             problems.within("mfa", &ProductionMfa(&self.mfa));
             problems.check(self.limits.enabled, "limits.enabled", "production needs limits");
@@ -446,6 +448,29 @@ mod tests {
             assert_eq!(production(&[half]).len(), 1, "{half:?}");
         }
         assert_eq!(load(&[]).unwrap().tls.certificate, None, "development needs none");
+    }
+
+    #[test]
+    fn in_production_the_data_keys_lie_elsewhere_than_what_they_open() {
+        let refused = |variables: &[(&str, &str)]| {
+            let problems = load(variables).err().unwrap_or_default();
+            problems.iter().filter(|problem| problem.starts_with("keys.database_url")).count()
+        };
+        let production = ("AMRUTAM__ENVIRONMENT", "production");
+        let at = |url| ("AMRUTAM__KEYS__DATABASE_URL", url);
+        assert_eq!(refused(&[]), 0, "development");
+        assert_eq!(refused(&[production]), 1);
+        // The main one, as another user, its port told or not.
+        assert_eq!(refused(&[production, at("postgres://keys:k@localhost:5432/amrutam")]), 1);
+        assert_eq!(refused(&[production, at("postgres://keys:k@localhost/amrutam?sslmode=disable")]), 1);
+        for elsewhere in [
+            "postgres://keys:k@vault:5432/amrutam",
+            "postgres://keys:k@localhost:5433/amrutam",
+            "postgres://keys:k@localhost:5432/keys",
+        ] {
+            assert_eq!(refused(&[production, at(elsewhere)]), 0, "{elsewhere}");
+        }
+        assert_eq!(refused(&[production, ("AMRUTAM__KEYS__BESIDE_DATA", "true")]), 0);
     }
 
     #[test]

@@ -172,7 +172,7 @@ async fn each_fault_is_told_apart() {
         (Fault::DropBefore, 500, "unknown", "unavailable"),
         (Fault::DropAfter, 500, "unknown", "unavailable"),
         (Fault::Hang, 500, "unknown", "unavailable"),
-        (Fault::Nonsense, 500, "unknown", "unknown"),
+        (Fault::Nonsense, 500, "senseless", "senseless"),
         (Fault::Flood, 500, "unknown", "unavailable"),
     ] {
         let stage = stage().await;
@@ -211,6 +211,7 @@ fn word(error: &GatewayError) -> &'static str {
         }
         GatewayError::Unavailable { .. } => "unavailable",
         GatewayError::Unknown { .. } => "unknown",
+        GatewayError::Senseless { .. } => "senseless",
     }
 }
 

@@ -61,6 +61,10 @@ async fn one(world: &World, task: GatewayTask) {
                 tracing::warn!(retry_at = %at, error, "the gateway is away");
                 "waiting"
             }
+            Ok(Ran::Ended(TaskEnd::Rest { at, error })) => {
+                tracing::warn!(retry_at = %at, error, "the gateway keeps failing");
+                "waiting"
+            }
             Ok(Ran::Ended(TaskEnd::Dead { error })) => {
                 tracing::error!(error, "given up");
                 "dead"

@@ -8,6 +8,7 @@ use crate::{
     leaders,
     worker::{World, rest},
 };
+use amrutam_crash::Point;
 use amrutam_kernel::{EventPublisher, PortError};
 use amrutam_postgres::{Leadership, OutboxRow};
 use futures::future::join_all;
@@ -45,6 +46,7 @@ async fn lead(world: &World, mut leadership: Leadership, stop: &CancellationToke
         let read = rows.len();
         let outcome = publish(&world.publisher, rows).await;
         if !outcome.published.is_empty() {
+            amrutam_crash::here(Point::OutboxPublished);
             world.postgres.outbox_published(&outcome.published).await?;
         }
         for (seq, because) in &outcome.hopeless {

@@ -6,6 +6,7 @@ pub(crate) use sms::SmsSettings;
 
 use amrutam_crypto::KeySource;
 use amrutam_gateways::{InvalidSmtpSettings, SmtpMailer, SmtpSettings};
+use amrutam_postgres::ProductionKeys;
 use amrutam_settings::{Audit, Business, Environment, Payments, Problems, SecretUrl, Validate};
 use amrutam_telemetry::TelemetrySettings;
 use amrutam_tls::Trust;
@@ -164,6 +165,7 @@ impl Validate for Settings {
         problems.within("payments", &ForHere(&self.payments, self.environment));
         problems.within("keys", &self.keys);
         if self.environment == Environment::Production {
+            problems.within("keys", &ProductionKeys { keys: &self.keys, main: &self.database.url });
             let own = self.mail.pages_url.starts_with("https://") && self.mail.pages_url != default_pages_url();
             problems.check(
                 own,
@@ -282,9 +284,9 @@ mod tests {
         named("mail.pages_url", |settings| settings.mail.pages_url = "https://app.example.in/".to_owned());
         named("documents.verify_url", |settings| settings.documents.verify_url = "https://app.example.in".to_owned());
         let problems = problems_of(|settings| settings.environment = Environment::Production);
-        let own = ["mail.pages_url", "documents.verify_url"];
+        let own = ["keys.database_url", "mail.pages_url", "documents.verify_url"];
         assert!(
-            problems.len() == 2 && own.iter().zip(&problems).all(|(field, text)| text.contains(field)),
+            problems.len() == 3 && own.iter().zip(&problems).all(|(field, text)| text.contains(field)),
             "{problems:?}"
         );
         named("tokens.key_dir", |settings| settings.tokens = KeySource::default());

@@ -30,11 +30,19 @@ pub enum Point {
     TaskBeforeCommit,
     /// The answer is stored, and the task over.
     TaskAfterCommit,
+    /// The broker has taken events, and they are still in the outbox.
+    OutboxPublished,
+    /// A review case is to be opened, or a person has decided it, and nothing of it is stored.
+    ReviewBeforeCommit,
+    /// It is stored, and neither broker nor person told.
+    ReviewAfterCommit,
+    /// A mail or a text is taken, and not noted as sent.
+    MessageSent,
 }
 
 impl Point {
     /// Every one.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 15] = [
         Self::WebhookReceived,
         Self::WebhookCommitted,
         Self::BookingBeforeCommit,
@@ -46,6 +54,10 @@ impl Point {
         Self::TaskClaimed,
         Self::TaskBeforeCommit,
         Self::TaskAfterCommit,
+        Self::OutboxPublished,
+        Self::ReviewBeforeCommit,
+        Self::ReviewAfterCommit,
+        Self::MessageSent,
     ];
 
     /// Its name in the variable.
@@ -62,6 +74,10 @@ impl Point {
             Self::TaskClaimed => "task.claimed",
             Self::TaskBeforeCommit => "task.before_commit",
             Self::TaskAfterCommit => "task.after_commit",
+            Self::OutboxPublished => "outbox.published",
+            Self::ReviewBeforeCommit => "review.before_commit",
+            Self::ReviewAfterCommit => "review.after_commit",
+            Self::MessageSent => "message.sent",
         }
     }
 }

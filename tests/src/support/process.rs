@@ -3,12 +3,15 @@
 use super::{environment, eventually};
 use std::{
     fs::{File, OpenOptions},
-    os::unix::process::CommandExt,
+    os::unix::process::{CommandExt, ExitStatusExt},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::Mutex,
     time::Duration,
 };
+
+/// How a process ends at a crash point.
+const SIGABRT: i32 = 6;
 
 /// A process that can be started, killed and started again with the same settings. Killed when dropped.
 pub struct Process {
@@ -91,6 +94,12 @@ impl Process {
         let status = eventually(&format!("{} ends", self.name), within, async || self.exit_status()).await;
         *self.child.lock().unwrap() = None;
         status
+    }
+
+    /// Waits until it has died where it was told to: by its own hand, not of an error, and not by somebody else's.
+    pub async fn dies(&self, within: Duration) {
+        let status = self.ended(within).await;
+        assert_eq!(status.signal(), Some(SIGABRT), "{} ended otherwise: {status}", self.name);
     }
 
     /// How it ended, if it has.

@@ -2,7 +2,7 @@
 
 use super::{practitioners::Doctor, world::World};
 use amrutam_booking::{
-    model::{CancelReason, Consultation, ConsultationStatus, Mode, Slot},
+    model::{CancelReason, Consultation, ConsultationStatus, IdentityCheck, Mode, Slot},
     ports::{AvailabilityStore, ConsultationFilter, ConsultationStore, Whose},
     use_cases::{Book, Cancel, book, cancel, complete, no_show, start},
 };
@@ -62,7 +62,7 @@ async fn take_place(world: &World, doctor: Doctor, visit: &Consultation, n: usiz
         (ConsultationStatus::Confirmed | ConsultationStatus::InProgress, _) => {
             if visit.status == ConsultationStatus::Confirmed {
                 world.clock.set(slot.start() + SignedDuration::from_mins(1));
-                start(world.booking(), &as_doctor, id, None).await?;
+                start(world.booking(), &as_doctor, id, IdentityCheck::Asked, None).await?;
             }
             world.clock.set(slot.end() - SignedDuration::from_mins(2));
             complete(world.booking(), &as_doctor, id, None, None).await?;

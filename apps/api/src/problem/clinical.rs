@@ -57,6 +57,7 @@ impl From<AdmissionRefusal> for Problem {
         let code = match refusal {
             AdmissionRefusal::GuardianRequired => Code::GuardianRequired,
             AdmissionRefusal::ConsentWithdrawn => Code::ConsentWithdrawn,
+            AdmissionRefusal::NoEarlierVisit => Code::NoEarlierVisit,
         };
         Self::new(code).detail(refusal.to_string())
     }

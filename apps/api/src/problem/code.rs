@@ -123,6 +123,8 @@ codes! {
     GuardianRequired = "guardian_required", 409, "An accompanying adult must be recorded first";
     /// The patient has withdrawn the consent to the visit.
     ConsentWithdrawn = "consent_withdrawn", 409, "The consent to the visit was withdrawn";
+    /// Who is said to be known from an earlier visit had none with this doctor: say `asked` or `photo_id`.
+    NoEarlierVisit = "no_earlier_visit", 409, "Doctor and patient have had no visit before";
     /// Another version of the notice is shown now.
     NoticeOutdated = "notice_outdated", 409, "The notice shown was not the current one";
     /// Notes are written during the visit, addenda after it.

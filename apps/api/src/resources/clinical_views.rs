@@ -130,7 +130,7 @@ impl From<&SeenPrescription> for SeenPrescriptionView {
 #[schema(as = RecordEntry, example = json!({
     "consultation_id": "019aaf3c-5e00-7c11-9d2e-0a6b1c2d3e4f", "starts_at": "2026-11-30T04:00:00.000000Z",
     "doctor_id": "019aaf00-0000-7000-8000-000000000001", "doctor_name": "Vaidya Meera Nair", "doctor_council": "NCISM",
-    "doctor_registration_number": "KL-4711", "note": null, "summary": null, "prescriptions": []
+    "doctor_registration_number": "KL-4711", "note": null, "summary": null, "prescriptions": [], "withheld": false
 }))]
 pub(crate) struct RecordEntryView {
     #[schema(value_type = Uuid)]
@@ -148,6 +148,8 @@ pub(crate) struct RecordEntryView {
     summary: Option<String>,
     /// Every version that was signed.
     prescriptions: Vec<PrescriptionView>,
+    /// Another doctor's, and the patient has not agreed to share it: what was written is left out. The patient can be asked.
+    withheld: bool,
 }
 
 impl From<&RecordEntry> for RecordEntryView {
@@ -163,6 +165,7 @@ impl From<&RecordEntry> for RecordEntryView {
             note: entry.note.as_ref().map(Into::into),
             summary: entry.summary.as_ref().map(|summary| summary.expose().clone()),
             prescriptions: entry.prescriptions.iter().map(Into::into).collect(),
+            withheld: entry.withheld,
         }
     }
 }

@@ -4,7 +4,7 @@ use super::{
     clinical_dtos::text,
     consultation_views::{ConsultationView, TimelineEntryView, booked_answer, changed_answer, etag, merged},
     payment_views::PaymentView,
-    shared::{CancelReasonWord, EndReasonWord, MODES, ModeWord, StatusWord},
+    shared::{CancelReasonWord, EndReasonWord, IdentityWord, MODES, ModeWord, StatusWord},
 };
 use crate::{
     http::{
@@ -21,7 +21,7 @@ use actix_web::{
     web::{Data, Path},
 };
 use amrutam_booking::{
-    model::{CancelReason, ConsultationStatus, EndReason, Mode, PaymentsMode},
+    model::{CancelReason, ConsultationStatus, EndReason, IdentityCheck, Mode, PaymentsMode},
     ports::ByStart,
     use_cases::{self, Access, Book, Booked, Cancel, Changed, Idempotent, ListFilter, Seen},
 };
@@ -105,6 +105,16 @@ pub(crate) struct CompleteRequest {
     /// For the two sides only, and never in the answer to this request.
     #[schema(value_type = Option<String>, max_length = 4000)]
     summary: Option<Sensitive<String>>,
+}
+
+/// How the doctor made sure of the patient's identity.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"identity": "photo_id"}))]
+pub(crate) struct StartRequest {
+    /// `asked` unless given.
+    #[schema(value_type = Option<IdentityWord>)]
+    identity: Option<String>,
 }
 
 /// Why a visit is over.
@@ -201,7 +211,8 @@ async fn list(
     Ok(Listing { items, next_cursor }.respond(&request, &query.raw))
 }
 
-/// One consultation. The reason for the visit, its summary and who is treated are shown to its two sides.
+/// One consultation. The reason for the visit, its summary and who is treated are shown to its two sides; reason and summary to the
+/// practitioner until they treat the patient no more.
 #[utoipa::path(tag = "Consultations", operation_id = "read_consultation", security(("bearer" = [])),
     params(("consultation_id" = Uuid, Path, description = "Which consultation")), responses(
     (status = 200, description = "The consultation", body = ConsultationView),
@@ -209,12 +220,15 @@ async fn list(
 ))]
 #[get("/v1/consultations/{consultation_id}")]
 async fn read(caller: Caller, path: Path<String>, services: Data<Services>) -> Result<HttpResponse, Problem> {
-    let seen = use_cases::read_consultation(services.booking(), &caller.0, path_id(&path)?).await?;
+    let id = path_id(&path)?;
+    let is_open = !caller.0.actor.has_role(Role::Doctor)
+        || amrutam_clinical::use_cases::is_open_to_side(services.clinical(), &caller.0, id).await?;
+    let detail = if is_open { use_cases::Detail::Words } else { use_cases::Detail::Frame };
+    let seen = use_cases::read_consultation(services.booking(), &caller.0, id, detail).await?;
     let (tag, payment) = (etag(&seen), payment_of(&services, &caller.0, &seen).await?);
     // Who is treated, when it is not the one who booked: to both sides.
     let dependent = match (seen.access, seen.view.consultation.dependant) {
         (Access::Full, Some(_)) => {
-            let id = seen.view.consultation.id;
             Some(amrutam_clinical::use_cases::read_person(services.clinical(), &caller.0, id).await?)
         }
         _ => None,
@@ -326,31 +340,35 @@ fn acted<E: Into<Attempt>>(result: Result<(Changed, Option<StoredAnswer>), E>) -
     }
 }
 
-/// The doctor begins the visit, from 10 minutes before its slot until the slot's end.
-#[utoipa::path(tag = "Consultations", operation_id = "start", security(("bearer" = [])),
+/// The doctor begins the visit, from 10 minutes before its slot until the slot's end, having made sure of the patient's identity.
+#[utoipa::path(tag = "Consultations", operation_id = "start", request_body = Option<StartRequest>, security(("bearer" = [])),
     params(("consultation_id" = Uuid, Path, description = "Which consultation"),
         ("Idempotency-Key" = Option<String>, Header, description = "The caller's name for this request")),
     responses(
     (status = 200, description = "In progress", body = ConsultationView),
     (status = 403, description = "`forbidden`: only the doctor"),
     (status = 404, description = "`not_found`"),
-    (status = 409, description = "`invalid_transition`, `too_early`, `too_late`, `guardian_required`, `consent_withdrawn`, `idempotency_in_progress`"),
-    (status = 422, description = "`idempotency_key_reused`"),
+    (status = 409, description = "`invalid_transition`, `too_early`, `too_late`, `guardian_required`, `consent_withdrawn`, `no_earlier_visit`, `idempotency_in_progress`"),
+    (status = 422, description = "`validation_failed`, `idempotency_key_reused`"),
 ))]
 #[post("/v1/consultations/{consultation_id}/start")]
 async fn start(
     caller: Caller,
     request: HttpRequest,
     path: Path<String>,
-    body: NoBody,
+    body: MaybeBody<StartRequest>,
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
     let id = path_id(&path)?;
+    let identity = body.value.parse()?;
+    if identity == IdentityCheck::Known {
+        amrutam_clinical::use_cases::check_known(services.clinical(), &caller.0, id).await?;
+    }
     // A minor's visit begins with an adult beside them; the consent that booking implies is recorded.
     amrutam_clinical::use_cases::admit(services.clinical(), &caller.0, id, services.rules.start_early).await?;
     once(&services, &request, &caller.0, &body.raw, async |claim| {
         let idempotency = claim.map(keeping_changed);
-        acted(use_cases::start(services.booking(), &caller.0, id, idempotency).await)
+        acted(use_cases::start(services.booking(), &caller.0, id, identity, idempotency).await)
     })
     .await
 }
@@ -506,6 +524,15 @@ impl CompleteRequest {
         let summary = self.summary.map(|summary| text(&mut fields, "/summary", summary.into_exposed()));
         fields.finish()?;
         Ok(summary.filter(|summary| !summary.trim().is_empty()).map(Sensitive::new))
+    }
+}
+
+impl StartRequest {
+    fn parse(&self) -> Result<IdentityCheck, Problem> {
+        let Some(word) = &self.identity else { return Ok(IdentityCheck::default()) };
+        let mut fields = Fields::default();
+        let words = IdentityCheck::ALL.map(IdentityCheck::as_str).join(", ");
+        fields.word("/identity", &words, word).ok_or_else(|| fields.into_problem())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Review cases: what a saga can't finish, to be resolved by a person.
 
-use super::shared::{Fee, ReviewStateWord, StatusWord, Time, TimelineKindWord};
+use super::shared::{Fee, ReviewStateWord, StatusWord, Time, TimelineKindWord, TimelineSubjectWord};
 use crate::{
     http::{Attempt, Body, Caller, Cursors, Fields, JSON, Listing, Paging, Query, entity, json, once, path_id},
     problem::Problem,
@@ -17,7 +17,7 @@ use amrutam_kernel::{
 };
 use amrutam_operations::{
     ReviewError,
-    model::{ApprovalLimits, Decider, Decision, HistoryEntry, ReviewCase, ReviewState},
+    model::{ApprovalLimits, Attempts, Decider, Decision, HistoryEntry, ReviewCase, ReviewState},
     ports::{ByTime, ReviewFilter},
     use_cases::{self, Resolve, SeenReview},
 };
@@ -71,23 +71,49 @@ pub(crate) struct ResolutionView {
     approval_note: Option<String>,
 }
 
-/// One change of the visit that a case belongs to.
+/// One change of the visit that a case belongs to, or one step of its payment.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ReviewTimelineEntry)]
 pub(crate) struct HistoryView {
+    #[schema(value_type = TimelineSubjectWord)]
+    about: &'static str,
+    /// Of what it is about: rises by one with each.
     version: i64,
     at: Time,
     #[schema(value_type = TimelineKindWord)]
     kind: String,
+    /// Of a consultation: its status before.
     #[schema(value_type = Option<StatusWord>)]
     from: Option<String>,
-    #[schema(value_type = StatusWord)]
-    to: String,
+    /// Of a consultation: its status after.
+    #[schema(value_type = Option<StatusWord>)]
+    to: Option<String>,
+    /// Of a payment: how much is meant, when an amount is.
+    amount: Option<Fee>,
+    /// Of a payment, what proves it: `webhook:<id>`, `answer`, `list`, `visit:<event id>`, `case:<id>`, `request`, `clock`.
+    evidence: Option<String>,
     /// A person by role alone, a part of the system by its name.
     actor: String,
     cause: String,
     #[schema(value_type = Uuid)]
     event_id: EventId,
+}
+
+/// How often something was asked of the payment's gateway, and what came of it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ReviewAttempts)]
+pub(crate) struct AttemptsView {
+    /// `open_order`, `refund`, `poll`.
+    task: String,
+    /// `live`, `done`, `dead`.
+    state: String,
+    /// How often it was begun.
+    begun: u32,
+    /// What went wrong the last time that something did.
+    last_error: Option<String>,
+    /// When it is due again, while it is.
+    due_at: Option<Time>,
+    ended_at: Option<Time>,
 }
 
 /// Something that needs a person's decision.
@@ -120,7 +146,7 @@ pub(crate) struct ReviewView {
     amount: Option<Fee>,
     /// What can be done.
     choices: Vec<ChoiceView>,
-    /// What the domain has tried.
+    /// What the domain does by itself before a person is asked for this reason.
     tried: Vec<String>,
     #[schema(value_type = ReviewStateWord)]
     state: &'static str,
@@ -134,9 +160,12 @@ pub(crate) struct ReviewView {
     updated_at: Time,
     /// Rises by one per change.
     version: i64,
-    /// What happened to its visit, by version. Of a single case only.
+    /// What happened to its visit and its payment, by time. Of a single case only.
     #[serde(skip_serializing_if = "Option::is_none")]
     timeline: Option<Vec<HistoryView>>,
+    /// What was really asked of the payment's gateway, by beginning. Of a single case only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempts: Option<Vec<AttemptsView>>,
 }
 
 impl ReviewView {
@@ -175,6 +204,7 @@ impl ReviewView {
             updated_at: Time(case.updated_at),
             version: case.version,
             timeline: None,
+            attempts: None,
         }
     }
 
@@ -185,6 +215,7 @@ impl ReviewView {
             resolution.approval_note = seen.approval_note.map(Sensitive::into_exposed);
         }
         view.timeline = Some(seen.history.into_iter().map(HistoryView::from).collect());
+        view.attempts = Some(seen.attempts.into_iter().map(AttemptsView::from).collect());
         view
     }
 }
@@ -192,14 +223,30 @@ impl ReviewView {
 impl From<HistoryEntry> for HistoryView {
     fn from(entry: HistoryEntry) -> Self {
         Self {
+            about: entry.about.as_str(),
             version: entry.version,
             at: Time(entry.at),
             kind: entry.kind,
             from: entry.from,
             to: entry.to,
+            amount: entry.amount.map(Fee::from),
+            evidence: entry.evidence,
             actor: entry.actor,
             cause: entry.cause,
             event_id: entry.event,
+        }
+    }
+}
+
+impl From<Attempts> for AttemptsView {
+    fn from(made: Attempts) -> Self {
+        Self {
+            task: made.task,
+            state: made.state,
+            begun: made.begun,
+            last_error: made.last_error,
+            due_at: made.due_at.map(Time),
+            ended_at: made.ended_at.map(Time),
         }
     }
 }

@@ -50,6 +50,9 @@ words! {
         PatientEmergency, PatientImproved, PatientBookedInError, PatientAlternative, PatientOther,
         DoctorUnavailable, DoctorScheduleChange, TechnicalIssue, DoctorOther, PaymentFailed, Refunded
     }
+    /// How the doctor made sure of the patient's identity: asked for name and age and compared them with the record, saw a photo id on
+    /// camera, or knows them from an earlier visit.
+    IdentityWord { Asked, PhotoId, Known }
     /// Why a visit under way is over: `needs_visit_in_person` and `emergency_referral` are the doctor's to say.
     EndReasonWord { Concluded, TechnicalIssue, PatientLeft, DoctorLeft, NeedsVisitInPerson, EmergencyReferral }
     /// What a dependant is to the account's owner.
@@ -287,6 +290,10 @@ mod tests {
         assert_eq!(
             documented::<EndReasonWord>(),
             amrutam_booking::model::EndReason::ALL.map(amrutam_booking::model::EndReason::as_str)
+        );
+        assert_eq!(
+            documented::<IdentityWord>(),
+            amrutam_booking::model::IdentityCheck::ALL.map(amrutam_booking::model::IdentityCheck::as_str)
         );
         let relations: Vec<_> =
             amrutam_clinical::model::DependantRelation::ALL.iter().map(|relation| relation.as_str()).collect();

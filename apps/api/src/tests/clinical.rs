@@ -239,6 +239,26 @@ async fn a_minors_visit_waits_for_an_adult() {
 }
 
 #[actix_web::test]
+async fn who_starts_says_how_they_made_sure_of_the_patient() {
+    let visit = confirmed("1990-05-17").await;
+    let start = async |body: &Value| {
+        let request = TestRequest::post().uri(&visit.path("start")).insert_header(("idempotency-key", "begin"));
+        visit.api.send(with_token(request, Some(&visit.doctor)).set_json(body)).await
+    };
+    let way = |word: &str| json!({ "identity": word });
+    start(&way("guessed")).await.is_problem(422, "validation_failed");
+    start(&json!({ "identity": "asked", "mood": "good" })).await.is_problem(400, "unknown_field");
+    start(&way("known")).await.is_problem(409, "no_earlier_visit");
+    let begun = start(&way("photo_id")).await.is(200);
+    assert_eq!(start(&way("photo_id")).await.is(200).text, begun.text);
+    start(&way("asked")).await.is_problem(422, "idempotency_key_reused");
+    for side in [&visit.doctor, &visit.patient] {
+        let timeline = visit.get("timeline", side).await.is(200).json();
+        assert_eq!(timeline["items"].as_array().unwrap().last().unwrap()["cause"], "identity_photo_id");
+    }
+}
+
+#[actix_web::test]
 async fn a_consent_is_given_withdrawn_and_read() {
     let visit = confirmed("1990-05-17").await;
     let given = json!({ "purpose": "teleconsultation", "decision": "given", "notice_version": "teleconsultation-1" });

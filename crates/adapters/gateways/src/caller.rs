@@ -189,7 +189,7 @@ impl Caller {
             Err(GatewayError::Rejected { .. }) => "rejected",
             Err(GatewayError::Limited { .. }) => "limited",
             Err(GatewayError::Unavailable { .. }) => "unavailable",
-            Err(GatewayError::Unknown { .. }) => "unknown",
+            Err(GatewayError::Unknown { .. } | GatewayError::Senseless { .. }) => "unknown",
         };
         histogram!("amrutam_gateway_call_seconds", "gateway" => self.destination, "outcome" => word)
             .record(begun.elapsed().as_secs_f64());
@@ -231,9 +231,7 @@ impl Caller {
         match status {
             _ if status.is_success() => serde_json::from_slice(&answer.body)
                 // It is there and has answered. Asked again it says the same for ever: the tries of a look end as well.
-                .map_err(|_| GatewayError::Unknown {
-                    reason: format!("the answer {} makes no sense", status.as_u16()),
-                }),
+                .map_err(|_| GatewayError::Senseless { reason: format!("to {}", status.as_u16()) }),
             StatusCode::TOO_MANY_REQUESTS => {
                 Err(GatewayError::Limited { retry_after: retry_after(&answer.headers, self.clock.now()) })
             }

@@ -118,7 +118,7 @@ fn refused(error: GatewayError) -> SmsError {
             SmsError::Transient { reason: "too many at once".to_owned(), retry_after }
         }
         GatewayError::Unavailable { reason } => transient(reason),
-        GatewayError::Unknown { reason } => SmsError::Unknown(reason),
+        GatewayError::Unknown { reason } | GatewayError::Senseless { reason } => SmsError::Unknown(reason),
     }
 }
 

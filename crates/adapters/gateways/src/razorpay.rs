@@ -330,7 +330,7 @@ fn reference(id: String) -> Result<OrderRef, GatewayError> {
 }
 
 pub(crate) fn senseless(what: &str) -> GatewayError {
-    GatewayError::Unknown { reason: format!("{what} makes no sense") }
+    GatewayError::Senseless { reason: what.to_owned() }
 }
 
 /// A name as a part of a path. Gateways' names are letters, digits and underscores; whatever else came in stays out of URLs.

@@ -36,6 +36,8 @@ pub enum GatewayFault {
     LostRequest,
     /// It happens, and the caller can't know.
     LostAnswer,
+    /// Nothing happens, and the answer makes no sense.
+    Senseless,
 }
 
 /// What becomes of refunds when they are asked for.
@@ -62,7 +64,7 @@ struct State {
     refunds: BTreeMap<String, GatewayRefund>,
     mode: RefundMode,
     faults: VecDeque<GatewayFault>,
-    away: bool,
+    always: Option<GatewayFault>,
     keys_off: bool,
     notices: Vec<WebhookNews>,
     calls: Vec<&'static str>,
@@ -102,13 +104,18 @@ impl FakeGateway {
 
     /// While away, every call is [`GatewayFault::Away`].
     pub fn set_away(&self, away: bool) {
-        self.lock().away = away;
+        self.fail_always(away.then_some(GatewayFault::Away));
+    }
+
+    /// From now on every call goes wrong like this, or none does but for what was told of the next ones.
+    pub fn fail_always(&self, fault: Option<GatewayFault>) {
+        self.lock().always = fault;
     }
 
     /// It is there, and what was told to go wrong goes right.
     pub fn recover(&self) {
         let mut state = self.lock();
-        state.away = false;
+        state.always = None;
         state.faults.clear();
     }
 
@@ -279,13 +286,14 @@ impl FakeGateway {
     ) -> Result<T, GatewayError> {
         let mut state = self.lock();
         state.calls.push(name);
-        let fault = if state.away { Some(GatewayFault::Away) } else { state.faults.pop_front() };
+        let fault = state.always.clone().or_else(|| state.faults.pop_front());
         let unknown = || GatewayError::Unknown { reason: "told to lose it".to_owned() };
         match fault {
             Some(GatewayFault::Away) => Err(GatewayError::Unavailable { reason: "told to be away".to_owned() }),
             Some(GatewayFault::Limited(retry_after)) => Err(GatewayError::Limited { retry_after }),
             Some(GatewayFault::Rejected) => Err(GatewayError::Rejected { code: "told_to_refuse".to_owned() }),
             Some(GatewayFault::LostRequest) => Err(unknown()),
+            Some(GatewayFault::Senseless) => Err(GatewayError::Senseless { reason: "told to babble".to_owned() }),
             Some(GatewayFault::LostAnswer) => act(&mut state).and_then(|_| Err(unknown())),
             None => act(&mut state),
         }
@@ -335,7 +343,7 @@ impl PaymentGateway for FakeGateway {
                 return if same { Ok(known.order.clone()) } else { Err(rejected()) };
             }
             let Ok(reference) = state.next("order").parse::<OrderRef>() else {
-                return Err(GatewayError::Unknown { reason: "no name for the order".to_owned() });
+                return Err(GatewayError::Senseless { reason: "no name for the order".to_owned() });
             };
             let checkout =
                 Checkout { gateway: self.name.clone(), order: reference.clone(), key: "fake".to_owned(), url: None };

@@ -12,7 +12,7 @@ use crate::{
     functions,
     json::Json,
     pool::Postgres,
-    vault::Vault,
+    vault::{Vault, unless_erased},
 };
 use amrutam_clinical::{
     model::{Consent, EarlierVisit, Note, Person, Practitioner, Prescription, Presence, Sex, Subject, Visit},
@@ -98,14 +98,14 @@ impl Clinical {
     async fn opened(&self, rows: Vec<PrescriptionRow>) -> Result<Vec<Prescription>, PortError> {
         let mut opened = Vec::with_capacity(rows.len());
         for row in rows {
-            opened.push(row.open(&self.vault).await?);
+            opened.extend(unless_erased(row.open(&self.vault).await)?);
         }
         Ok(opened)
     }
 
     async fn opened_note(&self, row: Option<NoteRow>) -> Result<Option<Note>, PortError> {
         match row {
-            Some(row) => Ok(Some(row.open(&self.vault).await?)),
+            Some(row) => unless_erased(row.open(&self.vault).await),
             None => Ok(None),
         }
     }
@@ -179,7 +179,7 @@ impl ClinicalStore for Clinical {
     async fn guardian(&self, id: ConsultationId) -> Result<Option<RecordedGuardian>, PortError> {
         let row: Option<GuardianRow> = self.maybe(diesel::select(functions::clinical_guardian(id.as_uuid()))).await?;
         match row {
-            Some(row) => Ok(Some(row.open(&self.vault).await?)),
+            Some(row) => unless_erased(row.open(&self.vault).await),
             None => Ok(None),
         }
     }
@@ -210,7 +210,7 @@ impl ClinicalStore for Clinical {
     async fn document(&self, id: PrescriptionId) -> Result<Option<Document>, PortError> {
         let row: Option<DocumentRow> = self.maybe(diesel::select(functions::clinical_document(id.as_uuid()))).await?;
         match row {
-            Some(row) => row.open(&self.vault).await.map(Some),
+            Some(row) => unless_erased(row.open(&self.vault).await),
             None => Ok(None),
         }
     }
@@ -231,14 +231,17 @@ impl ClinicalStore for Clinical {
                 consultation: row.consultation,
                 starts_at: row.starts_at,
                 doctor: row.doctor,
+                doctor_account: row.doctor_account,
+                sharing: row.sharing,
                 doctor_name: row.doctor_name,
                 doctor_registration: (row.council, row.registration),
                 note: self.opened_note(row.note).await?,
                 prescriptions: self.opened(row.prescriptions).await?,
                 summary: match row.summary {
-                    Some(row) => Some(Sensitive::new(row.open(&self.vault).await?)),
+                    Some(row) => unless_erased(row.open(&self.vault).await)?.map(Sensitive::new),
                     None => None,
                 },
+                withheld: false,
             });
         }
         Ok(Page::cut(entries, page.limit, |entry| (entry.starts_at, entry.consultation)))

@@ -325,7 +325,7 @@ pub(crate) struct DocumentRow {
 }
 
 impl DocumentRow {
-    pub(crate) async fn open(self, vault: &Vault) -> Result<Document, PortError> {
+    pub(crate) async fn open(self, vault: &Vault) -> Result<Document, Unopened> {
         let subject = self.whose.into();
         let place = place("documents", "sealed", self.prescription_id.as_uuid(), subject, 1);
         let bytes = Sensitive::new(vault.open(&place, &self.sealed.0).await?);
@@ -345,6 +345,8 @@ pub(crate) struct RecordRow {
     pub(crate) consultation: ConsultationId,
     pub(crate) starts_at: Timestamp,
     pub(crate) doctor: DoctorId,
+    pub(crate) doctor_account: AccountId,
+    pub(crate) sharing: Option<ConsentDecision>,
     pub(crate) doctor_name: String,
     pub(crate) council: String,
     pub(crate) registration: String,
@@ -375,6 +377,7 @@ pub(crate) struct ChangeRows<'a> {
     based_on: Option<BasedOn>,
     notes: Vec<NewNote>,
     consents: Vec<NewConsent<'a>>,
+    consents_read: Option<ConsentsRead>,
     guardians: Vec<NewGuardian>,
     presence: Vec<NewPresence>,
     prescriptions: Vec<NewPrescription>,
@@ -386,6 +389,12 @@ pub(crate) struct ChangeRows<'a> {
 struct BasedOn {
     id: ConsultationId,
     version: i64,
+}
+
+#[derive(Debug, Serialize)]
+struct ConsentsRead {
+    id: ConsultationId,
+    count: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -469,6 +478,7 @@ impl<'a> ChangeRows<'a> {
             based_on: changes.based_on.map(|(id, version)| BasedOn { id, version }),
             notes: Vec::new(),
             consents: Vec::new(),
+            consents_read: changes.consents_read.map(|(id, count)| ConsentsRead { id, count }),
             guardians: Vec::new(),
             presence: Vec::new(),
             prescriptions: Vec::new(),

@@ -75,7 +75,7 @@ struct VisitRow {
     timeline: Vec<Value>,
     presence: Vec<Value>,
     consents: Vec<ConsentRow>,
-    guardian: Option<GuardianRow>,
+    guardians: Vec<GuardianRow>,
     notes: Vec<NoteRow>,
     prescriptions: Vec<PrescriptionRow>,
 }
@@ -138,10 +138,10 @@ impl Held {
                 "evidence": one.evidence.as_ref().map(Sensitive::expose), "recorded_by": one.recorded_by, "at": one.at,
             }));
         }
-        if let Some(guardian) = row.guardian
-            && let Some(one) = unless_erased(guardian.open(&self.vault).await)?
-        {
-            parts.guardians.push(json!({ "consultation_id": id, "guardian": one.guardian.expose() }));
+        for guardian in row.guardians {
+            let Some(one) = unless_erased(guardian.open(&self.vault).await)? else { continue };
+            let (version, guardian) = (one.version, one.guardian.expose());
+            parts.guardians.push(json!({ "consultation_id": id, "version": version, "guardian": guardian }));
         }
         for note in row.notes {
             let Some(one) = unless_erased(note.open(&self.vault).await)? else { continue };

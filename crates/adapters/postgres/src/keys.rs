@@ -7,6 +7,7 @@ use crate::{
     json::Json,
     pool::{Postgres, Settings, bounded},
     schema::{data_keys, keks, owners},
+    target::Target,
 };
 use amrutam_kernel::{AccountId, Effects, PortError, recorded};
 use amrutam_keys::{
@@ -36,6 +37,9 @@ pub struct KeysSettings {
     /// Connections of this process to it; 4 unless given.
     #[serde(default)]
     pub pool_size: Option<usize>,
+    /// Says that they are meant to lie in the main database, which production does not take for granted.
+    #[serde(default)]
+    pub beside_data: bool,
 }
 
 impl KeysSettings {
@@ -65,6 +69,38 @@ impl Validate for KeysSettings {
             }
         }
     }
+}
+
+/// What production asks of section `keys`: that the keys lie elsewhere than what they open. What holds both, be it a backup, erases
+/// nothing when a person's keys are destroyed.
+pub struct ProductionKeys<'a> {
+    /// The section.
+    pub keys: &'a KeysSettings,
+    /// The main database.
+    pub main: &'a SecretUrl,
+}
+
+impl Validate for ProductionKeys<'_> {
+    fn validate(&self, problems: &mut Problems) {
+        let Self { keys, main } = self;
+        let apart = keys.database_url.as_ref().is_some_and(|url| !is_same_database(url, main));
+        problems.check(
+            apart || keys.beside_data,
+            "database_url",
+            "production needs a database other than the main one for the data keys, or keys.beside_data = true",
+        );
+    }
+}
+
+/// Whether both name one database of one server, as whichever user. What can't be read is named elsewhere.
+fn is_same_database(one: &SecretUrl, other: &SecretUrl) -> bool {
+    let place = |url: &SecretUrl| {
+        let config = Target::of(url.expose()).ok()?.config;
+        let ports = if config.get_ports().is_empty() { vec![5432] } else { config.get_ports().to_vec() };
+        let database = config.get_dbname().or_else(|| config.get_user()).map(str::to_owned);
+        Some((config.get_hosts().to_vec(), ports, database))
+    };
+    matches!((place(one), place(other)), (Some(one), Some(other)) if one == other)
 }
 
 /// What `keys.take_seals` and `keys.find_key` answer.

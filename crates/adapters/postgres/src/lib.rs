@@ -59,7 +59,7 @@ pub use clinical::Clinical;
 pub use dead_letters::Waiting;
 pub use exports::Exports;
 pub use holdings::Held;
-pub use keys::KeysSettings;
+pub use keys::{KeysSettings, ProductionKeys};
 pub use leader::Leadership;
 pub use migrate::{MigrateError, migrate, migrate_keys, revert_all};
 pub use outbox::{OutboxRow, OutboxState};

@@ -10,6 +10,7 @@ use crate::{
     pool::{Postgres, bounded},
     schema::scheduled_messages,
 };
+use amrutam_crash::Point;
 use amrutam_kernel::{
     AccountId, CommitError, ConsultationId, CorrelationId, Effects, LinkId, MessageId, PortError, TraceParent,
 };
@@ -209,6 +210,9 @@ impl MessageStore for Postgres {
     }
 
     async fn settle(&self, id: MessageId, attempt: u32, settled: Settled) -> Result<bool, PortError> {
+        if matches!(settled, Settled::Sent { .. }) {
+            amrutam_crash::here(Point::MessageSent);
+        }
         Ok(self.groups.settlements.call(self, SettledRow::new(id, attempt, settled)).await?)
     }
 }

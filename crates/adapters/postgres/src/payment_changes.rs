@@ -279,6 +279,7 @@ impl<'a> From<&'a (GatewayTaskId, u32, TaskEnd)> for EndRow<'a> {
             TaskEnd::Again { at } => ("live", Some(*at), "anew", None),
             TaskEnd::Retry { at, error } => ("live", Some(*at), "used", Some(error)),
             TaskEnd::Wait { at, error } => ("live", Some(*at), "back", Some(error)),
+            TaskEnd::Rest { at, error } => ("live", Some(*at), "anew", Some(error)),
             TaskEnd::Dead { error } => ("dead", None, "used", Some(error)),
         };
         Self { id: *id, claims: *claims, status, due_at, tries, error: error.map(String::as_str) }

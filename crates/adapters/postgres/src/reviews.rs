@@ -6,19 +6,26 @@ use crate::{
     error::unreadable,
     functions,
     json::Json,
-    pool::Postgres,
+    pool::{Postgres, bounded},
     rows::money,
 };
 use amrutam_booking::{model::ConsultationStatus, ports::ConsultationStore};
+use amrutam_crash::Point;
 use amrutam_kernel::{
     AccountId, CommitError, ConsultationId, CorrelationId, Effects, EventId, IdempotencyClaim, Money, Page,
-    PageRequest, PortError, ReviewCaseId,
+    PageRequest, PaymentId, PortError, ReviewCaseId,
 };
 use amrutam_operations::{
-    model::{Approval, Choice, Code, Decider, Decision, HistoryEntry, ReviewCase, ReviewState, SealedNote, Subject},
+    model::{
+        Approval, Attempts, Choice, Code, Decider, Decision, HistoryEntry, HistorySubject, ReviewCase, ReviewState,
+        SealedNote, Subject,
+    },
     ports::{ByTime, ReviewFilter, ReviewStore, Snapshot, VisitHistory},
 };
+use amrutam_payments::{model::PaymentEntry, ports::PaymentStore};
 use async_trait::async_trait;
+use diesel::sql_types::{Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel_async::RunQueryDsl;
 use jiff::Timestamp;
 use jiff_diesel::ToDiesel;
 use serde::{Deserialize, Serialize};
@@ -196,13 +203,17 @@ impl ReviewStore for Postgres {
 
     async fn open_review(&self, case: &ReviewCase, effects: &Effects) -> Result<bool, CommitError> {
         let row = ChangeRow { case: case.into(), effects: EffectRows::of(&[effects]) };
+        amrutam_crash::here(Point::ReviewBeforeCommit);
         let word: String = self.ask(diesel::select(functions::open_review(Json(row)))).await?;
+        amrutam_crash::here(Point::ReviewAfterCommit);
         if word == "known" { Ok(false) } else { verdict(&word).map(|()| true) }
     }
 
     async fn put_review(&self, case: &ReviewCase, effects: &Effects) -> Result<(), CommitError> {
         let row = ChangeRow { case: case.into(), effects: EffectRows::of(&[effects]) };
+        amrutam_crash::here(Point::ReviewBeforeCommit);
         let word: String = self.ask(diesel::select(functions::put_review(Json(row)))).await?;
+        amrutam_crash::here(Point::ReviewAfterCommit);
         verdict(&word)
     }
 }
@@ -211,17 +222,74 @@ impl ReviewStore for Postgres {
 impl VisitHistory for Postgres {
     async fn history(&self, id: ConsultationId) -> Result<Vec<HistoryEntry>, PortError> {
         // The look at the case is on the record by its use case.
-        let entries = self.timeline(id).await?.judge(Clone::clone).into_iter();
+        let entries = ConsultationStore::timeline(self, id).await?.judge(Clone::clone).into_iter();
         let entry = |entry: amrutam_booking::model::TimelineEntry| HistoryEntry {
+            about: HistorySubject::Consultation,
             version: entry.version,
             at: entry.at,
             kind: entry.kind.as_str().to_owned(),
             from: entry.from.map(ConsultationStatus::as_str).map(str::to_owned),
-            to: entry.to.as_str().to_owned(),
+            to: Some(entry.to.as_str().to_owned()),
+            amount: None,
+            evidence: None,
             actor: Decider::stored(entry.actor).role().to_owned(),
             cause: entry.cause,
             event: entry.event,
         };
         Ok(entries.map(entry).collect())
+    }
+
+    async fn payment_history(&self, id: PaymentId) -> Result<(Vec<HistoryEntry>, Vec<Attempts>), PortError> {
+        const SQL: &str = "
+            SELECT kind ->> 'kind' AS task, status, claims, last_error, ended_at,
+                   CASE status WHEN 'live' THEN greatest(due_at, leased_until) END AS due_at
+            FROM gateway_tasks WHERE payment_id = $1 ORDER BY created_at, id";
+        let entry = |entry: PaymentEntry| HistoryEntry {
+            about: HistorySubject::Payment,
+            version: entry.version,
+            at: entry.at,
+            kind: entry.kind.as_str().to_owned(),
+            from: None,
+            to: None,
+            amount: entry.amount,
+            evidence: Some(entry.evidence.to_string()),
+            actor: Decider::stored(entry.actor).role().to_owned(),
+            cause: entry.cause,
+            event: entry.event,
+        };
+        let steps = PaymentStore::timeline(self, id).await?.into_iter().map(entry).collect();
+        let query = diesel::sql_query(SQL).bind::<SqlUuid, _>(id.as_uuid());
+        let mut conn = self.connection().await?;
+        let result = bounded(conn.limit(), query.load::<AttemptsRow>(conn.raw()?)).await;
+        Ok((steps, conn.settle(result)?.into_iter().map(Attempts::from).collect()))
+    }
+}
+
+#[derive(Debug, diesel::QueryableByName)]
+struct AttemptsRow {
+    #[diesel(sql_type = Text)]
+    task: String,
+    #[diesel(sql_type = Text)]
+    status: String,
+    #[diesel(sql_type = Integer)]
+    claims: i32,
+    #[diesel(sql_type = Nullable<Text>)]
+    last_error: Option<String>,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    due_at: Option<jiff_diesel::Timestamp>,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    ended_at: Option<jiff_diesel::Timestamp>,
+}
+
+impl From<AttemptsRow> for Attempts {
+    fn from(row: AttemptsRow) -> Self {
+        Self {
+            task: row.task,
+            state: row.status,
+            begun: u32::try_from(row.claims).unwrap_or(0),
+            last_error: row.last_error,
+            due_at: row.due_at.map(Into::into),
+            ended_at: row.ended_at.map(Into::into),
+        }
     }
 }

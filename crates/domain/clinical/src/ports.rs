@@ -2,8 +2,8 @@
 //! suites; what is clinical is sealed by the store that keeps it, and never leaves it in clear but through these values.
 
 use crate::model::{
-    Consent, Dependant, EarlierVisit, Formulary, Guardian, Note, Practitioner, Prescription, Presence, SignedFacts,
-    StandingVisit, Subject, VerifyCode, Visit,
+    Consent, ConsentDecision, Dependant, EarlierVisit, Formulary, Guardian, Note, Practitioner, Prescription, Presence,
+    SignedFacts, StandingVisit, Subject, VerifyCode, Visit,
 };
 use amrutam_kernel::{
     AccountId, CommitError, ConsultationId, DependantId, DoctorId, Effects, Page, PageRequest, PortError,
@@ -36,7 +36,8 @@ pub struct Document {
     pub bytes: Sensitive<Vec<u8>>,
 }
 
-/// Everything one use case changes: one transaction, all or nothing.
+/// Everything one use case changes: one transaction, all or nothing. Of a patient whose record is locked by an erasure nothing that
+/// was said at a visit is taken: [`CommitError::Stale`].
 #[derive(Debug, Clone, Default)]
 pub struct ClinicalChanges {
     /// The visit that was decided on, in the version that was read. [`CommitError::Stale`] when it has changed.
@@ -45,6 +46,8 @@ pub struct ClinicalChanges {
     pub note: Option<Note>,
     /// Consents given and withdrawn.
     pub consents: Vec<Consent>,
+    /// How many consents of a visit were read, when what is said follows from them. Stale when another was recorded since.
+    pub consents_read: Option<(ConsultationId, usize)>,
     /// The next version of who accompanies a minor. Stale unless the stored one is `version - 1`.
     pub guardian: Option<RecordedGuardian>,
     /// Who was seen there.
@@ -67,6 +70,10 @@ pub struct RecordEntry {
     pub starts_at: Timestamp,
     /// With whom.
     pub doctor: DoctorId,
+    /// The account that acts for them.
+    pub doctor_account: AccountId,
+    /// What was last said of showing it to other practitioners, as of when the rest was read.
+    pub sharing: Option<ConsentDecision>,
     /// Their name.
     pub doctor_name: String,
     /// Their council and number.
@@ -77,6 +84,21 @@ pub struct RecordEntry {
     pub prescriptions: Vec<Prescription>,
     /// What the practitioner wrote when completing it.
     pub summary: Option<Sensitive<String>>,
+    /// What was written is left out of it. A store leaves out nothing.
+    pub withheld: bool,
+}
+
+impl RecordEntry {
+    /// Whether a practitioner who treats the patient is shown what was written: by themself, or with the patient's consent to share it.
+    pub fn is_open_to(&self, doctor_account: AccountId) -> bool {
+        self.doctor_account == doctor_account || self.sharing == Some(ConsentDecision::Given)
+    }
+
+    /// Without what was written.
+    #[must_use]
+    pub fn withholding(self) -> Self {
+        Self { note: None, prescriptions: Vec::new(), summary: None, withheld: true, ..self }
+    }
 }
 
 /// A dependant, with what their removal is decided on.

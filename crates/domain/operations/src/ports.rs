@@ -3,10 +3,10 @@
 //! Every method that writes is one transaction, and takes the effects committed with it. When it says that nothing was
 //! stored, neither were its effects.
 
-use crate::model::{Code, DeadLetter, HistoryEntry, LetterState, ReviewCase, ReviewState, Subject};
+use crate::model::{Attempts, Code, DeadLetter, HistoryEntry, LetterState, ReviewCase, ReviewState, Subject};
 use amrutam_kernel::{
-    CommitError, ConsultationId, DeadLetterId, DeadSource, Effects, IdempotencyClaim, Page, PageRequest, PortError,
-    Recorded, ReviewCaseId,
+    CommitError, ConsultationId, DeadLetterId, DeadSource, Effects, IdempotencyClaim, Page, PageRequest, PaymentId,
+    PortError, Recorded, ReviewCaseId,
 };
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -119,9 +119,12 @@ pub trait ReviewStore: Records {
     async fn put_review(&self, case: &ReviewCase, effects: &Effects) -> Result<(), CommitError>;
 }
 
-/// Reads what happened to a visit.
+/// Reads what happened to a visit and to a payment.
 #[async_trait]
 pub trait VisitHistory: Send + Sync {
     /// Its changes, by version; none of a visit that there is not.
     async fn history(&self, id: ConsultationId) -> Result<Vec<HistoryEntry>, PortError>;
+
+    /// A payment's steps, by version, and what was asked of its gateway, by beginning; none of a payment that there is not.
+    async fn payment_history(&self, id: PaymentId) -> Result<(Vec<HistoryEntry>, Vec<Attempts>), PortError>;
 }

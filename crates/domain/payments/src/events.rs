@@ -103,6 +103,8 @@ fn choices(payment: &Payment, reason: ReviewReason, amount: Option<Money>) -> se
         Choice::RefundFull | Choice::RefundByPolicy | Choice::PaidOutElsewhere | Choice::WriteOff => {
             Some(amount.unwrap_or(payment.amount))
         }
+        // What our books say went back goes out once more: no other retry moves what was not decided before.
+        Choice::Retry if reason == ReviewReason::RefundMissingThere => Some(amount.unwrap_or(payment.amount)),
         Choice::MarkEarned | Choice::ConfirmAgain | Choice::Retry | Choice::LookAgain => None,
     };
     let choices = reason.choices().iter();

@@ -180,6 +180,7 @@ enum Class {
     Limited(Option<u64>),
     Unavailable,
     Unknown,
+    Senseless,
 }
 
 fn is(error: &GatewayError, class: &Class) -> bool {
@@ -188,7 +189,9 @@ fn is(error: &GatewayError, class: &Class) -> bool {
         (GatewayError::Limited { retry_after }, Class::Limited(expected)) => {
             *retry_after == expected.map(Duration::from_secs)
         }
-        (GatewayError::Unavailable { .. }, Class::Unavailable) | (GatewayError::Unknown { .. }, Class::Unknown) => true,
+        (GatewayError::Unavailable { .. }, Class::Unavailable)
+        | (GatewayError::Unknown { .. }, Class::Unknown)
+        | (GatewayError::Senseless { .. }, Class::Senseless) => true,
         _ => false,
     }
 }
@@ -221,8 +224,8 @@ async fn each_failure_says_what_to_do() {
         (says(503, "", ""), Class::Unavailable, Class::Unavailable),
         (says(504, "", ""), Class::Unknown, Class::Unavailable),
         (says(302, "Location: http://127.0.0.1:1/\r\n", ""), Class::Unknown, Class::Unavailable),
-        (says(200, "", "<html>"), Class::Unknown, Class::Unknown),
-        (says(200, "", "{}"), Class::Unknown, Class::Unknown),
+        (says(200, "", "<html>"), Class::Senseless, Class::Senseless),
+        (says(200, "", "{}"), Class::Senseless, Class::Senseless),
         (Reaction::HangsUp, Class::Unknown, Class::Unavailable),
         (Reaction::StopsHalfway, Class::Unknown, Class::Unavailable),
         (Reaction::Waits, Class::Unknown, Class::Unavailable),

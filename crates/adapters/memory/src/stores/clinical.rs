@@ -7,8 +7,8 @@ use crate::{
 use amrutam_booking::model::{Consultation, ConsultationStatus, PractitionerStatus};
 use amrutam_clinical::{
     model::{
-        Consent, EarlierVisit, Formulary, Note, Person, Practitioner, Prescription, PrescriptionStatus, Presence, Sex,
-        Subject, Visit, VisitStatus,
+        Consent, ConsentPurpose, EarlierVisit, Formulary, Note, Person, Practitioner, Prescription, PrescriptionStatus,
+        Presence, Sex, Subject, Visit, VisitStatus, standing,
     },
     ports::{ClinicalChanges, ClinicalStore, Document, FormularyStore, Imported, RecordEntry, RecordedGuardian},
 };
@@ -81,6 +81,10 @@ fn visit_of(tables: &Tables, consultation: &Consultation) -> Result<Visit, PortE
 
 fn last_note(tables: &Tables, id: ConsultationId) -> Option<Note> {
     tables.notes.get(&id)?.last_key_value().map(|(_, note)| note.clone())
+}
+
+fn consents_of(tables: &Tables, id: ConsultationId) -> Vec<Consent> {
+    tables.consents.iter().filter(|one| one.consultation == id).cloned().collect()
 }
 
 fn prescriptions_of(tables: &Tables, id: ConsultationId) -> Vec<Prescription> {
@@ -173,7 +177,7 @@ impl ClinicalStore for MemoryWorld {
     }
 
     async fn consents(&self, id: ConsultationId) -> Result<Vec<Consent>, PortError> {
-        self.read(|tables| tables.consents.iter().filter(|one| one.consultation == id).cloned().collect())
+        self.read(|tables| consents_of(tables, id))
     }
 
     async fn guardian(&self, id: ConsultationId) -> Result<Option<RecordedGuardian>, PortError> {
@@ -223,11 +227,15 @@ impl ClinicalStore for MemoryWorld {
                     consultation: one.id,
                     starts_at: one.range.start(),
                     doctor: doctor.id,
+                    doctor_account: doctor.account,
+                    sharing: standing(&consents_of(tables, one.id), ConsentPurpose::RecordSharing)
+                        .map(|consent| consent.decision),
                     doctor_name: doctor.details.full_name.clone(),
                     doctor_registration: (doctor.details.council.clone(), doctor.details.registration_number.clone()),
                     note: last_note(tables, one.id),
                     prescriptions,
                     summary: None,
+                    withheld: false,
                 })
             });
             rows.collect::<Result<Vec<_>, PortError>>().map(|rows| Page::cut(rows, page.limit, key))
@@ -256,6 +264,20 @@ impl ClinicalStore for MemoryWorld {
         if let Some((id, version)) = changes.based_on
             && tables.consultations.get(&id).is_none_or(|one| one.version != version)
         {
+            return Err(CommitError::Stale);
+        }
+        if let Some((id, read)) = changes.consents_read
+            && consents_of(tables, id).len() != read
+        {
+            return Err(CommitError::Stale);
+        }
+        // What was signed before an erasure is printed and taken back all the same.
+        let decided = changes.prescriptions.iter().filter(|_| changes.based_on.is_some()).map(|one| one.subject);
+        let mut said = (changes.note.iter().map(|one| one.subject))
+            .chain(changes.consents.iter().map(|one| one.subject))
+            .chain(changes.guardian.iter().map(|one| one.subject))
+            .chain(decided);
+        if said.any(|subject| tables.erasures.contains_key(&subject.keeper())) {
             return Err(CommitError::Stale);
         }
         if let Some(note) = &changes.note {

@@ -1,14 +1,16 @@
 //! Operations' dead letters and review cases.
 
 use super::after;
-use crate::world::{MemoryWorld, MessageState};
+use crate::world::{MemoryWorld, MessageState, StoredTask, TaskState};
 use amrutam_booking::model::ConsultationStatus;
 use amrutam_kernel::{
     CommitError, ConsultationId, DeadLetterId, DeadSource, Effects, IdempotencyClaim, MessageId, Page, PageRequest,
-    PortError, Requeue, ReviewCaseId,
+    PaymentId, PortError, Requeue, ReviewCaseId,
 };
 use amrutam_operations::{
-    model::{Code, DeadLetter, Decider, HistoryEntry, Payload, ReviewCase, ReviewState, Subject},
+    model::{
+        Attempts, Code, DeadLetter, Decider, HistoryEntry, HistorySubject, Payload, ReviewCase, ReviewState, Subject,
+    },
     ports::{
         ByTime, DeadLetterStore, LetterChange, LetterFilter, Records, ReviewFilter, ReviewStore, Snapshot, VisitHistory,
     },
@@ -169,16 +171,57 @@ impl VisitHistory for MemoryWorld {
         self.read(|tables| {
             let entries = tables.timeline.get(&id).into_iter().flat_map(|entries| entries.values());
             let entry = |entry: &amrutam_booking::model::TimelineEntry| HistoryEntry {
+                about: HistorySubject::Consultation,
                 version: entry.version,
                 at: entry.at,
                 kind: entry.kind.as_str().to_owned(),
                 from: entry.from.map(ConsultationStatus::as_str).map(str::to_owned),
-                to: entry.to.as_str().to_owned(),
+                to: Some(entry.to.as_str().to_owned()),
+                amount: None,
+                evidence: None,
                 actor: Decider::stored(entry.actor.clone()).role().to_owned(),
                 cause: entry.cause.clone(),
                 event: entry.event,
             };
             entries.map(entry).collect()
         })
+    }
+
+    async fn payment_history(&self, id: PaymentId) -> Result<(Vec<HistoryEntry>, Vec<Attempts>), PortError> {
+        self.read(|tables| {
+            let entries = tables.payment_timeline.get(&id).into_iter().flat_map(|entries| entries.values());
+            let entry = |entry: &amrutam_payments::model::PaymentEntry| HistoryEntry {
+                about: HistorySubject::Payment,
+                version: entry.version,
+                at: entry.at,
+                kind: entry.kind.as_str().to_owned(),
+                from: None,
+                to: None,
+                amount: entry.amount,
+                evidence: Some(entry.evidence.to_string()),
+                actor: Decider::stored(entry.actor.clone()).role().to_owned(),
+                cause: entry.cause.clone(),
+                event: entry.event,
+            };
+            let tasks = tables.gateway_tasks.values().filter(|stored| stored.task.payment == id);
+            (entries.map(entry).collect(), tasks.map(attempts).collect())
+        })
+    }
+}
+
+fn attempts(stored: &StoredTask) -> Attempts {
+    let (state, due_at) = match stored.state {
+        TaskState::Waiting => ("live", Some(stored.task.due_at)),
+        TaskState::Claimed { until } => ("live", Some(until)),
+        TaskState::Done => ("done", None),
+        TaskState::Dead => ("dead", None),
+    };
+    Attempts {
+        task: stored.task.kind.as_str().to_owned(),
+        state: state.to_owned(),
+        begun: stored.task.claims,
+        last_error: stored.error.clone(),
+        due_at,
+        ended_at: stored.ended_at,
     }
 }

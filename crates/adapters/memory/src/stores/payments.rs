@@ -49,6 +49,7 @@ impl PaymentStore for MemoryWorld {
     }
 
     async fn commit(&self, changes: &PaymentChanges) -> Result<(), CommitError> {
+        let now = self.now();
         let mut tx = self.begin(&changes.effects)?;
         let tables = tx.tables();
         if let Some(seen) = &changes.seen
@@ -67,7 +68,7 @@ impl PaymentStore for MemoryWorld {
             tables.journals.push(journal.clone());
         }
         if let Some((id, claim, end)) = &changes.ended {
-            settle(tables, *id, *claim, end)?;
+            settle(tables, *id, *claim, end, now)?;
         }
         for task in &changes.tasks {
             put_task(tables, task)?;
@@ -212,25 +213,32 @@ fn write(tables: &mut Tables, changes: &PaymentChanges) -> Result<(), CommitErro
     Ok(())
 }
 
-fn settle(tables: &mut Tables, id: GatewayTaskId, claim: u32, end: &TaskEnd) -> Result<(), CommitError> {
+fn settle(
+    tables: &mut Tables,
+    id: GatewayTaskId,
+    claim: u32,
+    end: &TaskEnd,
+    now: Timestamp,
+) -> Result<(), CommitError> {
     let stored = tables.gateway_tasks.get_mut(&id).filter(|stored| is_live(stored) && stored.task.claims == claim);
     let stored = stored.ok_or(CommitError::Stale)?;
     let (state, due_at, error) = match end {
         TaskEnd::Done => (TaskState::Done, None, None),
         TaskEnd::Again { at } => (TaskState::Waiting, Some(*at), None),
-        TaskEnd::Retry { at, error } | TaskEnd::Wait { at, error } => {
+        TaskEnd::Retry { at, error } | TaskEnd::Wait { at, error } | TaskEnd::Rest { at, error } => {
             (TaskState::Waiting, Some(*at), Some(error.clone()))
         }
         TaskEnd::Dead { error } => (TaskState::Dead, None, Some(error.clone())),
     };
     match end {
-        TaskEnd::Again { .. } => stored.task.tries = 0,
+        TaskEnd::Again { .. } | TaskEnd::Rest { .. } => stored.task.tries = 0,
         TaskEnd::Wait { .. } => stored.task.tries = stored.task.tries.saturating_sub(1),
         TaskEnd::Done | TaskEnd::Retry { .. } | TaskEnd::Dead { .. } => {}
     }
+    stored.ended_at = matches!(state, TaskState::Done | TaskState::Dead).then_some(now);
     stored.state = state;
     stored.task.due_at = due_at.unwrap_or(stored.task.due_at);
-    stored.error = error;
+    stored.error = error.or_else(|| stored.error.take());
     Ok(())
 }
 
@@ -243,7 +251,7 @@ fn put_task(tables: &mut Tables, task: &GatewayTask) -> Result<(), CommitError> 
         live.task.due_at = live.task.due_at.min(task.due_at);
         return Ok(());
     }
-    let stored = StoredTask { task: task.clone(), state: TaskState::Waiting, error: None };
+    let stored = StoredTask { task: task.clone(), state: TaskState::Waiting, error: None, ended_at: None };
     if tables.gateway_tasks.insert(task.id, stored).is_some() {
         return Err(defect("a task's id is unique").into());
     }

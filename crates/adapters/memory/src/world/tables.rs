@@ -91,6 +91,7 @@ pub(crate) struct StoredTask {
     pub(crate) task: GatewayTask,
     pub(crate) state: TaskState,
     pub(crate) error: Option<String>,
+    pub(crate) ended_at: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, Default)]

@@ -7,7 +7,7 @@ use amrutam_clinical::{
     ports::ClinicalStore,
 };
 use amrutam_identity::ports::AccountStore;
-use amrutam_kernel::{AccountId, Clock, ConsultationId, EventId};
+use amrutam_kernel::{AccountId, Clock, CommitError, ConsultationId, EventId};
 use amrutam_privacy::{
     contract::Harness,
     ports::{ErasureStore, ExportStore, Holdings},
@@ -40,8 +40,8 @@ impl Harness for Memory {
         (visits[0].patient, visits.iter().map(|visit| visit.id).collect())
     }
 
-    async fn agrees(&self, patient: AccountId, visit: ConsultationId, purposes: &[&str]) {
-        seeds::agree(self.world.as_ref(), Subject::Account(patient), visit, purposes, self.clock.now()).await;
+    async fn agrees(&self, patient: AccountId, visit: ConsultationId, purposes: &[&str]) -> Result<(), CommitError> {
+        seeds::agree(self.world.as_ref(), Subject::Account(patient), visit, purposes, self.clock.now()).await
     }
 
     async fn agreed(&self, visit: ConsultationId) -> Vec<&'static str> {

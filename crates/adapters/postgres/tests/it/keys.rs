@@ -61,6 +61,7 @@ async fn a_database_of_their_own_holds_nothing_else_and_the_main_one_none_of_the
         database_url: Some(alone.owner_url().parse().unwrap()),
         role: Some("amrutam_app".to_owned()),
         pool_size: None,
+        beside_data: false,
     };
     let pool = main.pool_with(|_| ());
     let (key, keys) = (key(), settings.connect(&pool).unwrap());

@@ -10,7 +10,10 @@ use amrutam_clinical::{
     ports::{ClinicalChanges, ClinicalStore, RecordedGuardian},
 };
 use amrutam_identity::ports::AccountStore;
-use amrutam_kernel::{AccountId, ConsultationId, EventId, Personal, SealError, SealPlace, Sealer, Sensitive};
+use amrutam_kernel::{
+    AccountId, CommitError, ConsultationId, EventId, Limit, PageRequest, Personal, SealError, SealPlace, Sealer,
+    Sensitive,
+};
 use amrutam_memory::{FakeIndex, FakeSealer};
 use amrutam_postgres::{Clinical, Exports, Held, Vault};
 use amrutam_privacy::{
@@ -48,8 +51,8 @@ impl Harness for Real {
         (visits[0].patient, visits.iter().map(|visit| visit.id).collect())
     }
 
-    async fn agrees(&self, patient: AccountId, visit: ConsultationId, purposes: &[&str]) {
-        seeds::agree(self.clinical.as_ref(), Subject::Account(patient), visit, purposes, self.began).await;
+    async fn agrees(&self, patient: AccountId, visit: ConsultationId, purposes: &[&str]) -> Result<(), CommitError> {
+        seeds::agree(self.clinical.as_ref(), Subject::Account(patient), visit, purposes, self.began).await
     }
 
     async fn agreed(&self, visit: ConsultationId) -> Vec<&'static str> {
@@ -110,9 +113,13 @@ async fn write_all(real: &Real, visit: &MadeVisit, subject: Subject) {
         real.clinical.commit(&changes).await.unwrap();
     }
     let note = Some(Note { subject, ..note(visit, 1, "burning") });
-    let changes = ClinicalChanges { note, guardian: Some(guardian), ..ClinicalChanges::default() };
-    real.clinical.commit(&changes).await.unwrap();
-    seeds::agree(real.clinical.as_ref(), subject, visit.id, &["teleconsultation"], real.began).await;
+    let other = Guardian { name: "Leela".into(), relation: Kinship::Mother, ..guardian.guardian.expose().clone() };
+    let other = RecordedGuardian { guardian: Sensitive::new(other), version: 2, ..guardian.clone() };
+    for (note, guardian) in [(note, guardian), (None, other)] {
+        let changes = ClinicalChanges { note, guardian: Some(guardian), ..ClinicalChanges::default() };
+        real.clinical.commit(&changes).await.unwrap();
+    }
+    seeds::agree(real.clinical.as_ref(), subject, visit.id, &["teleconsultation"], real.began).await.unwrap();
     let (row, owner) = (visit.id.as_uuid(), subject.key_owner());
     let dependant = subject.dependant().map_or("NULL".to_owned(), |dependant| format!("'{dependant}'"));
     for table in ["visit_reasons", "visit_summaries"] {
@@ -153,11 +160,19 @@ async fn a_copy_is_made_without_the_words_of_whose_keys_are_destroyed() {
     let sealer = Without { owner: child.key_owner(), sealer: FakeSealer::new() };
     let left = copy(Vault::new(Arc::new(sealer), Arc::new(FakeIndex::new("tests")))).await;
     for (name, without) in
-        [("dependants", 0), ("guardians", 1), ("notes", 1), ("prescriptions", 1), ("consultations", 2), ("consents", 2)]
+        [("dependants", 0), ("guardians", 2), ("notes", 1), ("prescriptions", 1), ("consultations", 2), ("consents", 2)]
     {
-        let all = if name == "dependants" { 1 } else { 2 };
+        // Of whom accompanied there are two versions at each visit.
+        let all = match name {
+            "dependants" => 1,
+            "guardians" => 4,
+            _ => 2,
+        };
         assert_eq!((read(&whole, name).len(), read(&left, name).len()), (all, without), "{name}");
     }
+    let told: Vec<_> =
+        read(&left, "guardians").iter().map(|one| (one["version"].clone(), one["guardian"]["name"].clone())).collect();
+    assert_eq!(told, [(json!(1), json!("Ravi")), (json!(2), json!("Leela"))]);
     let id = |value: &Value, name: &str| value[name].as_str().unwrap().parse::<ConsultationId>().unwrap();
     for visit in read(&left, "consultations") {
         let words = if id(&visit, "id") == own.id { json!("better") } else { Value::Null };
@@ -169,4 +184,26 @@ async fn a_copy_is_made_without_the_words_of_whose_keys_are_destroyed() {
     }
     let names = |dossier: &Dossier| dossier.records().iter().filter(|one| one.kind == "prescription").count();
     assert_eq!((names(&whole), names(&left)), (2, 1), "what is not in it is not named");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_written_of_whose_keys_are_destroyed_reads_as_absent() {
+    let real = real().await;
+    let own = real.visits(&["completed"]).await[0];
+    let child = seeds::keep(real.clinical.as_ref(), own.patient, real.began).await.subject();
+    let visit = real.visits_of(Some(child), &["completed"]).await[0];
+    write_all(&real, &visit, child).await;
+    let written = real.clinical.prescriptions(visit.id).await.unwrap();
+    assert_eq!(written.len(), 1);
+    let sealer = Without { owner: child.key_owner(), sealer: FakeSealer::new() };
+    let vault = Vault::new(Arc::new(sealer), Arc::new(FakeIndex::new("tests")));
+    let left = Clinical::new((*real.store).clone(), (*real.accounts).clone(), vault);
+    assert_eq!(left.note(visit.id).await.unwrap(), None);
+    assert_eq!(left.guardian(visit.id).await.unwrap(), None);
+    assert_eq!(left.prescriptions(visit.id).await.unwrap(), []);
+    assert_eq!(left.prescription(written[0].id).await.unwrap(), None);
+    let page = PageRequest { limit: Limit::default(), after: None };
+    let record = left.records(child, page).await.unwrap().items.remove(0);
+    assert_eq!((record.consultation, record.note, record.summary), (visit.id, None, None));
+    assert_eq!(record.prescriptions, []);
 }

@@ -114,6 +114,15 @@ fn what(action: &str) -> Option<(&'static str, &'static str)> {
         "prescription.verify" => ("checked that a prescription is genuine", "tried to check a prescription of yours"),
         "payment.read" | "payment.inspect" => ("saw a payment", "tried to see a payment of yours"),
         "payment.retry" => ("tried a payment again", "tried to repeat a payment of yours"),
+        "payment.create" | "payment.open_order" => ("asked for the payment of a visit", "tried to ask for a payment"),
+        "payment.capture" | "payment.capture_stray" => ("noted a payment of yours", "tried to note a payment of yours"),
+        "payment.fail" | "payment.fail_attempt" | "payment.cancel" => {
+            ("noted that a visit was not paid", "tried to note that a visit was not paid")
+        }
+        "payment.settle" => ("closed the payment of a visit", "tried to close a payment of yours"),
+        "payment.decide_refund" | "payment.refund" | "payment.fail_refund" => {
+            ("gave money of yours back, or tried to", "tried to give money of yours back")
+        }
         "review.open" => ("opened a case about you for a person to look at", "tried to open a case about you"),
         "review.read" | "review.list" => ("saw a case about you", "tried to see a case about you"),
         "review.propose" => ("proposed how to settle a case about you", "tried to settle a case about you"),

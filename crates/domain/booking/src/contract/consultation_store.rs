@@ -6,8 +6,8 @@ use super::{
 };
 use crate::{
     model::{
-        CancelReason, Consultation, ConsultationStatus, LiveVisit, Mode, PatientCalendar, SlotStatus, TimelineEntry,
-        TimelineKind,
+        CancelReason, Consultation, ConsultationStatus, IdentityCheck, LiveVisit, Mode, PatientCalendar, SlotStatus,
+        TimelineEntry, TimelineKind,
     },
     ports::{Changes, ConsultationView, NewConsultation, SlotUpdate},
 };
@@ -534,7 +534,8 @@ pub async fn a_timeline_is_ordered_by_version(harness: &dyn Harness) {
     assert_eq!(stage.consultation(confirmed.id).await.as_ref(), Some(&confirmed));
     assert_eq!(stage.consultations.timeline(confirmed.id).await.unwrap().judge(Clone::clone), lines);
 
-    let (_, starting) = stage.becoming(&confirmed, ConsultationStatus::InProgress);
+    let (_, mut starting) = stage.becoming(&confirmed, ConsultationStatus::InProgress);
+    starting.timeline[0].cause = IdentityCheck::PhotoId.cause().to_owned();
     stage.consultations.commit(&starting).await.unwrap();
     lines.extend(starting.timeline);
     assert_eq!(stage.consultations.timeline(confirmed.id).await.unwrap().judge(Clone::clone), lines);

@@ -276,6 +276,49 @@ impl FromStr for EndReason {
     }
 }
 
+/// How the practitioner made sure, before the visit, that the patient is who they are said to be (Telemedicine Practice Guidelines
+/// 2020, 3.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum IdentityCheck {
+    /// Name and age were asked, and compared with the record. Whoever starts and says nothing says this. (ours)
+    #[default]
+    Asked,
+    /// A photo id was shown on camera.
+    PhotoId,
+    /// The practitioner knows them from an earlier visit.
+    Known,
+}
+
+impl IdentityCheck {
+    /// Every way.
+    pub const ALL: [Self; 3] = [Self::Asked, Self::PhotoId, Self::Known];
+
+    /// The word sent.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Asked => "asked",
+            Self::PhotoId => "photo_id",
+            Self::Known => "known",
+        }
+    }
+
+    /// What the timeline and the event say of a start.
+    pub const fn cause(self) -> &'static str {
+        match self {
+            Self::Asked => "identity_asked",
+            Self::PhotoId => "identity_photo_id",
+            Self::Known => "identity_known",
+        }
+    }
+}
+
+impl FromStr for IdentityCheck {
+    type Err = Unknown;
+    fn from_str(word: &str) -> Result<Self, Unknown> {
+        Self::ALL.into_iter().find(|way| way.as_str() == word).ok_or(Unknown("way to make sure of an identity"))
+    }
+}
+
 /// A consultation as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Consultation {
@@ -426,8 +469,8 @@ pub struct TimelineEntry {
     pub slot: SlotId,
     /// Who: `patient:<id>`, `system:<name>`.
     pub actor: String,
-    /// Why: a fixed word such as `booked`, `paid`, `payment_not_required`, `hold_expired`, `late_payment`, `refunded`, a reason code, or the mode
-    /// that a visit is held in from then on.
+    /// Why: a fixed word such as `booked`, `paid`, `payment_not_required`, `hold_expired`, `late_payment`, `refunded`, a reason code, the mode
+    /// that a visit is held in from then on, or how the patient's identity was made sure of when it started.
     pub cause: String,
     /// The event that announced it.
     pub event: EventId,
@@ -466,6 +509,9 @@ mod tests {
         }
         for reason in EndReason::ALL {
             assert_eq!(reason.as_str().parse(), Ok(reason));
+        }
+        for way in IdentityCheck::ALL {
+            assert_eq!((way.as_str().parse(), way.cause()), (Ok(way), &*format!("identity_{}", way.as_str())));
         }
         for reason in CancelReason::ALL {
             assert_eq!(reason.as_str().parse(), Ok(reason));

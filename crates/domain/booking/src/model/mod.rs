@@ -14,8 +14,8 @@ pub use booking::{
     refuse_move,
 };
 pub use consultation::{
-    CancelReason, Consultation, ConsultationStatus, EndReason, InvalidTransition, TimelineEntry, TimelineKind,
-    TimingRefusal, Unknown,
+    CancelReason, Consultation, ConsultationStatus, EndReason, IdentityCheck, InvalidTransition, TimelineEntry,
+    TimelineKind, TimingRefusal, Unknown,
 };
 pub use practitioner::{
     InvalidPractitioner, MedicalSystem, Practitioner, PractitionerDetails, PractitionerStatus, Registration,

@@ -36,7 +36,7 @@ pub use departures::{DEPARTURES_BINDINGS, DEPARTURES_CONSUMER, account_closed};
 pub use directory::{DirectoryDeps, NewProfile, UpdatedProfile, create_profile, suspend, update_profile, verify};
 pub use expire_hold::{expire_hold, expire_holds};
 pub use no_show::no_show;
-pub use read::{ListFilter, Seen, list_consultations, read_consultation, read_timeline};
+pub use read::{Detail, ListFilter, Seen, list_consultations, read_consultation, read_timeline};
 pub use release_unpaid::release_unpaid;
 pub use reschedule::reschedule;
 pub use search_directory::{SeenPractitioner, read_doctor, search_doctors};

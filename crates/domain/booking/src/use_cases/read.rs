@@ -33,19 +33,29 @@ pub struct Seen {
     pub summary: Option<Sensitive<String>>,
 }
 
+/// Whether what the two sides wrote of a visit is read with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// The reason and the summary, to its sides.
+    Words,
+    /// Neither: the reader is a side and may read the patient's record no more.
+    Frame,
+}
+
 /// One consultation, with reason and summary for either side.
 pub async fn read_consultation(
     deps: Deps<'_>,
     context: &Context,
     id: ConsultationId,
+    detail: Detail,
 ) -> Result<Seen, ConsultationError> {
     let deed = Action::ConsultationRead.into();
     let (view, access, entry) = open(deps, context, id, deed).await?;
     let failed = entry.clone();
     let view = view.release(deps.store, vec![entry]).await?;
-    let words = match access {
-        Access::Full => open_words(deps, &view.consultation).await,
-        Access::Masked => Ok((None, None)),
+    let words = match (access, detail) {
+        (Access::Full, Detail::Words) => open_words(deps, &view.consultation).await,
+        (Access::Masked, _) | (_, Detail::Frame) => Ok((None, None)),
     };
     let (reason, summary) = match words {
         Ok(words) => words,

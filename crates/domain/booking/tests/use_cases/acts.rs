@@ -2,12 +2,12 @@ use super::*;
 use amrutam_booking::{
     ConsultationError, RescheduleError,
     model::{
-        BookingRefusal, CancelReason, ConsultationStatus, EndReason, InvalidTransition, PaymentsMode, SlotStatus,
-        TimelineKind, TimingRefusal,
+        BookingRefusal, CancelReason, ConsultationStatus, EndReason, IdentityCheck, InvalidTransition, PaymentsMode,
+        SlotStatus, TimelineKind, TimingRefusal,
     },
     ports::ConsultationStore,
     use_cases::{
-        Access, Cancel, cancel, change_mode, complete, end, expire_holds, list_consultations, no_show,
+        Access, Cancel, Detail, cancel, change_mode, complete, end, expire_holds, list_consultations, no_show,
         read_consultation, reschedule, start,
     },
 };
@@ -98,18 +98,37 @@ async fn a_visit_starts_and_ends_when_it_may() {
     let asha = patient(&clinic, "asha").await;
     let id = booked(&clinic, asha, 2).await;
     let visit = clinic.world.view(id).await.unwrap().map(|found| found.judge(Clone::clone)).unwrap().consultation;
-    let early = start(clinic.deps(), &doctor(&clinic), id, None).await;
+    let early = start(clinic.deps(), &doctor(&clinic), id, IdentityCheck::Asked, None).await;
     assert!(matches!(early, Err(ConsultationError::Timing(TimingRefusal::TooEarly { .. }))));
     clinic.clock.set(visit.range.start() - SignedDuration::from_mins(10));
-    let patients = start(clinic.deps(), &clinic.patient(asha), id, None).await;
+    let patients = start(clinic.deps(), &clinic.patient(asha), id, IdentityCheck::Asked, None).await;
     assert!(matches!(patients, Err(ConsultationError::Denied(Denial::Forbidden))));
     let denied = clinic.world.audit().pop().unwrap();
     assert_eq!((denied.action, denied.outcome, denied.patient), ("consultation.start", Outcome::Denied, Some(asha)));
-    start(clinic.deps(), &doctor(&clinic), id, None).await.unwrap();
+    start(clinic.deps(), &doctor(&clinic), id, IdentityCheck::Asked, None).await.unwrap();
     complete(clinic.deps(), &doctor(&clinic), id, None, None).await.unwrap();
     let after = cancel_as(&clinic, &clinic.patient(asha), id, CancelReason::PatientOther).await;
     assert!(matches!(after, Err(ConsultationError::InvalidTransition(_))));
     assert_sound(&clinic);
+}
+
+#[tokio::test]
+async fn how_the_patients_identity_was_made_sure_of_is_told_with_the_start() {
+    for (way, word) in [
+        (IdentityCheck::default(), "identity_asked"),
+        (IdentityCheck::PhotoId, "identity_photo_id"),
+        (IdentityCheck::Known, "identity_known"),
+    ] {
+        let clinic = clinic().await;
+        let id = booked(&clinic, patient(&clinic, "asha").await, 2).await;
+        let visit = clinic.world.view(id).await.unwrap().unwrap().judge(|view| view.consultation.range);
+        clinic.clock.set(visit.start());
+        start(clinic.deps(), &doctor(&clinic), id, way, None).await.unwrap();
+        let line = clinic.world.timeline(id).await.unwrap().judge(|timeline| timeline.last().cloned().unwrap());
+        assert_eq!((line.to, line.cause.as_str()), (ConsultationStatus::InProgress, word));
+        let event = clinic.world.outbox().pop().unwrap();
+        assert_eq!((event.event_type.as_str(), &event.payload["cause"]), ("consultation.started.v1", &word.into()));
+    }
 }
 
 /// A visit under way, of Asha's.
@@ -118,7 +137,7 @@ async fn begun(clinic: &Clinic) -> (AccountId, ConsultationId) {
     let id = booked(clinic, asha, 2).await;
     let visit = clinic.world.view(id).await.unwrap().unwrap().judge(|view| view.consultation.range);
     clinic.clock.set(visit.start());
-    start(clinic.deps(), &doctor(clinic), id, None).await.unwrap();
+    start(clinic.deps(), &doctor(clinic), id, IdentityCheck::Asked, None).await.unwrap();
     (asha, id)
 }
 
@@ -185,8 +204,10 @@ async fn a_judgement_on_the_patients_health_is_sealed_and_told_to_the_two_sides_
         );
         assert!(!format!("{:?}{:?}", clinic.world.outbox(), clinic.world.audit()).contains(reason.as_str()));
         for side in [clinic.patient(asha), doctor(&clinic)] {
-            let seen = read_consultation(clinic.deps(), &side, id).await.unwrap();
+            let seen = read_consultation(clinic.deps(), &side, id, Detail::Words).await.unwrap();
             assert_eq!(seen.summary.unwrap().expose(), reason.as_str());
+            let frame = read_consultation(clinic.deps(), &side, id, Detail::Frame).await.unwrap();
+            assert!(frame.summary.is_none() && frame.reason.is_none());
         }
     }
 }
@@ -200,12 +221,12 @@ async fn a_summary_is_for_the_two_sides_alone_and_in_nothing_that_is_told() {
     assert!(matches!(patients, Err(ConsultationError::Denied(Denial::Forbidden))));
     complete(clinic.deps(), &doctor(&clinic), id, Some(&summary), None).await.unwrap();
     for side in [clinic.patient(asha), doctor(&clinic)] {
-        let seen = read_consultation(clinic.deps(), &side, id).await.unwrap();
+        let seen = read_consultation(clinic.deps(), &side, id, Detail::Words).await.unwrap();
         assert_eq!(seen.summary.unwrap().expose(), "pitta is calmer");
     }
     let admin = clinic.person(Role::Admin, "admin@amrutam.example").await.unwrap();
     let admin = clinic.context(Actor::Account { id: admin, role: Role::Admin });
-    assert!(read_consultation(clinic.deps(), &admin, id).await.unwrap().summary.is_none());
+    assert!(read_consultation(clinic.deps(), &admin, id, Detail::Words).await.unwrap().summary.is_none());
     let sealed = clinic.world.sealed_summary(id).await.unwrap().unwrap();
     let told = format!("{:?} {:?} {:?}", clinic.world.outbox(), clinic.world.audit(), String::from_utf8_lossy(&sealed));
     assert!(!told.contains("pitta"), "{told}");
@@ -230,15 +251,15 @@ async fn a_visit_does_not_exist_for_others_and_their_look_is_on_the_record() {
     let clinic = clinic().await;
     let (asha, ravi) = (patient(&clinic, "asha").await, patient(&clinic, "ravi").await);
     let id = booked(&clinic, asha, 2).await;
-    let denied = read_consultation(clinic.deps(), &clinic.patient(ravi), id).await;
+    let denied = read_consultation(clinic.deps(), &clinic.patient(ravi), id, Detail::Words).await;
     assert!(matches!(denied, Err(ConsultationError::NotFound)));
     assert_eq!(clinic.world.audit().pop().unwrap().outcome, Outcome::Denied);
 
-    let own = read_consultation(clinic.deps(), &clinic.patient(asha), id).await.unwrap();
+    let own = read_consultation(clinic.deps(), &clinic.patient(asha), id, Detail::Words).await.unwrap();
     assert_eq!(own.reason.unwrap().expose(), "headache");
     let admin = clinic.person(Role::Admin, "admin@amrutam.example").await.unwrap();
     let admin = clinic.context(Actor::Account { id: admin, role: Role::Admin });
-    let masked = read_consultation(clinic.deps(), &admin, id).await.unwrap();
+    let masked = read_consultation(clinic.deps(), &admin, id, Detail::Words).await.unwrap();
     assert_eq!((masked.access, masked.reason), (Access::Masked, None));
 }
 
@@ -305,13 +326,13 @@ async fn who_looks_is_on_the_record_or_sees_nothing() {
     let page = PageRequest { limit: Limit::default(), after: None };
     for fault in [Fault::Busy, Fault::Stale] {
         clinic.world.fail_next_commits([fault]);
-        let read = read_consultation(clinic.deps(), &clinic.patient(asha), id).await;
+        let read = read_consultation(clinic.deps(), &clinic.patient(asha), id, Detail::Words).await;
         assert!(matches!(read, Err(ConsultationError::Port(PortError::Unavailable { .. }))), "{fault:?}");
         clinic.world.fail_next_commits([fault]);
         let list = list_consultations(clinic.deps(), &clinic.patient(asha), Default::default(), page).await;
         assert!(matches!(list, Err(ConsultationError::Port(PortError::Unavailable { .. }))), "{fault:?}");
         clinic.world.fail_next_commits([fault]);
-        let denied = start(clinic.deps(), &clinic.patient(asha), id, None).await;
+        let denied = start(clinic.deps(), &clinic.patient(asha), id, IdentityCheck::Asked, None).await;
         assert!(matches!(denied, Err(ConsultationError::Port(PortError::Unavailable { .. }))), "{fault:?}");
     }
 }

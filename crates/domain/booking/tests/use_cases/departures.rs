@@ -3,7 +3,7 @@
 use super::*;
 use amrutam_booking::{
     DirectoryError,
-    model::{ConsultationStatus, PaymentsMode, PractitionerStatus},
+    model::{ConsultationStatus, IdentityCheck, PaymentsMode, PractitionerStatus},
     ports::DirectoryStore,
     use_cases::{account_closed, start, suspend, verify},
 };
@@ -51,7 +51,7 @@ async fn nobody_books_a_practitioner_who_has_left_and_whoever_has_is_told() {
     let doctor = clinic.context(Actor::Account { id: clinic.doctor_account, role: Role::Doctor });
     let begins = clinic.world.consultations().into_iter().find(|visit| visit.id == under_way).unwrap().range.start();
     clinic.clock.set(begins);
-    start(clinic.deps(), &doctor, under_way, None).await.unwrap();
+    start(clinic.deps(), &doctor, under_way, IdentityCheck::Asked, None).await.unwrap();
     clinic.world.drain_outbox();
 
     let event = closed(&clinic, clinic.doctor_account);

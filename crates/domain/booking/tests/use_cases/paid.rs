@@ -285,7 +285,10 @@ async fn money_given_back_brings_no_expired_visit_back() {
 
 #[tokio::test]
 async fn a_ruling_ends_a_visit_under_way_and_changes_none_that_is_over() {
-    use amrutam_booking::use_cases::{complete, start};
+    use amrutam_booking::{
+        model::IdentityCheck,
+        use_cases::{complete, start},
+    };
     let clinic = paid_clinic().await;
     let asha = patient(&clinic, "asha").await;
     let doctor = clinic.context(Actor::Account { id: clinic.doctor_account, role: Role::Doctor });
@@ -294,7 +297,7 @@ async fn a_ruling_ends_a_visit_under_way_and_changes_none_that_is_over() {
         captured(&clinic, id).await;
         let visit = clinic.world.consultations().into_iter().find(|visit| visit.id == id).unwrap();
         clinic.clock.set(visit.range.start());
-        start(clinic.deps(), &doctor, id, None).await.unwrap();
+        start(clinic.deps(), &doctor, id, IdentityCheck::Asked, None).await.unwrap();
         if held {
             complete(clinic.deps(), &doctor, id, None, None).await.unwrap();
         }

@@ -3,11 +3,11 @@
 use super::*;
 use amrutam_booking::{
     AvailabilityError, ConsultationError, DirectoryError, RescheduleError,
-    model::{CancelReason, EndReason, PractitionerStatus},
+    model::{CancelReason, EndReason, IdentityCheck, PractitionerStatus},
     ports::{ConsultationStore, DirectoryStore},
     use_cases::{
-        Access, Changed, NewProfile, add_time_off, cancel, change_mode, complete, create_profile, end, expire_hold,
-        extend_horizon, list_consultations, list_open_slots, list_time_off, no_show, read_availability,
+        Access, Changed, Detail, NewProfile, add_time_off, cancel, change_mode, complete, create_profile, end,
+        expire_hold, extend_horizon, list_consultations, list_open_slots, list_time_off, no_show, read_availability,
         read_consultation, read_doctor, read_timeline, remove_time_off, reschedule, set_availability, start, suspend,
         update_profile, verify,
     },
@@ -191,7 +191,7 @@ impl Stage {
         let changed = |changed: &(Changed, _)| changed.0.access;
         match deed {
             Book => letter(book(deps, who, wanted(clinic, self.free)).await),
-            Read => seen(read_consultation(deps, who, visit).await, |seen| {
+            Read => seen(read_consultation(deps, who, visit, Detail::Words).await, |seen| {
                 assert_eq!(seen.reason.is_some(), seen.access == Access::Full, "the reason is for the two sides alone");
                 seen.access
             }),
@@ -206,7 +206,7 @@ impl Stage {
                 seen(cancel(deps, who, command).await, changed)
             }
             Reschedule => seen(reschedule(deps, who, visit, self.free, None).await, changed),
-            Start => seen(start(deps, who, visit, None).await, changed),
+            Start => seen(start(deps, who, visit, IdentityCheck::Asked, None).await, changed),
             Complete => seen(complete(deps, who, visit, None, None).await, changed),
             End => seen(end(deps, who, visit, EndReason::Concluded, None).await, changed),
             ChangeMode => seen(change_mode(deps, who, visit, Mode::Audio, None).await, changed),

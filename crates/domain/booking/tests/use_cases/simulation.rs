@@ -2,7 +2,7 @@
 
 use super::*;
 use amrutam_booking::{
-    model::{CancelReason, PaymentsMode},
+    model::{CancelReason, IdentityCheck, PaymentsMode},
     use_cases::{Cancel, cancel, complete, expire_holds, no_show, reschedule, start},
 };
 use amrutam_kernel::{Actor, IdSource, Role};
@@ -56,7 +56,7 @@ async fn history(seed: u64) -> (u64, u64) {
                 let to = slots[pick(slots.len())];
                 reschedule(clinic.deps(), &clinic.patient(visit.patient), visit.id, to, None).await.is_ok()
             }
-            (2, Some(visit)) => start(clinic.deps(), &doctor, visit.id, None).await.is_ok(),
+            (2, Some(visit)) => start(clinic.deps(), &doctor, visit.id, IdentityCheck::Asked, None).await.is_ok(),
             (3, Some(visit)) => complete(clinic.deps(), &doctor, visit.id, None, None).await.is_ok(),
             (4, Some(visit)) => no_show(clinic.deps(), &doctor, visit.id, None).await.is_ok(),
             (5, _) => {

@@ -72,6 +72,7 @@ macro_rules! clinical_store_contract {
             notes_have_versions_and_the_last_is_read
             a_visit_that_changed_meanwhile_takes_nothing
             consents_are_read_in_order_with_their_evidence
+            a_consent_that_follows_from_none_comes_after_none
             a_guardian_is_replaced_by_version
             presence_is_kept
             earlier_visits_tell_what_they_were_for

@@ -95,6 +95,33 @@ pub async fn consents_are_read_in_order_with_their_evidence(harness: &dyn Harnes
     assert_eq!(store.consents(made.id).await.unwrap(), both);
 }
 
+/// What follows from the consents that were read is not taken after another.
+pub async fn a_consent_that_follows_from_none_comes_after_none(harness: &dyn Harness) {
+    let store = harness.clinical();
+    let made = harness.visits(&["confirmed"]).await[0];
+    let say = async |decision, read: Option<usize>| {
+        let consent = Consent {
+            id: ConsentId::from_uuid(id(harness.now())),
+            consultation: made.id,
+            subject: Subject::Account(made.patient),
+            purpose: ConsentPurpose::Teleconsultation,
+            decision,
+            notice_version: "teleconsultation-1".into(),
+            method: ConsentMethod::InApp,
+            evidence: None,
+            recorded_by: made.patient,
+            at: harness.now(),
+        };
+        let consents_read = read.map(|count| (made.id, count));
+        store.commit(&ClinicalChanges { consents: vec![consent], consents_read, ..ClinicalChanges::default() }).await
+    };
+    say(ConsentDecision::Withdrawn, None).await.unwrap();
+    stale(&say(ConsentDecision::Given, Some(0)).await);
+    let kept = store.consents(made.id).await.unwrap();
+    assert_eq!(kept.iter().map(|one| one.decision).collect::<Vec<_>>(), [ConsentDecision::Withdrawn]);
+    say(ConsentDecision::Given, Some(1)).await.unwrap();
+}
+
 /// By version, one per visit.
 pub async fn a_guardian_is_replaced_by_version(harness: &dyn Harness) {
     let store = harness.clinical();
@@ -199,9 +226,20 @@ pub async fn records_come_in_pages_the_latest_first(harness: &dyn Harness) {
         store.records(Subject::Account(made[0].patient), PageRequest { limit: one, after: None }).await.unwrap();
     assert_eq!((first.items.len(), first.items[0].consultation), (1, made[1].id));
     assert_eq!(first.items[0].prescriptions, [], "no draft");
+    assert_eq!((first.items[0].doctor_account, first.items[0].sharing), (made[1].doctor_account, None));
+    super::seeds::agree(
+        store.as_ref(),
+        Subject::Account(made[0].patient),
+        made[0].id,
+        &["record_sharing"],
+        made[0].starts_at,
+    )
+    .await
+    .unwrap();
     let second =
         store.records(Subject::Account(made[0].patient), PageRequest { limit: one, after: first.next }).await.unwrap();
     assert_eq!((second.items[0].consultation, &second.items[0].note), (made[0].id, &Some(written)));
+    assert_eq!(second.items[0].sharing, Some(ConsentDecision::Given));
     assert_eq!(second.next, None, "a visit to come is no record");
 }
 

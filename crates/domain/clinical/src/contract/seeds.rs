@@ -9,7 +9,7 @@ use crate::{
     },
     ports::{ClinicalChanges, ClinicalStore, DependantChange, DependantStore},
 };
-use amrutam_kernel::{AccountId, ConsentId, ConsultationId, DependantId, Effects, Sensitive};
+use amrutam_kernel::{AccountId, CommitError, ConsentId, ConsultationId, DependantId, Effects, Sensitive};
 use jiff::Timestamp;
 
 /// Stores consents of that person's to these purposes, given at that visit in that order, with what shows them.
@@ -19,7 +19,7 @@ pub async fn agree(
     visit: ConsultationId,
     purposes: &[&str],
     now: Timestamp,
-) {
+) -> Result<(), CommitError> {
     let consent = |purpose: ConsentPurpose| Consent {
         id: ConsentId::from_uuid(id(now)),
         consultation: visit,
@@ -33,7 +33,7 @@ pub async fn agree(
         at: now,
     };
     let consents = purposes.iter().map(|purpose| consent(purpose.parse().unwrap())).collect();
-    store.commit(&ClinicalChanges { consents, ..ClinicalChanges::default() }).await.unwrap();
+    store.commit(&ClinicalChanges { consents, ..ClinicalChanges::default() }).await
 }
 
 /// To which purposes there is a consent, in the order in which they were stored.

@@ -145,6 +145,9 @@ pub enum AdmissionRefusal {
     /// The consent to the visit was withdrawn.
     #[error("the consent to the visit was withdrawn")]
     ConsentWithdrawn,
+    /// They are said to know each other, and had no visit.
+    #[error("no earlier visit of this patient with you was held: ask for name and age, or have a photo id shown")]
+    NoEarlierVisit,
 }
 
 /// Whether the adult is recorded without whom a minor is neither seen nor prescribed for.

@@ -67,7 +67,9 @@ async fn admit_visit(
             at: now,
         };
         let effects = Effects { audit: vec![deps.done(context, "consent.give", &visit, now)], ..Effects::default() };
-        let changes = ClinicalChanges { consents: vec![implied], effects, ..ClinicalChanges::default() };
+        // A withdrawal that comes meanwhile is the patient's word: nothing is implied over it.
+        let consents_read = Some((id, consents.len()));
+        let changes = ClinicalChanges { consents: vec![implied], consents_read, effects, ..ClinicalChanges::default() };
         match deps.store.commit(&changes).await {
             Ok(()) => return Ok(()),
             Err(error) => again(error, round)?,

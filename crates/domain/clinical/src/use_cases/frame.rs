@@ -107,16 +107,27 @@ impl Deps<'_> {
     ) -> Result<(Visit, Side), ClinicalError> {
         let deed = deed.into();
         let (visit, side) = self.open(context, deed, id).await?;
-        let now = self.clock.now();
-        if side == Side::Doctor && visit.is_over(now) {
-            let relation = self.treating(visit.subject, visit.practitioner.account, now).await?;
-            if let Err(denial) = self.policy.decide(context, Action::RecordRead, relation, now) {
-                let entry = self.done(context, deed.name, &visit, now);
-                self.record(vec![AuditEntry { outcome: Outcome::Denied, ..entry }]).await?;
-                return Err(denial.into());
-            }
+        if let Some(denial) = self.closed_to(context, &visit, side).await? {
+            let entry = self.done(context, deed.name, &visit, self.clock.now());
+            self.record(vec![AuditEntry { outcome: Outcome::Denied, ..entry }]).await?;
+            return Err(denial.into());
         }
         Ok((visit, side))
+    }
+
+    /// Why what was written at the visit is closed to this side of it.
+    pub(super) async fn closed_to(
+        &self,
+        context: &Context,
+        visit: &Visit,
+        side: Side,
+    ) -> Result<Option<Denial>, PortError> {
+        let now = self.clock.now();
+        if side == Side::Patient || !visit.is_over(now) {
+            return Ok(None);
+        }
+        let relation = self.treating(visit.subject, visit.practitioner.account, now).await?;
+        Ok(self.policy.decide(context, Action::RecordRead, relation, now).err())
     }
 
     /// What the practitioner with that account is to that person.

@@ -1,6 +1,9 @@
 //! Reading a prescription and its document.
 
-use super::{Deps, frame::Deed};
+use super::{
+    Deps,
+    frame::{Deed, side_of},
+};
 use crate::{
     ClinicalError,
     model::{DocumentState, Prescription, PrescriptionStatus, Side},
@@ -15,6 +18,14 @@ pub struct SeenPrescription {
     pub draft: Option<Prescription>,
     /// The last version that was signed.
     pub signed: Option<Prescription>,
+}
+
+/// Whether a side of the visit may read what is said in it of the patient: its practitioner until their relation to the patient has
+/// ended. Nothing is read or put on the record here, and whose visit it is not hears of that elsewhere.
+pub async fn is_open_to_side(deps: Deps<'_>, context: &Context, id: ConsultationId) -> Result<bool, ClinicalError> {
+    let Some(visit) = deps.store.visit(id).await? else { return Ok(true) };
+    let Some(side) = side_of(context, &visit) else { return Ok(true) };
+    Ok(deps.closed_to(context, &visit, side).await?.is_none())
 }
 
 /// The draft and the last signed version. A draft is invisible to all but its author.

@@ -14,7 +14,8 @@ use jiff::Timestamp;
 
 /// A page of a patient's record, the latest visit first: to the patient, to a practitioner with a treating relation, and to any
 /// practitioner who may practise today and breaks the glass, which is flagged and told to the patient. What is shown is on the
-/// record before it leaves. With `dependant`, the record of a person whom that patient's account keeps, or kept: each record is opened by itself, and who treats
+/// record before it leaves. What another practitioner wrote is withheld from one who treats the patient, unless the patient agreed to
+/// share that visit's record or the glass is broken. With `dependant`, the record of a person whom that patient's account keeps, or kept: each record is opened by itself, and who treats
 /// one of them reads no other's.
 pub async fn read_records(
     deps: Deps<'_>,
@@ -41,36 +42,52 @@ pub async fn read_records(
             None => Relation::None,
         }
     };
-    // Whoever treats the patient breaks no glass.
-    let breaking = break_glass.filter(|_| relation == Relation::None);
-    let action = if breaking.is_some() { Action::RecordBreakGlass } else { Action::RecordRead };
-    let named = |of, outcome| {
-        let entry = deps.entry(context, action.as_str(), of, Some(patient), outcome, now);
-        if breaking.is_some() { entry.breaking_glass() } else { entry }
+    let action = |breaking| if breaking { Action::RecordBreakGlass } else { Action::RecordRead };
+    let named = |breaking, of, outcome| {
+        let entry = deps.entry(context, action(breaking).as_str(), of, Some(patient), outcome, now);
+        if breaking { entry.breaking_glass() } else { entry }
     };
     let whose = || dependant.map_or_else(|| patient.to_string(), |dependant| dependant.to_string());
-    let entry = |outcome| named(("record", whose()), outcome);
-    let decided = deps.policy.decide(context, action, relation, now).map(drop);
-    let decided = match decided {
-        // In an emergency, too, only those open it who may practise today.
-        Ok(()) if breaking.is_some() && !deps.practises_today(context, now).await? => Err(Denial::Forbidden),
-        decided => decided,
+    let entry = |breaking, outcome| named(breaking, ("record", whose()), outcome);
+    let permit = async |breaking| -> Result<(), ClinicalError> {
+        let decided = deps.policy.decide(context, action(breaking), relation, now).map(drop);
+        let decided = match decided {
+            // In an emergency, too, only those open it who may practise today.
+            Ok(()) if breaking && !deps.practises_today(context, now).await? => Err(Denial::Forbidden),
+            decided => decided,
+        };
+        if let Err(denial) = decided {
+            deps.record(vec![entry(breaking, Outcome::Denied)]).await?;
+            return Err(denial.into());
+        }
+        Ok(())
     };
-    if let Err(denial) = decided {
-        deps.record(vec![entry(Outcome::Denied)]).await?;
-        return Err(denial.into());
-    }
-    let found = deps.store.records(subject, page).await?;
-    if breaking.is_some() && found.items.is_empty() {
+    let mut breaking = break_glass.is_some() && relation == Relation::None;
+    permit(breaking).await?;
+    let mut found = deps.store.records(subject, page).await?;
+    if breaking && found.items.is_empty() {
         // Nothing to see of somebody who may not even exist.
-        deps.record(vec![entry(Outcome::Denied)]).await?;
+        deps.record(vec![entry(breaking, Outcome::Denied)]).await?;
         return Err(Denial::Hidden.into());
     }
+    if let Some(doctor) = context.actor.account().filter(|_| relation == Relation::Treating) {
+        let is_closed = |shown: &RecordEntry| !shown.is_open_to(doctor);
+        // Whoever treats the patient breaks the glass for nothing else.
+        if break_glass.is_some() && found.items.iter().any(is_closed) {
+            breaking = true;
+            permit(breaking).await?;
+        } else {
+            let shown = |one| if is_closed(&one) { one.withholding() } else { one };
+            found.items = found.items.into_iter().map(shown).collect();
+        }
+    }
     // The record that was opened, and each visit of it that is shown.
-    let visit = |shown: &RecordEntry| named(("consultation", shown.consultation.to_string()), Outcome::Allowed);
-    let audit = std::iter::once(entry(Outcome::Allowed)).chain(found.items.iter().map(visit)).collect();
+    let visit =
+        |shown: &RecordEntry| named(breaking, ("consultation", shown.consultation.to_string()), Outcome::Allowed);
+    let shown = found.items.iter().filter(|one| !one.withheld).map(visit);
+    let audit = std::iter::once(entry(breaking, Outcome::Allowed)).chain(shown).collect();
     let mut effects = Effects { audit, ..Effects::default() };
-    if let Some(reason) = breaking {
+    if let Some(reason) = break_glass.filter(|_| breaking) {
         effects.events.push(events::record_opened(deps.event_id(now), patient, reason, context, now));
     }
     recorded(deps.store.commit(&ClinicalChanges { effects, ..ClinicalChanges::default() }).await)?;

@@ -4,6 +4,7 @@
 mod consents;
 #[path = "../support/content.rs"]
 mod content;
+mod every_rule;
 mod formulary;
 mod oracle;
 mod prescribing;

@@ -3,7 +3,7 @@
 use super::*;
 use amrutam_booking::{
     model::{BookingRefusal, CancelReason},
-    use_cases::{Cancel, cancel, change_mode, read_consultation},
+    use_cases::{Cancel, Detail, cancel, change_mode, read_consultation},
 };
 use amrutam_clinical::{
     model::{
@@ -36,7 +36,7 @@ fn mother() -> Guardian {
 }
 
 impl Stage {
-    async fn keeps(&self, born: &str) -> Dependant {
+    pub(super) async fn keeps(&self, born: &str) -> Dependant {
         add_dependant(self.deps(), &self.as_patient(), daughter(born), None).await.unwrap().0
     }
 
@@ -111,7 +111,7 @@ async fn nobody_is_treated_twice_at_one_time_but_a_family_may_be() {
     let slots = stage.clinic.open_slots().await.unwrap();
     let at = slots[2].clone();
     let first = stage.booked_for(&at, Mode::Video, Some(one.id)).await.unwrap();
-    let seen = read_consultation(stage.clinic.deps(), &stage.as_doctor(), first).await.unwrap();
+    let seen = read_consultation(stage.clinic.deps(), &stage.as_doctor(), first, Detail::Words).await.unwrap();
     assert_eq!((seen.view.consultation.patient, seen.view.consultation.dependant), (stage.patient, Some(one.id)));
     let elsewhere = stage.another_slot_at(&at).await;
     let twice = stage.booked_for(&elsewhere, Mode::Video, Some(one.id)).await;

@@ -13,7 +13,7 @@ mod records;
 
 use amrutam_booking::{
     BookError,
-    model::{Mode, Slot},
+    model::{IdentityCheck, Mode, Slot},
     use_cases::{Book, book, complete, start},
 };
 use amrutam_clinical::{
@@ -138,7 +138,7 @@ impl Stage {
 
     async fn begin(&self, id: ConsultationId) -> Result<(), ClinicalError> {
         use_cases::admit(self.deps(), &self.as_doctor(), id, SignedDuration::from_mins(10)).await?;
-        start(self.clinic.deps(), &self.as_doctor(), id, None).await.unwrap();
+        start(self.clinic.deps(), &self.as_doctor(), id, IdentityCheck::Asked, None).await.unwrap();
         Ok(())
     }
 

@@ -7,7 +7,8 @@ use amrutam_clinical::{
         NoShowRefusal, Side,
     },
     use_cases::{
-        GiveConsent, admit, check_absence, check_in, put_draft, read_consents, record_consent, record_guardian, sign,
+        GiveConsent, admit, check_absence, check_in, check_known, put_draft, read_consents, record_consent,
+        record_guardian, sign,
     },
 };
 use amrutam_identity::ports::AccountChange;
@@ -43,6 +44,31 @@ async fn beginning_records_the_consent_that_booking_implied_once() {
     let expected = (ConsentPurpose::Teleconsultation, ConsentMethod::Implied, ConsentDecision::Given, stage.patient);
     assert_eq!(told, [expected]);
     assert_eq!(consents[0].notice_version, "teleconsultation-1");
+}
+
+#[tokio::test]
+async fn whom_a_doctor_knows_they_have_seen_at_a_visit_before() {
+    let stage = stage().await;
+    let slots = stage.clinic.open_slots().await.unwrap();
+    let (first, called_off, second) =
+        (stage.booked(&slots[0], Mode::Video).await, &slots[1], stage.booked(&slots[2], Mode::Video).await);
+    let unheld = stage.booked(called_off, Mode::Video).await;
+    let known = async |id| check_known(stage.deps(), &stage.as_doctor(), id).await;
+    let unknown = |told| matches!(told, Err(ClinicalError::Admission(AdmissionRefusal::NoEarlierVisit)));
+    stage.clinic.clock.set(slots[0].range.start());
+    assert!(unknown(known(first).await));
+    assert_eq!(stage.audited("consultation.start"), [Outcome::Failed]);
+    assert!(check_known(stage.deps(), &stage.as_patient(), first).await.is_ok(), "the start itself refuses them");
+    stage.begin(first).await.unwrap();
+    assert!(known(first).await.is_ok(), "what has begun is answered as it was");
+    assert!(unknown(known(unheld).await), "not before it is over");
+    stage.end(first).await;
+    known(second).await.unwrap();
+
+    // Whom the patient keeps is somebody else.
+    let child = stage.keeps("2015-05-17").await;
+    let theirs = stage.booked_for(&slots[3], Mode::Video, Some(child.id)).await.unwrap();
+    assert!(unknown(known(theirs).await));
 }
 
 #[tokio::test]

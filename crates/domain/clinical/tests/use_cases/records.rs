@@ -4,11 +4,11 @@ use super::*;
 use amrutam_booking::{ports::DirectoryStore, use_cases::suspend};
 use amrutam_clinical::{
     events,
-    model::{BreakGlassReason, NOT_BEGUN, NoteContent},
-    ports::ClinicalStore,
+    model::{BreakGlassReason, ConsentDecision, ConsentMethod, ConsentPurpose, NOT_BEGUN, NoteContent},
+    ports::{ClinicalStore, RecordEntry},
     use_cases::{
-        add_to_note, put_draft, read_consents, read_document, read_note, read_prescription, read_records, sign,
-        write_note,
+        GiveConsent, add_to_note, is_open_to_side, put_draft, read_consents, read_document, read_note,
+        read_prescription, read_records, record_consent, sign, write_note,
     },
 };
 use amrutam_kernel::{Denial, DoctorId, Limit, PageRequest};
@@ -87,6 +87,7 @@ async fn what_was_written_at_a_visit_is_read_for_as_long_as_the_record() {
     stage.clinic.clock.advance(SignedDuration::from_hours(364 * 24));
     add_to_note(stage.deps(), &stage.as_doctor(), id, "better".into(), Some(&[1])).await.unwrap();
     assert!(reads(&stage.as_doctor()).await.iter().all(Result::is_ok));
+    assert!(is_open_to_side(stage.deps(), &stage.as_doctor(), id).await.unwrap());
     stage.clinic.clock.advance(SignedDuration::from_hours(2 * 24));
     for refusal in reads(&stage.as_doctor()).await {
         assert!(matches!(refused(refusal), ClinicalError::NotFound));
@@ -95,6 +96,8 @@ async fn what_was_written_at_a_visit_is_read_for_as_long_as_the_record() {
     assert!(matches!(late, ClinicalError::NotFound), "nobody adds to what they may not read");
     assert_eq!(stage.audited("note.read").last(), Some(&Outcome::Denied));
     assert!(reads(&stage.as_patient()).await.iter().all(Result::is_ok), "it is theirs");
+    assert!(!is_open_to_side(stage.deps(), &stage.as_doctor(), id).await.unwrap(), "nor the words in the visit itself");
+    assert!(is_open_to_side(stage.deps(), &stage.as_patient(), id).await.unwrap());
 }
 
 #[tokio::test]
@@ -126,6 +129,51 @@ async fn another_doctor_breaks_the_glass_and_the_patient_is_told() {
     let nobody = stage.clinic.person(Role::Patient, "nobody@amrutam.example").await.unwrap();
     let refusal = refused(read_records(stage.deps(), &stage.clinic.context(actor), nobody, None, glass, FIRST()).await);
     assert!(matches!(refusal, ClinicalError::NotFound));
+}
+
+#[tokio::test]
+async fn what_another_doctor_wrote_is_shown_when_the_patient_agreed_to_share_it() {
+    let (stage, id) = with_record().await;
+    let other = stage.clinic.another_doctor().await.unwrap();
+    let later = stage.clinic.clock.now() + minutes(60);
+    let slots = stage.clinic.open_slots_of(other).await.unwrap();
+    let slot = slots.into_iter().find(|slot| slot.range.start() > later).unwrap();
+    let theirs = stage.booked(&slot, Mode::Video).await;
+    let account = account_of(&stage, other).await;
+    let reads = async |glass| {
+        let reader = stage.clinic.context(Actor::Account { id: account, role: Role::Doctor });
+        let page = read_records(stage.deps(), &reader, stage.patient, None, glass, FIRST()).await.unwrap();
+        let seen = |one: &RecordEntry| (one.consultation, one.withheld, one.note.is_some(), one.prescriptions.len());
+        page.items.iter().map(seen).collect::<Vec<_>>()
+    };
+    let says = async |visit, decision| {
+        let said = GiveConsent {
+            purpose: ConsentPurpose::RecordSharing,
+            decision,
+            notice_version: "record-sharing-1".into(),
+            method: ConsentMethod::InApp,
+            evidence: None,
+        };
+        record_consent(stage.deps(), &stage.as_patient(), visit, said).await.unwrap();
+    };
+    let (closed, open) = ([(id, true, false, 0)], [(id, false, true, 1)]);
+    assert_eq!(reads(None).await, closed);
+    assert_eq!(stage.audited("record.read"), [Outcome::Allowed], "the record, and no visit of it");
+    says(theirs, ConsentDecision::Given).await;
+    assert_eq!(reads(None).await, closed, "that was of another visit");
+    says(id, ConsentDecision::Given).await;
+    assert_eq!(reads(None).await, open);
+    assert_eq!(reads(Some(BreakGlassReason::Emergency)).await, open);
+    assert_eq!(stage.announced(events::RECORD_OPENED), 0, "there was no glass to break");
+    says(id, ConsentDecision::Withdrawn).await;
+    assert_eq!(reads(None).await, closed);
+    for reader in [stage.as_patient(), stage.as_doctor()] {
+        let page = read_records(stage.deps(), &reader, stage.patient, None, None, FIRST()).await.unwrap();
+        assert!(!page.items[0].withheld && page.items[0].note.is_some());
+    }
+    assert_eq!(reads(Some(BreakGlassReason::Emergency)).await, open);
+    assert_eq!(stage.announced(events::RECORD_OPENED), 1);
+    assert_eq!(stage.audited("record.break_glass"), [Outcome::Allowed; 2]);
 }
 
 async fn another_doctors_account(stage: &Stage) -> AccountId {

@@ -9,7 +9,8 @@ mod review;
 pub use approval::ApprovalLimits;
 pub use code::{Code, InvalidCode};
 pub use dead_letter::{DeadLetter, DiscardReason, InvalidTransition, LetterAct, LetterState, Payload, UnknownWord};
-pub use history::HistoryEntry;
+pub(crate) use history::merged;
+pub use history::{Attempts, HistoryEntry, HistorySubject};
 pub use review::{
     Approval, Choice, Decider, Decision, ReviewAct, ReviewCase, ReviewRefusal, ReviewState, SealedNote, Subject,
 };

@@ -3,11 +3,12 @@
 use super::{Deps, permit::Deed, resolve::note_place};
 use crate::{
     ReviewError,
-    model::{HistoryEntry, ReviewCase, SealedNote},
+    model::{Attempts, HistoryEntry, ReviewCase, SealedNote, merged},
     ports::{ByTime, ReviewFilter},
 };
 use amrutam_kernel::{
-    Action, Context, Dependency, Outcome, Page, PageRequest, PortError, ReviewCaseId, SealError, Sensitive, Sight,
+    Action, Context, Dependency, Outcome, Page, PageRequest, PaymentId, PortError, ReviewCaseId, SealError, Sensitive,
+    Sight,
 };
 
 /// A case as one caller sees it.
@@ -15,8 +16,10 @@ use amrutam_kernel::{
 pub struct SeenReview {
     /// The case.
     pub case: ReviewCase,
-    /// What happened to its visit, if it has one.
+    /// What happened to its visit and its payment, as far as it has them, by time.
     pub history: Vec<HistoryEntry>,
+    /// What was asked of the payment's gateway, and how often.
+    pub attempts: Vec<Attempts>,
     /// Whether to show whom it is about and who decided.
     pub shows_people: bool,
     /// What whoever decided noted.
@@ -25,15 +28,22 @@ pub struct SeenReview {
     pub approval_note: Option<Sensitive<String>>,
 }
 
-/// One case, with what happened to its visit.
+/// One case, with what happened to its visit and its payment.
 pub async fn read_review(deps: Deps<'_>, context: &Context, id: ReviewCaseId) -> Result<SeenReview, ReviewError> {
     let deed = Deed::of_review("review.read", Some(id.as_uuid()));
     let sight = deps.permit::<ReviewError>(context, Action::OperationsRead, deed).await?;
     let case = deps.reviews.review(id, None).await?.ok_or(ReviewError::NotFound)?.found;
-    let history = match case.consultation {
+    let visit = match case.consultation {
         Some(visit) => deps.history.history(visit).await?,
         None => Vec::new(),
     };
+    // Money that nobody claims is a payment without a visit.
+    let own = (case.subject.kind.as_str() == "payment").then(|| PaymentId::from_uuid(case.subject.id));
+    let (steps, attempts) = match own.or(case.consultation.map(PaymentId::of)) {
+        Some(payment) => deps.history.payment_history(payment).await?,
+        None => (Vec::new(), Vec::new()),
+    };
+    let history = merged(visit, steps);
     let shows_people = sight == Sight::Full;
     let decision = case.decision.as_ref().filter(|_| shows_people);
     let note = decision.and_then(|decision| decision.note.as_ref());
@@ -41,7 +51,7 @@ pub async fn read_review(deps: Deps<'_>, context: &Context, id: ReviewCaseId) ->
     let note = open(deps, &case, "sealed_note", note).await?;
     let approval_note = open(deps, &case, "sealed_approval_note", approval_note).await?;
     deps.tell(deps.entry(context, Deed { patient: case.patient, ..deed }, Outcome::Allowed)).await?;
-    Ok(SeenReview { case, history, shows_people, note, approval_note })
+    Ok(SeenReview { case, history, attempts, shows_people, note, approval_note })
 }
 
 async fn open(

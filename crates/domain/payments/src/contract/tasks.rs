@@ -78,6 +78,7 @@ pub async fn a_tasks_ends_are_kept(harness: &dyn Harness) {
         (TaskEnd::Again { at }, true),
         (TaskEnd::Retry { at, error: error() }, true),
         (TaskEnd::Wait { at, error: error() }, true),
+        (TaskEnd::Rest { at, error: error() }, true),
     ];
     let tasks: Vec<_> = ends.iter().map(|_| stage.task(&payment, TaskKind::Poll, -1)).collect();
     stage.put(&tasks).await;
@@ -94,7 +95,7 @@ pub async fn a_tasks_ends_are_kept(harness: &dyn Harness) {
     let expected = tasks.iter().zip(&ends).filter(|(_, (_, comes))| *comes).map(|(task, _)| task.id);
     assert_eq!(due, expected.collect());
     let live = stage.store.snapshot(Locator::Id(payment.id), None).await.unwrap().tasks;
-    assert_eq!(live.len(), 3);
+    assert_eq!(live.len(), 4);
 }
 
 /// A retry uses a try up, waiting does not, another turn begins anew; claims always rise.
@@ -110,6 +111,8 @@ pub async fn a_tries_number_is_kept_by_its_end(harness: &dyn Harness) {
         (TaskEnd::Wait { at, error: error() }, 3),
         (TaskEnd::Wait { at, error: error() }, 3),
         (TaskEnd::Again { at }, 1),
+        (TaskEnd::Retry { at, error: error() }, 2),
+        (TaskEnd::Rest { at, error: error() }, 1),
         (TaskEnd::Wait { at, error: error() }, 1),
     ];
     let mut task = claim(&stage, 1).await.remove(0);

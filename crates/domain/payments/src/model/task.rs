@@ -78,6 +78,13 @@ pub enum TaskEnd {
         /// What went wrong, without personal data.
         error: String,
     },
+    /// It failed as often as it may in a row, and what failed is the gateway: due after a rest, its tries begun anew.
+    Rest {
+        /// When.
+        at: Timestamp,
+        /// What went wrong, without personal data.
+        error: String,
+    },
     /// It is given up, and kept as a dead letter.
     Dead {
         /// What went wrong, without personal data.

@@ -76,6 +76,26 @@ words! {
     }
 }
 
+impl StepKind {
+    /// Its name on the record of accesses; nothing where a case about it is on the record by itself.
+    pub const fn on_record(self) -> Option<&'static str> {
+        match self {
+            Self::Created => Some("payment.create"),
+            Self::OrderOpened => Some("payment.open_order"),
+            Self::AttemptFailed => Some("payment.fail_attempt"),
+            Self::Failed => Some("payment.fail"),
+            Self::Cancelled => Some("payment.cancel"),
+            Self::Captured => Some("payment.capture"),
+            Self::StrayCaptured => Some("payment.capture_stray"),
+            Self::Settled => Some("payment.settle"),
+            Self::RefundDecided => Some("payment.decide_refund"),
+            Self::Refunded => Some("payment.refund"),
+            Self::RefundFailed => Some("payment.fail_refund"),
+            Self::ReviewNeeded | Self::ReviewWithdrawn | Self::Ruled => None,
+        }
+    }
+}
+
 /// One step of a payment: exactly one per version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PaymentEntry {

@@ -31,9 +31,16 @@ pub enum GatewayError {
         /// For logs.
         reason: String,
     },
-    /// Sent, and the answer is lost or makes no sense: it may have happened. The same key again, or a look first.
+    /// Sent, and the answer is lost or says that the gateway failed: it may have happened. The same key again, or a look first, for
+    /// as long as the gateway is like this.
     #[error("the gateway's answer is lost: {reason}")]
     Unknown {
+        /// For logs.
+        reason: String,
+    },
+    /// Answered, and the answer makes no sense: it may have happened. Asked again it most likely says the same for ever.
+    #[error("the gateway's answer makes no sense: {reason}")]
+    Senseless {
         /// For logs.
         reason: String,
     },

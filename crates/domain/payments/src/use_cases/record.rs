@@ -1,5 +1,5 @@
-//! From a payment's progress to one value of changes, and its commit: a step, its timeline entry, its event and its journals
-//! can't part.
+//! From a payment's progress to one value of changes, and its commit: a step, its timeline entry, its event, its entry on the
+//! record and its journals can't part.
 
 use super::{Deps, handle::CONSUMER};
 use crate::{
@@ -9,7 +9,8 @@ use crate::{
     ports::{Locator, PaymentChanges, PaymentSnapshot, PaymentWrite},
 };
 use amrutam_kernel::{
-    CommitError, Context, EventEnvelope, EventId, GatewayTaskId, Handled, InboxMark, JournalId, PortError,
+    AuditEntry, AuditEntryId, CommitError, Context, EventEnvelope, EventId, GatewayTaskId, Handled, InboxMark,
+    JournalId, Outcome, PortError,
 };
 use jiff::Timestamp;
 use std::time::Duration;
@@ -84,6 +85,7 @@ fn write(deps: Deps<'_>, context: &Context, progress: Progress, new: bool, chang
             correlation_id: context.correlation_id.clone(),
         };
         changes.effects.events.push(payment_event(&payment, &entry, step, context));
+        changes.effects.audit.extend(step.kind.on_record().map(|name| audited(deps, context, &payment, name, now)));
         changes.timeline.push(entry);
     }
     for (moved, evidence) in progress.moves {
@@ -95,6 +97,12 @@ fn write(deps: Deps<'_>, context: &Context, progress: Progress, new: bool, chang
         }
     }
     changes.payment = Some(if new { PaymentWrite::Create(payment) } else { PaymentWrite::Update(payment) });
+}
+
+fn audited(deps: Deps<'_>, context: &Context, payment: &Payment, name: &'static str, now: Timestamp) -> AuditEntry {
+    let id = AuditEntryId::from_uuid(deps.ids.uuid_v7(now));
+    let entry = AuditEntry::new(id, now, context, name, "payment", payment.id.to_string(), Outcome::Allowed);
+    AuditEntry { patient: payment.parties.map(|parties| parties.patient), ..entry }
 }
 
 pub(super) fn new_task(

@@ -61,7 +61,7 @@ pub async fn run_task(deps: Deps<'_>, task: &GatewayTask) -> Result<Ran, NewsErr
         None => News::Nothing,
         // It was begun too often without an end: whatever it is that kills it, it does not get another try.
         Some(_) if task.tries > RetryPolicy::STANDARD.max_retries + 1 => {
-            News::Failed(GatewayError::Unknown { reason: "begun too often without an end".to_owned() })
+            News::Failed(GatewayError::Senseless { reason: "begun too often without an end".to_owned() })
         }
         Some(payment) => match deps.gateway(&payment.gateway) {
             None => News::Failed(GatewayError::Unavailable { reason: "the gateway is not set up".to_owned() }),
@@ -214,7 +214,6 @@ fn failed(
     now: Timestamp,
 ) -> TaskEnd {
     let text = error.to_string();
-    let later = |wait: SignedDuration| now.checked_add(wait).unwrap_or(Timestamp::MAX);
     match error {
         GatewayError::Rejected { code } => {
             give_up(progress, task, code);
@@ -226,36 +225,50 @@ fn failed(
                 TaskKind::Refund { .. } => TaskEnd::Done,
             }
         }
-        GatewayError::Unavailable { .. } => {
-            // A look may wait for ever: what it would see is asked for by other deadlines, or by nobody.
-            let patient = task.kind == TaskKind::Poll || now < task.created_at + deps.rules.patience;
-            if patient {
-                let (least, most) = deps.rules.slow_lane;
-                let spread = u64::try_from((most - least).as_millis()).unwrap_or(0);
-                let jitter = i64::try_from(deps.ids.below(spread + 1)).unwrap_or(0);
-                TaskEnd::Wait { at: later(least + SignedDuration::from_millis(jitter)), error: text }
-            } else {
+        GatewayError::Unavailable { .. } => match slow_lane(deps, task, now) {
+            Some(at) => TaskEnd::Wait { at, error: text },
+            None => {
                 give_up(progress, task, "gateway_away");
                 TaskEnd::Dead { error: text }
             }
-        }
-        GatewayError::Limited { .. } | GatewayError::Unknown { .. } => {
+        },
+        GatewayError::Limited { .. } | GatewayError::Unknown { .. } | GatewayError::Senseless { .. } => {
+            let asked = match error {
+                GatewayError::Limited { retry_after } => retry_after.unwrap_or(Duration::ZERO),
+                _ => Duration::ZERO,
+            };
+            let rest = || slow_lane(deps, task, now).filter(|_| matches!(error, GatewayError::Unknown { .. }));
             match RetryPolicy::STANDARD.delay(task.tries, |bound| deps.ids.below(bound)) {
                 Some(delay) => {
-                    let asked = match error {
-                        GatewayError::Limited { retry_after } => retry_after.unwrap_or(Duration::ZERO),
-                        _ => Duration::ZERO,
-                    };
                     let wait = SignedDuration::try_from(delay.max(asked)).unwrap_or(SignedDuration::MAX);
-                    TaskEnd::Retry { at: later(wait), error: text }
+                    TaskEnd::Retry { at: later(now, wait), error: text }
                 }
-                None => {
-                    give_up(progress, task, "gave_up");
-                    TaskEnd::Dead { error: text }
-                }
+                None => match rest() {
+                    Some(at) => TaskEnd::Rest { at, error: text },
+                    None => {
+                        give_up(progress, task, "gave_up");
+                        TaskEnd::Dead { error: text }
+                    }
+                },
             }
         }
     }
+}
+
+/// When to ask a gateway again that can't do anything now; nothing when it has been waited for as long as it may. A look may wait for
+/// ever: what it would see is asked for by other deadlines, or by nobody.
+fn slow_lane(deps: Deps<'_>, task: &GatewayTask, now: Timestamp) -> Option<Timestamp> {
+    let patient = task.kind == TaskKind::Poll || now < task.created_at + deps.rules.patience;
+    patient.then(|| {
+        let (least, most) = deps.rules.slow_lane;
+        let spread = u64::try_from((most - least).as_millis()).unwrap_or(0);
+        let jitter = i64::try_from(deps.ids.below(spread + 1)).unwrap_or(0);
+        later(now, least + SignedDuration::from_millis(jitter))
+    })
+}
+
+fn later(now: Timestamp, wait: SignedDuration) -> Timestamp {
+    now.checked_add(wait).unwrap_or(Timestamp::MAX)
 }
 
 /// Kept in the same commit: nothing is both given up and unknown to whoever must look at it.

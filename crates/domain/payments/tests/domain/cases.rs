@@ -87,7 +87,7 @@ async fn a_look_at_the_gateway_comes_before_the_next_question() {
 #[tokio::test]
 async fn a_visit_that_is_broken_off_is_not_earned() {
     use amrutam_booking::{
-        model::EndReason,
+        model::{EndReason, IdentityCheck},
         use_cases::{end, start},
     };
     for reason in EndReason::ALL {
@@ -99,7 +99,7 @@ async fn a_visit_that_is_broken_off_is_not_earned() {
             let doctor = till.clinic.context(Actor::Account { id: till.clinic.doctor_account, role: Role::Doctor });
             let patient = till.clinic.patient(till.patient);
             till.pass(115);
-            start(till.clinic.deps(), &doctor, till.visit, None).await.unwrap();
+            start(till.clinic.deps(), &doctor, till.visit, IdentityCheck::Asked, None).await.unwrap();
             let who = if by_doctor { &doctor } else { &patient };
             end(till.clinic.deps(), who, till.visit, reason, None).await.unwrap();
             till.relay().await;

@@ -1,6 +1,7 @@
 //! Calls that fail: for good, later, or when the gateway is back.
 
 use super::*;
+use amrutam_booking::use_cases::expire_holds;
 use amrutam_kernel::RetryPolicy;
 use amrutam_memory::{Fault, GatewayFault};
 use amrutam_payments::model::{MoneyState, RefundStep, TaskKind};
@@ -9,7 +10,9 @@ use std::time::Duration;
 fn wait(till: &Till, end: &TaskEnd) -> SignedDuration {
     let now = amrutam_kernel::Clock::now(&*till.clinic.clock);
     match end {
-        TaskEnd::Retry { at, .. } | TaskEnd::Wait { at, .. } | TaskEnd::Again { at } => at.duration_since(now),
+        TaskEnd::Retry { at, .. } | TaskEnd::Wait { at, .. } | TaskEnd::Rest { at, .. } | TaskEnd::Again { at } => {
+            at.duration_since(now)
+        }
         TaskEnd::Done | TaskEnd::Dead { .. } => SignedDuration::MAX,
     }
 }
@@ -17,7 +20,7 @@ fn wait(till: &Till, end: &TaskEnd) -> SignedDuration {
 #[tokio::test]
 async fn the_sixth_failure_is_a_dead_letter_not_the_fifth_nor_the_seventh() {
     let mut till = Till::open().await;
-    till.clinic.gateway.fail_next_calls(vec![GatewayFault::LostRequest; 6]);
+    till.clinic.gateway.fail_next_calls(vec![GatewayFault::Senseless; 6]);
     for retry in 1..=5 {
         let (task, end) = till.run_next().await;
         assert_eq!(task.tries, retry);
@@ -62,6 +65,93 @@ async fn an_outage_is_no_fault_of_the_task() {
     let (_, end) = till.run_next().await;
     assert_eq!(end, TaskEnd::Done);
     assert_eq!(till.payment().state, MoneyState::Refunded);
+}
+
+/// As many failures as fit into ten minutes, or an hour, of a gateway that answers 500 to everything: whether it does what is asked
+/// or not, nothing of it needs a person, and all of it ends rightly when the gateway is back.
+#[tokio::test]
+async fn a_gateway_that_fails_at_everything_for_long_is_outlasted() {
+    for (minutes, does_it) in [(10, false), (10, true), (60, false), (60, true)] {
+        let fault = if does_it { GatewayFault::LostAnswer } else { GatewayFault::LostRequest };
+        // An order to be opened, an order that is paid meanwhile with nobody told, a refund.
+        let mut opening = Till::open().await;
+        let mut paying = Till::with_order().await;
+        let mut refunding = Till::paid().await;
+        cancel_by_doctor(&refunding).await;
+        refunding.relay().await;
+        for till in [&mut opening, &mut paying, &mut refunding] {
+            till.clinic.gateway.fail_always(Some(fault.clone()));
+            let ends = at(minutes);
+            while till.clinic.world.next_gateway_task_at().is_some_and(|next| next < ends) {
+                till.run_next().await;
+                till.relay().await;
+            }
+            till.clinic.clock.set(ends);
+            till.clinic.gateway.fail_always(None);
+        }
+        paying.pay();
+        paying.clinic.gateway.drain_notices();
+        for till in [&mut opening, &mut paying, &mut refunding] {
+            expire_holds(till.clinic.deps(), &till.system(), 10).await.unwrap();
+            till.relay().await;
+            while till.clinic.world.next_gateway_task_at().is_some_and(|next| next < at(minutes + 1)) {
+                till.run_next().await;
+                till.relay().await;
+            }
+            assert_eq!(till.clinic.world.dead_letters().len(), 0, "{minutes} {does_it}");
+            assert_eq!(till.announced("payment.review_needed.v1").len(), 0, "{minutes} {does_it}");
+        }
+        let visit = |till: &Till| till.clinic.world.consultations().remove(0).status.as_str();
+        let in_time = minutes < 15;
+        let expected = if in_time { ("pending", MoneyState::Pending) } else { ("expired", MoneyState::Cancelled) };
+        assert_eq!((visit(&opening), opening.payment().state), expected, "{minutes} {does_it}");
+        assert_eq!(
+            (visit(&paying), paying.payment().state),
+            ("confirmed", MoneyState::Captured),
+            "{minutes} {does_it}"
+        );
+        assert_eq!(refunding.payment().state, MoneyState::Refunded, "{minutes} {does_it}");
+        assert_eq!(refunding.clinic.gateway.refunds().len(), 1);
+        assert_eq!(opening.clinic.gateway.orders().len(), usize::from(in_time || does_it));
+    }
+}
+
+/// The looks between are no part of it.
+async fn next_refund(till: &Till) -> (GatewayTask, TaskEnd) {
+    loop {
+        let ran = till.run_next().await;
+        if ran.0.kind != TaskKind::Poll {
+            return ran;
+        }
+    }
+}
+
+/// What only the answer to an act gives away as an outage is begun anew after each rest, and never asked for in a hurry.
+#[tokio::test]
+async fn an_act_in_doubt_rests_after_its_tries_and_begins_anew() {
+    let mut till = Till::paid().await;
+    cancel_by_doctor(&till).await;
+    till.relay().await;
+    till.clinic.gateway.fail_always(Some(GatewayFault::LostRequest));
+    for _ in 0..3 {
+        for retry in 1..=5 {
+            let (task, end) = next_refund(&till).await;
+            assert!(task.tries == retry && matches!(end, TaskEnd::Retry { .. }), "{retry}: {task:?} {end:?}");
+        }
+        let (_, end) = next_refund(&till).await;
+        let wait = wait(&till, &end);
+        assert!(matches!(end, TaskEnd::Rest { .. }), "{end:?}");
+        assert!(wait >= SignedDuration::from_secs(5) && wait <= SignedDuration::from_secs(20), "{wait:?}");
+    }
+    assert_eq!(till.clinic.world.dead_letters().len(), 0);
+    till.pass(60 * 24);
+    for _ in 0..6 {
+        till.run().await;
+        till.pass(1);
+    }
+    // A day later it is a person's.
+    assert_eq!(till.clinic.world.dead_letters().len(), 1);
+    assert_eq!(till.payment().state, MoneyState::RefundFailed);
 }
 
 #[tokio::test]

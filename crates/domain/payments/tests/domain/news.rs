@@ -10,12 +10,15 @@ use proptest::prelude::*;
 
 #[tokio::test]
 async fn a_visit_is_paid_confirmed_held_and_earned() {
-    use amrutam_booking::use_cases::{complete, start};
+    use amrutam_booking::{
+        model::IdentityCheck,
+        use_cases::{complete, start},
+    };
     let mut till = Till::paid().await;
     assert_eq!(till.clinic.world.consultations()[0].status.as_str(), "confirmed");
     let doctor = till.clinic.context(Actor::Account { id: till.clinic.doctor_account, role: Role::Doctor });
     till.pass(115);
-    start(till.clinic.deps(), &doctor, till.visit, None).await.unwrap();
+    start(till.clinic.deps(), &doctor, till.visit, IdentityCheck::Asked, None).await.unwrap();
     complete(till.clinic.deps(), &doctor, till.visit, None, None).await.unwrap();
     till.relay().await;
     assert_eq!(till.payment().state, MoneyState::Settled);

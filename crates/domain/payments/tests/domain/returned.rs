@@ -95,7 +95,11 @@ async fn a_refund_that_is_missing_at_the_gateway_is_made_again() {
     till.relay().await;
     let needed = till.announced("payment.review_needed.v1").last().unwrap().payload.clone();
     assert_eq!(needed["reason"], "refund_missing_there");
-    assert_eq!(needed["choices"], serde_json::json!([{ "choice": "retry", "amount": null }]));
+    assert_eq!(
+        needed["choices"],
+        serde_json::json!([{ "choice": "retry", "amount": rupees(499) }]),
+        "it is money that moves"
+    );
     till.resolve("retry").await;
     assert_eq!(till.payment().state, MoneyState::Refunding);
     assert_eq!(balance(&till, "refunds_payable").await, -49_900);

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) fn violations(play: &Play<'_>) -> Vec<String> {
     let mut found = play.clinic.world.violations();
     ledger(play, &mut found);
+    on_record(play, &mut found);
     once(play, &mut found);
     let payments = play.clinic.world.payments();
     for paid in play.clinic.gateway.payments() {
@@ -58,6 +59,29 @@ fn ledger(play: &Play<'_>, found: &mut Vec<String>) {
     let books = balances.get(&("gateway_receivable:fake".to_owned(), Currency::Inr)).copied().unwrap_or(0);
     if books != held - given {
         found.push(format!("I8: the gateway holds {}, the ledger says {books}", held - given));
+    }
+}
+
+/// Each step of a payment is on the record of accesses once, by the same flow.
+fn on_record(play: &Play<'_>, found: &mut Vec<String>) {
+    let store: &dyn PaymentStore = &play.clinic.world;
+    let mut steps = Vec::new();
+    for payment in play.clinic.world.payments() {
+        let timeline = finish(store.timeline(payment.id)).unwrap();
+        steps.extend(timeline.into_iter().filter_map(|entry| {
+            Some((entry.payment.to_string(), entry.kind.on_record()?, entry.correlation_id.to_string()))
+        }));
+    }
+    let other = ["payment.inspect", "payment.read", "payment.retry"];
+    let entries = play.clinic.world.audit().into_iter();
+    let mut entries: Vec<_> = entries
+        .filter(|entry| entry.action.starts_with("payment.") && !other.contains(&entry.action))
+        .map(|entry| (entry.resource_id, entry.action, entry.correlation_id.to_string()))
+        .collect();
+    steps.sort_unstable();
+    entries.sort_unstable();
+    if steps != entries {
+        found.push(format!("{} steps of payments, {} entries on the record", steps.len(), entries.len()));
     }
 }
 

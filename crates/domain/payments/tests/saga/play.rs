@@ -7,7 +7,7 @@ use crate::{
     wrap::{Wrapped, WrappedGateway},
 };
 use amrutam_booking::{
-    model::{CancelReason, Consultation, ConsultationStatus, EndReason, Mode},
+    model::{CancelReason, Consultation, ConsultationStatus, EndReason, IdentityCheck, Mode},
     use_cases::{Book, Cancel, book, cancel, complete, end, expire_holds, no_show, reschedule, start},
 };
 use amrutam_identity::PolicyTable;
@@ -455,7 +455,7 @@ impl<'a> Play<'a> {
                     reschedule(deps, &patient, id, to, None).await.ok();
                 }
                 4..=5 => {
-                    start(deps, &doctor, id, None).await.ok();
+                    start(deps, &doctor, id, IdentityCheck::Asked, None).await.ok();
                 }
                 6..=7 => {
                     complete(deps, &doctor, id, None, None).await.ok();

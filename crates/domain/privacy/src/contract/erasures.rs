@@ -109,7 +109,7 @@ pub async fn consents_go_with_what_they_were_for(harness: &dyn Harness) {
     let agreeing = async || {
         let (account, visits) = harness.patient(&["completed", "cancelled"]).await;
         for visit in &visits {
-            harness.agrees(account, *visit, &["teleconsultation", "marketing", "research"]).await;
+            harness.agrees(account, *visit, &["teleconsultation", "marketing", "research"]).await.unwrap();
         }
         (account, visits)
     };
@@ -117,6 +117,10 @@ pub async fn consents_go_with_what_they_were_for(harness: &dyn Harness) {
     let (held, held_visits) = agreeing().await;
     let (_, others) = agreeing().await;
     erased(harness, account, now + SignedDuration::from_hours(24)).await;
+    assert_eq!(harness.agreed(visits[0]).await, ["teleconsultation", "research"]);
+    // What was decided before it comes too late.
+    let late = harness.agrees(account, visits[0], &["marketing"]).await;
+    assert!(matches!(late, Err(CommitError::Stale)), "{late:?}");
     assert_eq!(harness.agreed(visits[0]).await, ["teleconsultation", "research"]);
     assert!(harness.agreed(visits[1]).await.is_empty());
     store.place_hold(&hold(held, now), &Effects::default()).await.unwrap();

@@ -12,8 +12,8 @@ pub use exports::*;
 
 use crate::ports::{ErasureStore, ExportStore, Holdings};
 use amrutam_kernel::{
-    AccountId, AggregateRef, AuditEntry, AuditEntryId, ConsultationId, Context, CorrelationId, Effects, EventEnvelope,
-    EventId, InboxMark, Outcome,
+    AccountId, AggregateRef, AuditEntry, AuditEntryId, CommitError, ConsultationId, Context, CorrelationId, Effects,
+    EventEnvelope, EventId, InboxMark, Outcome,
 };
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -36,8 +36,8 @@ pub trait Harness: Send + Sync {
     fn now(&self) -> Timestamp;
     /// Makes a patient with a visit in each of these statuses, an hour apart from tomorrow on.
     async fn patient(&self, statuses: &[&str]) -> (AccountId, Vec<ConsultationId>);
-    /// Stores that patient's consents to these purposes at that visit.
-    async fn agrees(&self, patient: AccountId, visit: ConsultationId, purposes: &[&str]);
+    /// Stores that patient's consents to these purposes at that visit, if they are taken.
+    async fn agrees(&self, patient: AccountId, visit: ConsultationId, purposes: &[&str]) -> Result<(), CommitError>;
     /// To which purposes there is a consent at that visit, in the order in which they were stored.
     async fn agreed(&self, visit: ConsultationId) -> Vec<&'static str>;
     /// Makes a person whom that account keeps, or kept until they were `removed`, and says whose their keys are. No visit is theirs.
