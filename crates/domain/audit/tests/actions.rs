@@ -22,7 +22,7 @@ const ELSE: &[&str] = &[
     "payment.authorized",
     "payment.captured",
     "payment.failed", // what a gateway calls its events
-    "database_url", // a setting
+    "database_url",   // a setting
     "keys.destroy_keys",
     "keys.find_key",
     "keys.put_key",

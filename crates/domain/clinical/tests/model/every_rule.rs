@@ -33,6 +33,7 @@ impl Asked {
 }
 
 /// Something that nothing is said against, and which fact of it calls for the rule.
+#[expect(clippy::large_enum_variant, reason = "one at a time, in a test")]
 enum Case {
     Fact(Verdict, Asked, fn(&mut Asked)),
     /// A rule on how the item is written: against what the formulary has.
