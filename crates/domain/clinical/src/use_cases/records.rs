@@ -15,8 +15,8 @@ use jiff::Timestamp;
 /// A page of a patient's record, the latest visit first: to the patient, to a practitioner with a treating relation, and to any
 /// practitioner who may practise today and breaks the glass, which is flagged and told to the patient. What is shown is on the
 /// record before it leaves. What another practitioner wrote is withheld from one who treats the patient, unless the patient agreed to
-/// share that visit's record or the glass is broken. With `dependant`, the record of a person whom that patient's account keeps, or kept: each record is opened by itself, and who treats
-/// one of them reads no other's.
+/// share that visit's record or the glass is broken. With `dependant`, the record of a person whom that patient's account keeps, or
+/// kept: each record is opened by itself, and who treats one of them reads no other's.
 pub async fn read_records(
     deps: Deps<'_>,
     context: &Context,

@@ -126,8 +126,8 @@ macro_rules! message_store_contract {
     };
 }
 
-/// Tests of a [`VisitReader`](crate::ports::VisitReader), of [`Contacts`](crate::ports::Contacts), and of what planning knows of them; takes a future that makes
-/// [`Readers`](crate::contract::Readers).
+/// Tests of a [`VisitReader`](crate::ports::VisitReader), of [`Contacts`](crate::ports::Contacts), and of what planning knows of
+/// them; takes a future that makes [`Readers`](crate::contract::Readers).
 #[macro_export]
 macro_rules! readers_contract {
     ($readers:expr) => {
