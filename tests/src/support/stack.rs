@@ -6,8 +6,11 @@ use super::{
     gateway::{KEY_ID, KEY_SECRET},
     unique, until,
 };
-use std::{sync::Arc, time::Duration};
-use tokio::sync::OnceCell;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::sync::{Mutex, OnceCell};
 
 /// As much as can be set. Tests ask more often than people, all from one address; those of limits set what they are about.
 const UNLIMITED: &str = "1000000";
@@ -112,7 +115,7 @@ pub struct Stack {
     redis_urls: String,
     amqp_url: String,
     lock_prefix: String,
-    admin: OnceCell<Person>,
+    admin: Mutex<Option<(Instant, &'static Person)>>,
     servers: Option<Servers>,
 }
 
@@ -212,7 +215,7 @@ impl Stack {
             redis_urls,
             amqp_url,
             lock_prefix,
-            admin: OnceCell::new(),
+            admin: Mutex::default(),
             servers,
         };
         for process in stack.processes() {
@@ -285,9 +288,18 @@ impl Stack {
         self.database.sql().await
     }
 
-    /// The administrator.
+    /// The administrator; another one when the last one's access token, of fifteen minutes, is about to end.
     pub async fn admin(&self) -> &Person {
-        self.admin.get_or_init(async || self.new_admin().await).await
+        let mut kept = self.admin.lock().await;
+        match *kept {
+            Some((since, admin)) if since.elapsed() < Duration::from_secs(600) => admin,
+            _ => {
+                // As long as the process: whoever has borrowed the one before goes on with it.
+                let admin: &'static Person = Box::leak(Box::new(self.new_admin().await));
+                *kept = Some((Instant::now(), admin));
+                admin
+            }
+        }
     }
 
     /// Another administrator, made by the operator.
