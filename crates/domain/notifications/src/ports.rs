@@ -49,7 +49,8 @@ pub enum Settled {
 #[async_trait]
 pub trait MessageStore: Send + Sync {
     /// Adds the messages and commits the effects in one transaction. A message whose dedupe key is known is left out;
-    /// that is no error. So is a text that is due at once and whose recipient has no number: it would only be skipped.
+    /// that is no error. So is a text that is due within a minute and whose recipient has no number: it would only be
+    /// skipped.
     async fn plan(&self, messages: &[ScheduledMessage], effects: &Effects) -> Result<(), CommitError>;
 
     /// Claims up to `limit` messages that are due, earliest first, skipping those another claim holds: nobody else gets
