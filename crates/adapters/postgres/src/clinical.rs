@@ -16,11 +16,12 @@ use crate::{
 };
 use amrutam_clinical::{
     model::{Consent, EarlierVisit, Note, Person, Practitioner, Prescription, Presence, Sex, Subject, Visit},
-    ports::{ClinicalChanges, ClinicalStore, Document, RecordEntry, RecordedGuardian},
+    ports::{ClinicalChanges, ClinicalStore, Document, RecordEntry, RecordPage, RecordedGuardian},
 };
 use amrutam_identity::ports::AccountStore;
 use amrutam_kernel::{
     AccountId, CommitError, ConsultationId, DoctorId, Page, PageRequest, PortError, PrescriptionId, Sensitive,
+    Unrecorded,
 };
 use async_trait::async_trait;
 use diesel_async::AsyncPgConnection;
@@ -162,26 +163,26 @@ impl ClinicalStore for Clinical {
         Ok(row.map(Practitioner::from))
     }
 
-    async fn note(&self, id: ConsultationId) -> Result<Option<Note>, PortError> {
+    async fn note(&self, id: ConsultationId) -> Result<Unrecorded<Option<Note>>, PortError> {
         let row: Option<NoteRow> = self.maybe(diesel::select(functions::clinical_note(id.as_uuid()))).await?;
-        self.opened_note(row).await
+        Ok(Unrecorded::new(self.opened_note(row).await?))
     }
 
-    async fn consents(&self, id: ConsultationId) -> Result<Vec<Consent>, PortError> {
+    async fn consents(&self, id: ConsultationId) -> Result<Unrecorded<Vec<Consent>>, PortError> {
         let rows: Vec<ConsentRow> = self.all(diesel::select(functions::clinical_consents(id.as_uuid()))).await?;
         let mut consents = Vec::with_capacity(rows.len());
         for row in rows {
             consents.push(row.open(&self.vault).await?);
         }
-        Ok(consents)
+        Ok(Unrecorded::new(consents))
     }
 
-    async fn guardian(&self, id: ConsultationId) -> Result<Option<RecordedGuardian>, PortError> {
+    async fn guardian(&self, id: ConsultationId) -> Result<Unrecorded<Option<RecordedGuardian>>, PortError> {
         let row: Option<GuardianRow> = self.maybe(diesel::select(functions::clinical_guardian(id.as_uuid()))).await?;
-        match row {
-            Some(row) => unless_erased(row.open(&self.vault).await),
-            None => Ok(None),
-        }
+        Ok(Unrecorded::new(match row {
+            Some(row) => unless_erased(row.open(&self.vault).await)?,
+            None => None,
+        }))
     }
 
     async fn presence(&self, id: ConsultationId) -> Result<Vec<Presence>, PortError> {
@@ -189,37 +190,37 @@ impl ClinicalStore for Clinical {
         Ok(rows.into_iter().map(|row| Presence { side: row.side, at: row.at }).collect())
     }
 
-    async fn prescriptions(&self, id: ConsultationId) -> Result<Vec<Prescription>, PortError> {
+    async fn prescriptions(&self, id: ConsultationId) -> Result<Unrecorded<Vec<Prescription>>, PortError> {
         let rows: Vec<PrescriptionRow> =
             self.all(diesel::select(functions::clinical_prescriptions(id.as_uuid()))).await?;
-        self.opened(rows).await
+        Ok(Unrecorded::new(self.opened(rows).await?))
     }
 
-    async fn prescription(&self, id: PrescriptionId) -> Result<Option<Prescription>, PortError> {
+    async fn prescription(&self, id: PrescriptionId) -> Result<Unrecorded<Option<Prescription>>, PortError> {
         let query = functions::clinical_prescription(Some(id.as_uuid()), None::<Vec<u8>>);
         let row: Option<PrescriptionRow> = self.maybe(diesel::select(query)).await?;
-        Ok(self.opened(row.into_iter().collect()).await?.pop())
+        Ok(Unrecorded::new(self.opened(row.into_iter().collect()).await?.pop()))
     }
 
-    async fn by_code(&self, digest: [u8; 32]) -> Result<Option<Prescription>, PortError> {
+    async fn by_code(&self, digest: [u8; 32]) -> Result<Unrecorded<Option<Prescription>>, PortError> {
         let query = functions::clinical_prescription(None::<uuid::Uuid>, Some(digest.to_vec()));
         let row: Option<PrescriptionRow> = self.maybe(diesel::select(query)).await?;
-        Ok(self.opened(row.into_iter().collect()).await?.pop())
+        Ok(Unrecorded::new(self.opened(row.into_iter().collect()).await?.pop()))
     }
 
-    async fn document(&self, id: PrescriptionId) -> Result<Option<Document>, PortError> {
+    async fn document(&self, id: PrescriptionId) -> Result<Unrecorded<Option<Document>>, PortError> {
         let row: Option<DocumentRow> = self.maybe(diesel::select(functions::clinical_document(id.as_uuid()))).await?;
-        match row {
-            Some(row) => unless_erased(row.open(&self.vault).await),
-            None => Ok(None),
-        }
+        Ok(Unrecorded::new(match row {
+            Some(row) => unless_erased(row.open(&self.vault).await)?,
+            None => None,
+        }))
     }
 
     async fn records(
         &self,
         subject: Subject,
         page: PageRequest<(Timestamp, ConsultationId)>,
-    ) -> Result<Page<RecordEntry, (Timestamp, ConsultationId)>, PortError> {
+    ) -> Result<Unrecorded<RecordPage>, PortError> {
         let (start, id) = page.after.map(|(start, id)| (start.to_diesel(), id.as_uuid())).unzip();
         let most = i32::from(page.limit.get()) + 1;
         let (patient, dependant) = columns(subject);
@@ -244,7 +245,7 @@ impl ClinicalStore for Clinical {
                 withheld: false,
             });
         }
-        Ok(Page::cut(entries, page.limit, |entry| (entry.starts_at, entry.consultation)))
+        Ok(Unrecorded::new(Page::cut(entries, page.limit, |entry| (entry.starts_at, entry.consultation))))
     }
 
     async fn commit(&self, changes: &ClinicalChanges) -> Result<(), CommitError> {

@@ -319,6 +319,7 @@ impl PrescriptionRow {
 #[derive(Debug, Deserialize)]
 pub(crate) struct DocumentRow {
     prescription_id: PrescriptionId,
+    consultation_id: ConsultationId,
     #[serde(flatten)]
     whose: Whose,
     sealed: Bytes,
@@ -329,7 +330,7 @@ impl DocumentRow {
         let subject = self.whose.into();
         let place = place("documents", "sealed", self.prescription_id.as_uuid(), subject, 1);
         let bytes = Sensitive::new(vault.open(&place, &self.sealed.0).await?);
-        Ok(Document { prescription: self.prescription_id, subject, bytes })
+        Ok(Document { prescription: self.prescription_id, consultation: self.consultation_id, subject, bytes })
     }
 }
 

@@ -11,10 +11,10 @@ use crate::{
 };
 use amrutam_clinical::{
     model::{Dependant, DependantDetails, StandingVisit, Subject},
-    ports::{DependantChange, DependantStore, Kept},
+    ports::{DependantChange, DependantPage, DependantStore, Kept},
 };
 use amrutam_kernel::{
-    AccountId, CommitError, DependantId, Effects, Page, PageRequest, PortError, SealPlace, Sensitive,
+    AccountId, CommitError, DependantId, Effects, Page, PageRequest, PortError, SealPlace, Sensitive, Unrecorded,
 };
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -119,13 +119,14 @@ impl ChangeRow {
 
 #[async_trait]
 impl DependantStore for Clinical {
-    async fn kept(&self, keeper: AccountId, id: DependantId) -> Result<Option<Kept>, PortError> {
+    async fn kept(&self, keeper: AccountId, id: DependantId) -> Result<Unrecorded<Option<Kept>>, PortError> {
         let query = diesel::select(functions::dependant_kept(keeper.as_uuid(), id.as_uuid()));
-        let Some(row): Option<KeptRow> = self.maybe(query).await? else { return Ok(None) };
-        let Some(dependant) = row.dependant.open(self.vault()).await? else { return Ok(None) };
+        let Some(row): Option<KeptRow> = self.maybe(query).await? else { return Ok(Unrecorded::new(None)) };
+        let Some(dependant) = row.dependant.open(self.vault()).await? else { return Ok(Unrecorded::new(None)) };
         let visit = |visit: VisitRow| StandingVisit { ends_at: visit.ends_at, held_until: visit.held_until };
         let visits = row.visits.into_iter().map(visit).collect();
-        Ok(Some(Kept { dependant, visits, calendar: row.calendar, ever_booked: row.ever_booked }))
+        let kept = Kept { dependant, visits, calendar: row.calendar, ever_booked: row.ever_booked };
+        Ok(Unrecorded::new(Some(kept)))
     }
 
     async fn count_kept(&self, keeper: AccountId) -> Result<usize, PortError> {
@@ -137,7 +138,7 @@ impl DependantStore for Clinical {
         &self,
         keeper: AccountId,
         page: PageRequest<(Timestamp, DependantId)>,
-    ) -> Result<Page<Dependant, (Timestamp, DependantId)>, PortError> {
+    ) -> Result<Unrecorded<DependantPage>, PortError> {
         let (at, id) = page.after.map(|(at, id)| (at.to_diesel(), id.as_uuid())).unzip();
         let most = i32::from(page.limit.get()) + 1;
         let query = functions::list_dependants(keeper.as_uuid(), at, id, most);
@@ -146,7 +147,7 @@ impl DependantStore for Clinical {
         for row in rows {
             found.extend(row.open(self.vault()).await?);
         }
-        Ok(Page::cut(found, page.limit, |one| (one.added_at, one.id)))
+        Ok(Unrecorded::new(Page::cut(found, page.limit, |one| (one.added_at, one.id))))
     }
 
     async fn commit_dependant(&self, change: &DependantChange, effects: &Effects) -> Result<(), CommitError> {

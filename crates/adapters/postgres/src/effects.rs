@@ -52,8 +52,8 @@ struct EventRow<'a> {
     envelope: &'a EventEnvelope,
 }
 
-#[derive(Debug, Serialize)]
-struct AuditRow {
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct AuditRow {
     entry: Entry,
 }
 

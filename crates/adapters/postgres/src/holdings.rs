@@ -234,7 +234,7 @@ impl Holdings for Held {
         dossier.add_json("notes.json", &parts.notes, [])?;
         dossier.add_json("prescriptions.json", &parts.prescriptions, [])?;
         for issued in parts.issued {
-            if let Some(document) = self.clinical.document(issued.id).await? {
+            if let Some(document) = self.clinical.document(issued.id).await?.undisclosed() {
                 dossier.add(format!("prescriptions/{}.pdf", issued.id), document.bytes.into_exposed(), [])?;
             }
         }

@@ -7,7 +7,7 @@ use crate::model::{
 };
 use amrutam_kernel::{
     AccountId, CommitError, ConsultationId, DependantId, DoctorId, Effects, Page, PageRequest, PortError,
-    PrescriptionId, Sensitive,
+    PrescriptionId, Sensitive, Unrecorded,
 };
 use async_trait::async_trait;
 use jiff::{Timestamp, civil::Date};
@@ -30,6 +30,8 @@ pub struct RecordedGuardian {
 pub struct Document {
     /// Of which one.
     pub prescription: PrescriptionId,
+    /// Of which visit.
+    pub consultation: ConsultationId,
     /// Whose record it goes to.
     pub subject: Subject,
     /// PDF.
@@ -138,11 +140,17 @@ pub enum DependantChange {
     },
 }
 
-/// The people whom accounts keep.
+/// People whom an account keeps, by when they were added.
+pub type DependantPage = Page<Dependant, (Timestamp, DependantId)>;
+
+/// Visits of a record, the latest first.
+pub type RecordPage = Page<RecordEntry, (Timestamp, ConsultationId)>;
+
+/// The people whom accounts keep. Who they are comes out [`Unrecorded`].
 #[async_trait]
 pub trait DependantStore: Send + Sync {
     /// One of that account's, also when it keeps them no more.
-    async fn kept(&self, keeper: AccountId, id: DependantId) -> Result<Option<Kept>, PortError>;
+    async fn kept(&self, keeper: AccountId, id: DependantId) -> Result<Unrecorded<Option<Kept>>, PortError>;
     /// How many the account keeps now.
     async fn count_kept(&self, keeper: AccountId) -> Result<usize, PortError>;
     /// Those the account keeps now, by when they were added.
@@ -150,12 +158,13 @@ pub trait DependantStore: Send + Sync {
         &self,
         keeper: AccountId,
         page: PageRequest<(Timestamp, DependantId)>,
-    ) -> Result<Page<Dependant, (Timestamp, DependantId)>, PortError>;
+    ) -> Result<Unrecorded<DependantPage>, PortError>;
     /// Commits a change with its effects in one transaction, or nothing.
     async fn commit_dependant(&self, change: &DependantChange, effects: &Effects) -> Result<(), CommitError>;
 }
 
-/// The clinical record, and what it is decided on.
+/// The clinical record, and what it is decided on. What was said at a visit comes out [`Unrecorded`]: it is on the record before it is
+/// shown.
 #[async_trait]
 pub trait ClinicalStore: DependantStore {
     /// The visit as it is now.
@@ -180,28 +189,28 @@ pub trait ClinicalStore: DependantStore {
     /// The practitioner with that account, whether they are listed or not.
     async fn practitioner(&self, account: AccountId) -> Result<Option<Practitioner>, PortError>;
     /// The last version of a visit's notes.
-    async fn note(&self, id: ConsultationId) -> Result<Option<Note>, PortError>;
+    async fn note(&self, id: ConsultationId) -> Result<Unrecorded<Option<Note>>, PortError>;
     /// A visit's consents, in the order they were recorded.
-    async fn consents(&self, id: ConsultationId) -> Result<Vec<Consent>, PortError>;
+    async fn consents(&self, id: ConsultationId) -> Result<Unrecorded<Vec<Consent>>, PortError>;
     /// Who accompanies a minor.
-    async fn guardian(&self, id: ConsultationId) -> Result<Option<RecordedGuardian>, PortError>;
+    async fn guardian(&self, id: ConsultationId) -> Result<Unrecorded<Option<RecordedGuardian>>, PortError>;
     /// Who was seen there.
     async fn presence(&self, id: ConsultationId) -> Result<Vec<Presence>, PortError>;
     /// Every version of a visit's prescription, by number.
-    async fn prescriptions(&self, id: ConsultationId) -> Result<Vec<Prescription>, PortError>;
+    async fn prescriptions(&self, id: ConsultationId) -> Result<Unrecorded<Vec<Prescription>>, PortError>;
     /// One version.
-    async fn prescription(&self, id: PrescriptionId) -> Result<Option<Prescription>, PortError>;
+    async fn prescription(&self, id: PrescriptionId) -> Result<Unrecorded<Option<Prescription>>, PortError>;
     /// The one with that code.
-    async fn by_code(&self, digest: [u8; 32]) -> Result<Option<Prescription>, PortError>;
+    async fn by_code(&self, digest: [u8; 32]) -> Result<Unrecorded<Option<Prescription>>, PortError>;
     /// The exact bytes that were issued.
-    async fn document(&self, id: PrescriptionId) -> Result<Option<Document>, PortError>;
+    async fn document(&self, id: PrescriptionId) -> Result<Unrecorded<Option<Document>>, PortError>;
     /// That person's visits that took place or are under way, the latest first; those of others whom the same account keeps are not
     /// among them.
     async fn records(
         &self,
         subject: Subject,
         page: PageRequest<(Timestamp, ConsultationId)>,
-    ) -> Result<Page<RecordEntry, (Timestamp, ConsultationId)>, PortError>;
+    ) -> Result<Unrecorded<RecordPage>, PortError>;
     /// Commits all of `changes` in one transaction, or nothing.
     async fn commit(&self, changes: &ClinicalChanges) -> Result<(), CommitError>;
 }

@@ -86,6 +86,7 @@ pub const AUDIT_ACTIONS: &[&str] = &[
     "guardian.record",
     "keys.destroy",
     "keys.manage",
+    "message.send",
     "note.add",
     "note.read",
     "note.write",

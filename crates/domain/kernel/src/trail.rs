@@ -37,6 +37,19 @@ impl<T: Personal> Personal for Vec<T> {
     }
 }
 
+impl<T: Personal> Personal for Option<T> {
+    fn records(&self) -> Vec<RecordRef> {
+        self.iter().flat_map(Personal::records).collect()
+    }
+}
+
+impl<T: Personal, U: Personal> Personal for (T, U) {
+    fn records(&self) -> Vec<RecordRef> {
+        let (one, other) = self;
+        [one.records(), other.records()].concat()
+    }
+}
+
 impl<T: Personal, K> Personal for crate::Page<T, K> {
     fn records(&self) -> Vec<RecordRef> {
         self.items.records()
@@ -63,9 +76,35 @@ impl<T: Personal> Unrecorded<T> {
         look(&self.0)
     }
 
+    /// A part of it, or with something left out.
+    pub fn map<U: Personal>(self, change: impl FnOnce(T) -> U) -> Unrecorded<U> {
+        Unrecorded(change(self.0))
+    }
+
+    /// Both, to be released by the same entries.
+    pub fn and<U: Personal>(self, other: Unrecorded<U>) -> Unrecorded<(T, U)> {
+        Unrecorded((self.0, other.0))
+    }
+
+    /// Taken whole for what is decided or changed, or into something that is [`Unrecorded`] itself. None of it is shown by that,
+    /// or the entry of the change names it.
+    pub fn undisclosed(self) -> T {
+        self.0
+    }
+
     /// The data, when these entries are durable. They must name every record in it: what is read and not named is a defect,
     /// and stays here; so is what is named by a denial. When nothing can be put on the record, nothing is released.
     pub async fn release(self, trail: &dyn AuditTrail, entries: Vec<AuditEntry>) -> Result<T, PortError> {
+        self.release_by(entries, async |entries| if entries.is_empty() { Ok(()) } else { trail.record(entries).await })
+            .await
+    }
+
+    /// The same where the entries are made durable in another way: with an event that tells of the look.
+    pub async fn release_by(
+        self,
+        entries: Vec<AuditEntry>,
+        record: impl AsyncFnOnce(Vec<AuditEntry>) -> Result<(), PortError>,
+    ) -> Result<T, PortError> {
         let named = |record: &RecordRef| {
             let names = |entry: &AuditEntry| entry.resource_kind == record.kind && entry.resource_id == record.id;
             entries.iter().any(|entry| entry.outcome == Outcome::Allowed && names(entry))
@@ -74,10 +113,15 @@ impl<T: Personal> Unrecorded<T> {
             let reason = format!("a {} was read, and no entry names it", missing.kind);
             return Err(PortError::defect(Dependency::Database, reason));
         }
-        if !entries.is_empty() {
-            trail.record(entries).await?;
-        }
+        record(entries).await?;
         Ok(self.0)
+    }
+}
+
+impl<T: Personal> Unrecorded<Option<T>> {
+    /// What was found.
+    pub fn some(self) -> Option<Unrecorded<T>> {
+        self.0.map(Unrecorded)
     }
 }
 

@@ -10,11 +10,13 @@ use amrutam_clinical::{
         Consent, ConsentPurpose, EarlierVisit, Formulary, Note, Person, Practitioner, Prescription, PrescriptionStatus,
         Presence, Sex, Subject, Visit, VisitStatus, standing,
     },
-    ports::{ClinicalChanges, ClinicalStore, Document, FormularyStore, Imported, RecordEntry, RecordedGuardian},
+    ports::{
+        ClinicalChanges, ClinicalStore, Document, FormularyStore, Imported, RecordEntry, RecordPage, RecordedGuardian,
+    },
 };
 use amrutam_kernel::{
     AccountId, CommitError, ConsultationId, DoctorId, Effects, Page, PageRequest, PortError, PrescriptionId, SealPlace,
-    Sealer, Sensitive,
+    Sealer, Sensitive, Unrecorded,
 };
 use async_trait::async_trait;
 use jiff::{Timestamp, civil::Date};
@@ -172,46 +174,46 @@ impl ClinicalStore for MemoryWorld {
         })?
     }
 
-    async fn note(&self, id: ConsultationId) -> Result<Option<Note>, PortError> {
-        self.read(|tables| last_note(tables, id))
+    async fn note(&self, id: ConsultationId) -> Result<Unrecorded<Option<Note>>, PortError> {
+        self.read_personal(|tables| last_note(tables, id))
     }
 
-    async fn consents(&self, id: ConsultationId) -> Result<Vec<Consent>, PortError> {
-        self.read(|tables| consents_of(tables, id))
+    async fn consents(&self, id: ConsultationId) -> Result<Unrecorded<Vec<Consent>>, PortError> {
+        self.read_personal(|tables| consents_of(tables, id))
     }
 
-    async fn guardian(&self, id: ConsultationId) -> Result<Option<RecordedGuardian>, PortError> {
-        self.read(|tables| tables.guardians.get(&id).cloned())
+    async fn guardian(&self, id: ConsultationId) -> Result<Unrecorded<Option<RecordedGuardian>>, PortError> {
+        self.read_personal(|tables| tables.guardians.get(&id).cloned())
     }
 
     async fn presence(&self, id: ConsultationId) -> Result<Vec<Presence>, PortError> {
         self.read(|tables| tables.presence.get(&id).cloned().unwrap_or_default())
     }
 
-    async fn prescriptions(&self, id: ConsultationId) -> Result<Vec<Prescription>, PortError> {
-        self.read(|tables| prescriptions_of(tables, id))
+    async fn prescriptions(&self, id: ConsultationId) -> Result<Unrecorded<Vec<Prescription>>, PortError> {
+        self.read_personal(|tables| prescriptions_of(tables, id))
     }
 
-    async fn prescription(&self, id: PrescriptionId) -> Result<Option<Prescription>, PortError> {
-        self.read(|tables| tables.prescriptions.get(&id).cloned())
+    async fn prescription(&self, id: PrescriptionId) -> Result<Unrecorded<Option<Prescription>>, PortError> {
+        self.read_personal(|tables| tables.prescriptions.get(&id).cloned())
     }
 
-    async fn by_code(&self, digest: [u8; 32]) -> Result<Option<Prescription>, PortError> {
+    async fn by_code(&self, digest: [u8; 32]) -> Result<Unrecorded<Option<Prescription>>, PortError> {
         let wanted = |tables: &Tables, one: &&Prescription| {
             one.code_digest == Some(digest) && !tables.erasures.contains_key(&one.subject.keeper())
         };
-        self.read(|tables| tables.prescriptions.values().find(|one| wanted(tables, one)).cloned())
+        self.read_personal(|tables| tables.prescriptions.values().find(|one| wanted(tables, one)).cloned())
     }
 
-    async fn document(&self, id: PrescriptionId) -> Result<Option<Document>, PortError> {
-        self.read(|tables| tables.documents.get(&id).cloned())
+    async fn document(&self, id: PrescriptionId) -> Result<Unrecorded<Option<Document>>, PortError> {
+        self.read_personal(|tables| tables.documents.get(&id).cloned())
     }
 
     async fn records(
         &self,
         subject: Subject,
         page: PageRequest<(Timestamp, ConsultationId)>,
-    ) -> Result<Page<RecordEntry, (Timestamp, ConsultationId)>, PortError> {
+    ) -> Result<Unrecorded<RecordPage>, PortError> {
         let key = |entry: &RecordEntry| (entry.starts_at, entry.consultation);
         let mut found = self.read(|tables| {
             let open = !tables.erasures.contains_key(&subject.keeper());
@@ -255,7 +257,7 @@ impl ClinicalStore for MemoryWorld {
             let plain = FakeSealer::new().open(&place, &sealed).await.map_err(PortError::from)?;
             entry.summary = Some(Sensitive::new(String::from_utf8_lossy(&plain).into_owned()));
         }
-        Ok(found)
+        Ok(Unrecorded::new(found))
     }
 
     async fn commit(&self, changes: &ClinicalChanges) -> Result<(), CommitError> {

@@ -4,16 +4,16 @@ use super::after;
 use crate::world::MemoryWorld;
 use amrutam_clinical::{
     model::{Dependant, StandingVisit},
-    ports::{DependantChange, DependantStore, Kept},
+    ports::{DependantChange, DependantPage, DependantStore, Kept},
 };
-use amrutam_kernel::{AccountId, CommitError, DependantId, Effects, Page, PageRequest, PortError};
+use amrutam_kernel::{AccountId, CommitError, DependantId, Effects, Page, PageRequest, PortError, Unrecorded};
 use async_trait::async_trait;
 use jiff::Timestamp;
 
 #[async_trait]
 impl DependantStore for MemoryWorld {
-    async fn kept(&self, keeper: AccountId, id: DependantId) -> Result<Option<Kept>, PortError> {
-        self.read(|tables| {
+    async fn kept(&self, keeper: AccountId, id: DependantId) -> Result<Unrecorded<Option<Kept>>, PortError> {
+        self.read_personal(|tables| {
             let dependant = tables.dependants.get(&id).filter(|one| one.keeper == keeper)?.clone();
             let calendar = tables.calendar(keeper);
             let theirs = calendar.live.iter().filter(|visit| visit.dependant == Some(id));
@@ -33,10 +33,10 @@ impl DependantStore for MemoryWorld {
         &self,
         keeper: AccountId,
         page: PageRequest<(Timestamp, DependantId)>,
-    ) -> Result<Page<Dependant, (Timestamp, DependantId)>, PortError> {
+    ) -> Result<Unrecorded<DependantPage>, PortError> {
         let key = |one: &Dependant| (one.added_at, one.id);
         let found = self.read(|tables| tables.kept_by(keeper).cloned().collect())?;
-        Ok(Page::cut(after(found, &page, key), page.limit, key))
+        Ok(Unrecorded::new(Page::cut(after(found, &page, key), page.limit, key)))
     }
 
     async fn commit_dependant(&self, change: &DependantChange, effects: &Effects) -> Result<(), CommitError> {

@@ -12,7 +12,7 @@ mod transaction;
 pub(crate) use tables::{MessageState, RefreshRow, StoredMessage, StoredTask, Tables, TaskState};
 pub(crate) use transaction::{defect, into_port_error};
 
-use amrutam_kernel::{AuditEntry, Clock, Dependency, EventEnvelope, PortError};
+use amrutam_kernel::{AuditEntry, Clock, Dependency, EventEnvelope, Personal, PortError, Unrecorded};
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -81,6 +81,14 @@ impl MemoryWorld {
     // A panic in another thread leaves at worst a draft behind, never half a commit.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same of what is somebody's.
+    pub(crate) fn read_personal<T: Personal>(
+        &self,
+        read: impl FnOnce(&Tables) -> T,
+    ) -> Result<Unrecorded<T>, PortError> {
+        self.read(read).map(Unrecorded::new)
     }
 
     pub(crate) fn read<T>(&self, read: impl FnOnce(&Tables) -> T) -> Result<T, PortError> {

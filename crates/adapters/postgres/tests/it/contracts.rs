@@ -239,7 +239,7 @@ impl amrutam_operations::contract::Harness for Real {
         self.store.plan(&[message], &Effects::default()).await.unwrap();
         let claimed = self.store.claim_due(SignedDuration::from_secs(60), 1).await.unwrap().remove(0);
         let settled = Settled::GaveUp { error: "550 no".to_owned(), at: self.began };
-        assert!(self.store.settle(claimed.id, claimed.attempts, settled).await.unwrap());
+        assert!(self.store.settle(claimed.id, claimed.attempts, settled, None).await.unwrap());
     }
 
     async fn message(&self, id: Uuid) -> (bool, u32) {

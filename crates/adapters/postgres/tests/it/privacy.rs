@@ -193,17 +193,17 @@ async fn what_was_written_of_whose_keys_are_destroyed_reads_as_absent() {
     let child = seeds::keep(real.clinical.as_ref(), own.patient, real.began).await.subject();
     let visit = real.visits_of(Some(child), &["completed"]).await[0];
     write_all(&real, &visit, child).await;
-    let written = real.clinical.prescriptions(visit.id).await.unwrap();
+    let written = real.clinical.prescriptions(visit.id).await.unwrap().undisclosed();
     assert_eq!(written.len(), 1);
     let sealer = Without { owner: child.key_owner(), sealer: FakeSealer::new() };
     let vault = Vault::new(Arc::new(sealer), Arc::new(FakeIndex::new("tests")));
     let left = Clinical::new((*real.store).clone(), (*real.accounts).clone(), vault);
-    assert_eq!(left.note(visit.id).await.unwrap(), None);
-    assert_eq!(left.guardian(visit.id).await.unwrap(), None);
-    assert_eq!(left.prescriptions(visit.id).await.unwrap(), []);
-    assert_eq!(left.prescription(written[0].id).await.unwrap(), None);
+    assert_eq!(left.note(visit.id).await.unwrap().undisclosed(), None);
+    assert_eq!(left.guardian(visit.id).await.unwrap().undisclosed(), None);
+    assert_eq!(left.prescriptions(visit.id).await.unwrap().undisclosed(), []);
+    assert_eq!(left.prescription(written[0].id).await.unwrap().undisclosed(), None);
     let page = PageRequest { limit: Limit::default(), after: None };
-    let record = left.records(child, page).await.unwrap().items.remove(0);
+    let record = left.records(child, page).await.unwrap().undisclosed().items.remove(0);
     assert_eq!((record.consultation, record.note, record.summary), (visit.id, None, None));
     assert_eq!(record.prescriptions, []);
 }

@@ -47,10 +47,10 @@ pub async fn a_dependant_is_read_back_and_changed_by_version(harness: &dyn Harne
     let store = harness.clinical();
     let (keeper, stranger) = (keeper(harness).await, keeper(harness).await);
     let first = child(harness, keeper, "काव्या");
-    assert_eq!(store.kept(keeper, first.id).await.unwrap(), None);
+    assert_eq!(store.kept(keeper, first.id).await.unwrap().undisclosed(), None);
     add(harness, &first, 0).await.unwrap();
-    assert_eq!(store.kept(keeper, first.id).await.unwrap().unwrap().dependant, first);
-    assert_eq!(store.kept(stranger, first.id).await.unwrap(), None, "another's is nobody");
+    assert_eq!(store.kept(keeper, first.id).await.unwrap().undisclosed().unwrap().dependant, first);
+    assert_eq!(store.kept(stranger, first.id).await.unwrap().undisclosed(), None, "another's is nobody");
     let other = DependantDetails { sex: None, ..first.details.expose().clone() };
     let second = first.changed(other, harness.now() + SignedDuration::from_secs(1));
     let taken = effects(harness, first.id.as_uuid());
@@ -60,7 +60,7 @@ pub async fn a_dependant_is_read_back_and_changed_by_version(harness: &dyn Harne
     let again = effects(harness, first.id.as_uuid());
     stale(&store.commit_dependant(&DependantChange::Changed(second.clone()), &again).await);
     assert_eq!(harness.announced(first.id.as_uuid()).await, [taken.events[0].id]);
-    assert_eq!(store.kept(keeper, first.id).await.unwrap().unwrap().dependant, second);
+    assert_eq!(store.kept(keeper, first.id).await.unwrap().undisclosed().unwrap().dependant, second);
 }
 
 /// Each account's own, in order.
@@ -75,9 +75,9 @@ pub async fn dependants_come_in_pages_by_when_they_were_added(harness: &dyn Harn
     }
     add(harness, &child(harness, stranger, "another's"), 0).await.unwrap();
     let two = Limit::new(2).unwrap();
-    let first = store.dependants(keeper, PageRequest { limit: two, after: None }).await.unwrap();
+    let first = store.dependants(keeper, PageRequest { limit: two, after: None }).await.unwrap().undisclosed();
     assert_eq!(first.items, family[..2]);
-    let second = store.dependants(keeper, PageRequest { limit: two, after: first.next }).await.unwrap();
+    let second = store.dependants(keeper, PageRequest { limit: two, after: first.next }).await.unwrap().undisclosed();
     assert_eq!((second.items, second.next), (family[2..].to_vec(), None));
     assert_eq!(store.count_kept(keeper).await.unwrap(), 3);
 }
@@ -101,8 +101,8 @@ pub async fn a_removal_is_for_the_calendar_that_was_read(harness: &dyn Harness) 
     add(harness, &treated, 0).await.unwrap();
     add(harness, &other, 1).await.unwrap();
     harness.visits_of(Some(treated.subject()), &["completed"]).await;
-    let read = store.kept(keeper, treated.id).await.unwrap().unwrap();
-    let unbooked = store.kept(keeper, other.id).await.unwrap().unwrap();
+    let read = store.kept(keeper, treated.id).await.unwrap().undisclosed().unwrap();
+    let unbooked = store.kept(keeper, other.id).await.unwrap().undisclosed().unwrap();
     assert_eq!((read.ever_booked, unbooked.ever_booked), (true, false));
     let removed = treated.removed(harness.now());
     let remove = async |dependant: &Dependant, calendar, forget| {
@@ -113,8 +113,8 @@ pub async fn a_removal_is_for_the_calendar_that_was_read(harness: &dyn Harness) 
     remove(&removed, read.calendar, false).await.unwrap();
     stale(&remove(&other.removed(harness.now()), read.calendar, true).await);
     remove(&other.removed(harness.now()), read.calendar + 1, true).await.unwrap();
-    assert_eq!(store.kept(keeper, treated.id).await.unwrap().unwrap().dependant, removed);
-    assert_eq!(store.kept(keeper, other.id).await.unwrap(), None);
+    assert_eq!(store.kept(keeper, treated.id).await.unwrap().undisclosed().unwrap().dependant, removed);
+    assert_eq!(store.kept(keeper, other.id).await.unwrap().undisclosed(), None);
     assert_eq!(store.count_kept(keeper).await.unwrap(), 0);
     stale(
         &store.commit_dependant(&DependantChange::Changed(removed.removed(harness.now())), &Effects::default()).await,
@@ -144,8 +144,8 @@ pub async fn a_dependants_visits_are_theirs_alone(harness: &dyn Harness) {
         assert_eq!(treated.is_some(), count == 1, "{whose:?}");
     }
     for (whose, seen) in people.into_iter().zip([vec![theirs.id], vec![], vec![keepers.id]]) {
-        let found = store.records(whose, page()).await.unwrap();
+        let found = store.records(whose, page()).await.unwrap().undisclosed();
         assert_eq!(found.items.iter().map(|entry| entry.consultation).collect::<Vec<_>>(), seen, "{whose:?}");
     }
-    assert_eq!(store.records(kept.subject(), page()).await.unwrap().items[0].note, Some(written));
+    assert_eq!(store.records(kept.subject(), page()).await.unwrap().undisclosed().items[0].note, Some(written));
 }

@@ -42,7 +42,7 @@ pub async fn a_visit_is_read_with_its_people(harness: &dyn Harness) {
 pub async fn notes_have_versions_and_the_last_is_read(harness: &dyn Harness) {
     let store = harness.clinical();
     let made = harness.visits(&["in_progress"]).await[0];
-    assert_eq!(store.note(made.id).await.unwrap(), None);
+    assert_eq!(store.note(made.id).await.unwrap().undisclosed(), None);
     let write = async |version, text| {
         let note = note(&made, version, text);
         store.commit(&ClinicalChanges { note: Some(note), ..ClinicalChanges::default() }).await
@@ -51,7 +51,7 @@ pub async fn notes_have_versions_and_the_last_is_read(harness: &dyn Harness) {
     write(2, "दो").await.unwrap();
     stale(&write(2, "again").await);
     stale(&write(4, "too far").await);
-    assert_eq!(store.note(made.id).await.unwrap(), Some(note(&made, 2, "दो")));
+    assert_eq!(store.note(made.id).await.unwrap().undisclosed(), Some(note(&made, 2, "दो")));
 }
 
 /// What was decided on must still stand.
@@ -64,7 +64,7 @@ pub async fn a_visit_that_changed_meanwhile_takes_nothing(harness: &dyn Harness)
         store.commit(&ClinicalChanges { based_on, note, ..ClinicalChanges::default() }).await
     };
     stale(&write(made.version - 1).await);
-    assert_eq!(store.note(made.id).await.unwrap(), None);
+    assert_eq!(store.note(made.id).await.unwrap().undisclosed(), None);
     write(made.version).await.unwrap();
 }
 
@@ -92,7 +92,7 @@ pub async fn consents_are_read_in_order_with_their_evidence(harness: &dyn Harnes
     for one in &both {
         store.commit(&ClinicalChanges { consents: vec![one.clone()], ..ClinicalChanges::default() }).await.unwrap();
     }
-    assert_eq!(store.consents(made.id).await.unwrap(), both);
+    assert_eq!(store.consents(made.id).await.unwrap().undisclosed(), both);
 }
 
 /// What follows from the consents that were read is not taken after another.
@@ -117,9 +117,27 @@ pub async fn a_consent_that_follows_from_none_comes_after_none(harness: &dyn Har
     };
     say(ConsentDecision::Withdrawn, None).await.unwrap();
     stale(&say(ConsentDecision::Given, Some(0)).await);
-    let kept = store.consents(made.id).await.unwrap();
+    let kept = store.consents(made.id).await.unwrap().undisclosed();
     assert_eq!(kept.iter().map(|one| one.decision).collect::<Vec<_>>(), [ConsentDecision::Withdrawn]);
     say(ConsentDecision::Given, Some(1)).await.unwrap();
+    // Two who read the same, at the same moment.
+    for read in 2..10 {
+        let (one, other) =
+            futures::join!(say(ConsentDecision::Given, Some(read)), say(ConsentDecision::Given, Some(read)));
+        assert!(one.is_ok() || other.is_ok(), "{one:?}, {other:?}");
+        stale(if one.is_ok() { &other } else { &one });
+    }
+    // A withdrawal that says nothing of what was read is the patient's word at any time; what was decided before it is not.
+    let count = store.consents(made.id).await.unwrap().undisclosed().len();
+    let (withdrawn, implied) =
+        futures::join!(say(ConsentDecision::Withdrawn, None), say(ConsentDecision::Given, Some(count)));
+    withdrawn.unwrap();
+    let kept = store.consents(made.id).await.unwrap().undisclosed();
+    let order: Vec<_> = kept.iter().skip(count).map(|one| one.decision).collect();
+    match implied {
+        Ok(()) => assert_eq!(order, [ConsentDecision::Given, ConsentDecision::Withdrawn]),
+        Err(_) => assert_eq!(order, [ConsentDecision::Withdrawn]),
+    }
 }
 
 /// By version, one per visit.
@@ -144,7 +162,7 @@ pub async fn a_guardian_is_replaced_by_version(harness: &dyn Harness) {
     write(recorded(1, "first")).await.unwrap();
     stale(&write(recorded(1, "again")).await);
     write(recorded(2, "second")).await.unwrap();
-    assert_eq!(store.guardian(made.id).await.unwrap(), Some(recorded(2, "second")));
+    assert_eq!(store.guardian(made.id).await.unwrap().undisclosed(), Some(recorded(2, "second")));
 }
 
 /// Each time, in order.
@@ -222,8 +240,11 @@ pub async fn records_come_in_pages_the_latest_first(harness: &dyn Harness) {
     let draft = super::stage::draft(harness, &made[1], 1);
     store.commit(&ClinicalChanges { prescriptions: vec![draft], ..ClinicalChanges::default() }).await.unwrap();
     let one = Limit::new(1).unwrap();
-    let first =
-        store.records(Subject::Account(made[0].patient), PageRequest { limit: one, after: None }).await.unwrap();
+    let first = store
+        .records(Subject::Account(made[0].patient), PageRequest { limit: one, after: None })
+        .await
+        .unwrap()
+        .undisclosed();
     assert_eq!((first.items.len(), first.items[0].consultation), (1, made[1].id));
     assert_eq!(first.items[0].prescriptions, [], "no draft");
     assert_eq!((first.items[0].doctor_account, first.items[0].sharing), (made[1].doctor_account, None));
@@ -236,8 +257,11 @@ pub async fn records_come_in_pages_the_latest_first(harness: &dyn Harness) {
     )
     .await
     .unwrap();
-    let second =
-        store.records(Subject::Account(made[0].patient), PageRequest { limit: one, after: first.next }).await.unwrap();
+    let second = store
+        .records(Subject::Account(made[0].patient), PageRequest { limit: one, after: first.next })
+        .await
+        .unwrap()
+        .undisclosed();
     assert_eq!((second.items[0].consultation, &second.items[0].note), (made[0].id, &Some(written)));
     assert_eq!(second.items[0].sharing, Some(ConsentDecision::Given));
     assert_eq!(second.next, None, "a visit to come is no record");

@@ -38,7 +38,7 @@ pub async fn agree(
 
 /// To which purposes there is a consent, in the order in which they were stored.
 pub async fn agreed(store: &dyn ClinicalStore, visit: ConsultationId) -> Vec<&'static str> {
-    store.consents(visit).await.unwrap().into_iter().map(|consent| consent.purpose.as_str()).collect()
+    store.consents(visit).await.unwrap().undisclosed().into_iter().map(|consent| consent.purpose.as_str()).collect()
 }
 
 /// Stores somebody whom that account keeps.
@@ -65,7 +65,7 @@ pub async fn keep(store: &dyn DependantStore, keeper: AccountId, now: Timestamp)
 
 /// The account keeps them no more. Nothing is left of whom no visit names.
 pub async fn remove(store: &dyn DependantStore, dependant: &Dependant, now: Timestamp) {
-    let kept = store.kept(dependant.keeper, dependant.id).await.unwrap().unwrap();
+    let kept = store.kept(dependant.keeper, dependant.id).await.unwrap().undisclosed().unwrap();
     let forget = !kept.ever_booked;
     let change = DependantChange::Removed { dependant: kept.dependant.removed(now), calendar: kept.calendar, forget };
     store.commit_dependant(&change, &Effects::default()).await.unwrap();

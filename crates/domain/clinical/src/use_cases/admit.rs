@@ -45,8 +45,8 @@ async fn admit_visit(
         if now < visit.range.start() - early || visit.range.end() <= now {
             return Ok(());
         }
-        let consents = deps.store.consents(id).await?;
-        let guardian = deps.store.guardian(id).await?;
+        let consents = deps.store.consents(id).await?.undisclosed();
+        let guardian = deps.store.guardian(id).await?.undisclosed();
         let guardian = guardian.as_ref().map(|recorded| recorded.guardian.expose());
         model::admit(deps.rules_at(now)?, deps.zone, &visit, &consents, guardian)?;
         if standing(&consents, ConsentPurpose::Teleconsultation).is_some() {

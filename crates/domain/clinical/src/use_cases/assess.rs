@@ -51,7 +51,7 @@ pub async fn dry_run(
     let content = match content {
         Some(content) => content,
         None => {
-            let drafts = deps.store.prescriptions(id).await?.into_iter();
+            let drafts = deps.store.prescriptions(id).await?.undisclosed().into_iter();
             let mut drafts = drafts.filter(|one| one.status == crate::model::PrescriptionStatus::Draft);
             drafts.next().ok_or(ClinicalError::NotFound)?.content.into_exposed()
         }
@@ -79,7 +79,7 @@ impl Deps<'_> {
         // Generous: what lies outside the months is told by the decision.
         let since = starts_at - SignedDuration::from_hours(24 * 32 * i64::from(rules.follow_up_months));
         let earlier = self.store.earlier_visits(visit.subject, visit.practitioner.id, since, starts_at).await?;
-        let note = self.store.note(visit.id).await?;
+        let note = self.store.note(visit.id).await?.undisclosed();
         let downgraded = note.as_ref().is_some_and(|note| note.content.expose().treat_as_first_visit);
         let written = note.map(|note| note.conditions()).unwrap_or_default();
         let conditions: Vec<_> =

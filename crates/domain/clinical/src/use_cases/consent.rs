@@ -68,7 +68,7 @@ async fn put_consent(
                 check_consent(&notices(), purpose, version, said.method, evidence, by_patient)?;
             }
             ConsentDecision::Withdrawn => {
-                let before = deps.store.consents(id).await?;
+                let before = deps.store.consents(id).await?.undisclosed();
                 check_withdrawal(&notices(), &before, purpose, version, said.method, evidence, by_patient)?;
             }
         }
@@ -103,8 +103,7 @@ pub async fn read_consents(
     let deed = Deed { action: Action::ConsentRecord, name: "consent.read" };
     let (visit, _) = deps.open_record(context, deed, id).await?;
     let consents = deps.store.consents(id).await?;
-    deps.record(vec![deps.done(context, deed.name, &visit, deps.clock.now())]).await?;
-    Ok(consents)
+    Ok(deps.show(consents, vec![deps.done(context, deed.name, &visit, deps.clock.now())]).await?)
 }
 
 /// Records the adult beside a minor, until the visit is over; said again, it is the next version, and what was said is kept.
@@ -132,7 +131,7 @@ async fn put_guardian(
         if !guardian.is_complete() {
             return Err(ClinicalError::IncompleteGuardian);
         }
-        let (before, now) = (deps.store.guardian(id).await?, deps.clock.now());
+        let (before, now) = (deps.store.guardian(id).await?.undisclosed(), deps.clock.now());
         if visit.is_over(now) {
             return Err(ClinicalError::VisitClosed);
         }

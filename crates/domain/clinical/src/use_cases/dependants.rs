@@ -7,11 +7,11 @@ use super::{
 use crate::{
     ClinicalError,
     model::{Dependant, DependantDetails, Person, check_removal, check_room},
-    ports::{DependantChange, Kept},
+    ports::{DependantChange, DependantPage, Kept},
 };
 use amrutam_kernel::{
     AccountId, Action, AuditEntry, CommitError, ConsultationId, Context, Denial, DependantId, Effects, Idempotent,
-    Outcome, Page, PageRequest, Relation, Role, Sensitive, StoredAnswer,
+    Outcome, PageRequest, Relation, Role, Sensitive, StoredAnswer, Unrecorded,
 };
 use jiff::Timestamp;
 
@@ -57,24 +57,22 @@ pub async fn list_dependants(
     deps: Deps<'_>,
     context: &Context,
     page: PageRequest<ByAge>,
-) -> Result<Page<Dependant, ByAge>, ClinicalError> {
+) -> Result<DependantPage, ClinicalError> {
     let name = "dependant.list";
     let keeper = deps.keeper(context, name).await?;
     let found = deps.store.dependants(keeper, page).await?;
     let entry = |one: &Dependant| deps.about(context, name, one.id, keeper, Outcome::Allowed);
-    let shown: Vec<_> = found.items.iter().map(entry).collect();
-    if !shown.is_empty() {
-        deps.record(shown).await?;
-    }
-    Ok(found)
+    let shown = found.judge(|found| found.items.iter().map(entry).collect());
+    Ok(deps.show(found, shown).await?)
 }
 
 /// One whom the caller's account keeps.
 pub async fn read_dependant(deps: Deps<'_>, context: &Context, id: DependantId) -> Result<Dependant, ClinicalError> {
     let name = "dependant.read";
     let kept = deps.kept(context, name, id).await?;
-    deps.record(vec![deps.about(context, name, id, kept.dependant.keeper, Outcome::Allowed)]).await?;
-    Ok(kept.dependant)
+    let entry = |kept: &Kept| deps.about(context, name, id, kept.dependant.keeper, Outcome::Allowed);
+    let entries = vec![kept.judge(entry)];
+    Ok(deps.show(kept, entries).await?.dependant)
 }
 
 /// Changes who they are. `versions` are those the caller says to have.
@@ -89,7 +87,7 @@ pub async fn update_dependant(
     let mut round = 0;
     loop {
         round += 1;
-        let before = deps.kept(context, name, id).await?.dependant;
+        let before = deps.kept(context, name, id).await?.undisclosed().dependant;
         check_version(versions, before.version)?;
         let after = before.changed(change(before.details.expose().clone()), deps.clock.now());
         let audit = vec![deps.about(context, name, id, before.keeper, Outcome::Allowed)];
@@ -112,7 +110,7 @@ pub async fn remove_dependant(
     let mut round = 0;
     loop {
         round += 1;
-        let Kept { dependant, visits, calendar, ever_booked } = deps.kept(context, name, id).await?;
+        let Kept { dependant, visits, calendar, ever_booked } = deps.kept(context, name, id).await?.undisclosed();
         check_version(versions, dependant.version)?;
         let now = deps.clock.now();
         check_removal(&visits, now)?;
@@ -167,10 +165,16 @@ impl Deps<'_> {
     }
 
     /// Somebody whom the caller's account keeps. What is another's can't be told from what is not there; the look at it is on the record.
-    async fn kept(&self, context: &Context, name: &'static str, id: DependantId) -> Result<Kept, ClinicalError> {
+    async fn kept(
+        &self,
+        context: &Context,
+        name: &'static str,
+        id: DependantId,
+    ) -> Result<Unrecorded<Kept>, ClinicalError> {
         let keeper = self.keeper(context, name).await?;
-        let kept = self.store.kept(keeper, id).await?.filter(|kept| kept.dependant.removed_at.is_none());
-        match kept {
+        let kept =
+            self.store.kept(keeper, id).await?.map(|kept| kept.filter(|kept| kept.dependant.removed_at.is_none()));
+        match kept.some() {
             Some(kept) => Ok(kept),
             None => {
                 let of = ("dependant", id.to_string());

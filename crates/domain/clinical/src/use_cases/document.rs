@@ -37,19 +37,19 @@ pub async fn issue_document(deps: IssuerDeps<'_>, event: &EventEnvelope) -> Resu
     let wanted = match event.event_type.as_str() {
         events::SIGNED => {
             let id = id_in(event, "prescription_id")?;
-            deps.store.prescription(PrescriptionId::from_uuid(id)).await?
+            deps.store.prescription(PrescriptionId::from_uuid(id)).await?.undisclosed()
         }
         "consultation.completed.v1" => {
             let id = id_in(event, "consultation_id")?;
             let all = deps.store.prescriptions(amrutam_kernel::ConsultationId::from_uuid(id)).await?;
-            all.into_iter().find(|one| one.status == PrescriptionStatus::Signed)
+            all.undisclosed().into_iter().find(|one| one.status == PrescriptionStatus::Signed)
         }
         "review.resolved.v1" if event.payload.get("kind").is_some_and(|kind| kind == "prescription") => {
             if event.payload.get("choice").is_none_or(|choice| choice != events::TRY_AGAIN) {
                 return Ok(Handled::Ignored);
             }
             let subject = event.payload.pointer("/subject/id");
-            deps.store.prescription(PrescriptionId::from_uuid(id_at(subject, "subject")?)).await?
+            deps.store.prescription(PrescriptionId::from_uuid(id_at(subject, "subject")?)).await?.undisclosed()
         }
         _ => return Ok(Handled::Ignored),
     };
@@ -65,8 +65,12 @@ pub async fn issue_document(deps: IssuerDeps<'_>, event: &EventEnvelope) -> Resu
         Ok(bytes) => {
             let sha256 = Sha256::digest(&bytes).into();
             let issued = advanced(&prescription, DocumentState::Issued { sha256, at: now }, now);
-            let document =
-                Document { prescription: prescription.id, subject: prescription.subject, bytes: Sensitive::new(bytes) };
+            let document = Document {
+                prescription: prescription.id,
+                consultation: prescription.consultation,
+                subject: prescription.subject,
+                bytes: Sensitive::new(bytes),
+            };
             commit(deps, event, &issued, Some(document), Some(events::ISSUED), true, now).await
         }
         Err(error) if failures + 1 >= MAX_FAILURES => {

@@ -37,7 +37,7 @@ async fn write_draft(
         round += 1;
         let (visit, _) = deps.open(context, deed, id).await?;
         let now = deps.clock.now();
-        let all = deps.store.prescriptions(id).await?;
+        let all = deps.store.prescriptions(id).await?.undisclosed();
         let draft = all.iter().find(|one| one.status == PrescriptionStatus::Draft);
         let last = all.iter().max_by_key(|one| one.number).map_or(PrescriptionTag::NONE, PrescriptionTag::of);
         match draft {

@@ -8,7 +8,7 @@ use crate::{
 };
 use amrutam_kernel::{
     AccountId, Action, AuditEntry, AuditEntryId, CommitError, ConsultationId, Context, Denial, Effects, EventId,
-    Outcome, PortError, Relation, Role, failed_on_record, recorded,
+    Outcome, Personal, PortError, Relation, Role, Unrecorded, failed_on_record, recorded,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -152,8 +152,20 @@ impl Deps<'_> {
 
     /// Audit entries in a unit of their own. What they tell of must not go on unless they are on the record.
     pub(super) async fn record(&self, audit: Vec<AuditEntry>) -> Result<(), PortError> {
-        let effects = Effects { audit, ..Effects::default() };
+        if audit.is_empty() {
+            return Ok(());
+        }
+        self.record_all(Effects { audit, ..Effects::default() }).await
+    }
+
+    /// The same with the events that tell of it.
+    pub(super) async fn record_all(&self, effects: Effects) -> Result<(), PortError> {
         recorded(self.store.commit(&ClinicalChanges { effects, ..ClinicalChanges::default() }).await)
+    }
+
+    /// What was read, when these entries are on the record.
+    pub(super) async fn show<T: Personal>(&self, read: Unrecorded<T>, audit: Vec<AuditEntry>) -> Result<T, PortError> {
+        read.release_by(audit, async |audit| self.record(audit).await).await
     }
 
     /// What became of an act on a visit: one that was allowed and refused all the same is on the record when this returns.

@@ -55,7 +55,7 @@ async fn next_version(
     loop {
         round += 1;
         let (visit, _) = deps.open_record(context, deed, id).await?;
-        let before = deps.store.note(id).await?;
+        let before = deps.store.note(id).await?.undisclosed();
         check_version(versions, before.as_ref().map_or(0, |note| note.version))?;
         let now = deps.clock.now();
         let note = decide(before.as_ref(), &visit, now)?;
@@ -74,6 +74,6 @@ pub async fn read_note(deps: Deps<'_>, context: &Context, id: ConsultationId) ->
     let deed = Deed { action: Action::RecordRead, name: "note.read" };
     let (visit, _) = deps.open_record(context, deed, id).await?;
     let note = deps.store.note(id).await?;
-    deps.record(vec![deps.done(context, deed.name, &visit, deps.clock.now())]).await?;
+    let note = deps.show(note, vec![deps.done(context, deed.name, &visit, deps.clock.now())]).await?;
     note.ok_or(ClinicalError::NotFound)
 }

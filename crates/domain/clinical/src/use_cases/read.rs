@@ -9,7 +9,7 @@ use crate::{
     model::{DocumentState, Prescription, PrescriptionStatus, Side},
     ports::Document,
 };
-use amrutam_kernel::{Action, ConsultationId, Context};
+use amrutam_kernel::{Action, ConsultationId, Context, Unrecorded};
 
 /// A visit's prescription as one side sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub async fn read_prescription(
     let deed = Deed { action: Action::RecordRead, name: "prescription.read" };
     let (visit, side) = deps.open_record(context, deed, id).await?;
     let all = deps.store.prescriptions(id).await?;
-    deps.record(vec![deps.done(context, deed.name, &visit, deps.clock.now())]).await?;
+    let all = deps.show(all, vec![deps.done(context, deed.name, &visit, deps.clock.now())]).await?;
     let is_draft = |one: &&Prescription| one.status == PrescriptionStatus::Draft;
     let draft = all.iter().find(is_draft).filter(|_| side == Side::Doctor).cloned();
     let signed = all.iter().filter(|one| !is_draft(one)).max_by_key(|one| one.number).cloned();
@@ -56,14 +56,15 @@ pub async fn read_document(
     let deed = Deed { action: Action::RecordRead, name: "prescription.document" };
     let (visit, _) = deps.open_record(context, deed, id).await?;
     let all = deps.store.prescriptions(id).await?;
-    deps.record(vec![deps.done(context, deed.name, &visit, deps.clock.now())]).await?;
-    let signed = all.into_iter().filter(|one| one.status != PrescriptionStatus::Draft).max_by_key(|one| one.number);
+    let is_signed = |one: &Prescription| one.status != PrescriptionStatus::Draft;
+    let signed = all.map(|all| all.into_iter().filter(is_signed).max_by_key(|one| one.number));
+    let issued = |one: &Prescription| matches!(one.document, DocumentState::Issued { .. }).then_some(one.id);
+    let document = match signed.judge(|signed| signed.as_ref().and_then(issued)) {
+        Some(id) => deps.store.document(id).await?,
+        None => Unrecorded::new(None),
+    };
+    let entry = deps.done(context, deed.name, &visit, deps.clock.now());
+    let (signed, document) = deps.show(signed.and(document), vec![entry]).await?;
     let signed = signed.ok_or(ClinicalError::NotFound)?;
-    match signed.document {
-        DocumentState::Awaited { .. } | DocumentState::InReview => Err(ClinicalError::DocumentAwaited),
-        DocumentState::Issued { .. } => {
-            let document = deps.store.document(signed.id).await?.ok_or(ClinicalError::DocumentAwaited)?;
-            Ok((signed, document))
-        }
-    }
+    Ok((signed, document.ok_or(ClinicalError::DocumentAwaited)?))
 }

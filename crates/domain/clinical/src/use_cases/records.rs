@@ -4,11 +4,11 @@ use super::Deps;
 use crate::{
     ClinicalError, events,
     model::{BreakGlassReason, Subject},
-    ports::{ClinicalChanges, RecordEntry},
+    ports::{RecordEntry, RecordPage},
 };
 use amrutam_kernel::{
     AccountId, Action, ConsultationId, Context, Denial, DependantId, Effects, Outcome, Page, PageRequest, PortError,
-    Relation, Role, recorded,
+    Relation, Role,
 };
 use jiff::Timestamp;
 
@@ -24,7 +24,7 @@ pub async fn read_records(
     dependant: Option<DependantId>,
     break_glass: Option<BreakGlassReason>,
     page: PageRequest<(Timestamp, ConsultationId)>,
-) -> Result<Page<RecordEntry, (Timestamp, ConsultationId)>, ClinicalError> {
+) -> Result<RecordPage, ClinicalError> {
     let now = deps.clock.now();
     let subject = match dependant {
         Some(dependant) => Subject::Dependant { keeper: patient, dependant },
@@ -32,7 +32,7 @@ pub async fn read_records(
     };
     let relation = if context.actor.is(patient, Role::Patient) {
         let theirs = match dependant {
-            Some(dependant) => deps.store.kept(patient, dependant).await?.is_some(),
+            Some(dependant) => deps.store.kept(patient, dependant).await?.judge(Option::is_some),
             None => true,
         };
         if theirs { Relation::Own } else { Relation::None }
@@ -65,7 +65,7 @@ pub async fn read_records(
     let mut breaking = break_glass.is_some() && relation == Relation::None;
     permit(breaking).await?;
     let mut found = deps.store.records(subject, page).await?;
-    if breaking && found.items.is_empty() {
+    if breaking && found.judge(|found| found.items.is_empty()) {
         // Nothing to see of somebody who may not even exist.
         deps.record(vec![entry(breaking, Outcome::Denied)]).await?;
         return Err(Denial::Hidden.into());
@@ -73,25 +73,25 @@ pub async fn read_records(
     if let Some(doctor) = context.actor.account().filter(|_| relation == Relation::Treating) {
         let is_closed = |shown: &RecordEntry| !shown.is_open_to(doctor);
         // Whoever treats the patient breaks the glass for nothing else.
-        if break_glass.is_some() && found.items.iter().any(is_closed) {
+        if break_glass.is_some() && found.judge(|found| found.items.iter().any(is_closed)) {
             breaking = true;
             permit(breaking).await?;
         } else {
             let shown = |one| if is_closed(&one) { one.withholding() } else { one };
-            found.items = found.items.into_iter().map(shown).collect();
+            found = found.map(|page| Page { items: page.items.into_iter().map(shown).collect(), ..page });
         }
     }
     // The record that was opened, and each visit of it that is shown.
     let visit =
         |shown: &RecordEntry| named(breaking, ("consultation", shown.consultation.to_string()), Outcome::Allowed);
-    let shown = found.items.iter().filter(|one| !one.withheld).map(visit);
+    let shown: Vec<_> = found.judge(|found| found.items.iter().filter(|one| !one.withheld).map(visit).collect());
     let audit = std::iter::once(entry(breaking, Outcome::Allowed)).chain(shown).collect();
-    let mut effects = Effects { audit, ..Effects::default() };
-    if let Some(reason) = break_glass.filter(|_| breaking) {
-        effects.events.push(events::record_opened(deps.event_id(now), patient, reason, context, now));
-    }
-    recorded(deps.store.commit(&ClinicalChanges { effects, ..ClinicalChanges::default() }).await)?;
-    Ok(found)
+    let told = break_glass.filter(|_| breaking);
+    let told = told.map(|reason| events::record_opened(deps.event_id(now), patient, reason, context, now));
+    let record = async |audit| {
+        deps.record_all(Effects { audit, events: told.into_iter().collect(), ..Effects::default() }).await
+    };
+    Ok(found.release_by(audit, record).await?)
 }
 
 impl Deps<'_> {

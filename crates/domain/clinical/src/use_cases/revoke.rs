@@ -34,7 +34,7 @@ async fn take_back(
         round += 1;
         let (visit, _) = deps.open(context, deed, id).await?;
         let now = deps.clock.now();
-        let all = deps.store.prescriptions(id).await?;
+        let all = deps.store.prescriptions(id).await?.undisclosed();
         let Some(last) = all.iter().max_by_key(|one| (one.status == PrescriptionStatus::Signed, one.number)) else {
             return Err(ClinicalError::NotFound);
         };

@@ -50,7 +50,7 @@ async fn sign_draft(
             deps.record(vec![entry]).await?;
             return Err(ClinicalError::Denied(Denial::Forbidden));
         }
-        let all = deps.store.prescriptions(id).await?;
+        let all = deps.store.prescriptions(id).await?.undisclosed();
         let draft = all.iter().find(|one| one.status == PrescriptionStatus::Draft).ok_or(ClinicalError::NotFound)?;
         check_any(seen, &[PrescriptionTag::of(draft)])?;
         let rules = deps.rules_at(now)?;
@@ -58,7 +58,7 @@ async fn sign_draft(
             return Err(ClinicalError::VisitClosed);
         }
         // The age may have become known only during the visit.
-        let guardian = deps.store.guardian(id).await?;
+        let guardian = deps.store.guardian(id).await?.undisclosed();
         check_guardian(rules, deps.zone, &visit, guardian.as_ref().map(|recorded| recorded.guardian.expose()))?;
         let formulary = deps.formulary_at(now).await?;
         let content = draft.content.expose();

@@ -3,7 +3,7 @@
 use super::Deps;
 use crate::{
     ClinicalError,
-    model::{DocumentState, PrescribedItem, PrescriptionStatus, Signatory, VerifyCode},
+    model::{DocumentState, PrescribedItem, Prescription, PrescriptionStatus, Signatory, VerifyCode},
 };
 use amrutam_kernel::{Context, Outcome, PrescriptionId};
 use jiff::Timestamp;
@@ -31,12 +31,14 @@ pub struct Verified {
 
 /// The prescription of that code. The look is on the record.
 pub async fn verify(deps: Deps<'_>, context: &Context, code: &VerifyCode) -> Result<Verified, ClinicalError> {
-    let found = deps.store.by_code(code.digest()).await?.ok_or(ClinicalError::NotFound)?;
+    let (found, now) = (deps.store.by_code(code.digest()).await?, deps.clock.now());
+    let entry = |found: &Prescription| {
+        let (of, patient) = (("consultation", found.consultation.to_string()), Some(found.subject.keeper()));
+        deps.entry(context, "prescription.verify", of, patient, Outcome::Allowed, now)
+    };
+    let entries = found.judge(|found| found.iter().map(entry).collect());
+    let found = deps.show(found, entries).await?.ok_or(ClinicalError::NotFound)?;
     let facts = found.signed.as_ref().ok_or(ClinicalError::NotFound)?.expose();
-    let (now, patient) = (deps.clock.now(), Some(found.subject.keeper()));
-    let name = "prescription.verify";
-    let entry = deps.entry(context, name, ("prescription", found.id.to_string()), patient, Outcome::Allowed, now);
-    deps.record(vec![entry]).await?;
     let initials = facts.person.name.split_whitespace().filter_map(|word| word.chars().next());
     Ok(Verified {
         prescription: found.id,

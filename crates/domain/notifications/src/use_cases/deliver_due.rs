@@ -6,7 +6,7 @@ use crate::{
     model::{AfterFailure, Decision, FailureClass, after_failure, decide_at_send, give_up_at, render, render_sms},
     ports::{MailError, Settled, SmsError, Watch},
 };
-use amrutam_kernel::PortError;
+use amrutam_kernel::{AuditEntry, AuditEntryId, Context, Outcome, PortError};
 use futures::{FutureExt, StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
@@ -16,6 +16,9 @@ pub const CONCURRENT_SENDS: u16 = 32;
 
 /// Bound on one call of whoever takes the message, which it keeps by itself.
 pub const SEND_BUDGET: SignedDuration = SignedDuration::from_secs(20);
+
+/// The system's part that sends.
+const SENDER: &str = "message-sender";
 
 /// For what is done beside the sends: the way of the claim, two reads a message. Who needs longer does not send.
 const BESIDE_SENDS: SignedDuration = SignedDuration::from_secs(10);
@@ -78,21 +81,41 @@ async fn deliver(deps: Deps<'_>, message: ScheduledMessage, last_start: Timestam
     if deps.clock.now() > last_start {
         return None;
     }
-    let settled = attempt(deps, &message, last_start).await?;
-    match deps.messages.settle(message.id, message.attempts, settled.clone()).await {
+    let (settled, seen) = attempt(deps, &message, last_start).await?;
+    match deps.messages.settle(message.id, message.attempts, settled.clone(), seen).await {
         Ok(true) => Some(settled),
         Ok(false) | Err(_) => None,
     }
 }
 
-/// Nothing when it came too late to send.
-async fn attempt(deps: Deps<'_>, message: &ScheduledMessage, last_start: Timestamp) -> Option<Settled> {
-    Some(match send(deps, message, last_start).await {
-        Ok(None) => Settled::Sent { at: deps.clock.now() },
-        Ok(Some(reason)) => Settled::Skipped { reason, at: deps.clock.now() },
+/// With what goes on the record; nothing when it came too late to send.
+async fn attempt(
+    deps: Deps<'_>,
+    message: &ScheduledMessage,
+    last_start: Timestamp,
+) -> Option<(Settled, Option<AuditEntry>)> {
+    let (settled, reached) = match send(deps, message, last_start).await {
+        Ok(Sending::Sent) => (Settled::Sent { at: deps.clock.now() }, true),
+        Ok(Sending::Skipped { reason, reached }) => (Settled::Skipped { reason, at: deps.clock.now() }, reached),
         Err(SendError::Late) => return None,
-        Err(SendError::Failed(failure)) => failed(deps, message, failure),
-    })
+        Err(SendError::Unread(failure)) => (failed(deps, message, failure), false),
+        Err(SendError::Failed(failure)) => (failed(deps, message, failure), true),
+    };
+    let seen = reached.then(|| opened(deps, message, &settled));
+    Some((settled, seen))
+}
+
+/// How its recipient is reached was read, and given to whoever carries it.
+fn opened(deps: Deps<'_>, message: &ScheduledMessage, settled: &Settled) -> AuditEntry {
+    let outcome = match settled {
+        Settled::Sent { .. } | Settled::Skipped { .. } => Outcome::Allowed,
+        Settled::RetryAt { .. } | Settled::MaybeSent { .. } | Settled::GaveUp { .. } => Outcome::Failed,
+    };
+    let now = deps.clock.now();
+    let id = AuditEntryId::from_uuid(deps.ids.uuid_v7(now));
+    let context = Context::of_system(SENDER, message.correlation_id.clone());
+    let of = ("message", message.id.to_string());
+    AuditEntry::new(id, now, &context, "message.send", of.0, of.1, outcome).about(message.recipient)
 }
 
 fn failed(deps: Deps<'_>, message: &ScheduledMessage, failure: Failure) -> Settled {
@@ -108,9 +131,26 @@ fn failed(deps: Deps<'_>, message: &ScheduledMessage, failure: Failure) -> Settl
     }
 }
 
+enum Sending {
+    Sent,
+    Skipped {
+        reason: SkipReason,
+        /// Whether it was read how the recipient is reached.
+        reached: bool,
+    },
+}
+
+impl Sending {
+    const fn unread(reason: SkipReason) -> Self {
+        Self::Skipped { reason, reached: false }
+    }
+}
+
 enum SendError {
     /// The send could outlive the lease.
     Late,
+    /// Before it was read how the recipient is reached.
+    Unread(Failure),
     Failed(Failure),
 }
 
@@ -130,7 +170,7 @@ impl Failure {
 impl From<PortError> for SendError {
     fn from(error: PortError) -> Self {
         let text = format!("{error}: {}", error.reason());
-        Self::Failed(Failure::new(FailureClass::Transient, text))
+        Self::Unread(Failure::new(FailureClass::Transient, text))
     }
 }
 
@@ -157,22 +197,17 @@ impl From<SmsError> for SendError {
     }
 }
 
-/// Nothing when it was sent; else why it was not.
-async fn send(
-    deps: Deps<'_>,
-    message: &ScheduledMessage,
-    last_start: Timestamp,
-) -> Result<Option<SkipReason>, SendError> {
+async fn send(deps: Deps<'_>, message: &ScheduledMessage, last_start: Timestamp) -> Result<Sending, SendError> {
     let visit = match message.consultation {
         Some(id) => deps.visits.visit(id).await?,
         None => None,
     };
     let letter = match decide_at_send(message, visit.as_ref(), deps.clock.now()) {
         Decision::Send(letter) => letter,
-        Decision::Skip(reason) => return Ok(Some(reason)),
+        Decision::Skip(reason) => return Ok(Sending::unread(reason)),
     };
     let Some(contact) = deps.contacts.contact(message.recipient).await? else {
-        return Ok(Some(SkipReason::RecipientGone));
+        return Ok(Sending::unread(SkipReason::RecipientGone));
     };
     // The reads may have taken long.
     if deps.clock.now() > last_start {
@@ -181,7 +216,7 @@ async fn send(
     match message.channel {
         Channel::Mail => {
             deps.mailer.send(&render(&letter, message, &contact, deps.pages)).await?;
-            Ok(None)
+            Ok(Sending::Sent)
         }
         Channel::Sms => text(deps, message, visit.as_ref(), &contact).await,
     }
@@ -192,10 +227,11 @@ async fn text(
     message: &ScheduledMessage,
     visit: Option<&VisitFacts>,
     contact: &Contact,
-) -> Result<Option<SkipReason>, SendError> {
-    let Some(texts) = deps.texts else { return Ok(Some(SkipReason::ChannelOff)) };
-    let Some(visit) = visit else { return Ok(Some(SkipReason::VisitGone)) };
-    let Some(sms) = render_sms(message, visit, contact, texts.templates) else { return Ok(Some(SkipReason::NoPhone)) };
+) -> Result<Sending, SendError> {
+    let skipped = |reason| Ok(Sending::Skipped { reason, reached: true });
+    let Some(texts) = deps.texts else { return skipped(SkipReason::ChannelOff) };
+    let Some(visit) = visit else { return skipped(SkipReason::VisitGone) };
+    let Some(sms) = render_sms(message, visit, contact, texts.templates) else { return skipped(SkipReason::NoPhone) };
     texts.sender.send(&sms).await?;
-    Ok(None)
+    Ok(Sending::Sent)
 }

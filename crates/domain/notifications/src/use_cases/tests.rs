@@ -6,7 +6,8 @@ use crate::{
     ports::{MailError, Settled, SmsError, Watch},
 };
 use amrutam_kernel::{
-    AccountId, CommitError, ConsultationId, Dependency, Effects, Handled, InboxMark, MessageId, PortError,
+    AccountId, AuditEntry, CommitError, ConsultationId, Dependency, Effects, Handled, InboxMark, MessageId, Outcome,
+    PortError,
 };
 use async_trait::async_trait;
 use futures::{executor::block_on, future::BoxFuture};
@@ -44,6 +45,7 @@ struct World {
     slow_claim: SignedDuration,
     slow_read: SignedDuration,
     settle_fails: bool,
+    record: Mutex<Vec<AuditEntry>>,
     ids: FakeIds,
 }
 
@@ -66,6 +68,7 @@ impl World {
             slow_claim: SignedDuration::ZERO,
             slow_read: SignedDuration::ZERO,
             settle_fails: false,
+            record: Mutex::default(),
             ids: FakeIds::default(),
         }
     }
@@ -87,6 +90,13 @@ impl World {
 
     fn deliver(&self) -> DeliverySummary {
         block_on(deliver_due(self.deps(), self, 100)).unwrap()
+    }
+
+    /// Takes what went on the record.
+    fn recorded(&self) -> Vec<(AccountId, Outcome)> {
+        let entries = std::mem::take(&mut *self.record.lock().unwrap());
+        let of = |entry: AuditEntry| (entry.patient.unwrap(), entry.outcome);
+        entries.into_iter().inspect(|entry| assert_eq!(entry.action, "message.send")).map(of).collect()
     }
 
     fn settled(&self, id: MessageId) -> Option<Settled> {
@@ -132,7 +142,13 @@ impl crate::ports::MessageStore for World {
         Ok(claimed)
     }
 
-    async fn settle(&self, id: MessageId, attempt: u32, settled: Settled) -> Result<bool, PortError> {
+    async fn settle(
+        &self,
+        id: MessageId,
+        attempt: u32,
+        settled: Settled,
+        seen: Option<AuditEntry>,
+    ) -> Result<bool, PortError> {
         if self.settle_fails {
             return Err(PortError::unavailable(Dependency::Database, "away"));
         }
@@ -144,6 +160,7 @@ impl crate::ports::MessageStore for World {
         }
         row.message.maybe_sent |= matches!(settled, Settled::MaybeSent { .. });
         row.settled = Some(settled);
+        self.record.lock().unwrap().extend(seen);
         Ok(true)
     }
 }
@@ -262,6 +279,29 @@ fn a_cancelled_visit_is_not_reminded_of_and_nobody_writes_to_a_closed_account() 
     world.set_now("2026-08-02T05:00:00Z");
     assert_eq!(world.deliver().skipped, 1);
     assert_eq!(world.sent.lock().unwrap().len(), 0);
+}
+
+#[test]
+fn whoever_is_reached_has_it_on_the_record_and_nobody_who_is_not() {
+    let mut world = World::new();
+    let id = world.plan_confirmation();
+    let recipient = world.rows.lock().unwrap()[0].message.recipient;
+    *world.visit.lock().unwrap() = Err(());
+    world.deliver();
+    assert_eq!(world.recorded(), [], "nothing of the recipient was read");
+    *world.visit.lock().unwrap() = Ok(Some(facts(VisitStatus::Confirmed, at(START))));
+    world.refuses.lock().unwrap().insert(id, MailError::Transient("busy".to_owned()));
+    world.set_now("2026-08-01T05:10:00Z");
+    world.deliver();
+    assert_eq!(world.recorded(), [(recipient, Outcome::Failed)]);
+    world.refuses.lock().unwrap().clear();
+    world.set_now("2026-08-01T05:20:00Z");
+    world.deliver();
+    assert_eq!(world.recorded(), [(recipient, Outcome::Allowed)]);
+    world.contact = None;
+    world.set_now("2026-08-02T05:00:00Z");
+    assert_eq!(world.deliver().skipped, 1);
+    assert_eq!(world.recorded(), [], "who is gone was not reached");
 }
 
 #[test]
