@@ -10,7 +10,7 @@ use amrutam_audit::{
     model::NoteSigner,
     use_cases::{SealDeps, Sealer, alert},
 };
-use amrutam_postgres::{Leadership, Postgres};
+use amrutam_postgres::{AccessWatch, Leadership, Postgres};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -81,7 +81,8 @@ async fn lead(world: &World, mut leadership: Leadership, stop: &CancellationToke
 /// Holds the rules on unusual access against what is sealed. A failure stops no sealing.
 async fn look(world: &World) {
     let context = system_context(world, "audit-alerts");
-    match alert(&world.postgres, &world.clock, &world.ids, &context).await {
+    let watch = AccessWatch::new(world.postgres.clone(), world.audit.log.clone());
+    match alert(&watch, &world.clock, &world.ids, &context).await {
         Ok(raised) => metrics::counter!("amrutam_audit_alerts_total").increment(raised as u64),
         Err(error) => tracing::warn!(%error, reason = error.reason(), "unusual access could not be looked for"),
     }

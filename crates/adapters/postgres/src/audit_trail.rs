@@ -4,14 +4,14 @@ use crate::{
     audit_log::{PlacedRow, idx, place},
     effects::EffectRows,
     error::{Optional, unreadable},
-    functions::{object_to_audit_entry, raise_audit_alert, unusual_access, uuid_v7_time},
+    functions::{object_to_audit_entry, uuid_v7_time},
     json::Json,
     pool::{Postgres, bounded},
     schema::{audit_checkpoints, audit_cosignatures, audit_head, audit_log},
 };
 use amrutam_audit::{
     model::{Checkpoint, Placed, SignedNote},
-    ports::{Alerts, ByTime, EntryFilter, Objections, TrailReader, Unusual, Witnessed},
+    ports::{ByTime, EntryFilter, Objections, TrailReader, Witnessed},
 };
 use amrutam_kernel::{AccountId, AuditEntryId, Effects, Page, PageRequest, PortError};
 use async_trait::async_trait;
@@ -119,20 +119,5 @@ impl Objections for Postgres {
     async fn object(&self, entry: AuditEntryId, by: AccountId, effects: &Effects) -> Result<bool, PortError> {
         let effects = Json(EffectRows::of(&[effects]));
         Ok(self.ask(diesel::select(object_to_audit_entry(entry.as_uuid(), by.as_uuid(), effects))).await?)
-    }
-}
-
-#[async_trait]
-impl Alerts for Postgres {
-    async fn unusual(&self) -> Result<Vec<Unusual>, PortError> {
-        let query = diesel::select(unusual_access());
-        let mut conn = self.connection().await?;
-        let result = bounded(conn.limit(), query.load::<Json<Unusual>>(conn.raw()?)).await;
-        Ok(conn.settle(result)?.into_iter().map(|Json(unusual)| unusual).collect())
-    }
-
-    async fn raise(&self, unusual: &Unusual, effects: &Effects) -> Result<bool, PortError> {
-        let effects = Json(EffectRows::of(&[effects]));
-        Ok(self.ask(diesel::select(raise_audit_alert(Json(unusual.clone()), effects))).await?)
     }
 }

@@ -82,7 +82,9 @@ define_sql_function! { fn seal_audit(sealer: BigInt, before: BigInt, now: BigInt
 define_sql_function! { fn add_audit_cosignature(at_size: BigInt, witness: Text, line: Text) -> Bool; }
 define_sql_function! { fn uuid_v7_time(id: Uuid) -> Timestamptz; }
 define_sql_function! { fn object_to_audit_entry(entry: Uuid, account: Uuid, effects: Jsonb) -> Bool; }
-define_sql_function! { fn unusual_access() -> Jsonb; }
+define_sql_function! { fn audit_rules_in_force() -> Jsonb; }
+define_sql_function! { fn unusual_in_log(rules: Jsonb) -> Jsonb; }
+define_sql_function! { fn unusual_not_told(found: Jsonb) -> Jsonb; }
 define_sql_function! { fn raise_audit_alert(alert: Jsonb, effects: Jsonb) -> Bool; }
 define_sql_function! { fn clinical_visit(consultation: Uuid) -> Nullable<Jsonb>; }
 define_sql_function! { fn clinical_practitioner(account: Uuid) -> Nullable<Jsonb>; }

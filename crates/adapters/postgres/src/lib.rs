@@ -8,6 +8,7 @@
 #![deny(missing_docs)]
 
 mod accounts;
+mod audit_alerts;
 mod audit_log;
 mod audit_reader;
 mod audit_trail;
@@ -54,6 +55,7 @@ mod upkeep;
 mod vault;
 
 pub use accounts::Accounts;
+pub use audit_alerts::AccessWatch;
 pub use audit_verify::{AuditRange, Progress, VerifyError};
 pub use clinical::Clinical;
 pub use dead_letters::Waiting;

@@ -9,6 +9,7 @@ use amrutam_kernel::{
     AUDIT_ACTIONS, AccountId, Actor, AuditEntry, AuditEntryId, AuditTrail, Context, CorrelationId, Effects, Outcome,
     Role,
 };
+use amrutam_postgres::{AccessWatch, Postgres};
 use jiff::{SignedDuration, Timestamp};
 
 /// The beginning of the current window of the rules' hour.
@@ -30,10 +31,15 @@ fn access(actor: AccountId, patient: AccountId, action: &'static str, at: Timest
     AuditEntry::new(entry, at, &context, action, "record", patient.to_string(), Outcome::Allowed).about(patient)
 }
 
+fn watch(world: &World) -> AccessWatch {
+    let first: Postgres = world.store.clone();
+    AccessWatch::new(first.clone(), first)
+}
+
 async fn found(world: &World, entries: Vec<AuditEntry>) -> Vec<Unusual> {
     world.store.record(entries).await.unwrap();
     seal_all(&world.store, &signer()).await;
-    world.store.unusual().await.unwrap()
+    watch(world).unusual().await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -61,9 +67,9 @@ async fn a_record_without_a_visit_is_told_up_to_the_end_of_the_window() {
     assert_eq!((told[0].code.as_str(), told[0].actor, told[0].patient), ("without_visit", doctor, Some(patient)));
     assert_eq!(told[0].bucket, window() - SignedDuration::from_hours(1));
     // Told once.
-    assert!(world.store.raise(&told[0], &Effects::default()).await.unwrap());
-    assert!(!world.store.raise(&told[0], &Effects::default()).await.unwrap());
-    assert_eq!(world.store.unusual().await.unwrap(), []);
+    assert!(watch(&world).raise(&told[0], &Effects::default()).await.unwrap());
+    assert!(!watch(&world).raise(&told[0], &Effects::default()).await.unwrap());
+    assert_eq!(watch(&world).unusual().await.unwrap(), []);
     // Whom one treats is nobody unusual.
     let changes = {
         let slot = world.slots(1).await.remove(0);
@@ -96,4 +102,34 @@ async fn many_patients_in_one_window_are_told() {
     let told = found(&world, entries).await;
     let told: Vec<_> = told.iter().map(|unusual| (unusual.code.as_str(), unusual.actor, unusual.patient)).collect();
     assert_eq!(told, [("many_patients", busy, None)]);
+}
+
+/// With the log elsewhere the rules and the visits stay where they are, and all three rules find what they are for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_in_another_database_is_watched_as_well() {
+    let (world, apart) = (World::new(), World::new());
+    let slot = world.slots(1).await.remove(0);
+    let changes = world.book(&slot).await;
+    let visit = &changes.created[0].consultation;
+    let sql = format!("SELECT account_id::text FROM doctors WHERE id = '{}'", visit.doctor);
+    let treating: AccountId = world.db.owner().await.column(&sql, &[]).await.remove(0).parse().unwrap();
+    let (curious, breaking, busy, patient) = (account(), account(), account(), account());
+    let mut entries: Vec<_> = (0..50).map(|_| access(busy, account(), "payment.read", now())).collect();
+    entries.push(access(treating, visit.patient, "note.read", now()));
+    entries.push(access(curious, visit.patient, "note.read", now()));
+    entries.push(access(breaking, patient, "record.read", now()).breaking_glass());
+    apart.store.record(entries).await.unwrap();
+    seal_all(&apart.store, &signer()).await;
+    let watch = AccessWatch::new(world.store.clone(), apart.store.clone());
+    let mut told = watch.unusual().await.unwrap();
+    told.sort_by(|one, other| one.code.cmp(&other.code));
+    let found: Vec<_> = told.iter().map(|unusual| (unusual.code.as_str(), unusual.actor, unusual.patient)).collect();
+    let expected = [
+        ("break_glass", breaking, Some(patient)),
+        ("many_patients", busy, None),
+        ("without_visit", curious, Some(visit.patient)),
+    ];
+    assert_eq!(found, expected);
+    assert!(watch.raise(&told[0], &Effects::default()).await.unwrap());
+    assert_eq!(watch.unusual().await.unwrap().len(), 2, "told once");
 }
