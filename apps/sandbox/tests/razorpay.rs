@@ -211,6 +211,7 @@ fn word(error: &GatewayError) -> &'static str {
         }
         GatewayError::Unavailable { .. } => "unavailable",
         GatewayError::Unknown { .. } => "unknown",
+        GatewayError::Spent { .. } => "spent",
         GatewayError::Senseless { .. } => "senseless",
     }
 }

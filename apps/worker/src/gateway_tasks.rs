@@ -61,6 +61,10 @@ async fn one(world: &World, task: GatewayTask) {
                 tracing::warn!(retry_at = %at, error, "the gateway is away");
                 "waiting"
             }
+            Ok(Ran::Ended(TaskEnd::Renew { at, error })) => {
+                tracing::warn!(retry_at = %at, error, "to be asked under another key");
+                "waiting"
+            }
             Ok(Ran::Ended(TaskEnd::Rest { at, error })) => {
                 tracing::warn!(retry_at = %at, error, "the gateway keeps failing");
                 "waiting"

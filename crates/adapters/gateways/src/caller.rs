@@ -97,6 +97,8 @@ pub(crate) struct Caller {
     destination: &'static str,
     /// Finds the gateway's word for an error in its answer.
     error_code: fn(&[u8]) -> Option<String>,
+    /// On an answer that the gateway has given before to the same key.
+    repeated: Option<HeaderName>,
 }
 
 /// What makes one gateway's API different from another's.
@@ -107,6 +109,8 @@ pub(crate) struct Dialect {
     pub(crate) header: Option<(HeaderName, HeaderValue)>,
     /// Finds the gateway's word for an error in its answer.
     pub(crate) error_code: fn(&[u8]) -> Option<String>,
+    /// The header that is `true` on an answer that is stored and repeated.
+    pub(crate) repeated: Option<HeaderName>,
 }
 
 impl Caller {
@@ -117,7 +121,7 @@ impl Caller {
         circuit: Circuit,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, InvalidGatewaySettings> {
-        let Dialect { destination, header, error_code } = dialect;
+        let Dialect { destination, header, error_code, repeated } = dialect;
         if !(100..=30_000).contains(&network.timeout_ms) {
             return Err(InvalidGatewaySettings::Timeout);
         }
@@ -142,7 +146,7 @@ impl Caller {
         headers.insert(USER_AGENT, WHO_WE_ARE);
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         let base = base_url(&network.base_url, network.plain_allowed)?;
-        Ok(Self { client, base, headers, timeout, circuit, clock, destination, error_code })
+        Ok(Self { client, base, headers, timeout, circuit, clock, destination, error_code, repeated })
     }
 
     /// `GET`.
@@ -189,6 +193,7 @@ impl Caller {
             Err(GatewayError::Rejected { .. }) => "rejected",
             Err(GatewayError::Limited { .. }) => "limited",
             Err(GatewayError::Unavailable { .. }) => "unavailable",
+            Err(GatewayError::Spent { .. }) => "spent",
             Err(GatewayError::Unknown { .. } | GatewayError::Senseless { .. }) => "unknown",
         };
         histogram!("amrutam_gateway_call_seconds", "gateway" => self.destination, "outcome" => word)
@@ -227,8 +232,14 @@ impl Caller {
             }
         };
         let status = answer.status;
-        pass.ended(!status.is_server_error());
+        // What it said then says nothing of how it is now.
+        let repeats =
+            self.repeated.as_ref().and_then(|name| answer.headers.get(name)).is_some_and(|value| value == "true");
+        pass.ended(repeats || !status.is_server_error());
         match status {
+            _ if repeats && status.is_server_error() => {
+                Err(GatewayError::Spent { reason: format!("{}", status.as_u16()) })
+            }
             _ if status.is_success() => serde_json::from_slice(&answer.body)
                 // It is there and has answered. Asked again it says the same for ever: the tries of a look end as well.
                 .map_err(|_| GatewayError::Senseless { reason: format!("to {}", status.as_u16()) }),

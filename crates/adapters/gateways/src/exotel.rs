@@ -66,7 +66,7 @@ impl ExotelSms {
         let account = segment(&settings.account_sid).map_err(|_| InvalidGatewaySettings::Key)?;
         let path = format!("/v1/Accounts/{account}/Sms/send.json");
         // Its words quote the recipient's number: the status says enough.
-        let dialect = Dialect { destination: NAME, header: None, error_code: |_| None };
+        let dialect = Dialect { destination: NAME, header: None, error_code: |_| None, repeated: None };
         Ok(Self {
             caller: Caller::new(dialect, &settings.network, &format!("Basic {credentials}").into(), circuit, clock)?,
             path,
@@ -118,7 +118,9 @@ fn refused(error: GatewayError) -> SmsError {
             SmsError::Transient { reason: "too many at once".to_owned(), retry_after }
         }
         GatewayError::Unavailable { reason } => transient(reason),
-        GatewayError::Unknown { reason } | GatewayError::Senseless { reason } => SmsError::Unknown(reason),
+        GatewayError::Unknown { reason } | GatewayError::Spent { reason } | GatewayError::Senseless { reason } => {
+            SmsError::Unknown(reason)
+        }
     }
 }
 

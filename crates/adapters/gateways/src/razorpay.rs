@@ -72,7 +72,7 @@ impl Razorpay {
             return Err(InvalidGatewaySettings::CheckoutUrl);
         }
         let authorization = format!("Basic {}", BASE64.encode(format!("{id}:{secret}").as_bytes())).into();
-        let dialect = Dialect { destination: NAME, header: None, error_code };
+        let dialect = Dialect { destination: NAME, header: None, error_code, repeated: None };
         Ok(Self {
             name: NAME.parse().map_err(|_| InvalidGatewaySettings::Key)?,
             caller: Caller::new(dialect, &settings.network, &authorization, circuit, Arc::clone(&clock))?,

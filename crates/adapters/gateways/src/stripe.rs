@@ -26,6 +26,8 @@ use url::form_urlencoded;
 pub(crate) const NAME: &str = "stripe";
 const FORM: &str = "application/x-www-form-urlencoded";
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// Stripe answers a key for a day at least as it did first, with its failures as well (<https://docs.stripe.com/api/idempotent_requests>).
+const REPEATED: HeaderName = HeaderName::from_static("idempotent-replayed");
 /// The version of the API that this was written for, whatever the account's default is.
 const VERSION: (HeaderName, HeaderValue) =
     (HeaderName::from_static("stripe-version"), HeaderValue::from_static("2024-06-20"));
@@ -62,7 +64,7 @@ impl Stripe {
             return Err(InvalidGatewaySettings::Key);
         }
         let authorization = format!("Bearer {key}").into();
-        let dialect = Dialect { destination: NAME, header: Some(VERSION), error_code };
+        let dialect = Dialect { destination: NAME, header: Some(VERSION), error_code, repeated: Some(REPEATED) };
         Ok(Self {
             name: NAME.parse().map_err(|_| InvalidGatewaySettings::Key)?,
             caller: Caller::new(dialect, &settings.network, &authorization, circuit, clock)?,

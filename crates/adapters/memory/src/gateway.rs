@@ -11,7 +11,7 @@ use amrutam_payments::{
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -36,6 +36,11 @@ pub enum GatewayFault {
     LostRequest,
     /// It happens, and the caller can't know.
     LostAnswer,
+    /// The caller can't know, and is told the same whenever it asks under that key again.
+    Stored {
+        /// Whether it happens.
+        done: bool,
+    },
     /// Nothing happens, and the answer makes no sense.
     Senseless,
 }
@@ -65,6 +70,8 @@ struct State {
     mode: RefundMode,
     faults: VecDeque<GatewayFault>,
     always: Option<GatewayFault>,
+    /// Keys to which a failure is repeated for ever.
+    spent: BTreeSet<String>,
     keys_off: bool,
     notices: Vec<WebhookNews>,
     calls: Vec<&'static str>,
@@ -282,11 +289,17 @@ impl FakeGateway {
     fn call<T>(
         &self,
         name: &'static str,
+        key: Option<&str>,
         act: impl FnOnce(&mut State) -> Result<T, GatewayError>,
     ) -> Result<T, GatewayError> {
         let mut state = self.lock();
         state.calls.push(name);
-        let fault = state.always.clone().or_else(|| state.faults.pop_front());
+        if key.is_some_and(|key| state.spent.contains(key)) {
+            return Err(GatewayError::Spent { reason: "told to repeat it".to_owned() });
+        }
+        // Nothing is stored of a look: that fault waits for an act.
+        let fits = |fault: &mut GatewayFault| key.is_some() || !matches!(fault, GatewayFault::Stored { .. });
+        let fault = state.always.clone().or_else(|| state.faults.pop_front_if(fits));
         let unknown = || GatewayError::Unknown { reason: "told to lose it".to_owned() };
         match fault {
             Some(GatewayFault::Away) => Err(GatewayError::Unavailable { reason: "told to be away".to_owned() }),
@@ -295,6 +308,10 @@ impl FakeGateway {
             Some(GatewayFault::LostRequest) => Err(unknown()),
             Some(GatewayFault::Senseless) => Err(GatewayError::Senseless { reason: "told to babble".to_owned() }),
             Some(GatewayFault::LostAnswer) => act(&mut state).and_then(|_| Err(unknown())),
+            Some(GatewayFault::Stored { done }) => {
+                state.spent.extend(key.map(str::to_owned));
+                if done { act(&mut state).and_then(|_| Err(unknown())) } else { Err(unknown()) }
+            }
             None => act(&mut state),
         }
     }
@@ -335,7 +352,7 @@ impl PaymentGateway for FakeGateway {
     }
 
     async fn open_order(&self, order: &NewOrder<'_>) -> Result<Order, GatewayError> {
-        self.call("open_order", |state| {
+        self.call("open_order", Some(order.idempotency_key), |state| {
             let key = if state.keys_off { state.next("no_key") } else { order.idempotency_key.to_owned() };
             if let Some(known) = state.orders.get(&key) {
                 let same = known.payment == order.payment && known.amount == order.amount;
@@ -355,13 +372,13 @@ impl PaymentGateway for FakeGateway {
     }
 
     async fn order_payments(&self, order: &OrderRef) -> Result<Vec<GatewayPayment>, GatewayError> {
-        self.call("order_payments", |state| {
+        self.call("order_payments", None, |state| {
             Ok(state.payments.values().filter(|paid| paid.order.as_ref() == Some(order)).cloned().collect())
         })
     }
 
     async fn refund(&self, refund: &NewRefund<'_>) -> Result<GatewayRefund, GatewayError> {
-        self.call("refund", |state| {
+        self.call("refund", Some(refund.idempotency_key), |state| {
             let key = if state.keys_off { state.next("no_key") } else { refund.idempotency_key.to_owned() };
             if let Some(known) = state.refunds.get(&key) {
                 let same = known.of == *refund.of && known.amount == refund.amount;
@@ -378,13 +395,13 @@ impl PaymentGateway for FakeGateway {
     }
 
     async fn refunds_of(&self, payment: &GatewayPaymentRef) -> Result<Vec<GatewayRefund>, GatewayError> {
-        self.call("refunds_of", |state| {
+        self.call("refunds_of", None, |state| {
             Ok(state.refunds.values().filter(|refund| refund.of == *payment).cloned().collect())
         })
     }
 
     async fn settled(&self, range: TimeRange, cursor: Option<String>) -> Result<SettledPage, GatewayError> {
-        self.call("settled", |state| {
+        self.call("settled", None, |state| {
             let from: usize = match cursor {
                 None => 0,
                 Some(text) => text.parse().map_err(|_| GatewayError::Rejected { code: "bad_cursor".to_owned() })?,

@@ -102,6 +102,7 @@ pub(crate) struct TaskRow {
     key: String,
     tries: u32,
     claims: u32,
+    renewals: u32,
     due_at: Timestamp,
     created_at: Timestamp,
     correlation_id: CorrelationId,
@@ -115,6 +116,7 @@ struct EndRow<'a> {
     due_at: Option<Timestamp>,
     /// What becomes of the tries used up: `anew`, `back` (the last one is given back), `used`.
     tries: &'static str,
+    renews: bool,
     error: Option<&'a str>,
 }
 
@@ -249,6 +251,7 @@ impl From<&GatewayTask> for TaskRow {
             key: task.key.clone(),
             tries: task.tries,
             claims: task.claims,
+            renewals: task.renewals,
             due_at: task.due_at,
             created_at: task.created_at,
             correlation_id: task.correlation_id.clone(),
@@ -265,6 +268,7 @@ impl From<TaskRow> for GatewayTask {
             key: row.key,
             tries: row.tries,
             claims: row.claims,
+            renewals: row.renewals,
             due_at: row.due_at,
             created_at: row.created_at,
             correlation_id: row.correlation_id,
@@ -280,8 +284,10 @@ impl<'a> From<&'a (GatewayTaskId, u32, TaskEnd)> for EndRow<'a> {
             TaskEnd::Retry { at, error } => ("live", Some(*at), "used", Some(error)),
             TaskEnd::Wait { at, error } => ("live", Some(*at), "back", Some(error)),
             TaskEnd::Rest { at, error } => ("live", Some(*at), "anew", Some(error)),
+            TaskEnd::Renew { at, error } => ("live", Some(*at), "anew", Some(error)),
             TaskEnd::Dead { error } => ("dead", None, "used", Some(error)),
         };
-        Self { id: *id, claims: *claims, status, due_at, tries, error: error.map(String::as_str) }
+        let renews = matches!(end, TaskEnd::Renew { .. });
+        Self { id: *id, claims: *claims, status, due_at, tries, renews, error: error.map(String::as_str) }
     }
 }

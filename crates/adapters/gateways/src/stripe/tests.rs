@@ -180,6 +180,7 @@ enum Class {
     Limited(Option<u64>),
     Unavailable,
     Unknown,
+    Spent,
     Senseless,
 }
 
@@ -191,6 +192,7 @@ fn is(error: &GatewayError, class: &Class) -> bool {
         }
         (GatewayError::Unavailable { .. }, Class::Unavailable)
         | (GatewayError::Unknown { .. }, Class::Unknown)
+        | (GatewayError::Spent { .. }, Class::Spent)
         | (GatewayError::Senseless { .. }, Class::Senseless) => true,
         _ => false,
     }
@@ -220,6 +222,12 @@ async fn each_failure_says_what_to_do() {
             Class::Limited(Some(30)),
         ),
         (says(500, "", ""), Class::Unknown, Class::Unavailable),
+        (says(500, "Idempotent-Replayed: true\r\n", ""), Class::Spent, Class::Spent),
+        (
+            says(402, "Idempotent-Replayed: true\r\n", declined),
+            Class::Rejected("card_declined"),
+            Class::Rejected("card_declined"),
+        ),
         (says(502, "", "<html>"), Class::Unknown, Class::Unavailable),
         (says(503, "", ""), Class::Unavailable, Class::Unavailable),
         (says(504, "", ""), Class::Unknown, Class::Unavailable),
@@ -281,6 +289,13 @@ async fn who_keeps_failing_is_left_alone() {
     assert!(matches!(open(&stripe).await, Err(GatewayError::Unavailable { .. })), "not asked: nothing is in doubt");
     assert!(begun.elapsed() < Duration::from_millis(50));
     assert_eq!(server.requests().len(), 5);
+    // What it said before is no failure of today.
+    let stored = Reaction::Answers(500, "Idempotent-Replayed: true\r\n", String::new());
+    let server = Server::start((0..20).map(|_| stored.clone())).await;
+    let stripe = server.stripe();
+    for _ in 0..20 {
+        assert!(matches!(open(&stripe).await, Err(GatewayError::Spent { .. })));
+    }
     // What is refused is answered: the circuit stays as it is.
     let server = Server::start((0..20).map(|_| Reaction::Answers(402, "", String::new()))).await;
     let stripe = server.stripe();

@@ -225,13 +225,18 @@ fn settle(
     let (state, due_at, error) = match end {
         TaskEnd::Done => (TaskState::Done, None, None),
         TaskEnd::Again { at } => (TaskState::Waiting, Some(*at), None),
-        TaskEnd::Retry { at, error } | TaskEnd::Wait { at, error } | TaskEnd::Rest { at, error } => {
-            (TaskState::Waiting, Some(*at), Some(error.clone()))
-        }
+        TaskEnd::Retry { at, error }
+        | TaskEnd::Wait { at, error }
+        | TaskEnd::Rest { at, error }
+        | TaskEnd::Renew { at, error } => (TaskState::Waiting, Some(*at), Some(error.clone())),
         TaskEnd::Dead { error } => (TaskState::Dead, None, Some(error.clone())),
     };
     match end {
         TaskEnd::Again { .. } | TaskEnd::Rest { .. } => stored.task.tries = 0,
+        TaskEnd::Renew { .. } => {
+            stored.task.tries = 0;
+            stored.task.renewals += 1;
+        }
         TaskEnd::Wait { .. } => stored.task.tries = stored.task.tries.saturating_sub(1),
         TaskEnd::Done | TaskEnd::Retry { .. } | TaskEnd::Dead { .. } => {}
     }

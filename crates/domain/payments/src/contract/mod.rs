@@ -153,6 +153,7 @@ macro_rules! payment_store_contract {
             a_claimed_task_is_nobody_elses_until_its_lease_ends
             a_tasks_ends_are_kept
             a_tries_number_is_kept_by_its_end
+            only_a_renewal_is_counted_as_one
             an_end_by_a_lapsed_claim_is_refused
             a_live_task_stands_for_another_of_its_key
             a_task_that_is_over_makes_room_for_another

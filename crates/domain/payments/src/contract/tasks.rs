@@ -79,6 +79,7 @@ pub async fn a_tasks_ends_are_kept(harness: &dyn Harness) {
         (TaskEnd::Retry { at, error: error() }, true),
         (TaskEnd::Wait { at, error: error() }, true),
         (TaskEnd::Rest { at, error: error() }, true),
+        (TaskEnd::Renew { at, error: error() }, true),
     ];
     let tasks: Vec<_> = ends.iter().map(|_| stage.task(&payment, TaskKind::Poll, -1)).collect();
     stage.put(&tasks).await;
@@ -95,7 +96,7 @@ pub async fn a_tasks_ends_are_kept(harness: &dyn Harness) {
     let expected = tasks.iter().zip(&ends).filter(|(_, (_, comes))| *comes).map(|(task, _)| task.id);
     assert_eq!(due, expected.collect());
     let live = stage.store.snapshot(Locator::Id(payment.id), None).await.unwrap().tasks;
-    assert_eq!(live.len(), 4);
+    assert_eq!(live.len(), 5);
 }
 
 /// A retry uses a try up, waiting does not, another turn begins anew; claims always rise.
@@ -121,6 +122,34 @@ pub async fn a_tries_number_is_kept_by_its_end(harness: &dyn Harness) {
         task = claim(&stage, 1).await.remove(0);
         assert_eq!((task.tries, task.claims), (tries, claims), "after {ended:?}");
     }
+}
+
+/// By that the gateway is asked under another key each time.
+pub async fn only_a_renewal_is_counted_as_one(harness: &dyn Harness) {
+    let stage = Stage::of(harness);
+    let payment = stage.created().await;
+    stage.put(&[stage.task(&payment, TaskKind::Poll, -1)]).await;
+    let at = stage.now - minutes(1);
+    let error = || "contract".to_owned();
+    let mut task = claim(&stage, 1).await.remove(0);
+    let first = task.gateway_key();
+    assert_eq!(first, task.key);
+    let ends = [
+        (TaskEnd::Renew { at, error: error() }, 1),
+        (TaskEnd::Rest { at, error: error() }, 1),
+        (TaskEnd::Retry { at, error: error() }, 1),
+        (TaskEnd::Renew { at, error: error() }, 2),
+    ];
+    let mut keys = BTreeSet::from([first]);
+    for (ended, renewals) in ends {
+        end(&stage, &task, ended.clone()).await.unwrap();
+        task = claim(&stage, 1).await.remove(0);
+        assert_eq!((task.renewals, &task.key), (renewals, keys.first().unwrap()), "after {ended:?}");
+        keys.insert(task.gateway_key());
+    }
+    assert_eq!(keys.len(), 3);
+    let live = stage.store.snapshot(Locator::Id(payment.id), None).await.unwrap().tasks;
+    assert_eq!(live.iter().map(|task| task.renewals).collect::<Vec<_>>(), [2]);
 }
 
 /// Whoever has lost the task says nothing about it any more, and nothing that comes with it is committed.

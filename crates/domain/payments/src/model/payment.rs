@@ -1,7 +1,7 @@
 //! A payment: what is known of the money for one visit, and of the visit.
 
 use super::{
-    Checkout, GatewayName, GatewayPaymentRef, GatewayRefund, GatewayRefundRef, Order, OrderRef, ReviewReason, Visit,
+    Checkout, GatewayName, GatewayPaymentRef, GatewayRefundRef, Order, OrderRef, ReviewReason, Visit, task::task_key,
 };
 use amrutam_kernel::{AccountId, ConsultationId, DoctorId, Money, PaymentId};
 use jiff::Timestamp;
@@ -193,10 +193,10 @@ impl Capture {
     }
 
     /// Whether a person has taken this refund, which nobody asked for, as a loss.
-    pub fn has_written_off(&self, seen: &GatewayRefund) -> bool {
+    pub fn has_written_off(&self, refund: &GatewayRefundRef, amount: Money) -> bool {
         let named: i64 = self.written_off_refunds.iter().map(|(_, amount)| amount).sum();
-        self.written_off_refunds.iter().any(|(reference, _)| *reference == seen.reference)
-            || !seen.amount.is_zero() && self.written_off - named >= seen.amount.amount()
+        self.written_off_refunds.iter().any(|(reference, _)| reference == refund)
+            || !amount.is_zero() && self.written_off - named >= amount.amount()
     }
 }
 
@@ -222,6 +222,19 @@ pub struct Review {
     /// A person has answered it with a look at the gateway: what the look shows decides whether one is asked again.
     #[serde(default)]
     pub looking: bool,
+}
+
+impl Review {
+    /// Whether it is about something else than `open`, which is asked for the same reason.
+    pub(super) fn is_another(&self, open: &Self) -> bool {
+        match self.reason {
+            // One without a name is the sum of all there are.
+            ReviewReason::ForeignRefund => self.refund.is_some() && open.refund.is_some() && self.refund != open.refund,
+            // A capture may be missing, and its refund as well.
+            ReviewReason::MissingHere => (&self.of, self.amount) != (&open.of, open.amount),
+            _ => self.of != open.of,
+        }
+    }
 }
 
 /// What a person decided about the money, which overrules the visit's fate.
@@ -284,6 +297,9 @@ pub struct Payment {
     pub ruling: Option<Ruling>,
     /// What is open before a person.
     pub reviews: Vec<Review>,
+    /// What a person is asked once they have answered what is open for the same reason: each difference has a case of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiting: Vec<Review>,
     /// When the clock alone makes something due; nothing when it never will. Computed at each change.
     pub look_at: Option<Timestamp>,
     /// Since when.
@@ -363,6 +379,11 @@ impl Payment {
     /// The key under which the refund of capture number `index` is asked for in its round. At most 40 characters.
     pub fn refund_key(&self, index: usize, round: u32) -> String {
         format!("rf-{}-{index}-{round}", self.id.as_uuid().simple())
+    }
+
+    /// Whether a refund asked for under this key is the one of capture number `index` in its round.
+    pub(crate) fn is_refund_key(&self, gateway_key: &str, index: usize, round: u32) -> bool {
+        task_key(gateway_key) == self.refund_key(index, round)
     }
 
     /// The capture with this reference, and its number.

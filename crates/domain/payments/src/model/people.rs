@@ -126,10 +126,40 @@ impl Progress {
         asked.for_each(|open| open.looking = true);
     }
 
+    /// A look that was given up is begun again: nobody is asked about it until it has been, and it is wanted whether or not one is
+    /// due.
+    pub fn look_after_failure(&mut self, evidence: &Evidence) {
+        let reason = ReviewReason::TaskFailed;
+        self.close(reason, evidence);
+        let asked_version = self.payment.version;
+        let covers = Vec::new();
+        self.payment.reviews.push(Review {
+            reason,
+            amount: None,
+            of: None,
+            refund: None,
+            covers,
+            asked_version,
+            looking: true,
+        });
+    }
+
+    /// A look is given up, it may be one that was begun again.
+    pub fn look_failed(&mut self, evidence: &Evidence) {
+        let reason = ReviewReason::TaskFailed;
+        self.payment.reviews.retain(|open| open.reason != reason || !open.looking);
+        self.ask_person(reason, None, None, evidence);
+    }
+
     /// A look at the gateway. What a person wanted to have looked at is asked anew where the look does not answer it.
     pub fn look(&mut self, payments: &[GatewayPayment], refunds: &[GatewayRefund], evidence: &Evidence) {
         // These are due by what is known after the look; the others are asked by what it shows.
         let by_itself = |open: &Review| matches!(open.reason, ReviewReason::RefundFailed | ReviewReason::RefundStuck);
+        // What waits behind them the look shows as well, but for what our books had to be told of: that is no difference any more.
+        let answered: Vec<_> =
+            self.payment.reviews.iter().filter(|open| open.looking).map(|open| open.reason).collect();
+        let stays = |reason| reason == ReviewReason::MissingHere || !answered.contains(&reason);
+        self.payment.waiting.retain(|next| stays(next.reason));
         self.payment.reviews.retain(|open| !open.looking || by_itself(open));
         payments.iter().for_each(|seen| self.see_payment(seen, evidence));
         refunds.iter().for_each(|seen| self.see_refund(seen, evidence));
@@ -172,7 +202,7 @@ impl Progress {
         }
     }
 
-    /// A person is asked, unless one is being asked this already.
+    /// A person is asked, unless one is being asked this already. Another question for the same reason waits for that one's answer.
     pub fn ask_person(
         &mut self,
         reason: ReviewReason,
@@ -180,20 +210,40 @@ impl Progress {
         of: Option<&GatewayPaymentRef>,
         evidence: &Evidence,
     ) {
-        if !self.payment.asks(reason) {
-            let (of, covers) = (of.cloned(), of.cloned().into_iter().collect());
-            let asked = Review { reason, amount, of, refund: None, covers, asked_version: 0, looking: false };
-            self.ask(asked, evidence);
-        }
+        let (of, covers) = (of.cloned(), of.cloned().into_iter().collect());
+        let asked = Review { reason, amount, of, refund: None, covers, asked_version: 0, looking: false };
+        self.ask_in_turn(asked, evidence);
     }
 
     /// A person is asked about a refund that nobody here asked for.
     pub(super) fn ask_about_foreign(&mut self, seen: &GatewayRefund, evidence: &Evidence) {
         let reason = ReviewReason::ForeignRefund;
-        if !self.payment.asks(reason) {
-            let (of, covers, refund) = (Some(seen.of.clone()), vec![seen.of.clone()], Some(seen.reference.clone()));
-            let amount = Some(seen.amount);
-            self.ask(Review { reason, amount, of, refund, covers, asked_version: 0, looking: false }, evidence);
+        let (of, covers, refund) = (Some(seen.of.clone()), vec![seen.of.clone()], Some(seen.reference.clone()));
+        let amount = Some(seen.amount);
+        self.ask_in_turn(Review { reason, amount, of, refund, covers, asked_version: 0, looking: false }, evidence);
+    }
+
+    fn ask_in_turn(&mut self, review: Review, evidence: &Evidence) {
+        match self.payment.review(review.reason) {
+            None => self.ask(review, evidence),
+            Some(open) if review.is_another(open) => {
+                let known = |next: &Review| next.reason == review.reason && !review.is_another(next);
+                if !self.payment.waiting.iter().any(known) {
+                    self.payment.waiting.push(review);
+                }
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// What waited for an answer is asked now that it is there, unless that settled it.
+    pub(super) fn ask_waiting(&mut self, evidence: &Evidence) {
+        for next in std::mem::take(&mut self.payment.waiting) {
+            let capture = next.of.as_ref().and_then(|of| self.payment.capture(of)).map(|(_, capture)| capture);
+            let written_off = next.refund.as_ref().zip(next.amount).zip(capture);
+            if !written_off.is_some_and(|((refund, amount), capture)| capture.has_written_off(refund, amount)) {
+                self.ask_in_turn(next, evidence);
+            }
         }
     }
 

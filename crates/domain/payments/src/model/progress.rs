@@ -210,6 +210,7 @@ impl Progress {
                 }
             }
         }
+        self.ask_waiting(evidence);
         self.payment.look_at = look_at(&self.payment, &self.rules);
     }
 

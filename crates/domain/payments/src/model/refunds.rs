@@ -14,7 +14,7 @@ impl Progress {
             return;
         };
         let failed = matches!(seen.state, RefundState::Failed { .. });
-        let written_off = capture.has_written_off(seen);
+        let written_off = capture.has_written_off(&seen.reference, seen.amount);
         let Some(refund) = capture.refund.clone() else {
             if !failed && !written_off {
                 self.ask_about_foreign(seen, evidence);
@@ -69,8 +69,8 @@ impl Progress {
             (Some(reference), _) => *reference == seen.reference,
             (None, Some(key)) => {
                 // Of an earlier round counts as well when it gave the money back: there is none beside it.
-                (0..=refund.round).any(|round| *key == self.payment.refund_key(index, round))
-                    && (*key == self.payment.refund_key(index, refund.round)
+                (0..=refund.round).any(|round| self.payment.is_refund_key(key, index, round))
+                    && (self.payment.is_refund_key(key, index, refund.round)
                         || !matches!(seen.state, RefundState::Failed { .. }))
             }
             (None, None) => seen.amount == refund.amount,

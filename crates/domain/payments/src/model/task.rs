@@ -46,12 +46,32 @@ pub struct GatewayTask {
     pub tries: u32,
     /// Claims so far: the fencing token of the one who has it.
     pub claims: u32,
+    /// How often the gateway was found to be done with the key. See [`TaskEnd::Renew`].
+    pub renewals: u32,
     /// Not before.
     pub due_at: Timestamp,
     /// Since when.
     pub created_at: Timestamp,
     /// The flow it belongs to.
     pub correlation_id: CorrelationId,
+}
+
+impl GatewayTask {
+    /// The key under which the gateway is asked: the task's, and of which renewal.
+    pub fn gateway_key(&self) -> String {
+        match self.renewals {
+            0 => self.key.clone(),
+            renewals => format!("{}{RENEWED}{renewals}", self.key),
+        }
+    }
+}
+
+/// Stands in no key of ours, and may stand in any header.
+const RENEWED: char = '~';
+
+/// The key of the task that asked a gateway under `gateway_key`.
+pub(super) fn task_key(gateway_key: &str) -> &str {
+    gateway_key.split(RENEWED).next().unwrap_or(gateway_key)
 }
 
 /// What became of a claimed task. Refused as `Stale` when the task has been claimed again since, or is over.
@@ -80,6 +100,14 @@ pub enum TaskEnd {
     },
     /// It failed as often as it may in a row, and what failed is the gateway: due after a rest, its tries begun anew.
     Rest {
+        /// When.
+        at: Timestamp,
+        /// What went wrong, without personal data.
+        error: String,
+    },
+    /// The gateway has failed for good under the key it was asked with, without having done it: due after a rest, its tries begun
+    /// anew, its renewals one more.
+    Renew {
         /// When.
         at: Timestamp,
         /// What went wrong, without personal data.

@@ -31,6 +31,7 @@ pub fn unclaimed(gateway: &GatewayName, seen: &GatewayPayment, now: Timestamp) -
         announced_at: None,
         ruling: None,
         reviews: Vec::new(),
+        waiting: Vec::new(),
         look_at: None,
         created_at: now,
         updated_at: now,

@@ -38,6 +38,13 @@ pub enum GatewayError {
         /// For logs.
         reason: String,
     },
+    /// Asked before under this key it failed, and will say so for ever: the next time under another one, after a look whether it was
+    /// done all the same.
+    #[error("the gateway repeats that it failed: {reason}")]
+    Spent {
+        /// For logs.
+        reason: String,
+    },
     /// Answered, and the answer makes no sense: it may have happened. Asked again it most likely says the same for ever.
     #[error("the gateway's answer makes no sense: {reason}")]
     Senseless {

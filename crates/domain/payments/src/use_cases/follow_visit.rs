@@ -151,6 +151,7 @@ fn begin(id: PaymentId, news: &VisitNews, price: Money, gateway: GatewayName, no
         announced_at: None,
         ruling: None,
         reviews: Vec::new(),
+        waiting: Vec::new(),
         look_at: None,
         created_at: now,
         updated_at: now,

@@ -104,7 +104,7 @@ fn perform(progress: &mut Progress, reason: ReviewReason, choice: Choice, eviden
         Choice::MarkEarned => progress.ruled(Ruling::Earned, evidence),
         Choice::ConfirmAgain => progress.announce_again(evidence),
         Choice::Retry if reason == ReviewReason::RefundMissingThere => progress.make_missing_refunds(evidence),
-        Choice::Retry if reason == ReviewReason::TaskFailed => progress.close(reason, evidence),
+        Choice::Retry if reason == ReviewReason::TaskFailed => progress.look_after_failure(evidence),
         Choice::Retry => {
             progress.close(reason, evidence);
             progress.retry_refunds(evidence);

@@ -136,7 +136,8 @@ async fn refund(
         matches!(&refund.step, RefundStep::Processed { reference: Some(reference), .. } if *reference == seen.reference)
             && refund.amount == seen.amount
     });
-    let written_off = payment.capture(&seen.of).is_some_and(|(_, capture)| capture.has_written_off(seen));
+    let written_off =
+        payment.capture(&seen.of).is_some_and(|(_, capture)| capture.has_written_off(&seen.reference, seen.amount));
     let known = known || written_off;
     if !known {
         let reason = Some(ReviewReason::MissingHere);

@@ -121,6 +121,7 @@ pub(super) fn new_task(
         key,
         tries: 0,
         claims: 0,
+        renewals: 0,
         due_at,
         created_at: now,
         correlation_id: context.correlation_id.clone(),

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     NewsError,
-    model::{Evidence, Progress, ReviewReason, TaskKind},
+    model::{Evidence, Progress, TaskKind},
     ports::{Locator, PaymentChanges},
 };
 use amrutam_kernel::{Context, Effects, EventEnvelope, GatewayTaskId, Handled};
@@ -45,7 +45,7 @@ pub async fn requeue_task(deps: Deps<'_>, event: &EventEnvelope) -> Result<Handl
             match payload.work.as_ref().map(|work| &work.task) {
                 Some(TaskKind::Refund { of }) => progress.retry_failed_refund(of, &evidence),
                 Some(TaskKind::Poll) => {
-                    progress.close(ReviewReason::TaskFailed, &evidence);
+                    progress.look_after_failure(&evidence);
                     look_now(deps, &context, &before, &mut changes);
                 }
                 // Nobody waits for it any more.

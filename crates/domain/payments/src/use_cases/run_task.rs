@@ -9,8 +9,7 @@ use crate::{
     NewsError,
     model::{
         Evidence, GatewayPayment, GatewayPaymentRef, GatewayRefund, GatewayTask, MoneyState, NewOrder, NewRefund,
-        Order, Payment, PaymentRules, Progress, RefundStep, ReviewReason, TaskEnd, TaskKind, VisitFate, next_poll,
-        poll_wanted,
+        Order, Payment, PaymentRules, Progress, RefundStep, TaskEnd, TaskKind, VisitFate, next_poll, poll_wanted,
     },
     ports::{GatewayError, Locator, PaymentChanges, PaymentGateway},
 };
@@ -133,8 +132,8 @@ async fn ask(
         TaskKind::OpenOrder => {
             let wanted = payment.state == MoneyState::Created && payment.visit.fate == VisitFate::Open;
             let Some(expires_at) = payment.visit.hold_until.filter(|_| wanted) else { return Ok(News::Nothing) };
-            let (amount, idempotency_key) = (payment.amount, task.key.as_str());
-            let order = NewOrder { payment: payment.id, amount, idempotency_key, expires_at };
+            let (amount, key) = (payment.amount, task.gateway_key());
+            let order = NewOrder { payment: payment.id, amount, idempotency_key: &key, expires_at };
             Ok(News::Opened(gateway.open_order(&order).await?))
         }
         TaskKind::Refund { of } => refund(gateway, payment, task, of).await,
@@ -172,20 +171,26 @@ async fn refund(
     if task.claims > 1 || wanted.round > 0 {
         // It may have been done, by a run whose end nobody noted or in an earlier round: look before asking again.
         let known = |seen: &GatewayRefund| {
-            let of_a_round = |round| seen.idempotency_key.as_deref() == Some(&payment.refund_key(index, round));
+            let of_a_round =
+                |round| seen.idempotency_key.as_deref().is_some_and(|key| payment.is_refund_key(key, index, round));
             let failed = matches!(seen.state, crate::model::RefundState::Failed { .. });
             let returned = wanted.returned.contains(&seen.reference);
             !returned && (0..=wanted.round).any(of_a_round) && (!failed || of_a_round(wanted.round))
         };
-        if let Some(done) = gateway.refunds_of(of).await?.into_iter().find(known) {
+        let refunds = gateway.refunds_of(of).await.map_err(|error| match error {
+            // The look is refused, not the refund: that may have been done.
+            GatewayError::Rejected { code } => GatewayError::Unknown { reason: format!("it refuses a look: {code}") },
+            error => error,
+        })?;
+        if let Some(done) = refunds.into_iter().find(known) {
             return Ok(News::Refund(done));
         }
     }
-    let (amount, idempotency_key) = (wanted.amount, task.key.as_str());
-    let refund = NewRefund { payment: payment.id, of, amount, idempotency_key };
+    let (amount, key) = (wanted.amount, task.gateway_key());
+    let refund = NewRefund { payment: payment.id, of, amount, idempotency_key: &key };
     let made = gateway.refund(&refund).await?;
     // The answer to our key is ours, whether or not the gateway says the key again.
-    Ok(News::Refund(GatewayRefund { idempotency_key: Some(task.key.clone()), ..made }))
+    Ok(News::Refund(GatewayRefund { idempotency_key: Some(key), ..made }))
 }
 
 /// Takes over what a run learned, and says how the task ends.
@@ -227,6 +232,13 @@ fn failed(
         }
         GatewayError::Unavailable { .. } => match slow_lane(deps, task, now) {
             Some(at) => TaskEnd::Wait { at, error: text },
+            None => {
+                give_up(progress, task, "gateway_away");
+                TaskEnd::Dead { error: text }
+            }
+        },
+        GatewayError::Spent { .. } => match slow_lane(deps, task, now) {
+            Some(at) => TaskEnd::Renew { at, error: text },
             None => {
                 give_up(progress, task, "gateway_away");
                 TaskEnd::Dead { error: text }
@@ -302,6 +314,6 @@ fn give_up(progress: &mut Progress, task: &GatewayTask, code: &str) {
                 progress.refund_failed(index, code, evidence);
             }
         }
-        TaskKind::Poll => progress.ask_person(ReviewReason::TaskFailed, None, None, evidence),
+        TaskKind::Poll => progress.look_failed(evidence),
     }
 }

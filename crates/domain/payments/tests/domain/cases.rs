@@ -183,12 +183,13 @@ async fn a_case_is_about_the_refunds_that_there_are_and_a_choice_about_no_others
     assert_eq!(needed["tried"], serde_json::json!(["refund", "look"]));
 }
 
-/// A look that was given up is begun again at once, by the case or by its letter; and a letter has its own work done, no other.
+/// A look that was given up is begun again at once, by the case or by its letter, also when no look is due any more; and a letter has
+/// its own work done, no other.
 #[tokio::test]
 async fn what_was_given_up_is_tried_again_at_once_and_nothing_else() {
     use amrutam_memory::GatewayFault;
     use amrutam_payments::model::TaskKind;
-    for by_letter in [false, true] {
+    for (by_letter, days) in [(false, 0), (true, 0), (false, 7), (true, 7)] {
         let mut till = Till::with_order().await;
         till.clinic.gateway.fail_next_calls([GatewayFault::Rejected]);
         let (task, end) = till.run_next().await;
@@ -198,16 +199,27 @@ async fn what_was_given_up_is_tried_again_at_once_and_nothing_else() {
         assert_eq!(till.clinic.world.next_gateway_task_at(), None);
         till.pay();
         till.clinic.gateway.drain_notices();
-        if by_letter {
-            till.requeue(&task).await;
-        } else {
-            till.resolve("retry").await;
+        till.pass(days * 24 * 60);
+        for refused in [true, false] {
+            if by_letter {
+                till.requeue(&task).await;
+            } else {
+                till.resolve("retry").await;
+            }
+            assert_eq!(
+                till.announced("payment.review_withdrawn.v1").len(),
+                usize::from(by_letter) * (2 - usize::from(refused))
+            );
+            till.clinic.gateway.fail_next_calls(refused.then_some(GatewayFault::Rejected));
+            assert_eq!(till.run().await.len(), 1, "due at once");
+            till.relay().await;
+            assert_eq!(till.announced("payment.review_needed.v1").len(), 2, "{by_letter} {days}");
+            assert_eq!(till.payment().reviews.len(), usize::from(refused), "{by_letter} {days}");
         }
-        assert!(!till.payment().asks(ReviewReason::TaskFailed));
-        assert_eq!(till.announced("payment.review_withdrawn.v1").len(), usize::from(by_letter));
-        assert_eq!(till.run().await.len(), 1, "due at once");
-        till.relay().await;
-        assert_eq!(till.clinic.world.consultations()[0].status.as_str(), "confirmed");
+        assert_eq!(till.payment().captures.len(), 1, "{by_letter} {days}");
+        // Of a week ago, its slot is over.
+        let expected = if days == 0 { "confirmed" } else { "expired" };
+        assert_eq!(till.clinic.world.consultations()[0].status.as_str(), expected);
     }
     // Two refunds are refused, one letter is requeued.
     let mut till = Till::with_order().await;

@@ -10,9 +10,11 @@ use std::time::Duration;
 fn wait(till: &Till, end: &TaskEnd) -> SignedDuration {
     let now = amrutam_kernel::Clock::now(&*till.clinic.clock);
     match end {
-        TaskEnd::Retry { at, .. } | TaskEnd::Wait { at, .. } | TaskEnd::Rest { at, .. } | TaskEnd::Again { at } => {
-            at.duration_since(now)
-        }
+        TaskEnd::Retry { at, .. }
+        | TaskEnd::Wait { at, .. }
+        | TaskEnd::Rest { at, .. }
+        | TaskEnd::Renew { at, .. }
+        | TaskEnd::Again { at } => at.duration_since(now),
         TaskEnd::Done | TaskEnd::Dead { .. } => SignedDuration::MAX,
     }
 }
@@ -152,6 +154,60 @@ async fn an_act_in_doubt_rests_after_its_tries_and_begins_anew() {
     // A day later it is a person's.
     assert_eq!(till.clinic.world.dead_letters().len(), 1);
     assert_eq!(till.payment().state, MoneyState::RefundFailed);
+}
+
+/// A gateway that stores its failure under the key, as Stripe does, says it for as long as it is asked under it.
+#[tokio::test]
+async fn a_failure_that_is_stored_under_its_key_is_asked_again_under_another() {
+    for done in [false, true] {
+        let mut till = Till::open().await;
+        till.clinic.gateway.fail_next_calls([GatewayFault::Stored { done }, GatewayFault::Stored { done }]);
+        let (first, end) = till.run_next().await;
+        assert!(matches!(end, TaskEnd::Retry { .. }), "{end:?}");
+        for renewals in [1, 2] {
+            let (_, end) = till.run_next().await;
+            let wait = wait(&till, &end);
+            assert!(matches!(end, TaskEnd::Renew { .. }), "{end:?}");
+            assert!(wait >= SignedDuration::from_secs(5) && wait <= SignedDuration::from_secs(20), "{wait:?}");
+            let (task, end) = till.run_next().await;
+            assert_eq!((task.tries, task.renewals, &task.key), (1, renewals, &first.key));
+            assert_eq!(end == TaskEnd::Done, renewals == 2, "{end:?}");
+        }
+        assert_eq!(till.payment().state, MoneyState::Pending);
+        till.pay();
+        till.relay().await;
+
+        cancel_by_doctor(&till).await;
+        till.relay().await;
+        till.clinic.gateway.fail_next_calls([GatewayFault::Stored { done }]);
+        let (_, end) = next_refund(&till).await;
+        assert!(matches!(end, TaskEnd::Retry { .. }), "{end:?}");
+        let (_, mut end) = next_refund(&till).await;
+        if !done {
+            assert!(matches!(end, TaskEnd::Renew { .. }), "{end:?}");
+            end = next_refund(&till).await.1;
+        }
+        assert_eq!(end, TaskEnd::Done, "who was given it already is not given it again");
+        till.relay().await;
+        assert_eq!((till.payment().state, till.payment().reviews.len()), (MoneyState::Refunded, 0), "{done}");
+        assert_eq!(till.clinic.gateway.refunds().len(), 1, "{done}");
+    }
+}
+
+/// Whether it was done, nobody knows then: a person who is told that it was refused would pay it out a second time.
+#[tokio::test]
+async fn a_look_that_is_refused_is_no_refusal_of_the_refund() {
+    let mut till = Till::paid().await;
+    cancel_by_doctor(&till).await;
+    till.relay().await;
+    till.clinic.gateway.fail_next_calls([GatewayFault::Stored { done: true }]);
+    assert!(matches!(next_refund(&till).await.1, TaskEnd::Retry { .. }));
+    till.clinic.gateway.fail_next_calls([GatewayFault::Rejected]);
+    assert!(matches!(next_refund(&till).await.1, TaskEnd::Retry { .. }));
+    assert_eq!(next_refund(&till).await.1, TaskEnd::Done);
+    till.relay().await;
+    assert_eq!((till.payment().state, till.payment().reviews.len()), (MoneyState::Refunded, 0));
+    assert_eq!(till.clinic.gateway.refunds().len(), 1);
 }
 
 #[tokio::test]

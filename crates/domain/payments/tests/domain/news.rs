@@ -457,6 +457,7 @@ fn begun() -> Payment {
         announced_at: None,
         ruling: None,
         reviews: Vec::new(),
+        waiting: Vec::new(),
         look_at: None,
         created_at: at(0),
         updated_at: at(0),

@@ -83,6 +83,77 @@ async fn reconciliation_finds_what_came_back() {
     }
 }
 
+/// Two refunds of one visit are missing: one case after another, each about its own.
+#[tokio::test]
+async fn each_difference_has_a_case_of_its_own() {
+    let mut till = Till::paid().await;
+    till.clinic.gateway.set_refunds(RefundMode::AtOnce);
+    let order = till.payment().order_ref().unwrap().clone();
+    till.clinic.gateway.pay(&order, rupees(200)).unwrap();
+    till.notify().await;
+    crate::ladder::cancel_by_doctor(&till).await;
+    till.relay().await;
+    till.run().await;
+    till.relay().await;
+    assert_eq!(balance(&till, "gateway_receivable:fake").await, 0);
+    let range = TimeRange::new(at(-60), at(6_000)).unwrap();
+    let name = PaymentGateway::name(&*till.clinic.gateway).clone();
+    till.clinic.gateway.forget_refunds();
+    // As often as it is compared until somebody has time.
+    for _ in 0..2 {
+        let found = reconcile(till.clinic.payment_deps(), &till.system(), &name, range).await.unwrap();
+        assert_eq!(found.differences, 2);
+        till.relay().await;
+    }
+    let mut amounts = Vec::new();
+    for cases in [1, 2] {
+        let needed = till.announced("payment.review_needed.v1");
+        assert_eq!(needed.len(), cases);
+        let payload = &needed.last().unwrap().payload;
+        assert_eq!(payload["reason"], "refund_missing_there");
+        amounts.push(payload["amount"]["amount"].as_i64().unwrap());
+        till.resolve("retry").await;
+        till.run().await;
+        till.relay().await;
+    }
+    amounts.sort_unstable();
+    assert_eq!(amounts, [20_000, 49_900]);
+    assert_eq!(till.announced("payment.review_needed.v1").len(), 2);
+    assert_eq!((till.payment().reviews.len(), till.payment().waiting.len()), (0, 0));
+    assert_eq!(till.clinic.gateway.refunds().len(), 2);
+    assert_eq!(balance(&till, "gateway_receivable:fake").await, 0);
+}
+
+/// Who writes one refund off that nobody asked for has not written off another.
+#[tokio::test]
+async fn a_second_refund_that_nobody_asked_for_waits_for_the_answer_about_the_first() {
+    let mut till = Till::paid().await;
+    let of = till.payment().captures[0].reference.clone();
+    let seen = |reference: &str, amount| GatewayRefund {
+        reference: reference.parse().unwrap(),
+        of: of.clone(),
+        amount: rupees(amount),
+        state: RefundState::Processed,
+        idempotency_key: None,
+        at: at(1),
+    };
+    for (event, refund) in
+        [("e1", seen("r1", 10)), ("e2", seen("r2", 20)), ("e3", seen("r1", 10)), ("e4", seen("r2", 20))]
+    {
+        till.tell(event, WebhookNews::Refund(refund)).await;
+        till.relay().await;
+    }
+    for (cases, amount) in [(1, 1_000), (2, 2_000)] {
+        let needed = till.announced("payment.review_needed.v1");
+        assert_eq!((needed.len(), &needed.last().unwrap().payload["amount"]["amount"]), (cases, &amount.into()));
+        till.resolve("write_off").await;
+    }
+    assert_eq!((till.payment().reviews.len(), till.payment().waiting.len()), (0, 0));
+    assert_eq!(balance(&till, "write_offs").await, 3_000);
+    till.tell("e5", WebhookNews::Refund(seen("r2", 20))).await;
+    assert_eq!(till.payment().reviews.len(), 0, "both are known");
+}
+
 /// Our books have it, the gateway has never heard of it: what is owed is owed still, and not a loss of ours.
 #[tokio::test]
 async fn a_refund_that_is_missing_at_the_gateway_is_made_again() {

@@ -5,7 +5,10 @@ use crate::{interleave::finish, play::Play};
 use amrutam_booking::model::{Consultation, ConsultationStatus, TimelineEntry};
 use amrutam_kernel::{ConsultationId, Currency, EventId};
 use amrutam_payments::{
-    model::{Account, GatewayPayment, Payment, PaymentSighting, RefundState, RefundStep, Review, ReviewReason, Ruling},
+    model::{
+        Account, GatewayPayment, Payment, PaymentSighting, RefundState, RefundStep, Review, ReviewReason, Ruling,
+        StepKind,
+    },
     ports::PaymentStore,
 };
 use jiff::SignedDuration;
@@ -130,8 +133,12 @@ fn outcome(play: &Play<'_>, payments: &[Payment], paid: &GatewayPayment, found: 
     let in_time = payment.order_opened_at.is_some_and(|opened| paid.at < opened + SignedDuration::from_hours(23));
     let found_late =
         |review: &Review| review.reason == ReviewReason::MissingHere && review.of.as_ref() == Some(&paid.reference);
-    // A look that was given up is a case of its own.
-    if payment.reviews.iter().any(found_late) && in_time && !payment.asks(ReviewReason::TaskFailed) {
+    // A look that was given up is a case of its own, decided by now or not.
+    let store: &dyn PaymentStore = &play.clinic.world;
+    let steps = finish(store.timeline(payment.id)).unwrap();
+    let given_up =
+        steps.iter().any(|step| step.kind == StepKind::ReviewNeeded && step.cause == ReviewReason::TaskFailed.as_str());
+    if payment.reviews.iter().any(found_late) && in_time && !given_up {
         found.push(format!("L1: {} was found by reconciliation alone: {payment:?}", paid.reference));
     }
     // Booking answers each announcement: a person is asked only while it can't.
@@ -194,7 +201,9 @@ fn expected_back(play: &Play<'_>, visit: &Consultation, price: i64) -> i64 {
         ConsultationStatus::Pending | ConsultationStatus::Expired => price,
         ConsultationStatus::Cancelled => {
             let by_patient = last.actor.starts_with("patient:");
+            // Whoever moved it when its start was near has no more notice for that.
             let ahead = visit.range.start().duration_since(last.at);
+            let ahead = visit.least_notice.map_or(ahead, |least| least.min(ahead));
             if !by_patient || last.from != Some(ConsultationStatus::Confirmed) || ahead >= SignedDuration::from_hours(4)
             {
                 price

@@ -240,9 +240,10 @@ impl<'a> Play<'a> {
             3 => self.clinic.gateway.fail_next_calls([GatewayFault::LostAnswer]),
             4 => self.clinic.gateway.fail_next_calls([[
                 GatewayFault::LostRequest,
+                GatewayFault::Stored { done: self.below(2) == 0 },
                 GatewayFault::Limited(Some(Duration::from_secs(20))),
                 GatewayFault::Rejected,
-            ][self.below(3)]
+            ][self.below(4)]
             .clone()]),
             5 => self.clinic.gateway.set_away(self.below(3) == 0),
             6 => self.clinic.gateway.set_refunds([RefundMode::AtOnce, RefundMode::Pending][self.below(2)]),
