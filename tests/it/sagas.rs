@@ -1,6 +1,6 @@
 //! Whatever goes wrong on the way: money and visits end together.
 
-use amrutam_tests::support::{Options, Person, Process, Slot, Stack, eventually, on_stack, until};
+use amrutam_tests::support::{Options, Person, Process, Reply, Slot, Stack, eventually, on_stack, until};
 use futures::future::join_all;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
@@ -221,14 +221,17 @@ async fn watch(stack: &Stack, dies: Dies, mortal: &Process) {
 }
 
 /// The same key until there is an answer.
-async fn booked_whatever_dies(patient: &Person, slot: &Slot) -> String {
+async fn asked_whatever_dies(patient: &Person, slot: &Slot) -> Reply {
     let key = amrutam_tests::support::unique("key");
-    eventually("it is booked", LONG, async || {
+    eventually("there is an answer to a booking", LONG, async || {
         let call = patient.client.post("/v1/consultations", &amrutam_tests::support::booking(slot)).key(&key);
-        let answer = call.try_send().await.ok()?;
-        (answer.status == 201).then(|| answer.json()["id"].as_str().unwrap().to_owned())
+        call.try_send().await.ok().filter(|answer| answer.status != 503)
     })
     .await
+}
+
+async fn booked_whatever_dies(patient: &Person, slot: &Slot) -> String {
+    asked_whatever_dies(patient, slot).await.expect(201)["id"].as_str().unwrap().to_owned()
 }
 
 pub(crate) async fn act_whatever_dies(patient: &Person, visit: &str) {
@@ -241,8 +244,23 @@ pub(crate) async fn act_whatever_dies(patient: &Person, visit: &str) {
     .await;
 }
 
-/// A smaller number than in memory, but the real thing: patients who pay, fail, call off and come late at random, while
-/// notifications come twice, late and in any order, and a worker is killed now and then.
+/// What the gateway is like for a while: it notifies twice, late, not at all, or of everything at once and the last first; what is asked
+/// of it is not done, or done and the answer is lost.
+fn weather(rng: &mut StdRng) -> Value {
+    match rng.random_range(0..5) {
+        0 => json!({ "webhooks": { "copies": 2, "delay_ms": 20 } }),
+        1 => json!({ "webhooks": { "lose_next": rng.random_range(1..4) } }),
+        2 => json!({ "webhooks": { "hold": true } }),
+        3 => {
+            let how = ["drop_before", "drop_after", "error", "error_after"][rng.random_range(0..4)];
+            json!({ "fail_next": 2, "fail_how": how })
+        }
+        _ => json!({ "down": true, "down_for_ms": 200, "webhooks": { "delay_ms": rng.random_range(0..200) } }),
+    }
+}
+
+/// A smaller number than in memory, but the real thing: patients who pay, fail, call off and come late at random, while the gateway
+/// is now like this, now like that, and a worker or the api is killed now and then.
 #[test]
 fn at_random_everything_ends_in_one_of_the_right_ways() {
     let seed = std::env::var("AMRUTAM_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(rand::random);
@@ -252,13 +270,11 @@ fn at_random_everything_ends_in_one_of_the_right_ways() {
         let doctor = stack.doctor(3).await;
         let slots = doctor.slots().await;
         let patients = stack.patients(8).await;
-        let behaviour = json!({ "webhooks": { "copies": 2, "delay_ms": 20 } });
-        stack.gateway.behave(&behaviour).await;
         let plans: Vec<(usize, u64)> = (0..patients.len() * 3).map(|n| (n, rng.random())).collect();
         let play = async |(n, seed): &(usize, u64)| {
             let mut rng = StdRng::seed_from_u64(*seed);
             let (patient, slot) = (&patients[n % patients.len()], &slots[n * slots.len() / plans.len()]);
-            let answer = patient.book(slot).patiently().await;
+            let answer = asked_whatever_dies(patient, slot).await;
             if answer.status != 201 {
                 return;
             }
@@ -271,7 +287,7 @@ fn at_random_everything_ends_in_one_of_the_right_ways() {
                 stack.hold_ends(&id).await;
             }
             if rng.random_bool(0.3) {
-                drop(patient.act(&id, "cancel", &json!({ "reason": "patient_other" })).send().await);
+                drop(patient.act(&id, "cancel", &json!({ "reason": "patient_other" })).try_send().await);
             }
             if rng.random_bool(0.8) {
                 let after = rng.random_range(0..200);
@@ -281,7 +297,7 @@ fn at_random_everything_ends_in_one_of_the_right_ways() {
                 stack.gateway.pay(&order, &json!({ "outcome": "captured" })).await;
             }
             if rng.random_bool(0.3) {
-                drop(patient.act(&id, "cancel", &json!({ "reason": "patient_other" })).send().await);
+                drop(patient.act(&id, "cancel", &json!({ "reason": "patient_other" })).try_send().await);
             }
             if rng.random_bool(0.5) {
                 // Whoever still waits for nothing.
@@ -289,13 +305,23 @@ fn at_random_everything_ends_in_one_of_the_right_ways() {
             }
         };
         let kill = async {
-            for _ in 0..3 {
-                tokio::time::sleep(Duration::from_millis(1_500)).await;
-                stack.worker.kill();
-                stack.worker.start();
+            for turn in 0..6 {
+                tokio::time::sleep(Duration::from_millis(800)).await;
+                let victim = if turn % 2 == 0 { &stack.worker } else { &stack.apis[0].process };
+                victim.kill();
+                victim.start();
             }
         };
-        futures::join!(join_all(plans.iter().map(play)), kill);
+        let rain = async {
+            for _ in 0..12 {
+                stack.gateway.behave(&weather(&mut rng)).await;
+                tokio::time::sleep(Duration::from_millis(400)).await;
+                stack.gateway.release("reversed").await;
+            }
+            stack.gateway.behave(&json!({})).await;
+        };
+        futures::join!(join_all(plans.iter().map(play)), kill, rain);
+        stack.apis[0].ready().await;
         // Who has neither paid nor called off is left by their hold.
         let sql = stack.sql().await;
         for id in sql.column("SELECT id::text FROM consultations WHERE status = 'pending'").await {

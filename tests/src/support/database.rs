@@ -88,6 +88,14 @@ impl Database {
         apart.url
     }
 
+    /// Gives the log of accesses a database of its own, with the same schema.
+    pub(crate) async fn log_apart(&self) -> Self {
+        let apart = self.empty("log").await;
+        migrate(&apart.admin_url).await;
+        self.sql().await.execute("UPDATE audit_head SET elsewhere = true").await;
+        apart
+    }
+
     /// A side connection, as the owner.
     pub async fn sql(&self) -> Sql {
         Sql::connect(&self.admin_url).await.unwrap_or_else(|error| panic!("no side connection: {error}"))

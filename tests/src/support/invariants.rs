@@ -56,6 +56,10 @@ const BREACHES: &[&str] = &[
        SELECT * FROM consultation_timeline t WHERE t.consultation_id = c.id ORDER BY version DESC LIMIT 1
      ) t ON true
      WHERE (t.version, t.to_status, t.slot_id) IS DISTINCT FROM (c.version, c.status, c.slot_id)",
+];
+
+/// Asked where the log of accesses is in the same database: a test with the log elsewhere looks there itself.
+const UNRECORDED: &[&str] = &[
     "SELECT format('a booking without its audit entry: %s', c.id) FROM consultations c
      WHERE NOT EXISTS (SELECT FROM audit_entries a WHERE a.action = 'consultation.book' AND a.resource_id = c.id::text AND a.outcome = 'allowed')",
     "SELECT format('%s steps of the payment %s in the flow %s, %s of them on the record', count(*), t.payment_id, t.correlation_id, min(e.entries))
@@ -75,7 +79,8 @@ impl Stack {
         // One look at one moment: other tests go on meanwhile.
         sql.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await;
         let mut found = Vec::new();
-        for query in BREACHES {
+        let unrecorded = if self.log.is_none() { UNRECORDED } else { &[] };
+        for query in BREACHES.iter().chain(unrecorded) {
             found.extend(sql.column(query).await);
         }
         sql.execute("COMMIT").await;

@@ -27,6 +27,7 @@ pub struct Options {
     pub(crate) alone: bool,
     pub(crate) own: &'static [&'static str],
     pub(crate) keys_apart: bool,
+    pub(crate) log_apart: bool,
     pub(crate) settings: Vec<(String, String)>,
     pub(crate) paid: bool,
     pub(crate) texts: bool,
@@ -84,6 +85,11 @@ impl Options {
         Self { keys_apart: true, ..self }
     }
 
+    /// With the log of accesses in a database of its own.
+    pub fn log_apart(self) -> Self {
+        Self { log_apart: true, ..self }
+    }
+
     /// With a setting of its own: `PAYMENTS__MODE`.
     pub fn with(mut self, key: &str, value: &str) -> Self {
         self.settings.push((format!("AMRUTAM__{key}"), value.to_owned()));
@@ -107,6 +113,8 @@ pub struct Stack {
     pub gateway: Gateway,
     /// The database.
     pub database: Database,
+    /// Where the log of accesses lies, when that is elsewhere.
+    pub log: Option<Database>,
     /// First part of the queues' names.
     pub prefix: String,
     name: &'static str,
@@ -140,6 +148,7 @@ impl Stack {
             None => Database::of_template().await,
         };
         let keys_url = if options.keys_apart { Some(database.keys_apart().await) } else { None };
+        let log = if options.log_apart { Some(database.log_apart().await) } else { None };
         let redis_urls = own("redis").map_or(&*environment.redis_urls, |own| own.variable("REDIS_URLS")).to_owned();
         let amqp_url = own("rabbitmq").map_or(&*environment.amqp_url, |own| own.variable("AMQP_URL")).to_owned();
         let name = unique(&format!("it-{}-{}", environment.run, options.name));
@@ -174,6 +183,7 @@ impl Stack {
         .chain(if options.paid { merchant(&listen(gateway)) } else { Vec::new() })
         .chain(if options.texts { texter(&listen(http)) } else { Vec::new() })
         .chain(keys_url.map(|url| ("AMRUTAM__KEYS__DATABASE_URL".to_owned(), url)))
+        .chain(log.iter().map(|log| ("AMRUTAM__AUDIT__URL".to_owned(), log.url.clone())))
         .chain(options.settings)
         .collect();
         let process = |part: &str, program: &str, own: &[(&str, &str)]| {
@@ -209,6 +219,7 @@ impl Stack {
             gateway: Gateway::new(&format!("http://{}", listen(http))),
             name: options.name,
             database,
+            log,
             prefix: name,
             common,
             worker_url: format!("http://{}", listen(worker_port)),

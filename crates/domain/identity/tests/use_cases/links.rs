@@ -95,6 +95,7 @@ async fn a_link_that_is_over_verifies_nothing() {
 
     let context = stage.signed_in(&stage.log_in("asha").await).await;
     request_verification(stage.mail(), &context).await.unwrap();
+    stage.assert_last_entry("account.request_verification", Some(id), Outcome::Allowed);
     let first = stage.mailed(LinkPurpose::VerifyEmail);
     request_verification(stage.mail(), &context).await.unwrap();
     let second = stage.mailed(LinkPurpose::VerifyEmail);

@@ -45,16 +45,19 @@ async fn a_role_that_needs_a_factor_can_only_set_one_up_until_it_has_one() {
 #[tokio::test]
 async fn a_patient_may_have_one_and_need_not() {
     let stage = Stage::new();
-    stage.register("asha").await;
+    let id = stage.register("asha").await;
     let tokens = stage.log_in("asha").await;
     let context = stage.signed_in(&tokens).await;
     assert_eq!(context.sign_in.unwrap().second_factor, SecondFactor::NotNeeded);
     let begun = begin_totp(stage.deps(), &context).await.unwrap();
+    stage.assert_last_entry("factor.begin", Some(id), Outcome::Allowed);
     assert!(matches!(stage.try_log_in("asha", PASSWORD).await, Ok(LoggedIn::In(_))), "begun is not set up");
     let refused = confirm_totp(stage.deps(), &context, &secret("abcdef")).await;
     assert!(matches!(refused, Err(FactorError::InvalidCode)), "{refused:?}");
+    stage.assert_last_entry("factor.confirm", Some(id), Outcome::Denied);
     assert!(matches!(stage.try_log_in("asha", PASSWORD).await, Ok(LoggedIn::In(_))));
     confirm_totp(stage.deps(), &context, &stage.shown(&begun)).await.unwrap();
+    stage.assert_last_entry("factor.confirm", Some(id), Outcome::Allowed);
     let mfa_token = stage.first_step("asha").await;
     assert!(stage.tokens.verify_access(mfa_token.expose(), stage.now()).is_err(), "the first step is no log-in");
 }
@@ -240,6 +243,7 @@ async fn a_step_up_counts_for_five_minutes_in_its_session() {
     let other = stage.log_in_with("vaidya", &factor).await;
     // Known to the gate at once, and no longer than it counts.
     let codes = regenerate_recovery_codes(stage.deps(), &stage.signed_in(&tokens).await).await.unwrap();
+    stage.assert_last_entry("factor.replace_recovery_codes", Some(id), Outcome::Allowed);
     stage.wait(5 * 60 - 30);
     let late = regenerate_recovery_codes(stage.deps(), &stage.signed_in(&tokens).await).await;
     assert!(matches!(late, Err(FactorError::Denied(Denial::StepUpRequired))), "{late:?}");
