@@ -44,6 +44,9 @@ use crate::sms::SmsSink;
 
 /// The whole of stopping takes less than this; supervisors are told 5 s.
 const STOP_LIMIT: Duration = Duration::from_secs(4);
+/// As long as what stands before real services keeps an idle connection (nginx: `keepalive_timeout 75s`): longer than
+/// callers keep theirs, so that no request crosses its closing.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long HTTP requests and SMTP sessions may finish what they are doing.
 const STOP_GRACE: Duration = Duration::from_secs(1);
 
@@ -159,6 +162,7 @@ impl Sandbox {
         let http = HttpServer::new(app)
             .workers(1)
             .disable_signals()
+            .keep_alive(KEEP_ALIVE)
             .shutdown_timeout(STOP_GRACE.as_secs())
             .listen(self.http)
             .map_err(RunError::Http)?

@@ -8,6 +8,10 @@ use reqwest::{
 use serde_json::Value;
 use std::time::Duration;
 
+/// How long a connection is kept for the next request. Below what the API and the sandbox keep an idle one: a request
+/// that crosses their closing on the way has no answer.
+const KEPT: Duration = Duration::from_secs(3);
+
 /// A caller of one API process, signed in or not.
 #[derive(Clone)]
 pub struct Client {
@@ -19,8 +23,10 @@ pub struct Client {
 impl Client {
     /// Nobody in particular.
     pub fn new(base: &str) -> Self {
-        let http =
-            reqwest::Client::builder().timeout(Duration::from_secs(40)).redirect(reqwest::redirect::Policy::none());
+        let http = reqwest::Client::builder()
+            .timeout(Duration::from_secs(40))
+            .pool_idle_timeout(KEPT)
+            .redirect(reqwest::redirect::Policy::none());
         Self { http: http.build().expect("a client"), base: base.to_owned(), token: None }
     }
 

@@ -18,6 +18,8 @@ use crate::clock;
 
 /// Like the real one: no answer in 5 s is none, and it tries for 24 hours.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+/// Below what those who are told keep an idle connection, so that no event crosses its closing.
+const KEPT: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
 /// How old a stale event says it is.
@@ -43,8 +45,8 @@ pub(crate) enum Act {
 
 /// Runs until it is dropped.
 pub(crate) async fn run(gateway: Arc<Gateway>, mut jobs: mpsc::UnboundedReceiver<Job>) {
-    let client = reqwest::Client::builder().timeout(ANSWER_LIMIT).redirect(reqwest::redirect::Policy::none()).build();
-    let client = match client {
+    let client = reqwest::Client::builder().timeout(ANSWER_LIMIT).pool_idle_timeout(KEPT);
+    let client = match client.redirect(reqwest::redirect::Policy::none()).build() {
         Ok(client) => client,
         Err(error) => {
             tracing::error!(%error, "no webhook can be sent");

@@ -40,6 +40,7 @@ pub(crate) async fn serve(
         let server = HttpServer::new(move || App::new().configure(|config| api::configure(config, &shared)))
             .workers(1)
             .disable_signals()
+            .keep_alive(crate::KEEP_ALIVE)
             .shutdown_timeout(grace.as_secs())
             .on_connect(remember)
             .listen(listening)?

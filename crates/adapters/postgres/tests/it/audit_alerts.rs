@@ -118,6 +118,9 @@ async fn a_log_in_another_database_is_watched_as_well() {
     entries.push(access(treating, visit.patient, "note.read", now()));
     entries.push(access(curious, visit.patient, "note.read", now()));
     entries.push(access(breaking, patient, "record.read", now()).breaking_glass());
+    // Who was refused has seen nothing.
+    let refused = access(account(), patient, "record.read", now()).breaking_glass();
+    entries.push(AuditEntry { outcome: Outcome::Denied, ..refused });
     apart.store.record(entries).await.unwrap();
     seal_all(&apart.store, &signer()).await;
     let watch = AccessWatch::new(world.store.clone(), apart.store.clone());
