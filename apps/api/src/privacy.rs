@@ -16,7 +16,7 @@ struct Others<'a>(&'a Services);
 #[async_trait]
 impl Passwords for Others<'_> {
     async fn is_right(&self, account: AccountId, password: &Sensitive<String>) -> Result<bool, PortError> {
-        let found = self.0.accounts.by_id(account).await?;
+        let found = self.0.accounts.by_id(account).await?.undisclosed();
         self.0.hasher.verify(password, found.as_ref().and_then(|account| account.password_hash.as_ref())).await
     }
 }

@@ -66,7 +66,7 @@ impl World {
     }
 
     pub(crate) async fn account(&self, email: &str) -> Result<Option<AccountId>, Box<dyn Error>> {
-        Ok(self.accounts.by_email(&email.parse::<EmailAddress>()?).await?.map(|account| account.id))
+        Ok(self.accounts.by_email(&email.parse::<EmailAddress>()?).await?.undisclosed().map(|account| account.id))
     }
 
     /// In the name of one of the demonstration's people, as if they had signed in.

@@ -263,12 +263,13 @@ async fn timeline(
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
     let id: ConsultationId = path_id(&path)?;
-    let (visit, access) = use_cases::read_timeline(services.booking(), &caller.0, id).await?;
+    let (visit, patient, access) = use_cases::read_timeline(services.booking(), &caller.0, id).await?;
     let sight = match access {
         Access::Full => Sight::Full,
         Access::Masked => Sight::Masked,
     };
-    let items = merged(visit, read_payment_steps(services.paying(), id, sight).await?);
+    let steps = read_payment_steps(services.paying(), &caller.0, id, (patient, sight)).await?;
+    let items = merged(visit, steps);
     Ok(Listing { items, next_cursor: None }.respond(&request, ""))
 }
 

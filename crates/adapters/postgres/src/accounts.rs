@@ -16,7 +16,7 @@ use amrutam_identity::{
     model::{Account, EmailAddress, Link, PasswordHash},
     ports::{AccountChange, AccountStore, Inserted},
 };
-use amrutam_kernel::{AccountId, CommitError, Effects, LinkId, PortError, SessionId, recorded};
+use amrutam_kernel::{AccountId, CommitError, Effects, LinkId, PortError, SessionId, Unrecorded, recorded};
 use async_trait::async_trait;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
@@ -177,7 +177,7 @@ impl AccountStore for Accounts {
         recorded(self.db.commit_effects(effects).await)
     }
 
-    async fn by_email(&self, email: &EmailAddress) -> Result<Option<Account>, PortError> {
+    async fn by_email(&self, email: &EmailAddress) -> Result<Unrecorded<Option<Account>>, PortError> {
         let wanted = self.email_index(email);
         // The next one when that one is not there: as much is read of the tables either way.
         let query = accounts::table
@@ -187,21 +187,25 @@ impl AccountStore for Accounts {
             .select((AccountRow::as_select(), Option::<ContactRow>::as_select()));
         let mut conn = self.db.connection().await?;
         let result = bounded(conn.limit(), query.first::<(AccountRow, Option<ContactRow>)>(conn.raw()?)).await;
-        let Some((account, Some(contact))) = conn.settle(result.optional())? else { return Ok(None) };
+        let Some((account, Some(contact))) = conn.settle(result.optional())? else { return Ok(nobody()) };
         let is_wanted = account.email_index == wanted;
         // The next one is opened, too: a key is fetched and as much is opened either way.
         let opened = account.open(contact, &self.vault).await;
-        if is_wanted { unless_erased(opened) } else { Ok(None) }
+        Ok(if is_wanted { Unrecorded::new(unless_erased(opened)?) } else { nobody() })
     }
 
-    async fn by_id(&self, id: AccountId) -> Result<Option<Account>, PortError> {
+    async fn by_id(&self, id: AccountId) -> Result<Unrecorded<Option<Account>>, PortError> {
         let query = accounts::table
             .inner_join(contacts::table)
             .filter(accounts::id.eq(id.as_uuid()))
             .select((AccountRow::as_select(), ContactRow::as_select()));
         let mut conn = self.db.connection().await?;
         let result = bounded(conn.limit(), query.first::<(AccountRow, ContactRow)>(conn.raw()?)).await;
-        let Some((account, contact)) = conn.settle(result.optional())? else { return Ok(None) };
-        unless_erased(account.open(contact, &self.vault).await)
+        let Some((account, contact)) = conn.settle(result.optional())? else { return Ok(nobody()) };
+        Ok(Unrecorded::new(unless_erased(account.open(contact, &self.vault).await)?))
     }
+}
+
+fn nobody() -> Unrecorded<Option<Account>> {
+    Unrecorded::new(None)
 }

@@ -83,7 +83,7 @@ impl Clinical {
                 return Ok(kept.map_or(nobody, |kept| kept.details.expose().person()));
             }
         };
-        let Some(account) = self.accounts.by_id(patient).await? else { return Ok(nobody) };
+        let Some(account) = self.accounts.by_id(patient).await?.undisclosed() else { return Ok(nobody) };
         let profile = account.profile;
         Ok(Person {
             name: profile.full_name.expose().as_str().to_owned(),

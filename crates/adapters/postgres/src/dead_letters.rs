@@ -10,7 +10,7 @@ use crate::{
 };
 use amrutam_kernel::{
     CommitError, CorrelationId, DeadLetterId, DeadSource, Effects, IdempotencyClaim, Page, PageRequest, PortError,
-    recorded,
+    Unrecorded, recorded,
 };
 use amrutam_operations::{
     model::{DeadLetter, LetterState, Payload},
@@ -167,11 +167,11 @@ impl DeadLetterStore for Postgres {
         &self,
         id: DeadLetterId,
         claim: Option<&IdempotencyClaim>,
-    ) -> Result<Option<Snapshot<DeadLetter>>, PortError> {
+    ) -> Result<Unrecorded<Option<Snapshot<DeadLetter>>>, PortError> {
         let (caller, key) = (claim.map(|claim| claim.caller.as_uuid()), claim.map(|claim| claim.key.as_str()));
         let query = diesel::select(functions::dead_letter_snapshot(id.as_uuid(), caller, key));
         let row: Option<Json<SnapshotRow<LetterRow>>> = self.ask(query).await?;
-        row.map(|Json(row)| row.read(claim)).transpose()
+        Ok(Unrecorded::new(row.map(|Json(row)| row.read(claim)).transpose()?))
     }
 
     async fn letter_about(
@@ -179,17 +179,17 @@ impl DeadLetterStore for Postgres {
         source: DeadSource,
         consumer: &str,
         subject: Uuid,
-    ) -> Result<Option<DeadLetter>, PortError> {
+    ) -> Result<Unrecorded<Option<DeadLetter>>, PortError> {
         let query = diesel::select(functions::dead_letter_about(source.as_str(), consumer, subject));
         let row: Option<Json<LetterRow>> = self.ask(query).await?;
-        row.map(|Json(row)| row.try_into()).transpose()
+        Ok(Unrecorded::new(row.map(|Json(row)| row.try_into()).transpose()?))
     }
 
     async fn letters(
         &self,
         filter: &LetterFilter,
         page: PageRequest<ByTime<DeadLetterId>>,
-    ) -> Result<Page<DeadLetter, ByTime<DeadLetterId>>, PortError> {
+    ) -> Result<Unrecorded<Page<DeadLetter, ByTime<DeadLetterId>>>, PortError> {
         let query = diesel::select(functions::list_dead_letters(
             filter.state.map(LetterState::as_str),
             filter.consumer.as_deref(),
@@ -200,7 +200,7 @@ impl DeadLetterStore for Postgres {
         ));
         let Json(rows): Json<Vec<LetterRow>> = self.ask(query).await?;
         let letters = rows.into_iter().map(DeadLetter::try_from).collect::<Result<Vec<_>, _>>()?;
-        Ok(Page::cut(letters, page.limit, |last| (last.opened_at, last.id)))
+        Ok(Unrecorded::new(Page::cut(letters, page.limit, |last| (last.opened_at, last.id))))
     }
 
     async fn put_letter(&self, change: LetterChange<'_>, effects: &Effects) -> Result<(), CommitError> {

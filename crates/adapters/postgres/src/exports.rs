@@ -12,11 +12,11 @@ use crate::{
 };
 use amrutam_kernel::{
     AccountId, CommitError, Effects, ExportId, IdempotencyClaim, MAX_SEALED_PLAIN, PortError, SealPlace, Sensitive,
-    recorded,
+    Unrecorded, recorded,
 };
 use amrutam_privacy::{
     model::{ARCHIVE_LIVES, Export, ExportState, PREPARING_LIVES},
-    ports::{ArchiveChange, ExportChanges, ExportSnapshot, ExportStore},
+    ports::{Archive, ArchiveChange, ExportChanges, ExportSnapshot, ExportStore},
 };
 use async_trait::async_trait;
 use diesel::prelude::*;
@@ -164,7 +164,7 @@ impl ExportStore for Exports {
         conn.settle(result)?.pop().map(Export::try_from).transpose()
     }
 
-    async fn archive(&self, export: &Export) -> Result<Option<Sensitive<Vec<u8>>>, PortError> {
+    async fn archive(&self, export: &Export) -> Result<Option<Unrecorded<Archive>>, PortError> {
         let query = export_chunks::table
             .filter(export_chunks::export_id.eq(export.id.as_uuid()))
             .order(export_chunks::n.asc())
@@ -186,7 +186,7 @@ impl ExportStore for Exports {
         if bytes.is_empty() {
             Ok(None)
         } else if whole {
-            Ok(Some(Sensitive::new(bytes)))
+            Ok(Some(Unrecorded::new(Archive { export: export.id, bytes: Sensitive::new(bytes) })))
         } else {
             Err(unreadable("an archive is not whole"))
         }

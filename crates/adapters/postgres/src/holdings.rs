@@ -166,7 +166,7 @@ impl Held {
     }
 
     async fn account(&self, account: AccountId) -> Result<Option<Value>, GatherError> {
-        let Some(found) = self.accounts.by_id(account).await? else { return Ok(None) };
+        let Some(found) = self.accounts.by_id(account).await?.undisclosed() else { return Ok(None) };
         let profile = found.profile;
         Ok(Some(json!({
             "id": found.id, "role": found.role, "email": found.email.expose().as_str(),

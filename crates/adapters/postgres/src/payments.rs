@@ -12,7 +12,9 @@ use crate::{
 };
 use amrutam_booking::model::ConsultationStatus;
 use amrutam_crash::Point;
-use amrutam_kernel::{CommitError, ConsultationId, EventId, IdempotencyClaim, PaymentId, PortError, TimeRange};
+use amrutam_kernel::{
+    CommitError, ConsultationId, EventId, IdempotencyClaim, PaymentId, PortError, TimeRange, Unrecorded,
+};
 use amrutam_payments::{
     model::{Evidence, GatewayName, GatewayPaymentRef, GatewayTask, Payment, PaymentEntry},
     ports::{Balances, Booked, Locator, PaymentChanges, PaymentSnapshot, PaymentStore, VisitFacts, VisitReader},
@@ -42,7 +44,7 @@ impl PaymentStore for Postgres {
         &self,
         locator: Locator<'_>,
         claim: Option<&IdempotencyClaim>,
-    ) -> Result<PaymentSnapshot, PortError> {
+    ) -> Result<Unrecorded<PaymentSnapshot>, PortError> {
         let (caller, key) = crate::booking::claim_columns(claim);
         let (id, gateway, order, capture, task) = match locator {
             Locator::Id(id) => (Some(id.as_uuid()), None, None, None, None),
@@ -52,11 +54,11 @@ impl PaymentStore for Postgres {
         };
         let query = diesel::select(functions::payment_snapshot(id, gateway, order, capture, task, caller, key));
         let Json(row): Json<SnapshotRow> = self.ask(query).await?;
-        Ok(PaymentSnapshot {
+        Ok(Unrecorded::new(PaymentSnapshot {
             recorded: crate::booking::recorded(row.recorded, claim)?,
             payment: row.payment,
             tasks: row.tasks.into_iter().map(GatewayTask::from).collect(),
-        })
+        }))
     }
 
     async fn commit(&self, changes: &PaymentChanges) -> Result<(), CommitError> {
@@ -71,14 +73,16 @@ impl PaymentStore for Postgres {
         verdict(&word)
     }
 
-    async fn timeline(&self, id: PaymentId) -> Result<Vec<PaymentEntry>, PortError> {
+    async fn timeline(&self, id: PaymentId) -> Result<Unrecorded<Vec<PaymentEntry>>, PortError> {
         let query = payment_timeline::table
             .filter(payment_timeline::payment_id.eq(id.as_uuid()))
             .order(payment_timeline::version.asc())
             .select(EntryRow::as_select());
         let mut conn = self.connection().await?;
         let result = bounded(conn.limit(), query.load::<EntryRow>(conn.raw()?)).await;
-        conn.settle(result)?.into_iter().map(|row| row.into_entry(id)).collect()
+        let entries: Vec<_> =
+            conn.settle(result)?.into_iter().map(|row| row.into_entry(id)).collect::<Result<_, _>>()?;
+        Ok(Unrecorded::new(entries))
     }
 
     async fn claim_tasks(&self, lease: SignedDuration, limit: u16) -> Result<Vec<GatewayTask>, PortError> {
@@ -160,10 +164,11 @@ impl PaymentStore for Postgres {
 
 #[async_trait]
 impl VisitReader for Postgres {
-    async fn visit(&self, id: ConsultationId) -> Result<Option<VisitFacts>, PortError> {
-        let Some(view) = self.visit_view(id).await? else { return Ok(None) };
+    async fn visit(&self, id: ConsultationId) -> Result<Unrecorded<Option<VisitFacts>>, PortError> {
+        let Some(view) = self.visit_view(id).await? else { return Ok(Unrecorded::new(None)) };
         let visit = view.consultation;
-        Ok(Some(VisitFacts {
+        Ok(Unrecorded::new(Some(VisitFacts {
+            id,
             patient: visit.patient,
             doctor_account: view.doctor_account,
             starts_at: visit.range.start(),
@@ -171,7 +176,7 @@ impl VisitReader for Postgres {
             fee: visit.fee,
             hold_until: visit.hold_expires_at,
             cancellable: matches!(visit.status, ConsultationStatus::Pending | ConsultationStatus::Confirmed),
-        }))
+        })))
     }
 }
 

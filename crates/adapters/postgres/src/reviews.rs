@@ -13,7 +13,7 @@ use amrutam_booking::{model::ConsultationStatus, ports::ConsultationStore};
 use amrutam_crash::Point;
 use amrutam_kernel::{
     AccountId, CommitError, ConsultationId, CorrelationId, Effects, EventId, IdempotencyClaim, Money, Page,
-    PageRequest, PaymentId, PortError, ReviewCaseId,
+    PageRequest, PaymentId, PortError, ReviewCaseId, Unrecorded,
 };
 use amrutam_operations::{
     model::{
@@ -171,18 +171,18 @@ impl ReviewStore for Postgres {
         &self,
         id: ReviewCaseId,
         claim: Option<&IdempotencyClaim>,
-    ) -> Result<Option<Snapshot<ReviewCase>>, PortError> {
+    ) -> Result<Unrecorded<Option<Snapshot<ReviewCase>>>, PortError> {
         let (caller, key) = (claim.map(|claim| claim.caller.as_uuid()), claim.map(|claim| claim.key.as_str()));
         let query = diesel::select(functions::review_snapshot(id.as_uuid(), caller, key));
         let row: Option<Json<SnapshotRow<ReviewRow>>> = self.ask(query).await?;
-        row.map(|Json(row)| row.read(claim)).transpose()
+        Ok(Unrecorded::new(row.map(|Json(row)| row.read(claim)).transpose()?))
     }
 
     async fn reviews(
         &self,
         filter: &ReviewFilter,
         page: PageRequest<ByTime<ReviewCaseId>>,
-    ) -> Result<Page<ReviewCase, ByTime<ReviewCaseId>>, PortError> {
+    ) -> Result<Unrecorded<Page<ReviewCase, ByTime<ReviewCaseId>>>, PortError> {
         let query = diesel::select(functions::list_reviews(
             filter.state.map(ReviewState::as_str),
             filter.kind.as_ref().map(Code::as_str),
@@ -192,13 +192,17 @@ impl ReviewStore for Postgres {
         ));
         let Json(rows): Json<Vec<ReviewRow>> = self.ask(query).await?;
         let cases = rows.into_iter().map(ReviewCase::try_from).collect::<Result<Vec<_>, _>>()?;
-        Ok(Page::cut(cases, page.limit, |last| (last.opened_at, last.id)))
+        Ok(Unrecorded::new(Page::cut(cases, page.limit, |last| (last.opened_at, last.id))))
     }
 
-    async fn open_review_about(&self, subject: &Subject, reason: &Code) -> Result<Option<ReviewCase>, PortError> {
+    async fn open_review_about(
+        &self,
+        subject: &Subject,
+        reason: &Code,
+    ) -> Result<Unrecorded<Option<ReviewCase>>, PortError> {
         let query = diesel::select(functions::open_review_about(subject.kind.as_str(), subject.id, reason.as_str()));
         let row: Option<Json<ReviewRow>> = self.ask(query).await?;
-        row.map(|Json(row)| row.try_into()).transpose()
+        Ok(Unrecorded::new(row.map(|Json(row)| row.try_into()).transpose()?))
     }
 
     async fn open_review(&self, case: &ReviewCase, effects: &Effects) -> Result<bool, CommitError> {
@@ -220,9 +224,7 @@ impl ReviewStore for Postgres {
 
 #[async_trait]
 impl VisitHistory for Postgres {
-    async fn history(&self, id: ConsultationId) -> Result<Vec<HistoryEntry>, PortError> {
-        // The look at the case is on the record by its use case.
-        let entries = ConsultationStore::timeline(self, id).await?.judge(Clone::clone).into_iter();
+    async fn history(&self, id: ConsultationId) -> Result<Unrecorded<Vec<HistoryEntry>>, PortError> {
         let entry = |entry: amrutam_booking::model::TimelineEntry| HistoryEntry {
             about: HistorySubject::Consultation,
             version: entry.version,
@@ -236,10 +238,14 @@ impl VisitHistory for Postgres {
             cause: entry.cause,
             event: entry.event,
         };
-        Ok(entries.map(entry).collect())
+        let entries = ConsultationStore::timeline(self, id).await?;
+        Ok(entries.map(|entries| entries.into_iter().map(entry).collect()))
     }
 
-    async fn payment_history(&self, id: PaymentId) -> Result<(Vec<HistoryEntry>, Vec<Attempts>), PortError> {
+    async fn payment_history(
+        &self,
+        id: PaymentId,
+    ) -> Result<Unrecorded<(Vec<HistoryEntry>, Vec<Attempts>)>, PortError> {
         const SQL: &str = "
             SELECT kind ->> 'kind' AS task, status, claims, last_error, ended_at,
                    CASE status WHEN 'live' THEN greatest(due_at, leased_until) END AS due_at
@@ -257,11 +263,12 @@ impl VisitHistory for Postgres {
             cause: entry.cause,
             event: entry.event,
         };
-        let steps = PaymentStore::timeline(self, id).await?.into_iter().map(entry).collect();
+        let steps = PaymentStore::timeline(self, id).await?;
         let query = diesel::sql_query(SQL).bind::<SqlUuid, _>(id.as_uuid());
         let mut conn = self.connection().await?;
         let result = bounded(conn.limit(), query.load::<AttemptsRow>(conn.raw()?)).await;
-        Ok((steps, conn.settle(result)?.into_iter().map(Attempts::from).collect()))
+        let attempts = conn.settle(result)?.into_iter().map(Attempts::from).collect();
+        Ok(steps.map(|steps| (steps.into_iter().map(entry).collect(), attempts)))
     }
 }
 

@@ -12,7 +12,7 @@ use amrutam_identity::{
     model::{EndReason, SecretDigest, Session, SessionLabel},
     ports::{ByLogIn, EndSessions, Presented, Rotated, Rotation, SessionStore, StoredRefresh},
 };
-use amrutam_kernel::{AccountId, CommitError, Effects, Page, PageRequest, PortError, SessionId};
+use amrutam_kernel::{AccountId, CommitError, Effects, Page, PageRequest, PortError, SessionId, Unrecorded};
 use async_trait::async_trait;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
@@ -235,7 +235,7 @@ impl SessionStore for Postgres {
         account: AccountId,
         now: Timestamp,
         page: PageRequest<ByLogIn>,
-    ) -> Result<Page<Session, ByLogIn>, PortError> {
+    ) -> Result<Unrecorded<Page<Session, ByLogIn>>, PortError> {
         let mut query = sessions::table
             .filter(sessions::account_id.eq(account.as_uuid()))
             .filter(sessions::ended_at.is_null())
@@ -255,7 +255,7 @@ impl SessionStore for Postgres {
         let mut conn = self.connection().await?;
         let result = bounded(conn.limit(), query.load::<StoredSessionRow>(conn.raw()?)).await;
         let found = conn.settle(result)?.into_iter().map(Session::try_from).collect::<Result<_, _>>()?;
-        Ok(Page::cut(found, page.limit, |last: &Session| (last.created_at, last.id)))
+        Ok(Unrecorded::new(Page::cut(found, page.limit, |last: &Session| (last.created_at, last.id))))
     }
 
     async fn end(&self, id: SessionId, at: Timestamp, reason: EndReason, effects: &Effects) -> Result<bool, PortError> {

@@ -13,6 +13,7 @@ pub mod contract;
 mod error;
 mod events;
 pub mod model;
+mod personal;
 mod policy;
 pub mod ports;
 pub mod use_cases;

@@ -9,6 +9,7 @@ use crate::model::{
 };
 use amrutam_kernel::{
     AccountId, CommitError, Effects, LinkId, LinkPurpose, Page, PageRequest, PortError, Role, Sensitive, SessionId,
+    Unrecorded,
 };
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -63,9 +64,9 @@ pub trait AccountStore: Send + Sync {
     /// Commits effects that change no account.
     async fn record(&self, effects: &Effects) -> Result<(), PortError>;
     /// By normalized address. The store finds it by a keyed digest and must not say in its timing whether it was there.
-    async fn by_email(&self, email: &EmailAddress) -> Result<Option<Account>, PortError>;
+    async fn by_email(&self, email: &EmailAddress) -> Result<Unrecorded<Option<Account>>, PortError>;
     /// By id.
-    async fn by_id(&self, id: AccountId) -> Result<Option<Account>, PortError>;
+    async fn by_id(&self, id: AccountId) -> Result<Unrecorded<Option<Account>>, PortError>;
 }
 
 /// Where one-time links are kept.
@@ -158,7 +159,7 @@ pub trait SessionStore: Send + Sync {
         account: AccountId,
         now: Timestamp,
         page: PageRequest<ByLogIn>,
-    ) -> Result<Page<Session, ByLogIn>, PortError>;
+    ) -> Result<Unrecorded<Page<Session, ByLogIn>>, PortError>;
     /// Ends this session. `false`, and nothing is stored, when it has ended already.
     async fn end(&self, id: SessionId, at: Timestamp, reason: EndReason, effects: &Effects) -> Result<bool, PortError>;
     /// Ends sessions of an account and stores the effects, also when none was left to end. Gives those that ended now.

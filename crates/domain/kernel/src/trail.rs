@@ -99,19 +99,19 @@ impl<T: Personal> Unrecorded<T> {
             .await
     }
 
-    /// The same where the entries are made durable in another way: with an event that tells of the look.
-    pub async fn release_by(
+    /// The same where the entries are made durable in another way: with a change, or an event that tells of the look.
+    pub async fn release_by<E: From<PortError>>(
         self,
         entries: Vec<AuditEntry>,
-        record: impl AsyncFnOnce(Vec<AuditEntry>) -> Result<(), PortError>,
-    ) -> Result<T, PortError> {
+        record: impl AsyncFnOnce(Vec<AuditEntry>) -> Result<(), E>,
+    ) -> Result<T, E> {
         let named = |record: &RecordRef| {
             let names = |entry: &AuditEntry| entry.resource_kind == record.kind && entry.resource_id == record.id;
             entries.iter().any(|entry| entry.outcome == Outcome::Allowed && names(entry))
         };
         if let Some(missing) = self.0.records().iter().find(|record| !named(record)) {
             let reason = format!("a {} was read, and no entry names it", missing.kind);
-            return Err(PortError::defect(Dependency::Database, reason));
+            return Err(PortError::defect(Dependency::Database, reason).into());
         }
         record(entries).await?;
         Ok(self.0)

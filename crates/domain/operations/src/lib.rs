@@ -28,6 +28,7 @@ pub mod contract;
 mod error;
 mod events;
 pub mod model;
+mod personal;
 pub mod ports;
 pub mod use_cases;
 

@@ -6,7 +6,7 @@
 use crate::model::{Attempts, Code, DeadLetter, HistoryEntry, LetterState, ReviewCase, ReviewState, Subject};
 use amrutam_kernel::{
     CommitError, ConsultationId, DeadLetterId, DeadSource, Effects, IdempotencyClaim, Page, PageRequest, PaymentId,
-    PortError, Recorded, ReviewCaseId,
+    PortError, Recorded, ReviewCaseId, Unrecorded,
 };
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -69,7 +69,7 @@ pub trait DeadLetterStore: Records {
         &self,
         id: DeadLetterId,
         claim: Option<&IdempotencyClaim>,
-    ) -> Result<Option<Snapshot<DeadLetter>>, PortError>;
+    ) -> Result<Unrecorded<Option<Snapshot<DeadLetter>>>, PortError>;
 
     /// The one there is of this work.
     async fn letter_about(
@@ -77,14 +77,14 @@ pub trait DeadLetterStore: Records {
         source: DeadSource,
         consumer: &str,
         subject: Uuid,
-    ) -> Result<Option<DeadLetter>, PortError>;
+    ) -> Result<Unrecorded<Option<DeadLetter>>, PortError>;
 
     /// By first death, oldest first.
     async fn letters(
         &self,
         filter: &LetterFilter,
         page: PageRequest<ByTime<DeadLetterId>>,
-    ) -> Result<Page<DeadLetter, ByTime<DeadLetterId>>, PortError>;
+    ) -> Result<Unrecorded<Page<DeadLetter, ByTime<DeadLetterId>>>, PortError>;
 
     /// Stores a letter. [`CommitError::Stale`] when there is one of that work already, or when the stored version is not
     /// the one before.
@@ -99,17 +99,21 @@ pub trait ReviewStore: Records {
         &self,
         id: ReviewCaseId,
         claim: Option<&IdempotencyClaim>,
-    ) -> Result<Option<Snapshot<ReviewCase>>, PortError>;
+    ) -> Result<Unrecorded<Option<Snapshot<ReviewCase>>>, PortError>;
 
     /// By opening, oldest first.
     async fn reviews(
         &self,
         filter: &ReviewFilter,
         page: PageRequest<ByTime<ReviewCaseId>>,
-    ) -> Result<Page<ReviewCase, ByTime<ReviewCaseId>>, PortError>;
+    ) -> Result<Unrecorded<Page<ReviewCase, ByTime<ReviewCaseId>>>, PortError>;
 
     /// The case about this, for this reason, that is not resolved.
-    async fn open_review_about(&self, subject: &Subject, reason: &Code) -> Result<Option<ReviewCase>, PortError>;
+    async fn open_review_about(
+        &self,
+        subject: &Subject,
+        reason: &Code,
+    ) -> Result<Unrecorded<Option<ReviewCase>>, PortError>;
 
     /// Stores a new case and its effects; says `false`, and stores the inbox mark alone, when one that is not resolved
     /// has the same subject and reason.
@@ -123,8 +127,9 @@ pub trait ReviewStore: Records {
 #[async_trait]
 pub trait VisitHistory: Send + Sync {
     /// Its changes, by version; none of a visit that there is not.
-    async fn history(&self, id: ConsultationId) -> Result<Vec<HistoryEntry>, PortError>;
+    async fn history(&self, id: ConsultationId) -> Result<Unrecorded<Vec<HistoryEntry>>, PortError>;
 
     /// A payment's steps, by version, and what was asked of its gateway, by beginning; none of a payment that there is not.
-    async fn payment_history(&self, id: PaymentId) -> Result<(Vec<HistoryEntry>, Vec<Attempts>), PortError>;
+    async fn payment_history(&self, id: PaymentId)
+    -> Result<Unrecorded<(Vec<HistoryEntry>, Vec<Attempts>)>, PortError>;
 }

@@ -14,6 +14,7 @@ pub mod contract;
 mod error;
 pub mod events;
 pub mod model;
+mod personal;
 pub mod ports;
 pub mod use_cases;
 

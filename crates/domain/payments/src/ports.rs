@@ -14,7 +14,7 @@ pub use gateway::{GatewayError, PaymentGateway, WebhookError, WebhookVerifier};
 use crate::model::{GatewayTask, Journal, Payment, PaymentEntry, TaskEnd};
 use amrutam_kernel::{
     AccountId, CommitError, ConsultationId, Currency, Effects, GatewayTaskId, IdempotencyClaim, Money, PaymentId,
-    PortError, Recorded, TimeRange,
+    PortError, Recorded, TimeRange, Unrecorded,
 };
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
@@ -100,13 +100,13 @@ pub trait PaymentStore: Send + Sync {
         &self,
         locator: Locator<'_>,
         claim: Option<&IdempotencyClaim>,
-    ) -> Result<PaymentSnapshot, PortError>;
+    ) -> Result<Unrecorded<PaymentSnapshot>, PortError>;
 
     /// Commits all of `changes` in one transaction, or nothing.
     async fn commit(&self, changes: &PaymentChanges) -> Result<(), CommitError>;
 
     /// Every step of a payment, by version.
-    async fn timeline(&self, id: PaymentId) -> Result<Vec<PaymentEntry>, PortError>;
+    async fn timeline(&self, id: PaymentId) -> Result<Unrecorded<Vec<PaymentEntry>>, PortError>;
 
     /// Claims up to `limit` tasks that are due, earliest first, skipping those that another claim holds or whose row is
     /// locked: nobody else gets them until `lease` has passed. Raises `tries` and `claims` of each, and gives the raised
@@ -133,6 +133,8 @@ pub trait PaymentStore: Send + Sync {
 /// A visit as a preview or an answer needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VisitFacts {
+    /// Which.
+    pub id: ConsultationId,
     /// Whose.
     pub patient: AccountId,
     /// The practitioner's account: their side of the visit.
@@ -153,5 +155,5 @@ pub struct VisitFacts {
 #[async_trait]
 pub trait VisitReader: Send + Sync {
     /// The visit as it is now.
-    async fn visit(&self, id: ConsultationId) -> Result<Option<VisitFacts>, PortError>;
+    async fn visit(&self, id: ConsultationId) -> Result<Unrecorded<Option<VisitFacts>>, PortError>;
 }

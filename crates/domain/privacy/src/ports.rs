@@ -6,8 +6,8 @@ use crate::{
     model::{Dossier, Erasure, Export, Facts, HoldReference, LegalHold},
 };
 use amrutam_kernel::{
-    AccountId, CommitError, ConsultationId, Context, Effects, ExportId, IdempotencyClaim, PortError, Recorded,
-    Sensitive, SessionId, Unrecorded,
+    AccountId, CommitError, ConsultationId, Context, Effects, ExportId, IdempotencyClaim, Personal, PortError,
+    RecordRef, Recorded, Sensitive, SessionId, Unrecorded,
 };
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -45,6 +45,21 @@ pub struct ExportChanges {
     pub effects: Effects,
 }
 
+/// An export's archive, to be given away.
+#[derive(Debug)]
+pub struct Archive {
+    /// Whose archive.
+    pub export: ExportId,
+    /// It, as it was made.
+    pub bytes: Sensitive<Vec<u8>>,
+}
+
+impl Personal for Archive {
+    fn records(&self) -> Vec<RecordRef> {
+        vec![RecordRef { kind: "export", id: self.export.to_string() }]
+    }
+}
+
 /// Copies of what is held of people.
 #[async_trait]
 pub trait ExportStore: Send + Sync {
@@ -54,7 +69,7 @@ pub trait ExportStore: Send + Sync {
     /// One of them.
     async fn find(&self, id: ExportId) -> Result<Option<Export>, PortError>;
     /// Its archive, byte for byte as it was made.
-    async fn archive(&self, export: &Export) -> Result<Option<Sensitive<Vec<u8>>>, PortError>;
+    async fn archive(&self, export: &Export) -> Result<Option<Unrecorded<Archive>>, PortError>;
     /// Those that were made or begun so long ago that their time is over at `now`, at most so many.
     async fn due(&self, now: Timestamp, most: u16) -> Result<Vec<Export>, PortError>;
     /// Commits all of `changes` in one transaction, or nothing.

@@ -6,7 +6,7 @@ use amrutam_identity::{
     model::Link,
     ports::{AccountChange, AccountStore, Inserted},
 };
-use amrutam_kernel::{AccountId, CommitError, Effects, PortError, SessionId};
+use amrutam_kernel::{AccountId, CommitError, Effects, PortError, SessionId, Unrecorded};
 use async_trait::async_trait;
 
 #[async_trait]
@@ -57,11 +57,13 @@ impl AccountStore for MemoryWorld {
         self.record_alone(effects)
     }
 
-    async fn by_email(&self, email: &EmailAddress) -> Result<Option<Account>, PortError> {
-        self.read(|tables| tables.accounts.values().find(|account| account.email.expose() == email).cloned())
+    async fn by_email(&self, email: &EmailAddress) -> Result<Unrecorded<Option<Account>>, PortError> {
+        self.read(|tables| {
+            Unrecorded::new(tables.accounts.values().find(|account| account.email.expose() == email).cloned())
+        })
     }
 
-    async fn by_id(&self, id: AccountId) -> Result<Option<Account>, PortError> {
-        self.read(|tables| tables.accounts.get(&id).cloned())
+    async fn by_id(&self, id: AccountId) -> Result<Unrecorded<Option<Account>>, PortError> {
+        self.read(|tables| Unrecorded::new(tables.accounts.get(&id).cloned()))
     }
 }

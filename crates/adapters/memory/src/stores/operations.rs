@@ -5,7 +5,7 @@ use crate::world::{MemoryWorld, MessageState, StoredTask, TaskState};
 use amrutam_booking::model::ConsultationStatus;
 use amrutam_kernel::{
     CommitError, ConsultationId, DeadLetterId, DeadSource, Effects, IdempotencyClaim, MessageId, Page, PageRequest,
-    PaymentId, PortError, Requeue, ReviewCaseId,
+    PaymentId, PortError, Requeue, ReviewCaseId, Unrecorded,
 };
 use amrutam_operations::{
     model::{
@@ -31,11 +31,11 @@ impl DeadLetterStore for MemoryWorld {
         &self,
         id: DeadLetterId,
         claim: Option<&IdempotencyClaim>,
-    ) -> Result<Option<Snapshot<DeadLetter>>, PortError> {
+    ) -> Result<Unrecorded<Option<Snapshot<DeadLetter>>>, PortError> {
         let now = self.now();
         self.read(|tables| {
             let found = tables.letters.get(&id).cloned();
-            found.map(|found| Snapshot { found, recorded: tables.recorded(claim, now) })
+            Unrecorded::new(found.map(|found| Snapshot { found, recorded: tables.recorded(claim, now) }))
         })
     }
 
@@ -44,18 +44,18 @@ impl DeadLetterStore for MemoryWorld {
         source: DeadSource,
         consumer: &str,
         subject: Uuid,
-    ) -> Result<Option<DeadLetter>, PortError> {
+    ) -> Result<Unrecorded<Option<DeadLetter>>, PortError> {
         let wanted = |letter: &&DeadLetter| {
             (letter.source, letter.consumer.as_str(), letter.subject) == (source, consumer, subject)
         };
-        self.read(|tables| tables.letters.values().find(wanted).cloned())
+        self.read(|tables| Unrecorded::new(tables.letters.values().find(wanted).cloned()))
     }
 
     async fn letters(
         &self,
         filter: &LetterFilter,
         page: PageRequest<ByTime<DeadLetterId>>,
-    ) -> Result<Page<DeadLetter, ByTime<DeadLetterId>>, PortError> {
+    ) -> Result<Unrecorded<Page<DeadLetter, ByTime<DeadLetterId>>>, PortError> {
         let wanted = |letter: &&DeadLetter| {
             filter.state.is_none_or(|state| letter.state == state)
                 && filter.consumer.as_ref().is_none_or(|consumer| letter.consumer == *consumer)
@@ -63,7 +63,7 @@ impl DeadLetterStore for MemoryWorld {
         };
         let rows = self.read(|tables| tables.letters.values().filter(wanted).cloned().collect())?;
         let key = |letter: &DeadLetter| (letter.opened_at, letter.id);
-        Ok(Page::cut(after(rows, &page, key), page.limit, key))
+        Ok(Unrecorded::new(Page::cut(after(rows, &page, key), page.limit, key)))
     }
 
     async fn put_letter(&self, change: LetterChange<'_>, effects: &Effects) -> Result<(), CommitError> {
@@ -110,11 +110,11 @@ impl ReviewStore for MemoryWorld {
         &self,
         id: ReviewCaseId,
         claim: Option<&IdempotencyClaim>,
-    ) -> Result<Option<Snapshot<ReviewCase>>, PortError> {
+    ) -> Result<Unrecorded<Option<Snapshot<ReviewCase>>>, PortError> {
         let now = self.now();
         self.read(|tables| {
             let found = tables.reviews.get(&id).cloned();
-            found.map(|found| Snapshot { found, recorded: tables.recorded(claim, now) })
+            Unrecorded::new(found.map(|found| Snapshot { found, recorded: tables.recorded(claim, now) }))
         })
     }
 
@@ -122,21 +122,25 @@ impl ReviewStore for MemoryWorld {
         &self,
         filter: &ReviewFilter,
         page: PageRequest<ByTime<ReviewCaseId>>,
-    ) -> Result<Page<ReviewCase, ByTime<ReviewCaseId>>, PortError> {
+    ) -> Result<Unrecorded<Page<ReviewCase, ByTime<ReviewCaseId>>>, PortError> {
         let wanted = |case: &&ReviewCase| {
             filter.state.is_none_or(|state| case.state == state)
                 && filter.kind.as_ref().is_none_or(|kind| case.kind == *kind)
         };
         let rows = self.read(|tables| tables.reviews.values().filter(wanted).cloned().collect())?;
         let key = |case: &ReviewCase| (case.opened_at, case.id);
-        Ok(Page::cut(after(rows, &page, key), page.limit, key))
+        Ok(Unrecorded::new(Page::cut(after(rows, &page, key), page.limit, key)))
     }
 
-    async fn open_review_about(&self, subject: &Subject, reason: &Code) -> Result<Option<ReviewCase>, PortError> {
+    async fn open_review_about(
+        &self,
+        subject: &Subject,
+        reason: &Code,
+    ) -> Result<Unrecorded<Option<ReviewCase>>, PortError> {
         let about = |case: &&ReviewCase| {
             case.state != ReviewState::Resolved && (&case.subject, &case.reason) == (subject, reason)
         };
-        self.read(|tables| tables.reviews.values().find(about).cloned())
+        self.read(|tables| Unrecorded::new(tables.reviews.values().find(about).cloned()))
     }
 
     async fn open_review(&self, case: &ReviewCase, effects: &Effects) -> Result<bool, CommitError> {
@@ -167,7 +171,7 @@ impl ReviewStore for MemoryWorld {
 
 #[async_trait]
 impl VisitHistory for MemoryWorld {
-    async fn history(&self, id: ConsultationId) -> Result<Vec<HistoryEntry>, PortError> {
+    async fn history(&self, id: ConsultationId) -> Result<Unrecorded<Vec<HistoryEntry>>, PortError> {
         self.read(|tables| {
             let entries = tables.timeline.get(&id).into_iter().flat_map(|entries| entries.values());
             let entry = |entry: &amrutam_booking::model::TimelineEntry| HistoryEntry {
@@ -183,11 +187,14 @@ impl VisitHistory for MemoryWorld {
                 cause: entry.cause.clone(),
                 event: entry.event,
             };
-            entries.map(entry).collect()
+            Unrecorded::new(entries.map(entry).collect())
         })
     }
 
-    async fn payment_history(&self, id: PaymentId) -> Result<(Vec<HistoryEntry>, Vec<Attempts>), PortError> {
+    async fn payment_history(
+        &self,
+        id: PaymentId,
+    ) -> Result<Unrecorded<(Vec<HistoryEntry>, Vec<Attempts>)>, PortError> {
         self.read(|tables| {
             let entries = tables.payment_timeline.get(&id).into_iter().flat_map(|entries| entries.values());
             let entry = |entry: &amrutam_payments::model::PaymentEntry| HistoryEntry {
@@ -204,7 +211,7 @@ impl VisitHistory for MemoryWorld {
                 event: entry.event,
             };
             let tasks = tables.gateway_tasks.values().filter(|stored| stored.task.payment == id);
-            (entries.map(entry).collect(), tasks.map(attempts).collect())
+            Unrecorded::new((entries.map(entry).collect(), tasks.map(attempts).collect()))
         })
     }
 }

@@ -1,7 +1,9 @@
 //! Payments, their tasks, the ledger.
 
 use crate::world::{MemoryWorld, StoredTask, Tables, TaskState, defect, into_port_error};
-use amrutam_kernel::{CommitError, Effects, GatewayTaskId, IdempotencyClaim, PaymentId, PortError, TimeRange};
+use amrutam_kernel::{
+    CommitError, Effects, GatewayTaskId, IdempotencyClaim, PaymentId, PortError, TimeRange, Unrecorded,
+};
 use amrutam_payments::{
     model::{Capture, Entry, GatewayName, GatewayTask, Journal, Payment, PaymentEntry, RefundStep, TaskEnd},
     ports::{Balances, Booked, Locator, PaymentChanges, PaymentSnapshot, PaymentStore, PaymentWrite},
@@ -34,7 +36,7 @@ impl PaymentStore for MemoryWorld {
         &self,
         locator: Locator<'_>,
         claim: Option<&IdempotencyClaim>,
-    ) -> Result<PaymentSnapshot, PortError> {
+    ) -> Result<Unrecorded<PaymentSnapshot>, PortError> {
         let now = self.now();
         self.read(|tables| {
             let payment = find(tables, locator).cloned();
@@ -44,7 +46,7 @@ impl PaymentStore for MemoryWorld {
             let mut tasks: Vec<_> =
                 tables.gateway_tasks.values().filter(theirs).map(|stored| stored.task.clone()).collect();
             tasks.sort_by(|one, other| one.key.cmp(&other.key));
-            PaymentSnapshot { recorded: tables.recorded(claim, now), payment, tasks }
+            Unrecorded::new(PaymentSnapshot { recorded: tables.recorded(claim, now), payment, tasks })
         })
     }
 
@@ -76,9 +78,10 @@ impl PaymentStore for MemoryWorld {
         tx.commit()
     }
 
-    async fn timeline(&self, id: PaymentId) -> Result<Vec<PaymentEntry>, PortError> {
+    async fn timeline(&self, id: PaymentId) -> Result<Unrecorded<Vec<PaymentEntry>>, PortError> {
         self.read(|tables| {
-            tables.payment_timeline.get(&id).into_iter().flat_map(|lines| lines.values().cloned()).collect()
+            let lines = tables.payment_timeline.get(&id).into_iter().flat_map(|lines| lines.values().cloned());
+            Unrecorded::new(lines.collect())
         })
     }
 

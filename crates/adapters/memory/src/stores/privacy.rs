@@ -11,7 +11,8 @@ use amrutam_privacy::{
     GatherError,
     model::{Dossier, Erasure, ErasureState, Export, ExportState, Facts, HoldReference, LegalHold, LiveVisit},
     ports::{
-        ArchiveChange, ErasureChanges, ErasureStore, ExportChanges, ExportSnapshot, ExportStore, HoldOutcome, Holdings,
+        Archive, ArchiveChange, ErasureChanges, ErasureStore, ExportChanges, ExportSnapshot, ExportStore, HoldOutcome,
+        Holdings,
     },
 };
 use async_trait::async_trait;
@@ -41,8 +42,9 @@ impl ExportStore for MemoryWorld {
         self.read(|tables| tables.exports.get(&id).cloned())
     }
 
-    async fn archive(&self, export: &Export) -> Result<Option<Sensitive<Vec<u8>>>, PortError> {
-        self.read(|tables| tables.archives.get(&export.id).cloned().map(Sensitive::new))
+    async fn archive(&self, export: &Export) -> Result<Option<Unrecorded<Archive>>, PortError> {
+        let archive = |bytes| Archive { export: export.id, bytes: Sensitive::new(bytes) };
+        self.read(|tables| tables.archives.get(&export.id).cloned().map(archive).map(Unrecorded::new))
     }
 
     async fn due(&self, now: Timestamp, most: u16) -> Result<Vec<Export>, PortError> {

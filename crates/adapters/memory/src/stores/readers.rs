@@ -2,7 +2,7 @@
 
 use crate::world::MemoryWorld;
 use amrutam_booking::model::{ConsultationStatus, Mode};
-use amrutam_kernel::{AccountId, ConsultationId, PortError, Sensitive};
+use amrutam_kernel::{AccountId, ConsultationId, PortError, Sensitive, Unrecorded};
 use amrutam_notifications::{
     Contact, VisitFacts, VisitMode, VisitStatus,
     ports::{Contacts, VisitReader},
@@ -50,13 +50,17 @@ impl Contacts for MemoryWorld {
 
 #[async_trait]
 impl amrutam_payments::ports::VisitReader for MemoryWorld {
-    async fn visit(&self, id: ConsultationId) -> Result<Option<amrutam_payments::ports::VisitFacts>, PortError> {
+    async fn visit(
+        &self,
+        id: ConsultationId,
+    ) -> Result<Unrecorded<Option<amrutam_payments::ports::VisitFacts>>, PortError> {
         let now = self.now();
         self.read(|tables| {
-            let Some(consultation) = tables.consultations.get(&id) else { return Ok(None) };
+            let Some(consultation) = tables.consultations.get(&id) else { return Ok(Unrecorded::new(None)) };
             let status = consultation.status_at(now);
             let waits = matches!(status, ConsultationStatus::Pending | ConsultationStatus::Confirmed);
-            Ok(Some(amrutam_payments::ports::VisitFacts {
+            Ok(Unrecorded::new(Some(amrutam_payments::ports::VisitFacts {
+                id,
                 patient: consultation.patient,
                 doctor_account: tables.practitioner(consultation.doctor)?.account,
                 starts_at: consultation.range.start(),
@@ -64,7 +68,7 @@ impl amrutam_payments::ports::VisitReader for MemoryWorld {
                 fee: consultation.fee,
                 hold_until: consultation.hold_expires_at,
                 cancellable: waits && now < consultation.range.start(),
-            }))
+            })))
         })?
     }
 }

@@ -6,7 +6,7 @@ use amrutam_identity::{
     model::{EndReason, SecretDigest, Session, SessionState},
     ports::{ByLogIn, EndSessions, Presented, Rotated, Rotation, SessionGate, SessionStore, StoredRefresh},
 };
-use amrutam_kernel::{AccountId, CommitError, Effects, Page, PageRequest, PortError, SessionId};
+use amrutam_kernel::{AccountId, CommitError, Effects, Page, PageRequest, PortError, SessionId, Unrecorded};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use std::cmp::Reverse;
@@ -93,7 +93,7 @@ impl SessionStore for MemoryWorld {
         account: AccountId,
         now: Timestamp,
         page: PageRequest<ByLogIn>,
-    ) -> Result<Page<Session, ByLogIn>, PortError> {
+    ) -> Result<Unrecorded<Page<Session, ByLogIn>>, PortError> {
         let key = |session: &Session| (session.created_at, session.id);
         self.read(|tables| {
             let wanted = |session: &&Session| {
@@ -102,7 +102,7 @@ impl SessionStore for MemoryWorld {
             };
             let mut sessions: Vec<_> = tables.sessions.values().filter(wanted).cloned().collect();
             sessions.sort_by_key(|session| Reverse(key(session)));
-            Page::cut(sessions, page.limit, key)
+            Unrecorded::new(Page::cut(sessions, page.limit, key))
         })
     }
 

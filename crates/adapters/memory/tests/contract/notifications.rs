@@ -170,7 +170,7 @@ impl Readers for Memory {
 
 impl Memory {
     async fn change(&self, id: AccountId, change: impl FnOnce(&mut Account)) {
-        let mut account = self.world.by_id(id).await.unwrap().unwrap();
+        let mut account = self.world.by_id(id).await.unwrap().undisclosed().unwrap();
         change(&mut account);
         account.version += 1;
         let change = AccountChange { account: &account, spend: None, void_links: None, end_sessions: None };

@@ -57,7 +57,7 @@ impl Harness for Memory {
     }
 
     async fn is_known(&self, account: AccountId) -> bool {
-        AccountStore::by_id(self.world.as_ref(), account).await.unwrap().is_some()
+        AccountStore::by_id(self.world.as_ref(), account).await.unwrap().undisclosed().is_some()
     }
 
     async fn opens(&self, visit: ConsultationId) -> bool {

@@ -70,7 +70,7 @@ async fn close_account(accounts: &Accounts, id: AccountId) {
 }
 
 async fn change_account(accounts: &Accounts, id: AccountId, change: impl FnOnce(&mut Account)) {
-    let mut account = accounts.by_id(id).await.unwrap().unwrap();
+    let mut account = accounts.by_id(id).await.unwrap().undisclosed().unwrap();
     change(&mut account);
     account.version += 1;
     let change = AccountChange { account: &account, spend: None, void_links: None, end_sessions: None };
@@ -299,7 +299,7 @@ impl amrutam_notifications::contract::Readers for World {
 
     async fn person(&self) -> (AccountId, Contact) {
         let id = self.patient().await;
-        let account = self.accounts.by_id(id).await.unwrap().unwrap();
+        let account = self.accounts.by_id(id).await.unwrap().undisclosed().unwrap();
         let contact = Contact {
             email: Sensitive::new(account.email.expose().as_str().to_owned()),
             phone: account.profile.phone.clone(),

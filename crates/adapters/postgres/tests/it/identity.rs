@@ -24,7 +24,7 @@ fn token(generation: u32) -> StoredRefresh {
 async fn open(store: &Postgres, account: AccountId, at: Timestamp) -> (Session, StoredRefresh) {
     let session = Session::open(SessionId::from_uuid(id(at)), account, None, SessionLabel::new("test"), at);
     let first = token(1);
-    let account = Accounts::new(store.clone(), vault()).by_id(account).await.unwrap().unwrap();
+    let account = Accounts::new(store.clone(), vault()).by_id(account).await.unwrap().undisclosed().unwrap();
     store.open(&session, &first, account.password_set_at, &Effects::default()).await.unwrap();
     (session, first)
 }
@@ -133,7 +133,7 @@ async fn writers_of_one_account_do_not_deadlock() {
         let ending = EndSessions { reason: EndReason::Ended, except: None, at: now() };
         match kind {
             0 => {
-                let mut account = accounts.by_id(account).await?.unwrap();
+                let mut account = accounts.by_id(account).await?.undisclosed().unwrap();
                 account.version += 1;
                 let change = AccountChange {
                     account: &account,
@@ -280,7 +280,7 @@ async fn a_closed_accounts_sessions_are_over_and_its_role_is_the_one_of_now() {
     world.db.owner().await.run("UPDATE accounts SET role = 'support'").await;
     let state = world.store.state(session.id, now()).await.unwrap().unwrap();
     assert_eq!((state.role.as_str(), state.ended), ("support", false));
-    let mut closed = world.accounts.by_id(account).await.unwrap().unwrap();
+    let mut closed = world.accounts.by_id(account).await.unwrap().undisclosed().unwrap();
     closed.version += 1;
     closed.status = AccountStatus::Deactivated;
     let change = AccountChange { account: &closed, spend: None, void_links: None, end_sessions: None };

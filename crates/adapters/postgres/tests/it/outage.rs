@@ -73,7 +73,7 @@ async fn calls_fail_fast_while_the_server_is_dead_and_work_when_it_is_back() {
     let accounts = Accounts::new(store.clone(), vault());
     insert_account(&accounts, account, Role::Patient).await;
     // Eight open connections, all of which will be stale.
-    let read = async || accounts.by_id(account).await.map(|found| assert!(found.is_some()));
+    let read = async || accounts.by_id(account).await.map(|found| assert!(found.some().is_some()));
     let all = |results: &[Result<(), PortError>]| results.iter().filter(|result| result.is_ok()).count();
     let eight = async || futures::future::join_all((0..8).map(|_| read())).await;
     for _ in 0..20 {

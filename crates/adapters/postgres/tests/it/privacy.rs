@@ -68,7 +68,7 @@ impl Harness for Real {
     }
 
     async fn is_known(&self, account: AccountId) -> bool {
-        AccountStore::by_id(self.accounts.as_ref(), account).await.unwrap().is_some()
+        AccountStore::by_id(self.accounts.as_ref(), account).await.unwrap().some().is_some()
     }
 
     async fn opens(&self, visit: ConsultationId) -> bool {

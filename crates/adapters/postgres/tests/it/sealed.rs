@@ -147,7 +147,7 @@ async fn a_value_opens_in_its_own_row_column_and_version_only() {
             }
         }
         set(column, "(SELECT it FROM kept)").await;
-        assert_eq!(read().await.unwrap().as_ref(), Some(&one));
+        assert_eq!(read().await.unwrap().undisclosed().as_ref(), Some(&one));
         owner.run("DROP TABLE kept").await;
     }
 
@@ -156,11 +156,11 @@ async fn a_value_opens_in_its_own_row_column_and_version_only() {
     one.version += 1;
     one.profile.phone = Some(Sensitive::new("+919876500000".to_owned()));
     update(&world, &one).await;
-    assert_eq!(world.accounts.by_id(one.id).await.unwrap().as_ref(), Some(&one));
+    assert_eq!(world.accounts.by_id(one.id).await.unwrap().undisclosed().as_ref(), Some(&one));
     set("phone", "(SELECT phone FROM kept)").await;
     names_the_row_only(world.accounts.by_id(one.id).await, &one, "phone");
 
-    assert_eq!(world.accounts.by_id(two.id).await.unwrap(), Some(two), "another's are as they were");
+    assert_eq!(world.accounts.by_id(two.id).await.unwrap().undisclosed(), Some(two), "another's are as they were");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -194,10 +194,10 @@ async fn what_the_row_is_sealed_for_is_what_the_change_leaves() {
     let stale = AccountChange { account: &account, spend: None, void_links: None, end_sessions: None };
     let refused = world.accounts.update(stale, &Effects::default()).await;
     assert!(matches!(refused, Err(CommitError::Stale)), "{refused:?}");
-    assert_eq!(world.accounts.by_id(account.id).await.unwrap().as_ref(), Some(&account));
+    assert_eq!(world.accounts.by_id(account.id).await.unwrap().undisclosed().as_ref(), Some(&account));
     for _ in 0..3 {
         account.version += 1;
         update(&world, &account).await;
-        assert_eq!(world.accounts.by_id(account.id).await.unwrap().as_ref(), Some(&account));
+        assert_eq!(world.accounts.by_id(account.id).await.unwrap().undisclosed().as_ref(), Some(&account));
     }
 }

@@ -13,8 +13,8 @@ use crate::{
     ports::{ByStart, ConsultationFilter, ConsultationView, Whose},
 };
 use amrutam_kernel::{
-    Action, Actor, AuditEntry, AuditEntryId, ConsultationId, Context, Dependency, Outcome, Page, PageRequest,
-    PortError, Relation, Role, SealError, SealPlace, Sensitive, Unrecorded,
+    AccountId, Action, Actor, AuditEntry, AuditEntryId, ConsultationId, Context, Dependency, Outcome, Page,
+    PageRequest, PortError, Relation, Role, SealError, SealPlace, Sensitive, Unrecorded,
 };
 use jiff::Timestamp;
 
@@ -69,21 +69,21 @@ pub async fn read_consultation(
     Ok(Seen { view, status, access, reason, summary })
 }
 
-/// Every change of one consultation, by version; for administration with the actors' roles alone. And how much the caller
-/// may see of what else belongs to it.
+/// Every change of one consultation, by version; for administration with the actors' roles alone. With whose it is, and how much
+/// the caller may see of what else belongs to it.
 pub async fn read_timeline(
     deps: Deps<'_>,
     context: &Context,
     id: ConsultationId,
-) -> Result<(Vec<TimelineEntry>, Access), ConsultationError> {
+) -> Result<(Vec<TimelineEntry>, AccountId, Access), ConsultationError> {
     let deed = Deed::named(Action::ConsultationRead, "consultation.timeline");
-    let (_, access, entry) = open(deps, context, id, deed).await?;
+    let (view, access, entry) = open(deps, context, id, deed).await?;
     let entries = deps.store.timeline(id).await?.release(deps.store, vec![entry]).await?;
     let entries = match access {
         Access::Full => entries,
         Access::Masked => entries.into_iter().map(without_person).collect(),
     };
-    Ok((entries, access))
+    Ok((entries, view.judge(|view| view.consultation.patient), access))
 }
 
 /// `patient:<id>` becomes `patient`; the system's parts are no persons and keep their names.

@@ -74,7 +74,7 @@ async fn nobody_books_a_practitioner_who_has_left_and_whoever_has_is_told() {
     assert!(clinic.open_slots().await.map_or(true, |slots| slots.is_empty()), "nothing is offered");
     assert_sound(&clinic);
 
-    let account = AccountStore::by_id(&clinic.world, clinic.doctor_account).await.unwrap().unwrap();
+    let account = AccountStore::by_id(&clinic.world, clinic.doctor_account).await.unwrap().undisclosed().unwrap();
     let account = Account { status: AccountStatus::Deactivated, version: account.version + 1, ..account };
     let change = AccountChange { account: &account, spend: None, void_links: None, end_sessions: None };
     AccountStore::update(&clinic.world, change, &Effects::default()).await.unwrap();

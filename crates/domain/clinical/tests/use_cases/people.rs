@@ -159,7 +159,7 @@ async fn nothing_is_signed_for_a_minor_without_an_adult_although_the_visit_has_b
     };
     assert_eq!(missing.iter().map(|one| one.field.as_str()).collect::<Vec<_>>(), ["/patient/date_of_birth"]);
     // It is told during the visit.
-    let account = AccountStore::by_id(&stage.clinic.world, stage.patient).await.unwrap().unwrap();
+    let account = AccountStore::by_id(&stage.clinic.world, stage.patient).await.unwrap().undisclosed().unwrap();
     let mut told = Account { version: account.version + 1, ..account };
     told.profile.date_of_birth = Some(Sensitive::new("2012-01-01".parse().unwrap()));
     let change = AccountChange { account: &told, spend: None, void_links: None, end_sessions: None };

@@ -23,8 +23,8 @@ fn next(account: &Account) -> Account {
 /// Absence is no error.
 pub async fn accounts_that_are_not_there_read_as_absent(harness: &dyn Harness) {
     let nobody = account(harness);
-    assert_eq!(harness.accounts().by_id(nobody.id).await.unwrap(), None);
-    assert_eq!(harness.accounts().by_email(nobody.email.expose()).await.unwrap(), None);
+    assert_eq!(harness.accounts().by_id(nobody.id).await.unwrap().undisclosed(), None);
+    assert_eq!(harness.accounts().by_email(nobody.email.expose()).await.unwrap().undisclosed(), None);
 }
 
 /// With every field and without, in every role; the link and the effects come with it.
@@ -60,9 +60,9 @@ pub async fn an_account_reads_back_whole(harness: &dyn Harness) {
         assert_eq!(harness.links().by_digest(link.purpose, &link.digest).await.unwrap(), Some(link));
     }
     for account in &all {
-        assert_eq!(store.by_id(account.id).await.unwrap().as_ref(), Some(account));
+        assert_eq!(store.by_id(account.id).await.unwrap().undisclosed().as_ref(), Some(account));
         let spelled: EmailAddress = format!(" {} ", account.email.expose().as_str().to_uppercase()).parse().unwrap();
-        assert_eq!(store.by_email(&spelled).await.unwrap().as_ref(), Some(account));
+        assert_eq!(store.by_email(&spelled).await.unwrap().undisclosed().as_ref(), Some(account));
     }
 }
 
@@ -74,8 +74,8 @@ pub async fn an_address_belongs_to_one_account(harness: &dyn Harness) {
     let link = link(harness, LinkPurpose::VerifyEmail, second.id);
     let inserted = store.insert(&second, Some(&link), &effects(harness, second.id)).await.unwrap();
     assert_eq!(inserted, Inserted::EmailTaken(owner.id));
-    assert_eq!(store.by_id(second.id).await.unwrap(), None);
-    assert_eq!(store.by_email(owner.email.expose()).await.unwrap(), Some(owner));
+    assert_eq!(store.by_id(second.id).await.unwrap().undisclosed(), None);
+    assert_eq!(store.by_email(owner.email.expose()).await.unwrap().undisclosed(), Some(owner));
     assert_eq!(harness.links().by_digest(link.purpose, &link.digest).await.unwrap(), None);
     assert_on_record(harness, second.id, &[]).await;
 }
@@ -102,7 +102,7 @@ pub async fn an_answered_request_makes_no_account(harness: &dyn Harness) {
         let effects = Effects { answer: Some((claim.clone(), answer.clone())), ..effects(harness, made.id) };
         assert_eq!(store.insert(&made, None, &effects).await.unwrap(), expected);
         let is_there = expected == Inserted::Created;
-        assert_eq!(store.by_id(made.id).await.unwrap().is_some(), is_there);
+        assert_eq!(store.by_id(made.id).await.unwrap().undisclosed().is_some(), is_there);
         assert_eq!(on_record(harness, made.id).await.1.len(), usize::from(is_there));
     }
 }
@@ -116,11 +116,11 @@ pub async fn one_address_has_one_winner(harness: &dyn Harness) {
         async move { store.insert(&account, None, &effects).await.unwrap() }
     });
     let results = race(harness, runs.collect()).await;
-    let owner = harness.accounts().by_email(first.email.expose()).await.unwrap().unwrap();
+    let owner = harness.accounts().by_email(first.email.expose()).await.unwrap().undisclosed().unwrap();
     for (account, inserted) in all.iter().zip(results) {
         let won = account.id == owner.id;
         assert_eq!(inserted, if won { Inserted::Created } else { Inserted::EmailTaken(owner.id) });
-        assert_eq!(harness.accounts().by_id(account.id).await.unwrap().is_some(), won);
+        assert_eq!(harness.accounts().by_id(account.id).await.unwrap().undisclosed().is_some(), won);
         let (events, audit) = on_record(harness, account.id).await;
         assert_eq!((events.len(), audit.len()), if won { (1, 1) } else { (0, 0) });
     }
@@ -157,14 +157,14 @@ pub async fn an_update_stores_all_of_it(harness: &dyn Harness) {
     };
     let first = effects(harness, before.id);
     assert_eq!(store.update(change(&after), &first).await.unwrap(), []);
-    assert_eq!(store.by_id(before.id).await.unwrap().as_ref(), Some(&after));
-    assert_eq!(store.by_email(before.email.expose()).await.unwrap().as_ref(), Some(&after));
+    assert_eq!(store.by_id(before.id).await.unwrap().undisclosed().as_ref(), Some(&after));
+    assert_eq!(store.by_email(before.email.expose()).await.unwrap().undisclosed().as_ref(), Some(&after));
 
     // And back: what was given is taken away again.
     let bare = Account { version: 3, ..before.clone() };
     let second = effects(harness, before.id);
     store.update(change(&bare), &second).await.unwrap();
-    assert_eq!(store.by_id(before.id).await.unwrap(), Some(bare));
+    assert_eq!(store.by_id(before.id).await.unwrap().undisclosed(), Some(bare));
     assert_on_record(harness, before.id, &[&first, &second]).await;
 }
 
@@ -187,7 +187,7 @@ pub async fn an_update_from_another_version_stores_nothing(harness: &dyn Harness
     }
     let nobody = next(&super::stage::account(harness));
     assert!(matches!(store.update(change(&nobody), &Effects::default()).await, Err(CommitError::Stale)));
-    assert_eq!(store.by_id(account.id).await.unwrap().as_ref(), Some(&account));
+    assert_eq!(store.by_id(account.id).await.unwrap().undisclosed().as_ref(), Some(&account));
     assert_eq!(harness.links().by_digest(link.purpose, &link.digest).await.unwrap(), Some(link));
     assert_eq!(harness.sessions().by_id(session.id).await.unwrap(), Some(session));
     assert_on_record(harness, account.id, &[]).await;
@@ -211,7 +211,7 @@ pub async fn one_version_has_one_successor(harness: &dyn Harness) {
     });
     let winners: Vec<_> = race(harness, runs.collect()).await.into_iter().flatten().collect();
     assert_eq!(winners.len(), 1);
-    assert_eq!(harness.accounts().by_id(account.id).await.unwrap().as_ref(), winners.first());
+    assert_eq!(harness.accounts().by_id(account.id).await.unwrap().undisclosed().as_ref(), winners.first());
     let (events, audit) = on_record(harness, account.id).await;
     assert_eq!((events.len(), audit.len()), (1, 1));
 }
@@ -238,8 +238,8 @@ pub async fn a_link_pays_for_one_change(harness: &dyn Harness) {
         .update(AccountChange { spend: Some((link.id, at)), ..change(&second) }, &effects(harness, owner.id))
         .await;
     assert!(matches!(again, Err(CommitError::Stale)), "a spent link: {again:?}");
-    assert_eq!(store.by_id(owner.id).await.unwrap(), Some(first));
-    assert_eq!(store.by_id(other.id).await.unwrap(), Some(other));
+    assert_eq!(store.by_id(owner.id).await.unwrap().undisclosed(), Some(first));
+    assert_eq!(store.by_id(other.id).await.unwrap().undisclosed(), Some(other));
     assert_on_record(harness, owner.id, &[]).await;
 }
 

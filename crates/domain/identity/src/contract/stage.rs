@@ -124,7 +124,7 @@ pub(super) fn refresh(generation: u32, at: Timestamp) -> StoredRefresh {
 
 pub(super) async fn opened(harness: &dyn Harness, account: AccountId) -> (Session, StoredRefresh) {
     let (session, first) = (session(harness, account, harness.now()), refresh(1, harness.now()));
-    let password_set_at = harness.accounts().by_id(account).await.unwrap().unwrap().password_set_at;
+    let password_set_at = harness.accounts().by_id(account).await.unwrap().undisclosed().unwrap().password_set_at;
     harness.sessions().open(&session, &first, password_set_at, &Effects::default()).await.unwrap();
     (session, first)
 }

@@ -30,7 +30,13 @@ pub async fn change_password(
     let core = deps.core;
     let caller = core.permit_own(context, Action::PasswordChange).await?;
     for _ in 0..ROUNDS {
-        let account = core.accounts.by_id(caller.account).await?.filter(Account::is_active).ok_or(Denial::Hidden)?;
+        let account = core
+            .accounts
+            .by_id(caller.account)
+            .await?
+            .undisclosed()
+            .filter(Account::is_active)
+            .ok_or(Denial::Hidden)?;
         if !core.hasher.verify(&command.current, account.password_hash.as_ref()).await? {
             core.record_denial(context, Action::PasswordChange.as_str(), Some(account.id)).await?;
             return Err(ChangePasswordError::WrongPassword);

@@ -27,7 +27,7 @@ pub async fn deactivate(deps: SessionDeps<'_>, context: &Context, command: Deact
     let relation = relation_to(context, command.account);
     core.permit(context, action, relation, Some(command.account)).await?;
     for _ in 0..ROUNDS {
-        let account = core.accounts.by_id(command.account).await?.filter(Account::is_active);
+        let account = core.accounts.by_id(command.account).await?.undisclosed().filter(Account::is_active);
         let account = core.named::<_, DeactivateError>(context, action.as_str(), command.account, account).await?;
         if relation == Relation::Own {
             let typed = command.password.clone().unwrap_or_default();

@@ -19,7 +19,7 @@ pub async fn forget_password(
 ) -> Result<(), PortError> {
     let core = deps.core;
     let account = match email {
-        Some(email) => core.accounts.by_email(email.expose()).await?,
+        Some(email) => core.accounts.by_email(email.expose()).await?.undisclosed(),
         None => None,
     };
     let now = core.clock.now();

@@ -49,7 +49,7 @@ pub async fn invite(
         Inserted::Created => Ok(id),
         Inserted::EmailTaken(owner) => {
             let waits = |owner: &Account| owner.is_invited() && owner.role == command.role;
-            let owner = core.accounts.by_id(owner).await?.filter(waits).ok_or(InviteError::EmailTaken)?;
+            let owner = core.accounts.by_id(owner).await?.undisclosed().filter(waits).ok_or(InviteError::EmailTaken)?;
             let again = link(owner.id);
             match deps.links.issue(&again, now, &effects(owner.id, &again)).await {
                 Ok(()) => Ok(owner.id),

@@ -42,7 +42,7 @@ pub enum LoggedIn {
 pub async fn log_in(deps: SessionDeps<'_>, context: &Context, command: LogIn) -> Result<LoggedIn, LogInError> {
     let core = deps.core;
     let account = match &command.email {
-        Some(email) => core.accounts.by_email(email.expose()).await?,
+        Some(email) => core.accounts.by_email(email.expose()).await?.undisclosed(),
         None => None,
     };
     let hash = account.as_ref().and_then(|account| account.password_hash.as_ref());

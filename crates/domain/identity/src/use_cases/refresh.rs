@@ -25,7 +25,7 @@ pub async fn refresh(
         core.record_denial(context, name, Some(owner)).await?;
         return Err(over(&presented.session));
     }
-    let Some(account) = core.accounts.by_id(owner).await?.filter(Account::is_active) else {
+    let Some(account) = core.accounts.by_id(owner).await?.undisclosed().filter(Account::is_active) else {
         core.record_denial(context, name, Some(owner)).await?;
         return Err(RefreshError::InvalidToken);
     };

@@ -38,7 +38,7 @@ const WRITTEN_WITHIN: Duration = Duration::from_millis(25);
 pub async fn register(deps: LinkDeps<'_>, context: &Context, command: Register) -> Result<Registered, RegisterError> {
     let core = deps.core;
     let (email, name) = (command.email.expose(), command.profile.full_name.expose());
-    let known = core.accounts.by_email(email).await?;
+    let known = core.accounts.by_email(email).await?.undisclosed();
     let now = core.clock.now();
     let id = AccountId::from_uuid(core.ids.uuid_v7(now));
     // What a new account needs is made while its password is hashed: a known address, which needs nothing, takes as long.

@@ -24,7 +24,8 @@ pub async fn second_factor(
     let core = deps.core;
     let claims = deps.verifier.verify_mfa(command.mfa_token.expose(), core.clock.now());
     let claims = claims.map_err(|_| SecondFactorError::InvalidMfaToken)?;
-    let account = core.accounts.by_id(claims.account).await?.filter(|account| still_stands(account, &claims));
+    let account =
+        core.accounts.by_id(claims.account).await?.undisclosed().filter(|account| still_stands(account, &claims));
     let Some(account) = account else {
         core.record_denial(context, "account.log_in", Some(claims.account)).await?;
         return Err(SecondFactorError::InvalidMfaToken);

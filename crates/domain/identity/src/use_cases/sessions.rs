@@ -9,7 +9,7 @@ use crate::{
     model::{EndReason, Session},
     ports::{ByLogIn, EndSessions},
 };
-use amrutam_kernel::{AccountId, Action, Context, Denial, Effects, Outcome, Page, PageRequest, SessionId};
+use amrutam_kernel::{AccountId, Action, Context, Denial, Outcome, Page, PageRequest, SessionId};
 
 /// A page of the caller's live sessions, the newest log-in first.
 pub async fn list_sessions(
@@ -21,9 +21,7 @@ pub async fn list_sessions(
     let caller = core.permit_own(context, Action::SessionList).await?;
     let now = core.clock.now();
     let sessions = deps.sessions.page(caller.account, now, page).await?;
-    let entry = core.audit(context, now, Action::SessionList.as_str(), Some(caller.account), Outcome::Allowed);
-    core.accounts.record(&Effects { audit: vec![entry], ..Effects::default() }).await?;
-    Ok(sessions)
+    Ok(core.shown(context, Action::SessionList.as_str(), caller.account, sessions).await?)
 }
 
 /// Ends the session of this request.
@@ -74,7 +72,7 @@ pub async fn log_out_everywhere(deps: SessionDeps<'_>, context: &Context) -> Res
 pub async fn end_sessions_of(deps: SessionDeps<'_>, context: &Context, account: AccountId) -> Result<(), SessionError> {
     let core = deps.core;
     core.permit(context, Action::SessionEnd, relation_to(context, account), Some(account)).await?;
-    let found = core.accounts.by_id(account).await?;
+    let found = core.accounts.by_id(account).await?.undisclosed();
     core.named::<_, SessionError>(context, "session.end_all", account, found).await?;
     end_all(deps, context, account, EndReason::Ended).await
 }

@@ -12,7 +12,7 @@ use crate::{
 };
 use amrutam_kernel::{
     AccountId, Action, Actor, AuditEntry, AuditEntryId, Clock, CommitError, Context, Denial, Dependency, Effects,
-    IdSource, LinkId, LinkTokens, Outcome, Pause, PortError, Relation, Role, SignIn,
+    IdSource, LinkId, LinkTokens, Outcome, Pause, Personal, PortError, Relation, Role, SignIn, Unrecorded,
 };
 use jiff::Timestamp;
 
@@ -100,6 +100,19 @@ impl Deps<'_> {
             audit: vec![self.audit(context, now, action, Some(account), outcome)],
             ..Effects::default()
         }
+    }
+
+    /// What is shown of an account, when that is on the record.
+    pub(super) async fn shown<T: Personal>(
+        &self,
+        context: &Context,
+        action: &'static str,
+        account: AccountId,
+        read: Unrecorded<T>,
+    ) -> Result<T, PortError> {
+        let entry = self.audit(context, self.clock.now(), action, Some(account), Outcome::Allowed);
+        let record = async |audit| self.accounts.record(&Effects { audit, ..Effects::default() }).await;
+        read.release_by(vec![entry], record).await
     }
 
     /// Puts on the record what was refused: in a transaction of its own, or a rollback would erase it.

@@ -22,7 +22,8 @@ pub const PENDING_LIFETIME: SignedDuration = SignedDuration::from_mins(15);
 pub async fn begin_totp(deps: SessionDeps<'_>, context: &Context) -> Result<Enrolment, FactorError> {
     let core = deps.core;
     let (caller, _) = permit_setting_up(deps, context).await?;
-    let account = core.accounts.by_id(caller.account).await?.filter(Account::is_active).ok_or(Denial::Hidden)?;
+    let account =
+        core.accounts.by_id(caller.account).await?.undisclosed().filter(Account::is_active).ok_or(Denial::Hidden)?;
     let mut bytes = [0; TotpSecret::BYTES];
     deps.secrets.fill(&mut bytes)?;
     let now = core.clock.now();
@@ -75,7 +76,8 @@ pub struct RemoveTotp {
 pub async fn remove_totp(deps: SessionDeps<'_>, context: &Context, command: RemoveTotp) -> Result<(), FactorError> {
     let (core, action) = (deps.core, Action::FactorRemove);
     let caller = core.permit_own(context, action).await?;
-    let account = core.accounts.by_id(caller.account).await?.filter(Account::is_active).ok_or(Denial::Hidden)?;
+    let account =
+        core.accounts.by_id(caller.account).await?.undisclosed().filter(Account::is_active).ok_or(Denial::Hidden)?;
     if !core.hasher.verify(&command.password, account.password_hash.as_ref()).await? {
         core.record_denial(context, action.as_str(), Some(account.id)).await?;
         return Err(FactorError::WrongPassword);
@@ -91,7 +93,7 @@ pub async fn remove_totp(deps: SessionDeps<'_>, context: &Context, command: Remo
 pub async fn end_factor(deps: SessionDeps<'_>, context: &Context, account: AccountId) -> Result<(), FactorError> {
     let (core, action) = (deps.core, Action::FactorEnd);
     core.permit(context, action, relation_to(context, account), Some(account)).await?;
-    let found = core.accounts.by_id(account).await?.filter(Account::is_active);
+    let found = core.accounts.by_id(account).await?.undisclosed().filter(Account::is_active);
     core.named::<_, FactorError>(context, action.as_str(), account, found).await?;
     remove(deps, context, account, action).await
 }

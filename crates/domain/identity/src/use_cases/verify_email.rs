@@ -46,7 +46,7 @@ pub async fn verify_email(
 pub async fn request_verification(deps: LinkDeps<'_>, context: &Context) -> Result<(), AccountError> {
     let core = deps.core;
     let caller = core.permit_own(context, Action::ProfileUpdate).await?;
-    let account = core.accounts.by_id(caller.account).await?.ok_or(Denial::Hidden)?;
+    let account = core.accounts.by_id(caller.account).await?.undisclosed().ok_or(Denial::Hidden)?;
     if account.email_verified_at.is_some() {
         return Ok(());
     }
@@ -67,7 +67,7 @@ impl LinkDeps<'_> {
     ) -> Result<Option<(Link, Account)>, amrutam_kernel::PortError> {
         let link = self.links.by_digest(purpose, &SecretDigest::of(token.expose())).await?;
         let Some(link) = link.filter(|link| link.works(self.core.clock.now())) else { return Ok(None) };
-        let account = self.core.accounts.by_id(link.account).await?;
+        let account = self.core.accounts.by_id(link.account).await?.undisclosed();
         Ok(account.filter(Account::is_active).map(|account| (link, account)))
     }
 }

@@ -5,18 +5,15 @@ use super::{
     shared::{ROUNDS, contended, lasting},
 };
 use crate::{Account, AccountError, Profile, ports::AccountChange};
-use amrutam_kernel::{Action, CommitError, Context, Effects, Outcome};
+use amrutam_kernel::{Action, CommitError, Context, Outcome};
 
 /// Reads the caller's own account; the read is on the record.
 pub async fn who_am_i(deps: Deps<'_>, context: &Context) -> Result<Account, AccountError> {
     let caller = deps.permit_own(context, Action::ProfileRead).await?;
-    let found = deps.accounts.by_id(caller.account).await?;
-    let account: Account =
-        deps.named::<_, AccountError>(context, Action::ProfileRead.as_str(), caller.account, found).await?;
-    let on_record = Some(account.id);
-    let entry = deps.audit(context, deps.clock.now(), Action::ProfileRead.as_str(), on_record, Outcome::Allowed);
-    deps.accounts.record(&Effects { audit: vec![entry], ..Effects::default() }).await?;
-    Ok(account)
+    let name = Action::ProfileRead.as_str();
+    let found = deps.accounts.by_id(caller.account).await?.some();
+    let account = deps.named::<_, AccountError>(context, name, caller.account, found).await?;
+    Ok(deps.shown(context, name, caller.account, account).await?)
 }
 
 /// Changes the caller's own profile, when it still is at a version they saw, or whatever it is at. `change` gets the stored
@@ -29,7 +26,7 @@ pub async fn update_profile(
 ) -> Result<Account, AccountError> {
     let caller = deps.permit_own(context, Action::ProfileUpdate).await?;
     for _ in 0..ROUNDS {
-        let found = deps.accounts.by_id(caller.account).await?.filter(Account::is_active);
+        let found = deps.accounts.by_id(caller.account).await?.undisclosed().filter(Account::is_active);
         let name = Action::ProfileUpdate.as_str();
         let stored = deps.named::<_, AccountError>(context, name, caller.account, found).await?;
         if if_version.is_some_and(|seen| !seen.contains(&stored.version)) {

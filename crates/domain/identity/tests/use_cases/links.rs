@@ -9,7 +9,7 @@ use amrutam_identity::{
 };
 
 async fn verified(stage: &Stage, id: AccountId) -> bool {
-    AccountStore::by_id(&*stage.world, id).await.unwrap().unwrap().email_verified_at.is_some()
+    AccountStore::by_id(&*stage.world, id).await.unwrap().undisclosed().unwrap().email_verified_at.is_some()
 }
 
 #[tokio::test]

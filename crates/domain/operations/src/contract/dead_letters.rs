@@ -46,7 +46,7 @@ async fn change(
 }
 
 async fn read(harness: &dyn Harness, id: DeadLetterId) -> DeadLetter {
-    harness.letters().letter(id, None).await.unwrap().expect("the letter").found
+    harness.letters().letter(id, None).await.unwrap().undisclosed().expect("the letter").found
 }
 
 /// Whatever it says, in every state.
@@ -54,14 +54,18 @@ pub async fn a_letter_reads_back_whole(harness: &dyn Harness) {
     let now = harness.now();
     let of_event = letter(now);
     put(harness, &of_event).await;
-    let found = harness.letters().letter(of_event.id, None).await.unwrap().unwrap();
+    let found = harness.letters().letter(of_event.id, None).await.unwrap().undisclosed().unwrap();
     assert_eq!((found.found, found.recorded), (of_event.clone(), None));
-    let about = harness.letters().letter_about(DeadSource::Event, "contract", of_event.subject).await.unwrap();
+    let about =
+        harness.letters().letter_about(DeadSource::Event, "contract", of_event.subject).await.unwrap().undisclosed();
     assert_eq!(about.as_ref(), Some(&of_event));
     for (source, consumer) in [(DeadSource::Message, "contract"), (DeadSource::Event, "another")] {
-        assert_eq!(harness.letters().letter_about(source, consumer, of_event.subject).await.unwrap(), None);
+        assert_eq!(
+            harness.letters().letter_about(source, consumer, of_event.subject).await.unwrap().undisclosed(),
+            None
+        );
     }
-    assert!(harness.letters().letter(DeadLetterId::from_uuid(id(now)), None).await.unwrap().is_none());
+    assert!(harness.letters().letter(DeadLetterId::from_uuid(id(now)), None).await.unwrap().undisclosed().is_none());
 
     let unreadable = DeadMessage { event: None, body: vec![0, 159], ..dead_message(now, 0) };
     let sealed = DeadLetter::of(&unreadable, DeadLetterId::from_uuid(id(now)), vec![0, 159, 146, 150, 255], now);
@@ -141,7 +145,8 @@ pub async fn a_requeued_message_is_due_at_once(harness: &dyn Harness) {
     harness.give_up_message(message).await;
     let (due, tried) = harness.message(message).await;
     assert!(!due && tried > 0, "{due} {tried}");
-    let dead = harness.letters().letter_about(DeadSource::Message, "mail", message).await.unwrap().unwrap();
+    let dead =
+        harness.letters().letter_about(DeadSource::Message, "mail", message).await.unwrap().undisclosed().unwrap();
     assert_eq!((dead.state, dead.attempts, dead.deaths), (LetterState::Dead, tried, 1));
     let Payload::Task(about) = &dead.payload else { unreachable!("a letter of a task") };
     assert_eq!(about["message_id"], message.to_string());
@@ -173,7 +178,7 @@ pub async fn a_task_that_is_given_up_is_a_letter_and_the_same_one_when_it_dies_a
     harness.letters().put_on_record(&effects).await.unwrap();
     let about = async |subject| {
         let found = harness.letters().letter_about(DeadSource::GatewayTask, "payments", subject).await;
-        found.unwrap().expect("the task's letter")
+        found.unwrap().undisclosed().expect("the task's letter")
     };
     let dead = about(first).await;
     assert_eq!(dead, DeadLetter::of_task(&expected, None));
@@ -205,7 +210,7 @@ pub async fn letters_are_listed_by_first_death_and_filtered(harness: &dyn Harnes
     all[1] = requeued;
     let list = async |filter: &LetterFilter, after, limit| {
         let page = harness.letters().letters(filter, PageRequest { limit: Limit::new(limit).unwrap(), after }).await;
-        page.unwrap()
+        page.unwrap().undisclosed()
     };
     let everything = LetterFilter::default();
     let first = list(&everything, None, 3).await;
@@ -230,7 +235,7 @@ pub async fn an_answer_is_kept_with_the_change_of_a_letter(harness: &dyn Harness
     let requeued = first.requeued(now).unwrap();
     change(harness, &requeued, true, &effects).await.unwrap();
     let recorded = async |claim: &IdempotencyClaim| {
-        harness.letters().letter(first.id, Some(claim)).await.unwrap().unwrap().recorded
+        harness.letters().letter(first.id, Some(claim)).await.unwrap().undisclosed().unwrap().recorded
     };
     assert_eq!(recorded(&claim).await, Some(Recorded::Same(answer())));
     let other = IdempotencyClaim { fingerprint: Fingerprint::of("POST", "/other", b""), ..claim.clone() };

@@ -55,7 +55,7 @@ async fn put(harness: &dyn Harness, case: &ReviewCase) {
 }
 
 async fn read(harness: &dyn Harness, id: ReviewCaseId) -> ReviewCase {
-    harness.reviews().review(id, None).await.unwrap().expect("the case").found
+    harness.reviews().review(id, None).await.unwrap().undisclosed().expect("the case").found
 }
 
 /// With and without what is optional.
@@ -78,7 +78,7 @@ pub async fn a_case_reads_back_whole_in_every_state(harness: &dyn Harness) {
     let resolved = bare.decided("write_off", by("a"), &limits(), now).unwrap();
     put(harness, &resolved).await;
     assert_eq!(read(harness, bare.id).await, resolved);
-    assert!(harness.reviews().review(ReviewCaseId::from_uuid(id(now)), None).await.unwrap().is_none());
+    assert!(harness.reviews().review(ReviewCaseId::from_uuid(id(now)), None).await.unwrap().undisclosed().is_none());
 }
 
 /// By subject and reason, until it is resolved.
@@ -89,7 +89,7 @@ pub async fn one_trouble_has_one_open_case(harness: &dyn Harness) {
     let again = ReviewCase { id: ReviewCaseId::from_uuid(id(now)), ..first.clone() };
     let about = again.id.as_uuid();
     assert!(!harness.reviews().open_review(&again, &effects(now, about)).await.unwrap());
-    assert!(harness.reviews().review(again.id, None).await.unwrap().is_none());
+    assert!(harness.reviews().review(again.id, None).await.unwrap().undisclosed().is_none());
     assert_eq!(harness.announced(about).await, [], "nothing was opened that this could tell of");
     assert_eq!(harness.audited(&about.to_string()).await, []);
 
@@ -103,7 +103,7 @@ pub async fn the_open_case_is_found_by_what_it_is_about(harness: &dyn Harness) {
     let now = harness.now();
     let first = case(now);
     let about = async |reason: &str| {
-        harness.reviews().open_review_about(&first.subject, &reason.parse().unwrap()).await.unwrap()
+        harness.reviews().open_review_about(&first.subject, &reason.parse().unwrap()).await.unwrap().undisclosed()
     };
     assert_eq!(about("refund_failed").await, None);
     open(harness, &first).await;
@@ -129,7 +129,7 @@ pub async fn an_event_opens_a_case_once(harness: &dyn Harness) {
     let other = case(now);
     let refused = harness.reviews().open_review(&other, &mark(opening)).await;
     assert!(matches!(refused, Err(CommitError::AlreadyHandled)), "{refused:?}");
-    assert!(harness.reviews().review(other.id, None).await.unwrap().is_none());
+    assert!(harness.reviews().review(other.id, None).await.unwrap().undisclosed().is_none());
     let again = ReviewCase { id: ReviewCaseId::from_uuid(id(now)), ..first };
     assert!(!harness.reviews().open_review(&again, &mark(repeating)).await.unwrap());
     let refused = harness.reviews().open_review(&again, &mark(repeating)).await;
@@ -190,7 +190,7 @@ pub async fn cases_are_listed_by_opening_and_filtered(harness: &dyn Harness) {
     put(harness, &all[1]).await;
     let list = async |filter: &ReviewFilter, after, limit| {
         let page = harness.reviews().reviews(filter, PageRequest { limit: Limit::new(limit).unwrap(), after }).await;
-        page.unwrap()
+        page.unwrap().undisclosed()
     };
     let everything = ReviewFilter::default();
     let first = list(&everything, None, 3).await;
@@ -212,6 +212,6 @@ pub async fn an_answer_is_kept_with_the_change_of_a_case(harness: &dyn Harness) 
     let effects = Effects { answer: Some((claim.clone(), answer())), ..Effects::default() };
     let resolved = opened.decided("retry", by("a"), &limits(), now).unwrap();
     harness.reviews().put_review(&resolved, &effects).await.unwrap();
-    let recorded = harness.reviews().review(opened.id, Some(&claim)).await.unwrap().unwrap().recorded;
+    let recorded = harness.reviews().review(opened.id, Some(&claim)).await.unwrap().undisclosed().unwrap().recorded;
     assert_eq!(recorded, Some(Recorded::Same(answer())));
 }

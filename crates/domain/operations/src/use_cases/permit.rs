@@ -2,8 +2,8 @@
 
 use super::Deps;
 use amrutam_kernel::{
-    AccountId, Action, AuditEntry, AuditEntryId, Context, Denial, Effects, Outcome, PortError, Relation, SealPlace,
-    Sight,
+    AccountId, Action, AuditEntry, AuditEntryId, Context, Denial, Effects, Outcome, Page, Personal, PortError,
+    Relation, SealPlace, Sight, Unrecorded,
 };
 use std::time::Duration;
 use uuid::Uuid;
@@ -67,24 +67,33 @@ impl Deps<'_> {
         self.tell_all(vec![entry]).await
     }
 
-    /// The same, of several at once.
-    pub(super) async fn tell_all(&self, audit: Vec<AuditEntry>) -> Result<(), PortError> {
+    async fn tell_all(&self, audit: Vec<AuditEntry>) -> Result<(), PortError> {
         self.letters.put_on_record(&Effects { audit, ..Effects::default() }).await
     }
 
-    /// A list was seen: each thing in it is named; of an empty one, that it was looked at.
-    pub(super) async fn tell_list(
+    /// What is shown, when the look is on the record.
+    pub(super) async fn shown<T: Personal>(
+        &self,
+        entries: Vec<AuditEntry>,
+        read: Unrecorded<T>,
+    ) -> Result<T, PortError> {
+        read.release_by(entries, async |entries| self.tell_all(entries).await).await
+    }
+
+    /// A list that is shown: each thing in it is named; of an empty one, that it was looked at.
+    pub(super) async fn shown_list<T: Personal, K>(
         &self,
         context: &Context,
         list: Deed,
-        shown: impl Iterator<Item = (Uuid, Option<AccountId>)> + Send,
-    ) -> Result<(), PortError> {
+        page: Unrecorded<Page<T, K>>,
+        named: impl Fn(&T) -> (Uuid, Option<AccountId>),
+    ) -> Result<Page<T, K>, PortError> {
         let one = |(id, patient)| self.entry(context, Deed { id: Some(id), patient, ..list }, Outcome::Allowed);
-        let mut entries: Vec<_> = shown.map(one).collect();
+        let mut entries: Vec<_> = page.judge(|page| page.items.iter().map(|item| one(named(item))).collect());
         if entries.is_empty() {
             entries.push(self.entry(context, list, Outcome::Allowed));
         }
-        self.tell_all(entries).await
+        self.shown(entries, page).await
     }
 
     /// Before a decision is made anew.

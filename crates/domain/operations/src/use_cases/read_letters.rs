@@ -9,7 +9,10 @@ use crate::{
     model::{DeadLetter, Payload},
     ports::{ByTime, LetterFilter},
 };
-use amrutam_kernel::{Action, Context, DeadLetterId, Outcome, Page, PageRequest, PortError, Sensitive, Sight};
+use amrutam_kernel::{
+    Action, Context, DeadLetterId, Outcome, Page, PageRequest, PortError, Sensitive, Sight, Unrecorded,
+    failed_on_record,
+};
 
 /// A dead letter as one caller sees it.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,8 +27,9 @@ pub struct SeenLetter {
 pub async fn read_letter(deps: Deps<'_>, context: &Context, id: DeadLetterId) -> Result<SeenLetter, LetterError> {
     let deed = Deed::of_letter("dead_letter.read", Some(id.as_uuid()));
     let sight = deps.permit::<LetterError>(context, Action::OperationsRead, deed).await?;
-    let letter = deps.letters.letter(id, None).await?.ok_or(LetterError::NotFound)?.found;
-    deps.tell(deps.entry(context, Deed { patient: letter.patient(), ..deed }, Outcome::Allowed)).await?;
+    let letter = find(deps, id).await?;
+    let deed = Deed { patient: letter.judge(DeadLetter::patient), ..deed };
+    let letter = deps.shown(vec![deps.entry(context, deed, Outcome::Allowed)], letter).await?;
     Ok(SeenLetter { letter, shows_payload: sight == Sight::Full })
 }
 
@@ -39,8 +43,13 @@ pub async fn list_letters(
     let deed = Deed::of_letter("dead_letter.list", None);
     deps.permit::<LetterError>(context, Action::OperationsRead, deed).await?;
     let page = deps.letters.letters(filter, page).await?;
-    deps.tell_list(context, deed, page.items.iter().map(|letter| (letter.id.as_uuid(), letter.patient()))).await?;
-    Ok(page)
+    let named = |letter: &DeadLetter| (letter.id.as_uuid(), letter.patient());
+    Ok(deps.shown_list(context, deed, page, named).await?)
+}
+
+async fn find(deps: Deps<'_>, id: DeadLetterId) -> Result<Unrecorded<DeadLetter>, LetterError> {
+    let letter = deps.letters.letter(id, None).await?.some().ok_or(LetterError::NotFound)?;
+    Ok(letter.map(|snapshot| snapshot.found))
 }
 
 /// The body of a message that is no event, for whoever must find out where it came from; nothing of any other letter.
@@ -51,9 +60,13 @@ pub async fn open_payload(
 ) -> Result<Option<Sensitive<Vec<u8>>>, LetterError> {
     let deed = Deed::of_letter("dead_letter.open_payload", Some(id.as_uuid()));
     deps.permit::<LetterError>(context, Action::OperationsManage, deed).await?;
-    let letter = deps.letters.letter(id, None).await?.ok_or(LetterError::NotFound)?.found;
+    let letter = find(deps, id).await?;
+    if letter.judge(|letter| !matches!(letter.payload, Payload::Sealed(_))) {
+        return Ok(None);
+    }
+    let letter = deps.shown(vec![deps.entry(context, deed, Outcome::Allowed)], letter).await?;
     let Payload::Sealed(sealed) = &letter.payload else { return Ok(None) };
-    let body = deps.sealer.open(&body_place(id.as_uuid()), sealed).await.map_err(PortError::from)?;
-    deps.tell(deps.entry(context, deed, Outcome::Allowed)).await?;
-    Ok(Some(Sensitive::new(body)))
+    let body = deps.sealer.open(&body_place(id.as_uuid()), sealed).await.map_err(PortError::from);
+    let failed = async || deps.tell(deps.entry(context, deed, Outcome::Failed)).await;
+    Ok(Some(Sensitive::new(failed_on_record(body, |_| true, failed).await?)))
 }

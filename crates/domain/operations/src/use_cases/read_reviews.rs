@@ -8,7 +8,7 @@ use crate::{
 };
 use amrutam_kernel::{
     Action, Context, Dependency, Outcome, Page, PageRequest, PaymentId, PortError, ReviewCaseId, SealError, Sensitive,
-    Sight,
+    Sight, Unrecorded, failed_on_record,
 };
 
 /// A case as one caller sees it.
@@ -32,26 +32,39 @@ pub struct SeenReview {
 pub async fn read_review(deps: Deps<'_>, context: &Context, id: ReviewCaseId) -> Result<SeenReview, ReviewError> {
     let deed = Deed::of_review("review.read", Some(id.as_uuid()));
     let sight = deps.permit::<ReviewError>(context, Action::OperationsRead, deed).await?;
-    let case = deps.reviews.review(id, None).await?.ok_or(ReviewError::NotFound)?.found;
-    let visit = match case.consultation {
+    let case = deps.reviews.review(id, None).await?.some().ok_or(ReviewError::NotFound)?;
+    let case = case.map(|snapshot| snapshot.found);
+    let (patient, visit, payment) = case.judge(|case| (case.patient, case.consultation, payment_of(case)));
+    let visit = match visit {
         Some(visit) => deps.history.history(visit).await?,
-        None => Vec::new(),
+        None => Unrecorded::new(Vec::new()),
     };
-    // Money that nobody claims is a payment without a visit.
-    let own = (case.subject.kind.as_str() == "payment").then(|| PaymentId::from_uuid(case.subject.id));
-    let (steps, attempts) = match own.or(case.consultation.map(PaymentId::of)) {
+    let payment = match payment {
         Some(payment) => deps.history.payment_history(payment).await?,
-        None => (Vec::new(), Vec::new()),
+        None => Unrecorded::new((Vec::new(), Vec::new())),
     };
+    let deed = Deed { patient, ..deed };
+    let found = case.and(visit.and(payment));
+    let (case, (visit, (steps, attempts))) =
+        deps.shown(vec![deps.entry(context, deed, Outcome::Allowed)], found).await?;
     let history = merged(visit, steps);
     let shows_people = sight == Sight::Full;
     let decision = case.decision.as_ref().filter(|_| shows_people);
     let note = decision.and_then(|decision| decision.note.as_ref());
     let approval_note = decision.and_then(|decision| decision.approval.as_ref()?.note.as_ref());
-    let note = open(deps, &case, "sealed_note", note).await?;
-    let approval_note = open(deps, &case, "sealed_approval_note", approval_note).await?;
-    deps.tell(deps.entry(context, Deed { patient: case.patient, ..deed }, Outcome::Allowed)).await?;
+    let notes = async {
+        let note = open(deps, &case, "sealed_note", note).await?;
+        Ok((note, open(deps, &case, "sealed_approval_note", approval_note).await?))
+    };
+    let failed = async || deps.tell(deps.entry(context, deed, Outcome::Failed)).await;
+    let (note, approval_note) = failed_on_record::<_, PortError, _>(notes.await, |_| true, failed).await?;
     Ok(SeenReview { case, history, attempts, shows_people, note, approval_note })
+}
+
+/// Money that nobody claims is a payment without a visit.
+fn payment_of(case: &ReviewCase) -> Option<PaymentId> {
+    let own = (case.subject.kind.as_str() == "payment").then(|| PaymentId::from_uuid(case.subject.id));
+    own.or(case.consultation.map(PaymentId::of))
 }
 
 async fn open(
@@ -80,6 +93,7 @@ pub async fn list_reviews(
     let deed = Deed::of_review("review.list", None);
     let sight = deps.permit::<ReviewError>(context, Action::OperationsRead, deed).await?;
     let page = deps.reviews.reviews(filter, page).await?;
-    deps.tell_list(context, deed, page.items.iter().map(|case| (case.id.as_uuid(), case.patient))).await?;
+    let named = |case: &ReviewCase| (case.id.as_uuid(), case.patient);
+    let page = deps.shown_list(context, deed, page, named).await?;
     Ok((page, sight == Sight::Full))
 }

@@ -49,7 +49,7 @@ pub(super) async fn act(
     deps.permit::<LetterError>(context, Action::OperationsManage, deed).await?;
     let claim: Option<&IdempotencyClaim> = idempotency.as_ref().map(|idempotent| idempotent.claim);
     for round in 1..=MAX_COMMITS {
-        let snapshot = deps.letters.letter(id, claim).await?.ok_or(LetterError::NotFound)?;
+        let snapshot = deps.letters.letter(id, claim).await?.undisclosed().ok_or(LetterError::NotFound)?;
         match snapshot.recorded {
             Some(Recorded::Same(answer)) => return Err(LetterError::Replay(answer)),
             Some(Recorded::Other) => return Err(LetterError::KeyReused),

@@ -37,7 +37,7 @@ pub async fn resolve(
     deps.permit::<ReviewError>(context, Action::OperationsManage, deed).await?;
     let claim = command.idempotency.as_ref().map(|idempotent| idempotent.claim);
     for round in 1..=MAX_COMMITS {
-        let snapshot = deps.reviews.review(command.id, claim).await?.ok_or(ReviewError::NotFound)?;
+        let snapshot = deps.reviews.review(command.id, claim).await?.undisclosed().ok_or(ReviewError::NotFound)?;
         match snapshot.recorded {
             Some(Recorded::Same(answer)) => return Err(ReviewError::Replay(answer)),
             Some(Recorded::Other) => return Err(ReviewError::KeyReused),

@@ -8,7 +8,7 @@ use uuid::Uuid;
 /// Notes it; says whether that was news. May be told again, and of work that never lay here.
 pub async fn settle(deps: Deps<'_>, source: DeadSource, consumer: &str, subject: Uuid) -> Result<bool, LetterError> {
     for round in 1..=MAX_COMMITS {
-        let known = deps.letters.letter_about(source, consumer, subject).await?;
+        let known = deps.letters.letter_about(source, consumer, subject).await?.undisclosed();
         let Some(letter) = known.and_then(|letter| letter.settled(deps.clock.now())) else { return Ok(false) };
         let change = LetterChange { letter: &letter, requeue: false };
         match deps.letters.put_letter(change, &Effects::default()).await {

@@ -10,7 +10,8 @@ pub async fn take(deps: Deps<'_>, dead: &DeadMessage) -> Result<bool, LetterErro
     let subject = DeadLetter::subject_of(dead);
     for round in 1..=MAX_COMMITS {
         let now = deps.clock.now();
-        let letter = match deps.letters.letter_about(DeadSource::Event, &dead.consumer, subject).await? {
+        let known = deps.letters.letter_about(DeadSource::Event, &dead.consumer, subject).await?.undisclosed();
+        let letter = match known {
             Some(known) => match known.died(dead, now) {
                 Some(died) => died,
                 None => return Ok(false),

@@ -40,7 +40,7 @@ impl Deps<'_> {
         reason: &Code,
         version: i64,
     ) -> Result<Option<ReviewCase>, CommitError> {
-        let open = self.reviews.open_review_about(subject, reason).await?;
+        let open = self.reviews.open_review_about(subject, reason).await?.undisclosed();
         Ok(open.filter(|case| case.asked_version <= version))
     }
 

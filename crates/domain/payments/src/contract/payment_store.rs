@@ -33,10 +33,10 @@ pub async fn a_payment_that_is_not_there_reads_as_absent(harness: &dyn Harness) 
         Locator::Task(task),
     ];
     for locator in names {
-        let read = stage.store.snapshot(locator, None).await.unwrap();
+        let read = stage.store.snapshot(locator, None).await.unwrap().undisclosed();
         assert_eq!((read.payment, read.tasks, read.recorded), (None, vec![], None), "{locator:?}");
     }
-    assert_eq!(stage.store.timeline(unknown).await.unwrap(), []);
+    assert_eq!(stage.store.timeline(unknown).await.unwrap().undisclosed(), []);
     assert_eq!(stage.store.balances().await.unwrap().values().sum::<i64>(), 0);
 }
 
@@ -47,7 +47,7 @@ pub async fn a_payment_reads_back_whole(harness: &dyn Harness) {
     let creation = stage.creation(&payment);
     stage.store.commit(&creation).await.unwrap();
     assert_eq!(stage.read(&payment).await, payment);
-    assert_eq!(stage.store.timeline(payment.id).await.unwrap(), creation.timeline);
+    assert_eq!(stage.store.timeline(payment.id).await.unwrap().undisclosed(), creation.timeline);
     assert_eq!(harness.announced(payment.id.as_uuid()).await, [creation.effects.events[0].id]);
     assert_eq!(harness.audited(&payment.id.to_string()).await, [creation.effects.audit[0].id]);
 
@@ -162,7 +162,7 @@ pub async fn unclaimed_money_is_kept_like_any_other(harness: &dyn Harness) {
     changes.journals = vec![stage.journal(&payment, &moved)];
     stage.store.commit(&changes).await.unwrap();
     assert!(matches!(stage.store.commit(&changes).await, Err(CommitError::Stale)), "it is there");
-    let read = stage.store.snapshot(Locator::Capture(&gateway, &seen.reference), None).await.unwrap();
+    let read = stage.store.snapshot(Locator::Capture(&gateway, &seen.reference), None).await.unwrap().undisclosed();
     assert_eq!(read.payment, Some(payment));
     let balances = stage.store.balances().await.unwrap();
     assert_eq!(balances.get(&("unclaimed_receipts".to_owned(), Currency::Inr)), Some(&-49_900));
@@ -190,11 +190,11 @@ pub async fn a_payment_is_found_by_each_of_its_names(harness: &dyn Harness) {
         Locator::Capture(&here, &known.captures[1].reference),
         Locator::Task(task.id),
     ] {
-        let found = stage.store.snapshot(locator, None).await.unwrap().payment;
+        let found = stage.store.snapshot(locator, None).await.unwrap().undisclosed().payment;
         assert_eq!(found.map(|found| found.id), Some(payment.id), "{locator:?}");
     }
     for locator in [Locator::Order(&elsewhere, order), Locator::Capture(&elsewhere, &known.captures[0].reference)] {
-        assert_eq!(stage.store.snapshot(locator, None).await.unwrap().payment, None, "{locator:?}");
+        assert_eq!(stage.store.snapshot(locator, None).await.unwrap().undisclosed().payment, None, "{locator:?}");
     }
     assert_eq!(stage.read(&other).await, other);
 }
@@ -246,9 +246,9 @@ pub async fn a_refused_payment_commit_changes_nothing(harness: &dyn Harness) {
     let refused = stage.store.commit(&changes).await;
     assert!(matches!(refused, Err(CommitError::Stale)), "{refused:?}");
 
-    let read = stage.store.snapshot(Locator::Id(payment.id), Some(&claim)).await.unwrap();
+    let read = stage.store.snapshot(Locator::Id(payment.id), Some(&claim)).await.unwrap().undisclosed();
     assert_eq!((read.payment, read.tasks, read.recorded), (Some(payment.clone()), vec![], None));
-    assert_eq!(stage.store.timeline(payment.id).await.unwrap().len(), 1);
+    assert_eq!(stage.store.timeline(payment.id).await.unwrap().undisclosed().len(), 1);
     assert_eq!(stage.store.balances().await.unwrap().len(), 0);
     assert_eq!(harness.announced(payment.id.as_uuid()).await.len(), 1);
     assert_eq!(harness.audited(&payment.id.to_string()).await.len(), 1);
@@ -303,7 +303,7 @@ pub async fn an_answer_about_money_is_kept(harness: &dyn Harness) {
     stage.store.commit(&changes).await.unwrap();
     let again = stage.store.commit(&changes).await;
     assert!(matches!(again, Err(CommitError::AlreadyAnswered)), "{again:?}");
-    let read = stage.store.snapshot(Locator::Id(payment.id), Some(&claim)).await.unwrap();
+    let read = stage.store.snapshot(Locator::Id(payment.id), Some(&claim)).await.unwrap().undisclosed();
     assert_eq!(read.recorded, Some(Recorded::Same(answer())));
 }
 
@@ -321,7 +321,7 @@ pub async fn payment_effects_alone_are_committed(harness: &dyn Harness) {
 pub async fn steps_are_ordered_by_version(harness: &dyn Harness) {
     let stage = Stage::of(harness);
     let payment = stage.created().await;
-    let mut steps = stage.store.timeline(payment.id).await.unwrap();
+    let mut steps = stage.store.timeline(payment.id).await.unwrap().undisclosed();
     let mut next = stage.next(&payment, |next| next.version += 1);
     let mut changes = stage.update(&next, StepKind::Settled);
     let earlier = Payment { version: 2, ..next.clone() };
@@ -332,7 +332,7 @@ pub async fn steps_are_ordered_by_version(harness: &dyn Harness) {
     let changes = stage.update(&next, StepKind::Ruled);
     stage.store.commit(&changes).await.unwrap();
     steps.extend(changes.timeline);
-    assert_eq!(stage.store.timeline(payment.id).await.unwrap(), steps);
+    assert_eq!(stage.store.timeline(payment.id).await.unwrap().undisclosed(), steps);
 }
 
 /// Each account's debits less its credits.
@@ -458,7 +458,7 @@ pub async fn one_payment_has_one_winner(harness: &dyn Harness) {
     let next = stage.next(&payment, |next| next.state = MoneyState::Failed);
     let commits = (0..8).map(|_| stage.update(&next, StepKind::Failed)).collect();
     assert_eq!(at_once(harness, commits).await, 1);
-    assert_eq!(stage.store.timeline(payment.id).await.unwrap().len(), 2);
+    assert_eq!(stage.store.timeline(payment.id).await.unwrap().undisclosed().len(), 2);
 }
 
 /// Of many beginnings.

@@ -106,7 +106,7 @@ impl<'a> Stage<'a> {
     }
 
     pub(super) async fn read(&self, payment: &Payment) -> Payment {
-        self.store.snapshot(Locator::Id(payment.id), None).await.unwrap().payment.unwrap()
+        self.store.snapshot(Locator::Id(payment.id), None).await.unwrap().undisclosed().payment.unwrap()
     }
 
     pub(super) fn step(&self, payment: &Payment, kind: StepKind) -> PaymentEntry {

@@ -95,7 +95,7 @@ pub async fn a_tasks_ends_are_kept(harness: &dyn Harness) {
     let due: BTreeSet<_> = ids(&claim(&stage, 10).await).into_iter().collect();
     let expected = tasks.iter().zip(&ends).filter(|(_, (_, comes))| *comes).map(|(task, _)| task.id);
     assert_eq!(due, expected.collect());
-    let live = stage.store.snapshot(Locator::Id(payment.id), None).await.unwrap().tasks;
+    let live = stage.store.snapshot(Locator::Id(payment.id), None).await.unwrap().undisclosed().tasks;
     assert_eq!(live.len(), 5);
 }
 
@@ -148,7 +148,7 @@ pub async fn only_a_renewal_is_counted_as_one(harness: &dyn Harness) {
         keys.insert(task.gateway_key());
     }
     assert_eq!(keys.len(), 3);
-    let live = stage.store.snapshot(Locator::Id(payment.id), None).await.unwrap().tasks;
+    let live = stage.store.snapshot(Locator::Id(payment.id), None).await.unwrap().undisclosed().tasks;
     assert_eq!(live.iter().map(|task| task.renewals).collect::<Vec<_>>(), [2]);
 }
 
@@ -182,7 +182,7 @@ pub async fn a_live_task_stands_for_another_of_its_key(harness: &dyn Harness) {
     stage.put(std::slice::from_ref(&first)).await;
     stage.put(&[again(60)]).await;
     stage.put(&[again(10)]).await;
-    let live = stage.store.snapshot(Locator::Id(payment.id), None).await.unwrap().tasks;
+    let live = stage.store.snapshot(Locator::Id(payment.id), None).await.unwrap().undisclosed().tasks;
     assert_eq!(ids(&live), [first.id]);
     harness.pass(minutes(11)).await;
     assert_eq!(ids(&claim(&stage, 10).await), [first.id]);
@@ -213,7 +213,7 @@ pub async fn tasks_are_read_with_their_payment(harness: &dyn Harness) {
     stage.put(&tasks).await;
     stage.put(&[stage.task(&other, TaskKind::OpenOrder, 1)]).await;
     tasks.sort_by(|one, other| one.key.cmp(&other.key));
-    let read = stage.store.snapshot(Locator::Id(payment.id), None).await.unwrap().tasks;
+    let read = stage.store.snapshot(Locator::Id(payment.id), None).await.unwrap().undisclosed().tasks;
     assert_eq!(read, tasks);
 }
 

@@ -110,7 +110,7 @@ pub async fn follow_visit(deps: Deps<'_>, event: &EventEnvelope) -> Result<Handl
 pub(super) async fn follow(deps: Deps<'_>, event: &EventEnvelope, news: &VisitNews) -> Result<Handled, NewsError> {
     let id = PaymentId::of(news.id);
     let to_be_paid = news.price.zip(deps.gateways.first().map(|gateway| gateway.name().clone()));
-    if to_be_paid.is_none() && deps.store.snapshot(Locator::Id(id), None).await?.payment.is_none() {
+    if to_be_paid.is_none() && deps.store.snapshot(Locator::Id(id), None).await?.undisclosed().payment.is_none() {
         return ignore(deps, event).await;
     }
     let context = Context::following(CONSUMER, event);

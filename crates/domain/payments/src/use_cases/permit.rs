@@ -4,7 +4,8 @@
 use super::{Deps, record::record_alone};
 use crate::{PaymentError, ports::PaymentChanges};
 use amrutam_kernel::{
-    AccountId, Action, AuditEntry, AuditEntryId, ConsultationId, Context, Effects, Outcome, Relation, Sight,
+    AccountId, Action, AuditEntry, AuditEntryId, ConsultationId, Context, Effects, Outcome, Personal, PortError,
+    Relation, Sight, Unrecorded,
 };
 
 /// What is done to which visit's payment.
@@ -24,20 +25,26 @@ pub(super) async fn permit(deps: Deps<'_>, context: &Context, deed: Deed) -> Res
     match deps.policy.decide(context, deed.action, deed.relation, deps.clock.now()) {
         Ok(sight) => Ok(sight),
         Err(denial) => {
-            record_alone(deps, &audited(deps, context, deed, Outcome::Denied)).await?;
+            on_record(deps, vec![entry(deps, context, deed, Outcome::Denied)]).await?;
             Err(denial.into())
         }
     }
 }
 
-/// A look that is allowed goes on the record before anything is shown.
-pub(super) async fn seen(deps: Deps<'_>, context: &Context, deed: Deed) -> Result<(), PaymentError> {
-    Ok(record_alone(deps, &audited(deps, context, deed, Outcome::Allowed)).await?)
+/// What is shown, when the look is on the record.
+pub(super) async fn shown<T: Personal>(
+    deps: Deps<'_>,
+    context: &Context,
+    deed: Deed,
+    read: Unrecorded<T>,
+) -> Result<T, PortError> {
+    let entry = entry(deps, context, deed, Outcome::Allowed);
+    read.release_by(vec![entry], async |entries| on_record(deps, entries).await).await
 }
 
-fn audited(deps: Deps<'_>, context: &Context, deed: Deed, outcome: Outcome) -> PaymentChanges {
-    let effects = Effects { audit: vec![entry(deps, context, deed, outcome)], ..Effects::default() };
-    PaymentChanges { effects, ..PaymentChanges::default() }
+async fn on_record(deps: Deps<'_>, audit: Vec<AuditEntry>) -> Result<(), PortError> {
+    let effects = Effects { audit, ..Effects::default() };
+    record_alone(deps, &PaymentChanges { effects, ..PaymentChanges::default() }).await
 }
 
 pub(super) fn entry(deps: Deps<'_>, context: &Context, deed: Deed, outcome: Outcome) -> AuditEntry {

@@ -2,12 +2,12 @@
 
 use super::{
     Deps,
-    permit::{Deed, permit, seen},
+    permit::{Deed, permit, shown},
 };
 use crate::{
     PaymentError,
     model::{MoneyState, Side, notice, refund_for_cancellation},
-    ports::Locator,
+    ports::{Locator, VisitFacts},
 };
 use amrutam_kernel::{Action, ConsultationId, Context, Money, PaymentId, Relation, Role};
 use jiff::Timestamp;
@@ -40,33 +40,36 @@ pub async fn preview_cancellation(
     consultation: ConsultationId,
 ) -> Result<CancellationPreview, PaymentError> {
     let visit = deps.visits.visit(consultation).await?;
-    let by = visit.map_or(Side::System, |visit| {
-        if context.actor.is(visit.patient, Role::Patient) {
-            Side::Patient
-        } else if context.actor.is(visit.doctor_account, Role::Doctor) {
-            Side::Doctor
-        } else {
-            Side::System
-        }
+    let by = visit.judge(|visit| {
+        visit.map_or(Side::System, |visit| {
+            if context.actor.is(visit.patient, Role::Patient) {
+                Side::Patient
+            } else if context.actor.is(visit.doctor_account, Role::Doctor) {
+                Side::Doctor
+            } else {
+                Side::System
+            }
+        })
     });
     let relation = if by == Side::System { Relation::None } else { Relation::Own };
     let deed = Deed {
         action: Action::ConsultationCancel,
         name: "consultation.preview_cancellation",
         consultation,
-        patient: visit.map(|visit| visit.patient),
+        patient: visit.judge(|visit| visit.map(|visit| visit.patient)),
         relation,
     };
     permit(deps, context, deed).await?;
-    let visit = visit.ok_or(PaymentError::NotFound)?;
+    let visit = visit.some().ok_or(PaymentError::NotFound)?;
     let as_of = deps.clock.now();
     // As booking itself refuses it.
-    let over = visit.starts_at <= as_of || visit.hold_until.is_some_and(|until| until <= as_of);
-    if !visit.cancellable || over {
+    let over = |visit: &VisitFacts| visit.starts_at <= as_of || visit.hold_until.is_some_and(|until| until <= as_of);
+    if visit.judge(|visit| !visit.cancellable || over(visit)) {
         return Err(PaymentError::NotCancellable);
     }
-    let payment = deps.store.snapshot(Locator::Id(PaymentId::of(consultation)), None).await?.payment;
-    seen(deps, context, deed).await?;
+    let payment = deps.store.snapshot(Locator::Id(PaymentId::of(consultation)), None).await?;
+    let payment = payment.map(|snapshot| snapshot.payment);
+    let (visit, payment) = shown(deps, context, deed, visit.and(payment)).await?;
     let paid = payment.as_ref().filter(|payment| payment.state == MoneyState::Captured);
     let price = paid.map_or(Money::zero(visit.fee.currency()), |payment| payment.amount);
     // Before it is confirmed, nobody has been promised the visit. The visit itself says so: payments may not have heard yet.

@@ -2,14 +2,16 @@
 
 use super::{
     Deps,
-    permit::{Deed, permit, seen},
+    permit::{Deed, permit, shown},
 };
 use crate::{
     PaymentError,
     model::{Payment, PaymentEntry},
     ports::{Locator, VisitFacts},
 };
-use amrutam_kernel::{AccountId, Action, ConsultationId, Context, PaymentId, Relation, Role, Sight};
+use amrutam_kernel::{
+    AccountId, Action, ConsultationId, Context, PaymentId, PortError, Relation, Role, Sight, Unrecorded,
+};
 
 /// A visit's payment as one caller sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,16 +28,20 @@ pub async fn read_payment(
     context: &Context,
     consultation: ConsultationId,
 ) -> Result<SeenPayment, PaymentError> {
-    let payment = deps.store.snapshot(Locator::Id(PaymentId::of(consultation)), None).await?.payment;
-    let visit = if payment.is_some() { None } else { deps.visits.visit(consultation).await? };
-    let patient = payment.as_ref().and_then(Payment::patient).or(visit.map(|visit| visit.patient));
+    let payment = deps.store.snapshot(Locator::Id(PaymentId::of(consultation)), None).await?;
+    let payment = payment.map(|snapshot| snapshot.payment).some();
+    let visit = if payment.is_some() { None } else { deps.visits.visit(consultation).await?.some() };
+    let patient = match (&payment, &visit) {
+        (Some(payment), _) => payment.judge(Payment::patient),
+        (None, visit) => visit.as_ref().map(|visit| visit.judge(|visit| visit.patient)),
+    };
     let deed = reading(context, "payment.read", consultation, patient);
     permit(deps, context, deed).await?;
-    let expected = || visit.filter(|visit| visit.hold_until.is_some()).map(SeenPayment::Expected);
-    let found = payment.map(|payment| SeenPayment::Begun(Box::new(payment))).or_else(expected);
-    let found = found.ok_or(PaymentError::NotFound)?;
-    seen(deps, context, deed).await?;
-    Ok(found)
+    let begun = payment.map(|payment| payment.map(|payment| SeenPayment::Begun(Box::new(payment))));
+    let waits = |visit: &Unrecorded<VisitFacts>| visit.judge(|visit| visit.hold_until.is_some());
+    let expected = || visit.filter(waits).map(|visit| visit.map(SeenPayment::Expected));
+    let found = begun.or_else(expected).ok_or(PaymentError::NotFound)?;
+    Ok(shown(deps, context, deed, found).await?)
 }
 
 /// One payment with all that happened to it, for those who run the place: also money that nobody has claimed. Persons are named
@@ -45,30 +51,30 @@ pub async fn inspect_payment(
     context: &Context,
     id: PaymentId,
 ) -> Result<(Payment, Vec<PaymentEntry>), PaymentError> {
-    let payment = deps.store.snapshot(Locator::Id(id), None).await?.payment;
-    let deed = Deed {
-        action: Action::PaymentRead,
-        name: "payment.inspect",
-        consultation: ConsultationId::from_uuid(id.as_uuid()),
-        patient: payment.as_ref().and_then(Payment::patient),
-        // Not even the patient's own: they see it with their visit.
-        relation: Relation::None,
-    };
+    let payment = deps.store.snapshot(Locator::Id(id), None).await?;
+    let payment = payment.map(|snapshot| snapshot.payment).some();
+    let patient = payment.as_ref().and_then(|payment| payment.judge(Payment::patient));
+    let deed = inspecting(ConsultationId::from_uuid(id.as_uuid()), patient);
     permit(deps, context, deed).await?;
     let payment = payment.ok_or(PaymentError::NotFound)?;
     let timeline = deps.store.timeline(id).await?;
-    seen(deps, context, deed).await?;
+    let (payment, timeline) = shown(deps, context, deed, payment.and(timeline)).await?;
     Ok((payment, timeline.into_iter().map(without_person).collect()))
 }
 
 /// The payment's part of its visit's timeline, by version; with the actors' roles alone for those who see persons masked.
-/// `sight` is what the caller was found to see of the visit: its reading is on the record already.
+/// `sight` is what the caller was found to see of this patient's visit.
 pub async fn read_timeline(
     deps: Deps<'_>,
+    context: &Context,
     consultation: ConsultationId,
-    sight: Sight,
-) -> Result<Vec<PaymentEntry>, PaymentError> {
+    (patient, sight): (AccountId, Sight),
+) -> Result<Vec<PaymentEntry>, PortError> {
     let entries = deps.store.timeline(PaymentId::of(consultation)).await?;
+    if entries.judge(Vec::is_empty) {
+        return Ok(Vec::new());
+    }
+    let entries = shown(deps, context, inspecting(consultation, Some(patient)), entries).await?;
     Ok(match sight {
         Sight::Full => entries,
         Sight::Masked | Sight::Aggregated => entries.into_iter().map(without_person).collect(),
@@ -87,4 +93,10 @@ fn reading(context: &Context, name: &'static str, consultation: ConsultationId, 
     let own = patient.is_some_and(|patient| context.actor.is(patient, Role::Patient));
     let relation = if own { Relation::Own } else { Relation::None };
     Deed { action: Action::PaymentRead, name, consultation, patient, relation }
+}
+
+fn inspecting(consultation: ConsultationId, patient: Option<AccountId>) -> Deed {
+    // Not even the patient's own: they see it with their visit.
+    let (action, relation) = (Action::PaymentRead, Relation::None);
+    Deed { action, name: "payment.inspect", consultation, patient, relation }
 }

@@ -99,7 +99,7 @@ async fn capture(
     locators.extend(seen.order.as_ref().map(|order| Locator::Order(gateway, order)));
     locators.extend(seen.payment.map(Locator::Id));
     for locator in locators {
-        let payment = deps.store.snapshot(locator, None).await?.payment;
+        let payment = deps.store.snapshot(locator, None).await?.undisclosed().payment;
         let Some(payment) = payment.filter(|payment| payment.gateway == *gateway) else { continue };
         let booked = payment.capture(&seen.reference).map(|(_, capture)| capture.amount);
         // The look is taken over also where the capture is known: it tells what was given back unasked.
@@ -128,7 +128,7 @@ async fn refund(
     gateway: &GatewayName,
     seen: &GatewayRefund,
 ) -> Result<bool, NewsError> {
-    let payment = deps.store.snapshot(Locator::Capture(gateway, &seen.of), None).await?.payment;
+    let payment = deps.store.snapshot(Locator::Capture(gateway, &seen.of), None).await?.undisclosed().payment;
     // Of a payment that is not ours: the payment itself is the case.
     let Some(payment) = payment else { return Ok(false) };
     let booked = payment.capture(&seen.of).and_then(|(_, capture)| capture.refund.as_ref());
@@ -156,7 +156,7 @@ async fn returned(
     gateway: &GatewayName,
     seen: &GatewayRefund,
 ) -> Result<bool, NewsError> {
-    let payment = deps.store.snapshot(Locator::Capture(gateway, &seen.of), None).await?.payment;
+    let payment = deps.store.snapshot(Locator::Capture(gateway, &seen.of), None).await?.undisclosed().payment;
     let refund = payment.as_ref().and_then(|payment| payment.capture(&seen.of)?.1.refund.as_ref());
     let made = |step: &RefundStep| matches!(step, RefundStep::Processed { reference: Some(made), .. } if *made == seen.reference);
     let Some((payment, _)) = payment.as_ref().zip(refund.filter(|refund| made(&refund.step))) else { return Ok(false) };
@@ -218,7 +218,7 @@ async fn differs(
 }
 
 async fn is_captured(deps: Deps<'_>, gateway: &dyn PaymentGateway, booked: &Booked) -> Result<bool, NewsError> {
-    let payment = deps.store.snapshot(Locator::Id(booked.payment), None).await?.payment;
+    let payment = deps.store.snapshot(Locator::Id(booked.payment), None).await?.undisclosed().payment;
     let same = |seen: &GatewayPayment| seen.reference == booked.of && seen.amount == booked.amount;
     if let Some(order) = payment.as_ref().and_then(|payment| payment.order_ref()) {
         return Ok(gateway.order_payments(order).await.map_err(away)?.iter().any(same));

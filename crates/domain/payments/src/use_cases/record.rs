@@ -135,7 +135,7 @@ pub(super) async fn note(
     decide: impl Fn(PaymentSnapshot) -> Result<PaymentChanges, NewsError> + Send + Sync,
 ) -> Result<Noted, NewsError> {
     for round in 1..=MAX_COMMITS {
-        let snapshot = deps.store.snapshot(locator, None).await?;
+        let snapshot = deps.store.snapshot(locator, None).await?.undisclosed();
         let changes = decide(snapshot)?;
         match deps.store.commit(&changes).await {
             Ok(()) => return Ok(Noted::Committed),

@@ -69,7 +69,8 @@ async fn find(deps: Deps<'_>, gateway: &GatewayName, news: &WebhookNews) -> Resu
     };
     for locator in locators.into_iter().flatten() {
         // The same gateway's only: a name of one is nothing at another.
-        let found = deps.store.snapshot(locator, None).await?.payment.filter(|found| found.gateway == *gateway);
+        let found =
+            deps.store.snapshot(locator, None).await?.undisclosed().payment.filter(|found| found.gateway == *gateway);
         if let Some(payment) = found {
             return Ok(Some(payment.id));
         }

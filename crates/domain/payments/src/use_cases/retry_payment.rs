@@ -36,8 +36,10 @@ pub async fn retry_payment(
 ) -> Result<(Retried, Option<StoredAnswer>), PaymentError> {
     let claim = idempotency.as_ref().map(|idempotent| idempotent.claim);
     for round in 1..=MAX_COMMITS {
-        let snapshot = deps.store.snapshot(Locator::Id(PaymentId::of(consultation)), claim).await?;
-        let visit = if snapshot.payment.is_some() { None } else { deps.visits.visit(consultation).await? };
+        // What is shown of it has its entry in the commit below.
+        let snapshot = deps.store.snapshot(Locator::Id(PaymentId::of(consultation)), claim).await?.undisclosed();
+        let visit =
+            if snapshot.payment.is_some() { None } else { deps.visits.visit(consultation).await?.undisclosed() };
         let patient = snapshot.payment.as_ref().and_then(Payment::patient).or(visit.map(|visit| visit.patient));
         let own = patient.is_some_and(|patient| context.actor.is(patient, Role::Patient));
         let relation = if own { Relation::Own } else { Relation::None };

@@ -55,7 +55,7 @@ pub async fn run_due_tasks(deps: Deps<'_>, limit: u16) -> Result<Vec<(GatewayTas
 /// Runs one claimed task. The future may be dropped at any await: the task is due again when its lease ends, and everything
 /// asked of the gateway is asked under the same key.
 pub async fn run_task(deps: Deps<'_>, task: &GatewayTask) -> Result<Ran, NewsError> {
-    let snapshot = deps.store.snapshot(Locator::Id(task.payment), None).await?;
+    let snapshot = deps.store.snapshot(Locator::Id(task.payment), None).await?.undisclosed();
     let news = match snapshot.payment {
         None => News::Nothing,
         // It was begun too often without an end: whatever it is that kills it, it does not get another try.
@@ -115,7 +115,7 @@ async fn without_claimed(
     for seen in seen {
         let known = payment.capture(&seen.reference).is_some();
         let locator = Locator::Capture(&payment.gateway, &seen.reference);
-        if known || deps.store.snapshot(locator, None).await?.payment.is_none() {
+        if known || deps.store.snapshot(locator, None).await?.undisclosed().payment.is_none() {
             ours.push(seen);
         }
     }

@@ -1,11 +1,13 @@
 //! What callers see and may do.
 
 use super::*;
-use amrutam_kernel::{Clock, Denial, Fingerprint, IdSource, IdempotencyClaim, Idempotent, Outcome, StoredAnswer};
+use amrutam_kernel::{
+    Clock, Denial, Fingerprint, IdSource, IdempotencyClaim, Idempotent, Outcome, Sight, StoredAnswer,
+};
 use amrutam_payments::{
     PaymentError,
     model::MoneyState,
-    use_cases::{Retried, SeenPayment, preview_cancellation, read_payment, retry_payment},
+    use_cases::{Retried, SeenPayment, preview_cancellation, read_payment, read_timeline, retry_payment},
 };
 
 fn account(till: &Till, id: AccountId, role: Role) -> Context {
@@ -39,6 +41,28 @@ async fn a_payment_is_its_patients_and_those_who_run_the_place() {
         audit.iter().filter(|entry| entry.action == "payment.read").map(|entry| entry.outcome).collect();
     assert_eq!(looks.iter().filter(|outcome| **outcome == Outcome::Allowed).count(), 4);
     assert_eq!(looks.iter().filter(|outcome| **outcome == Outcome::Denied).count(), 3);
+}
+
+#[tokio::test]
+async fn the_steps_of_a_payment_in_its_visits_timeline_are_a_look_at_the_payment() {
+    let till = Till::with_order().await;
+    let doctor = account(&till, till.clinic.doctor_account, Role::Doctor);
+    let looks = |till: &Till| {
+        let about = till.clinic.world.audit().into_iter().filter(|entry| entry.action == "payment.inspect");
+        about.map(|entry| (entry.actor.account(), entry.resource_id, entry.patient, entry.outcome)).collect::<Vec<_>>()
+    };
+    let read = async |sight| {
+        read_timeline(till.clinic.payment_deps(), &doctor, till.visit, (till.patient, sight)).await.unwrap()
+    };
+    let (full, masked) = (read(Sight::Full).await, read(Sight::Masked).await);
+    assert_eq!(full.len(), masked.len());
+    assert!(masked.iter().all(|step| step.actor.starts_with("system:") || !step.actor.contains(':')));
+    let look = (Some(till.clinic.doctor_account), till.visit.to_string(), Some(till.patient), Outcome::Allowed);
+    assert_eq!(looks(&till), [look.clone(), look.clone()]);
+
+    let unpaid = ConsultationId::from_uuid(till.clinic.ids.uuid_v7(at(0)));
+    let none = read_timeline(till.clinic.payment_deps(), &doctor, unpaid, (till.patient, Sight::Full)).await.unwrap();
+    assert_eq!((none, looks(&till).len()), (vec![], 2), "what is not there is not seen");
 }
 
 #[tokio::test]

@@ -70,7 +70,7 @@ fn on_record(play: &Play<'_>, found: &mut Vec<String>) {
     let store: &dyn PaymentStore = &play.clinic.world;
     let mut steps = Vec::new();
     for payment in play.clinic.world.payments() {
-        let timeline = finish(store.timeline(payment.id)).unwrap();
+        let timeline = finish(store.timeline(payment.id)).unwrap().undisclosed();
         steps.extend(timeline.into_iter().filter_map(|entry| {
             Some((entry.payment.to_string(), entry.kind.on_record()?, entry.correlation_id.to_string()))
         }));
@@ -135,7 +135,7 @@ fn outcome(play: &Play<'_>, payments: &[Payment], paid: &GatewayPayment, found: 
         |review: &Review| review.reason == ReviewReason::MissingHere && review.of.as_ref() == Some(&paid.reference);
     // A look that was given up is a case of its own, decided by now or not.
     let store: &dyn PaymentStore = &play.clinic.world;
-    let steps = finish(store.timeline(payment.id)).unwrap();
+    let steps = finish(store.timeline(payment.id)).unwrap().undisclosed();
     let given_up =
         steps.iter().any(|step| step.kind == StepKind::ReviewNeeded && step.cause == ReviewReason::TaskFailed.as_str());
     if payment.reviews.iter().any(found_late) && in_time && !given_up {

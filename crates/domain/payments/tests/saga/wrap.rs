@@ -120,7 +120,7 @@ impl PaymentStore for Wrapped<'_> {
         &self,
         locator: Locator<'_>,
         claim: Option<&IdempotencyClaim>,
-    ) -> Result<PaymentSnapshot, PortError> {
+    ) -> Result<Unrecorded<PaymentSnapshot>, PortError> {
         breathe().await;
         self.world.snapshot(locator, claim).await
     }
@@ -147,7 +147,7 @@ impl PaymentStore for Wrapped<'_> {
         committed
     }
 
-    async fn timeline(&self, id: PaymentId) -> Result<Vec<PaymentEntry>, PortError> {
+    async fn timeline(&self, id: PaymentId) -> Result<Unrecorded<Vec<PaymentEntry>>, PortError> {
         PaymentStore::timeline(self.world, id).await
     }
 

@@ -39,11 +39,15 @@ pub async fn download(
         ExportState::Downloaded | ExportState::Expired | ExportState::Failed(_) => return Err(ExportError::Gone),
     }
     let taken = export.step(Step::TakenAway, now).map_err(|_| ExportError::Gone)?;
-    let Some(bytes) = deps.store.archive(&export).await? else { return Err(ExportError::Gone) };
-    let effects = Effects { audit: vec![told().entry(deps.ids, Outcome::Allowed, now)], ..Effects::default() };
-    let changes = ExportChanges { export: taken.clone(), archive: ArchiveChange::Discard, effects };
-    match deps.store.commit(&changes).await {
-        Ok(()) => Ok((taken, bytes)),
+    let Some(archive) = deps.store.archive(&export).await? else { return Err(ExportError::Gone) };
+    let entry = told().entry(deps.ids, Outcome::Allowed, now);
+    let discard = async |audit| {
+        let effects = Effects { audit, ..Effects::default() };
+        let changes = ExportChanges { export: taken.clone(), archive: ArchiveChange::Discard, effects };
+        deps.store.commit(&changes).await
+    };
+    match archive.release_by(vec![entry], discard).await {
+        Ok(archive) => Ok((taken, archive.bytes)),
         // Another request has them, or the account is erased.
         Err(CommitError::Stale | CommitError::Busy | CommitError::AlreadyAnswered | CommitError::AlreadyHandled) => {
             Err(ExportError::Gone)

@@ -236,7 +236,7 @@ async fn whoever_has_no_record_is_shredded_at_once() {
     assert!(matches!(world.erase(&asha, "wrong").await, Err(EraseError::WrongPassword)));
     assert_eq!(world.audited("account.erase", Outcome::Denied), 3);
     let erasure = world.erase(&asha, "right").await.unwrap();
-    assert!(AccountStore::by_id(&*world.store, account).await.unwrap().is_none());
+    assert!(AccountStore::by_id(&*world.store, account).await.unwrap().some().is_none());
     let event = world.last_event("erasure.accepted.v1");
     assert_eq!(handle_erasure(world.destroying(), &event).await, Ok(Handled::Applied));
     assert_eq!(handle_erasure(world.destroying(), &event).await, Ok(Handled::Ignored));

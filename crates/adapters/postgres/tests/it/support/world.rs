@@ -61,7 +61,7 @@ impl World {
     }
 
     pub(crate) async fn password_set_at(&self, account: AccountId) -> Option<Timestamp> {
-        self.accounts.by_id(account).await.unwrap().unwrap().password_set_at
+        self.accounts.by_id(account).await.unwrap().undisclosed().unwrap().password_set_at
     }
 
     pub(crate) async fn doctor(&self) -> Practitioner {
