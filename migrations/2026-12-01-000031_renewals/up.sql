@@ -1,5 +1,6 @@
 -- A gateway that stores a failure under the key it was asked with repeats it for ever: it is asked again under the key of a renewal.
-ALTER TABLE gateway_tasks ADD COLUMN renewals int NOT NULL DEFAULT 0 CHECK (renewals >= 0);
+ALTER TABLE gateway_tasks ADD COLUMN renewals int NOT NULL DEFAULT 0,
+  ADD CONSTRAINT gateway_tasks_renewals_check CHECK (renewals >= 0) NOT VALID;
 
 CREATE OR REPLACE FUNCTION commit_payment(changes jsonb) RETURNS text
 LANGUAGE plpgsql AS $$

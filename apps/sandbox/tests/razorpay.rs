@@ -89,7 +89,7 @@ impl Stage {
 
     async fn refund(&self, of: &GatewayPaymentRef, key: &str) -> Result<RefundState, GatewayError> {
         let (payment, amount) = (payment(), Money::new(10_000, Currency::Inr).expect("is money"));
-        let refund = NewRefund { payment, of, amount, idempotency_key: key };
+        let refund = NewRefund { payment, of, amount, key, idempotency_key: key };
         self.razorpay.refund(&refund).await.map(|refund| refund.state)
     }
 }
@@ -97,7 +97,7 @@ impl Stage {
 async fn open(razorpay: &Razorpay, payment: &PaymentId) -> Result<Order, GatewayError> {
     let (amount, expires_at) = (Money::new(49_900, Currency::Inr).expect("is money"), Wall.now());
     let key = format!("{payment}:open");
-    razorpay.open_order(&NewOrder { payment: *payment, amount, idempotency_key: &key, expires_at }).await
+    razorpay.open_order(&NewOrder { payment: *payment, amount, key: &key, idempotency_key: &key, expires_at }).await
 }
 
 fn payment() -> PaymentId {
@@ -228,7 +228,7 @@ async fn an_order_whose_answer_was_lost_is_found() {
         [found.order.as_str()]
     );
     let (amount, key) = (Money::new(50_000, Currency::Inr).unwrap(), format!("{}:open", payment()));
-    let dearer = NewOrder { payment: payment(), amount, idempotency_key: &key, expires_at: Wall.now() };
+    let dearer = NewOrder { payment: payment(), amount, key: &key, idempotency_key: &key, expires_at: Wall.now() };
     assert_eq!(word(&stage.razorpay.open_order(&dearer).await.unwrap_err()), "rejected");
 }
 
@@ -270,7 +270,7 @@ async fn every_state_is_seen() {
     stage.sandbox.move_refund(refund.reference.as_str(), RefundStatus::Failed, 0).unwrap();
     let [refund] = stage.razorpay.refunds_of(&paid).await.unwrap().try_into().unwrap();
     assert!(matches!(refund.state, RefundState::Failed { .. }));
-    assert_eq!(refund.idempotency_key.as_deref(), Some("refund-key-1"));
+    assert_eq!(refund.key.as_deref(), Some("refund-key-1"));
 }
 
 /// Verifies what comes with our own verifier.

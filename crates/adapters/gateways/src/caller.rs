@@ -232,14 +232,14 @@ impl Caller {
             }
         };
         let status = answer.status;
-        // What it said then says nothing of how it is now.
-        let repeats =
-            self.repeated.as_ref().and_then(|name| answer.headers.get(name)).is_some_and(|value| value == "true");
-        pass.ended(repeats || !status.is_server_error());
+        let repeated = self.repeated.as_ref().and_then(|name| answer.headers.get(name));
+        if status.is_server_error() && repeated.is_some_and(|value| value == "true") {
+            // What it said then says nothing of how it is now, neither good nor bad.
+            drop(pass);
+            return Err(GatewayError::Spent { reason: format!("{}", status.as_u16()) });
+        }
+        pass.ended(!status.is_server_error());
         match status {
-            _ if repeats && status.is_server_error() => {
-                Err(GatewayError::Spent { reason: format!("{}", status.as_u16()) })
-            }
             _ if status.is_success() => serde_json::from_slice(&answer.body)
                 // It is there and has answered. Asked again it says the same for ever: the tries of a look end as well.
                 .map_err(|_| GatewayError::Senseless { reason: format!("to {}", status.as_u16()) }),

@@ -95,7 +95,7 @@ impl Razorpay {
             let path = format!("/v1/orders?receipt={}&count={PAGE}&skip={skip}", new.payment);
             let found: Collection<OrderEntity> = self.caller.look(&path).await?;
             let last = found.items.len() < PAGE;
-            let ours = |order: &OrderEntity| note(&order.notes, KEY) == Some(new.idempotency_key);
+            let ours = |order: &OrderEntity| note(&order.notes, KEY) == Some(new.key);
             if let Some(order) = found.items.into_iter().find(ours) {
                 let same = order.amount == new.amount.amount() && order.currency == new.amount.currency().code();
                 let mismatch = || GatewayError::Rejected { code: "order_differs".to_owned() };
@@ -138,7 +138,7 @@ impl PaymentGateway for Razorpay {
             "amount": order.amount.amount(),
             "currency": order.amount.currency().code(),
             "receipt": order.payment.to_string(),
-            "notes": { PAYMENT: order.payment.to_string(), KEY: order.idempotency_key },
+            "notes": { PAYMENT: order.payment.to_string(), KEY: order.key },
             "payment": {
                 "capture": "automatic",
                 "capture_options": {
@@ -162,7 +162,7 @@ impl PaymentGateway for Razorpay {
         let body = json!({
             "amount": refund.amount.amount(),
             "speed": "normal",
-            "notes": { PAYMENT: refund.payment.to_string(), KEY: refund.idempotency_key },
+            "notes": { PAYMENT: refund.payment.to_string(), KEY: refund.key },
         });
         let key = refund_key(refund.idempotency_key);
         let made: RefundEntity = self.caller.act(&path, JSON, Some((REFUND_KEY, &key)), body.to_string()).await?;
@@ -299,7 +299,7 @@ impl RefundEntity {
             of: self.payment_id.try_into().ok()?,
             amount: money(self.amount, &self.currency)?,
             state,
-            idempotency_key: note(&self.notes, KEY).map(str::to_owned),
+            key: note(&self.notes, KEY).map(str::to_owned),
             at: Timestamp::from_second(self.created_at).ok()?,
         })
     }

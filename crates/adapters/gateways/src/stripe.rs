@@ -118,7 +118,7 @@ impl PaymentGateway for Stripe {
             ("automatic_payment_methods[enabled]", "true"),
             ("capture_method", "automatic"),
             ("metadata[payment]", &payment),
-            ("metadata[key]", order.idempotency_key),
+            ("metadata[key]", order.key),
         ]);
         let key = (IDEMPOTENCY_KEY, fitting(order.idempotency_key)?);
         let intent: Intent = self.caller.act("/v1/payment_intents", FORM, Some(key), body).await?;
@@ -138,7 +138,7 @@ impl PaymentGateway for Stripe {
             ("charge", refund.of.as_str()),
             ("amount", &refund.amount.amount().to_string()),
             ("metadata[payment]", &refund.payment.to_string()),
-            ("metadata[key]", refund.idempotency_key),
+            ("metadata[key]", refund.key),
         ]);
         let key = (IDEMPOTENCY_KEY, fitting(refund.idempotency_key)?);
         let made: RefundObject = self.caller.act("/v1/refunds", FORM, Some(key), body).await?;
@@ -291,7 +291,7 @@ impl RefundObject {
             of: self.charge?.try_into().ok()?,
             amount: money(self.amount, &self.currency)?,
             state,
-            idempotency_key: self.metadata.get("key").cloned(),
+            key: self.metadata.get("key").cloned(),
             at: Timestamp::from_second(self.created).ok()?,
         })
     }

@@ -294,7 +294,8 @@ impl FakeGateway {
     ) -> Result<T, GatewayError> {
         let mut state = self.lock();
         state.calls.push(name);
-        if key.is_some_and(|key| state.spent.contains(key)) {
+        let away = state.always == Some(GatewayFault::Away);
+        if !away && key.is_some_and(|key| state.spent.contains(key)) {
             return Err(GatewayError::Spent { reason: "told to repeat it".to_owned() });
         }
         // Nothing is stored of a look: that fault waits for an act.
@@ -342,7 +343,7 @@ fn make_refund(
         RefundMode::AtOnce => RefundState::Processed,
         RefundMode::Pending => RefundState::Pending,
     };
-    Some(GatewayRefund { reference, of: of.clone(), amount, state: step, idempotency_key: key, at })
+    Some(GatewayRefund { reference, of: of.clone(), amount, state: step, key, at })
 }
 
 #[async_trait]
@@ -385,7 +386,7 @@ impl PaymentGateway for FakeGateway {
                 let rejected = || GatewayError::Rejected { code: "key_reused".to_owned() };
                 return if same { Ok(known.clone()) } else { Err(rejected()) };
             }
-            let told = (!state.keys_off).then(|| refund.idempotency_key.to_owned());
+            let told = (!state.keys_off).then(|| refund.key.to_owned());
             let made = make_refund(state, refund.of, refund.amount, told, self.clock.now());
             let made = made.ok_or_else(|| GatewayError::Rejected { code: "more_than_was_paid".to_owned() })?;
             state.refunds.insert(key, made.clone());

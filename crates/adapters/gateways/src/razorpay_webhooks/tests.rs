@@ -77,7 +77,7 @@ fn what_is_rightly_signed_is_understood() {
     {
         let news = verify(&refund(event, status)).unwrap().news;
         let WebhookNews::Refund(refund) = news else { panic!("{news:?}") };
-        assert_eq!(refund.idempotency_key.as_deref(), Some("refund-key-1"));
+        assert_eq!(refund.key.as_deref(), Some("refund-key-1"));
     }
 }
 

@@ -40,13 +40,20 @@ fn rupees(amount: i64) -> Money {
 
 async fn open(stripe: &Stripe) -> Result<Order, GatewayError> {
     let expires_at = Standing.now();
-    let order = NewOrder { payment: payment(), amount: rupees(499), idempotency_key: "p:open", expires_at };
+    let order =
+        NewOrder { payment: payment(), amount: rupees(499), key: "p:open", idempotency_key: "p:open~1", expires_at };
     stripe.open_order(&order).await
 }
 
 async fn refund(stripe: &Stripe) -> Result<GatewayRefund, GatewayError> {
     let of = "ch_1".parse().unwrap();
-    let refund = NewRefund { payment: payment(), of: &of, amount: rupees(100), idempotency_key: "p:refund:0" };
+    let refund = NewRefund {
+        payment: payment(),
+        of: &of,
+        amount: rupees(100),
+        key: "p:refund:0",
+        idempotency_key: "p:refund:0~1",
+    };
     stripe.refund(&refund).await
 }
 
@@ -87,7 +94,7 @@ async fn an_intent_is_asked_for_as_stripe_wants_it() {
     assert!(head.starts_with("post /v1/payment_intents http/1.1"), "{head}");
     for header in [
         "authorization: bearer sk_test_1",
-        "idempotency-key: p:open",
+        "idempotency-key: p:open~1",
         "stripe-version: 2024-06-20",
         "content-type: application/x-www-form-urlencoded",
     ] {
@@ -123,7 +130,7 @@ async fn lists_are_read_to_their_end() {
     assert!(payments.iter().all(|seen| seen.payment == Some(payment()) && seen.state == PaymentSighting::Captured));
     assert!(!format!("{payments:?}").contains("payer"), "nothing of their payers is kept");
     let refunds = stripe.refunds_of(&"ch_1".parse().unwrap()).await.unwrap();
-    assert_eq!(refunds[0].idempotency_key.as_deref(), Some("p:refund:0"));
+    assert_eq!(refunds[0].key.as_deref(), Some("p:refund:0"));
     let lines: Vec<_> = server.requests().iter().map(|request| request.lines().next().unwrap().to_owned()).collect();
     assert_eq!(
         lines,
@@ -296,6 +303,14 @@ async fn who_keeps_failing_is_left_alone() {
     for _ in 0..20 {
         assert!(matches!(open(&stripe).await, Err(GatewayError::Spent { .. })));
     }
+    // Nor is it a sign of health: between failures of today it is nothing.
+    let failure = Reaction::Answers(500, "", String::new());
+    let server = Server::start((0..10).map(|n| if n % 2 == 0 { failure.clone() } else { stored.clone() })).await;
+    let stripe = server.stripe();
+    for _ in 0..9 {
+        assert!(!matches!(open(&stripe).await, Err(GatewayError::Unavailable { .. })));
+    }
+    assert!(matches!(open(&stripe).await, Err(GatewayError::Unavailable { .. })));
     // What is refused is answered: the circuit stays as it is.
     let server = Server::start((0..20).map(|_| Reaction::Answers(402, "", String::new()))).await;
     let stripe = server.stripe();

@@ -87,7 +87,7 @@ fn charges_and_refunds_are_understood() {
             "failure_reason": "lost_or_stolen_card", "metadata": {"key": "refund-key-1"}, "created": NOW});
         let event = json!({"id": "evt_2", "type": "refund.updated", "created": NOW, "data": {"object": object}});
         let WebhookNews::Refund(refund) = verify(&event).unwrap().news else { panic!("{status}") };
-        assert_eq!((refund.state, refund.idempotency_key.as_deref()), (expected, Some("refund-key-1")));
+        assert_eq!((refund.state, refund.key.as_deref()), (expected, Some("refund-key-1")));
     }
 }
 

@@ -109,7 +109,7 @@ impl Sender for Fake {
             of: format!("pay_{number}").parse().unwrap(),
             amount: Money::new(49_900, Currency::Inr).unwrap(),
             state: RefundState::Processed,
-            idempotency_key: None,
+            key: None,
             at,
         };
         self.gateway.notification(&format!("evt_r{number}").parse().unwrap(), &WebhookNews::Refund(refund), at)

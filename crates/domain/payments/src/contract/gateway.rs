@@ -16,7 +16,7 @@ fn payment(till: &dyn Till) -> PaymentId {
 
 async fn open(till: &dyn Till, payment: PaymentId, amount: Money, key: &str) -> Result<Order, GatewayError> {
     let expires_at = till.now() + SignedDuration::from_mins(15);
-    till.gateway().open_order(&NewOrder { payment, amount, idempotency_key: key, expires_at }).await
+    till.gateway().open_order(&NewOrder { payment, amount, key, idempotency_key: key, expires_at }).await
 }
 
 async fn opened(till: &dyn Till, amount: Money) -> (PaymentId, Order) {
@@ -73,16 +73,18 @@ pub async fn a_refund_is_made_once_per_key(till: &dyn Till) {
     let (payment, order) = opened(till, rupees(499)).await;
     let of = till.pay(&order.order, rupees(499)).await;
     let key = word("rf");
-    let refund = NewRefund { payment, of: &of, amount: rupees(100), idempotency_key: &key };
+    let renewed = format!("{key}~1");
+    let refund = NewRefund { payment, of: &of, amount: rupees(100), key: &key, idempotency_key: &renewed };
     let first = gateway.refund(&refund).await.unwrap();
     assert!(!matches!(first.state, RefundState::Failed { .. }), "{first:?}");
     assert_eq!((&first.of, first.amount), (&of, rupees(100)));
     assert_eq!(gateway.refund(&refund).await.unwrap().reference, first.reference);
     let all = gateway.refunds_of(&of).await.unwrap();
     assert_eq!(all.iter().map(|refund| &refund.reference).collect::<Vec<_>>(), [&first.reference]);
-    assert_eq!(all[0].idempotency_key.as_deref(), Some(key.as_str()), "a refund tells its key again");
+    assert_eq!(all[0].key.as_deref(), Some(key.as_str()), "a refund tells by which key it is known");
     assert_eq!(one_payment(till, &order).await.refunded, rupees(100));
-    let rest = NewRefund { amount: rupees(399), idempotency_key: &word("rf"), ..refund };
+    let other = &*word("rf");
+    let rest = NewRefund { amount: rupees(399), key: other, idempotency_key: other, ..refund };
     gateway.refund(&rest).await.unwrap();
     let seen = one_payment(till, &order).await;
     assert_eq!((seen.refunded, seen.state), (rupees(499), PaymentSighting::Refunded));
@@ -92,7 +94,8 @@ pub async fn a_refund_is_made_once_per_key(till: &dyn Till) {
 pub async fn more_than_was_paid_is_not_given_back(till: &dyn Till) {
     let (payment, order) = opened(till, rupees(499)).await;
     let of = till.pay(&order.order, rupees(499)).await;
-    let refund = NewRefund { payment, of: &of, amount: rupees(500), idempotency_key: &word("rf") };
+    let key = &*word("rf");
+    let refund = NewRefund { payment, of: &of, amount: rupees(500), key, idempotency_key: key };
     let refused = till.gateway().refund(&refund).await;
     assert!(matches!(&refused, Err(GatewayError::Rejected { code }) if !code.is_empty()), "{refused:?}");
     assert!(one_payment(till, &order).await.refunded.is_zero());
@@ -128,7 +131,7 @@ pub async fn a_lost_answer_is_unknown_and_the_key_tells(till: &dyn Till) {
     let (payment, order) = opened(till, rupees(499)).await;
     let of = till.pay(&order.order, rupees(499)).await;
     let key = word("rf");
-    let refund = NewRefund { payment, of: &of, amount: rupees(499), idempotency_key: &key };
+    let refund = NewRefund { payment, of: &of, amount: rupees(499), key: &key, idempotency_key: &key };
     till.lose_next_answer().await;
     let lost = gateway.refund(&refund).await;
     assert!(matches!(lost, Err(GatewayError::Unknown { .. })), "{lost:?}");
@@ -154,7 +157,8 @@ pub async fn everything_settled_is_listed_page_by_page(till: &dyn Till) {
     for _ in 0..5 {
         let (payment, order) = opened(till, rupees(499)).await;
         let of = till.pay(&order.order, rupees(499)).await;
-        let refund = NewRefund { payment, of: &of, amount: rupees(9), idempotency_key: &word("rf") };
+        let key = &*word("rf");
+        let refund = NewRefund { payment, of: &of, amount: rupees(9), key, idempotency_key: key };
         refunded.insert(gateway.refund(&refund).await.unwrap().reference);
         paid.insert(of);
     }

@@ -76,7 +76,7 @@ fn full(stage: &Stage<'_>, payment: &Payment) -> Payment {
     let captures = steps.into_iter().zip(RefundReason::ALL).map(|(step, reason)| crate::model::Capture {
         refund: Some(refund(step, *reason)),
         written_off: 7,
-        written_off_refunds: vec![("rfnd_7".parse().unwrap(), 7)],
+        foreign_refunds: vec![("rfnd_7".parse().unwrap(), 7)],
         ..stage.capture(rupees(499), stage.now)
     });
     let captures: Vec<_> = captures.collect();
@@ -92,7 +92,6 @@ fn full(stage: &Stage<'_>, payment: &Payment) -> Payment {
                 reason: *reason,
                 amount,
                 of: amount.map(|_| captures[0].reference.clone()),
-                refund: amount.map(|_| "rfnd_8".parse().unwrap()),
                 covers: captures.iter().map(|capture| capture.reference.clone()).collect(),
                 asked_version: 3,
                 looking: amount.is_none(),

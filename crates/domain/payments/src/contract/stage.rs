@@ -170,15 +170,7 @@ impl<'a> Stage<'a> {
 
     pub(super) fn capture(&self, amount: Money, at: Timestamp) -> Capture {
         let reference = word("pay").parse().unwrap();
-        Capture {
-            reference,
-            amount,
-            at,
-            seen_at: self.now,
-            refund: None,
-            written_off: 0,
-            written_off_refunds: Vec::new(),
-        }
+        Capture { reference, amount, at, seen_at: self.now, refund: None, written_off: 0, foreign_refunds: Vec::new() }
     }
 
     pub(super) fn journal(&self, payment: &Payment, moved: &Move) -> Journal {

@@ -132,7 +132,7 @@ pub async fn only_a_renewal_is_counted_as_one(harness: &dyn Harness) {
     let at = stage.now - minutes(1);
     let error = || "contract".to_owned();
     let mut task = claim(&stage, 1).await.remove(0);
-    let first = task.gateway_key();
+    let first = task.idempotency_key();
     assert_eq!(first, task.key);
     let ends = [
         (TaskEnd::Renew { at, error: error() }, 1),
@@ -145,7 +145,7 @@ pub async fn only_a_renewal_is_counted_as_one(harness: &dyn Harness) {
         end(&stage, &task, ended.clone()).await.unwrap();
         task = claim(&stage, 1).await.remove(0);
         assert_eq!((task.renewals, &task.key), (renewals, keys.first().unwrap()), "after {ended:?}");
-        keys.insert(task.gateway_key());
+        keys.insert(task.idempotency_key());
     }
     assert_eq!(keys.len(), 3);
     let live = stage.store.snapshot(Locator::Id(payment.id), None).await.unwrap().undisclosed().tasks;

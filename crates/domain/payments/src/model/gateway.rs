@@ -13,7 +13,9 @@ pub struct NewOrder<'a> {
     pub payment: PaymentId,
     /// What is to be paid, no more and no less.
     pub amount: Money,
-    /// The gateway opens one order per key.
+    /// What it is known by: kept with it as well, so that a look finds it again.
+    pub key: &'a str,
+    /// The gateway opens one order per key of this kind. The same, or, when the gateway is done with that one, one after it.
     pub idempotency_key: &'a str,
     /// Until when the slot is held. Gateways that can, close the order then; money that comes later is dealt with.
     pub expires_at: Timestamp,
@@ -86,7 +88,9 @@ pub struct NewRefund<'a> {
     pub of: &'a GatewayPaymentRef,
     /// How much.
     pub amount: Money,
-    /// The gateway makes one refund per key.
+    /// What it is known by, as an order.
+    pub key: &'a str,
+    /// The gateway makes one refund per key of this kind. As an order's.
     pub idempotency_key: &'a str,
 }
 
@@ -116,8 +120,8 @@ pub struct GatewayRefund {
     pub amount: Money,
     /// How it stands.
     pub state: RefundState,
-    /// The key it was asked for with, where the gateway tells (notes, metadata).
-    pub idempotency_key: Option<String>,
+    /// What we know it by, where the gateway tells (notes, metadata).
+    pub key: Option<String>,
     /// When it was made, by the gateway's clock.
     pub at: Timestamp,
 }

@@ -1,8 +1,6 @@
 //! A payment: what is known of the money for one visit, and of the visit.
 
-use super::{
-    Checkout, GatewayName, GatewayPaymentRef, GatewayRefundRef, Order, OrderRef, ReviewReason, Visit, task::task_key,
-};
+use super::{Checkout, GatewayName, GatewayPaymentRef, GatewayRefundRef, Order, OrderRef, ReviewReason, Visit};
 use amrutam_kernel::{AccountId, ConsultationId, DoctorId, Money, PaymentId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -181,9 +179,10 @@ pub struct Capture {
     /// What the gateway gave back of it unasked, as far as a person has taken it as a loss; in minor units.
     #[serde(default)]
     pub written_off: i64,
-    /// The refunds that this is of, each with its amount; what it is more than their sum, the gateway has told of without naming one.
-    #[serde(default)]
-    pub written_off_refunds: Vec<(GatewayRefundRef, i64)>,
+    /// Refunds that nobody here asked for, each with its amount: those that were told of by their names, and have not failed. Stored
+    /// under the name that those of them had which are written off.
+    #[serde(default, rename = "written_off_refunds")]
+    pub foreign_refunds: Vec<(GatewayRefundRef, i64)>,
 }
 
 impl Capture {
@@ -192,11 +191,19 @@ impl Capture {
         self.refund.as_ref().is_some_and(|refund| matches!(refund.step, RefundStep::Failed { .. }))
     }
 
-    /// Whether a person has taken this refund, which nobody asked for, as a loss.
-    pub fn has_written_off(&self, refund: &GatewayRefundRef, amount: Money) -> bool {
-        let named: i64 = self.written_off_refunds.iter().map(|(_, amount)| amount).sum();
-        self.written_off_refunds.iter().any(|(reference, _)| reference == refund)
-            || !amount.is_zero() && self.written_off - named >= amount.amount()
+    /// How much of what the gateway is known to have given back unasked, by name, no person has taken as a loss yet; in minor units.
+    /// Less than nothing when they were told of more than has a name by now.
+    pub fn unasked(&self) -> i64 {
+        self.given_unasked() - self.written_off
+    }
+
+    pub(super) fn given_unasked(&self) -> i64 {
+        self.foreign_refunds.iter().map(|(_, amount)| amount).sum()
+    }
+
+    /// Whether this refund is known as one that nobody here asked for.
+    pub fn is_foreign(&self, refund: &GatewayRefundRef) -> bool {
+        self.foreign_refunds.iter().any(|(reference, _)| reference == refund)
     }
 }
 
@@ -209,9 +216,6 @@ pub struct Review {
     pub amount: Option<Money>,
     /// About which of the captures, when it is about one.
     pub of: Option<GatewayPaymentRef>,
-    /// About which refund at the gateway, when it is one that nobody here asked for.
-    #[serde(default)]
-    pub refund: Option<GatewayRefundRef>,
     /// Which captures it is about: what a choice acts on, and what [`Review::amount`] is the sum of.
     #[serde(default)]
     pub covers: Vec<GatewayPaymentRef>,
@@ -228,12 +232,18 @@ impl Review {
     /// Whether it is about something else than `open`, which is asked for the same reason.
     pub(super) fn is_another(&self, open: &Self) -> bool {
         match self.reason {
-            // One without a name is the sum of all there are.
-            ReviewReason::ForeignRefund => self.refund.is_some() && open.refund.is_some() && self.refund != open.refund,
-            // A capture may be missing, and its refund as well.
-            ReviewReason::MissingHere => (&self.of, self.amount) != (&open.of, open.amount),
+            // A capture may be missing or differ, and its refund as well.
+            ReviewReason::MissingHere | ReviewReason::AmountsDiffer => {
+                (&self.of, self.amount) != (&open.of, open.amount)
+            }
             _ => self.of != open.of,
         }
+    }
+
+    /// Whether it is about what `open` is about, and about more of it: more has been given back unasked since.
+    pub(super) fn is_more_than(&self, open: &Self) -> bool {
+        let more = self.amount.zip(open.amount).is_some_and(|(amount, known)| amount.amount() > known.amount());
+        self.reason == ReviewReason::ForeignRefund && self.of == open.of && more
     }
 }
 
@@ -379,11 +389,6 @@ impl Payment {
     /// The key under which the refund of capture number `index` is asked for in its round. At most 40 characters.
     pub fn refund_key(&self, index: usize, round: u32) -> String {
         format!("rf-{}-{index}-{round}", self.id.as_uuid().simple())
-    }
-
-    /// Whether a refund asked for under this key is the one of capture number `index` in its round.
-    pub(crate) fn is_refund_key(&self, gateway_key: &str, index: usize, round: u32) -> bool {
-        task_key(gateway_key) == self.refund_key(index, round)
     }
 
     /// The capture with this reference, and its number.

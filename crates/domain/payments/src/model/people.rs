@@ -116,7 +116,7 @@ impl Progress {
         let covers = concerned(&self.payment, &self.rules, self.now, reason);
         let refund = |of| self.payment.capture(of).and_then(|(_, capture)| Some(capture.refund.as_ref()?.amount));
         let amount = covers.iter().filter_map(refund).reduce(|sum, amount| sum.plus(&amount).unwrap_or(sum));
-        let asked = Review { reason, amount, of: None, refund: None, covers, asked_version: 0, looking: false };
+        let asked = Review { reason, amount, of: None, covers, asked_version: 0, looking: false };
         self.ask(asked, evidence);
     }
 
@@ -133,15 +133,7 @@ impl Progress {
         self.close(reason, evidence);
         let asked_version = self.payment.version;
         let covers = Vec::new();
-        self.payment.reviews.push(Review {
-            reason,
-            amount: None,
-            of: None,
-            refund: None,
-            covers,
-            asked_version,
-            looking: true,
-        });
+        self.payment.reviews.push(Review { reason, amount: None, of: None, covers, asked_version, looking: true });
     }
 
     /// A look is given up, it may be one that was begun again.
@@ -151,19 +143,27 @@ impl Progress {
         self.ask_person(reason, None, None, evidence);
     }
 
-    /// A look at the gateway. What a person wanted to have looked at is asked anew where the look does not answer it.
-    pub fn look(&mut self, payments: &[GatewayPayment], refunds: &[GatewayRefund], evidence: &Evidence) {
+    /// A look at the gateway. What a person wanted to have looked at before it began, and `asked` says so, is asked anew where the
+    /// look does not answer it; what they want since needs another look.
+    pub fn look(
+        &mut self,
+        asked: &[Review],
+        payments: &[GatewayPayment],
+        refunds: &[GatewayRefund],
+        evidence: &Evidence,
+    ) {
+        let looked = |open: &Review| open.looking && asked.contains(open);
         // These are due by what is known after the look; the others are asked by what it shows.
         let by_itself = |open: &Review| matches!(open.reason, ReviewReason::RefundFailed | ReviewReason::RefundStuck);
         // What waits behind them the look shows as well, but for what our books had to be told of: that is no difference any more.
         let answered: Vec<_> =
-            self.payment.reviews.iter().filter(|open| open.looking).map(|open| open.reason).collect();
+            self.payment.reviews.iter().filter(|open| looked(open)).map(|open| open.reason).collect();
         let stays = |reason| reason == ReviewReason::MissingHere || !answered.contains(&reason);
         self.payment.waiting.retain(|next| stays(next.reason));
-        self.payment.reviews.retain(|open| !open.looking || by_itself(open));
+        self.payment.reviews.retain(|open| !looked(open) || by_itself(open));
         payments.iter().for_each(|seen| self.see_payment(seen, evidence));
         refunds.iter().for_each(|seen| self.see_refund(seen, evidence));
-        self.payment.reviews.retain(|open| !open.looking);
+        self.payment.reviews.retain(|open| !looked(open));
         self.advance(evidence);
     }
 
@@ -173,11 +173,10 @@ impl Progress {
             return self.ruled(Ruling::WrittenOff, evidence);
         }
         let open = self.payment.reviews.iter().find(|review| review.reason == reason).cloned();
-        let Some(Review { amount: Some(amount), of, refund, .. }) = open else { return };
+        let Some(Review { amount: Some(amount), of, .. }) = open else { return };
         let of = of.and_then(|of| self.payment.captures.iter_mut().find(|capture| capture.reference == of));
         if let Some(capture) = of {
             capture.written_off += amount.amount();
-            capture.written_off_refunds.extend(refund.map(|refund| (refund, amount.amount())));
         }
         self.moves.push((Move::written_off(&self.payment.gateway, amount), evidence.clone()));
         self.close(reason, evidence);
@@ -211,39 +210,44 @@ impl Progress {
         evidence: &Evidence,
     ) {
         let (of, covers) = (of.cloned(), of.cloned().into_iter().collect());
-        let asked = Review { reason, amount, of, refund: None, covers, asked_version: 0, looking: false };
+        let asked = Review { reason, amount, of, covers, asked_version: 0, looking: false };
         self.ask_in_turn(asked, evidence);
-    }
-
-    /// A person is asked about a refund that nobody here asked for.
-    pub(super) fn ask_about_foreign(&mut self, seen: &GatewayRefund, evidence: &Evidence) {
-        let reason = ReviewReason::ForeignRefund;
-        let (of, covers, refund) = (Some(seen.of.clone()), vec![seen.of.clone()], Some(seen.reference.clone()));
-        let amount = Some(seen.amount);
-        self.ask_in_turn(Review { reason, amount, of, refund, covers, asked_version: 0, looking: false }, evidence);
     }
 
     fn ask_in_turn(&mut self, review: Review, evidence: &Evidence) {
         match self.payment.review(review.reason) {
             None => self.ask(review, evidence),
             Some(open) if review.is_another(open) => {
-                let known = |next: &Review| next.reason == review.reason && !review.is_another(next);
-                if !self.payment.waiting.iter().any(known) {
-                    self.payment.waiting.push(review);
+                let same = |next: &&mut Review| next.reason == review.reason && !review.is_another(next);
+                match self.payment.waiting.iter_mut().find(same) {
+                    Some(next) if review.is_more_than(next) => *next = review,
+                    Some(_) => {}
+                    None => self.payment.waiting.push(review),
                 }
+            }
+            // Whoever is asked about a part of it is asked about all of it instead.
+            Some(open) if review.is_more_than(open) && !open.looking => {
+                self.close(review.reason, evidence);
+                self.ask(review, evidence);
             }
             Some(_) => {}
         }
     }
 
-    /// What waited for an answer is asked now that it is there, unless that settled it.
+    /// A person is asked no longer about what has been given back of this capture unasked.
+    pub(super) fn forget_foreign(&mut self, of: &GatewayPaymentRef, evidence: &Evidence) {
+        let reason = ReviewReason::ForeignRefund;
+        let about = |asked: &Review| asked.reason == reason && asked.of.as_ref() == Some(of);
+        self.payment.waiting.retain(|next| !about(next));
+        if self.payment.reviews.iter().any(about) {
+            self.close(reason, evidence);
+        }
+    }
+
+    /// What waited for an answer is asked now that it is there.
     pub(super) fn ask_waiting(&mut self, evidence: &Evidence) {
         for next in std::mem::take(&mut self.payment.waiting) {
-            let capture = next.of.as_ref().and_then(|of| self.payment.capture(of)).map(|(_, capture)| capture);
-            let written_off = next.refund.as_ref().zip(next.amount).zip(capture);
-            if !written_off.is_some_and(|((refund, amount), capture)| capture.has_written_off(refund, amount)) {
-                self.ask_in_turn(next, evidence);
-            }
+            self.ask_in_turn(next, evidence);
         }
     }
 

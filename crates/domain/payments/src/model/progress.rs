@@ -121,7 +121,7 @@ impl Progress {
             seen_at: self.now,
             refund: None,
             written_off: 0,
-            written_off_refunds: Vec::new(),
+            foreign_refunds: Vec::new(),
         };
         self.moves.push((Move::captured(&self.payment, &capture), evidence.clone()));
         self.payment.captures.push(capture);
@@ -137,10 +137,7 @@ impl Progress {
     fn check_given_back(&mut self, seen: &GatewayPayment, evidence: &Evidence) {
         let Some((_, capture)) = self.payment.capture(&seen.reference) else { return };
         let decided = capture.refund.as_ref().map_or(0, |refund| refund.amount.amount());
-        let more = seen.refunded.amount() - decided - capture.written_off;
-        if let Some(more) = Money::new(more, seen.refunded.currency()).ok().filter(|more| !more.is_zero()) {
-            self.ask_person(ReviewReason::ForeignRefund, Some(more), Some(&seen.reference), evidence);
-        }
+        self.ask_about_unasked(&seen.reference, seen.refunded.amount() - decided, evidence);
     }
 
     fn see_failed_attempt(&mut self, seen: &GatewayPayment, code: &str, evidence: &Evidence) {

@@ -1,8 +1,8 @@
 //! What goes back of a payment's money, and what the gateway says of it.
 
 use super::{
-    Evidence, GatewayRefund, MoneyState, Move, Progress, Refund, RefundReason, RefundState, RefundStep, ReviewReason,
-    StepKind, progress::word,
+    Evidence, GatewayPaymentRef, GatewayRefund, MoneyState, Move, Progress, Refund, RefundReason, RefundState,
+    RefundStep, ReviewReason, StepKind, progress::word,
 };
 use amrutam_kernel::Money;
 
@@ -13,22 +13,16 @@ impl Progress {
             // Of a payment we have not seen captured: the next look at the order tells.
             return;
         };
-        let failed = matches!(seen.state, RefundState::Failed { .. });
-        let written_off = capture.has_written_off(&seen.reference, seen.amount);
         let Some(refund) = capture.refund.clone() else {
-            if !failed && !written_off {
-                self.ask_about_foreign(seen, evidence);
-            }
+            self.see_foreign(seen, evidence);
             return;
         };
         if refund.returned.contains(&seen.reference) {
             return;
         }
-        if !self.is_ours(index, &refund, seen) {
+        if capture.is_foreign(&seen.reference) || !self.is_ours(index, &refund, seen) {
             // One of an earlier round failed before its successor was made; any other is a second one.
-            if !failed && !written_off {
-                self.ask_about_foreign(seen, evidence);
-            }
+            self.see_foreign(seen, evidence);
             return;
         }
         if seen.amount != refund.amount {
@@ -38,7 +32,7 @@ impl Progress {
         match (&seen.state, &refund.step) {
             // Paid out by another way, and now by the gateway as well.
             (RefundState::Processed, RefundStep::Processed { reference: None, .. }) => {
-                self.ask_about_foreign(seen, evidence);
+                self.see_foreign(seen, evidence);
             }
             (RefundState::Failed { code }, RefundStep::Processed { reference: Some(_), .. }) => {
                 self.refund_returned(index, code, seen, evidence);
@@ -57,6 +51,35 @@ impl Progress {
         self.advance(evidence);
     }
 
+    /// A refund that nobody here asked for: a person is asked about all that has been given back of its capture like that, and has not
+    /// been taken as a loss.
+    fn see_foreign(&mut self, seen: &GatewayRefund, evidence: &Evidence) {
+        let Some(capture) = self.payment.captures.iter_mut().find(|capture| capture.reference == seen.of) else {
+            return;
+        };
+        let known = capture.foreign_refunds.iter().position(|(reference, _)| *reference == seen.reference);
+        match (&seen.state, known) {
+            (RefundState::Failed { .. }, None) => return,
+            (RefundState::Failed { .. }, Some(known)) => {
+                capture.foreign_refunds.remove(known);
+                self.forget_foreign(&seen.of, evidence);
+            }
+            (_, None) => capture.foreign_refunds.push((seen.reference.clone(), seen.amount.amount())),
+            (_, Some(_)) => {}
+        }
+        self.ask_about_unasked(&seen.of, 0, evidence);
+    }
+
+    /// A person is asked about what was given back of a capture unasked: what is known by name, or `told` in minor units if that is
+    /// more.
+    pub(super) fn ask_about_unasked(&mut self, of: &GatewayPaymentRef, told: i64, evidence: &Evidence) {
+        let Some((_, capture)) = self.payment.capture(of) else { return };
+        let more = capture.given_unasked().max(told) - capture.written_off;
+        if let Some(more) = Money::new(more, capture.amount.currency()).ok().filter(|more| !more.is_zero()) {
+            self.ask_person(ReviewReason::ForeignRefund, Some(more), Some(of), evidence);
+        }
+    }
+
     /// Whether the refund seen is the one decided, in its present round.
     fn is_ours(&self, index: usize, refund: &Refund, seen: &GatewayRefund) -> bool {
         let known = match &refund.step {
@@ -65,12 +88,12 @@ impl Progress {
             }
             RefundStep::Asked | RefundStep::Failed { .. } | RefundStep::Processed { reference: None, .. } => None,
         };
-        match (known, &seen.idempotency_key) {
+        match (known, &seen.key) {
             (Some(reference), _) => *reference == seen.reference,
             (None, Some(key)) => {
                 // Of an earlier round counts as well when it gave the money back: there is none beside it.
-                (0..=refund.round).any(|round| self.payment.is_refund_key(key, index, round))
-                    && (self.payment.is_refund_key(key, index, refund.round)
+                (0..=refund.round).any(|round| *key == self.payment.refund_key(index, round))
+                    && (*key == self.payment.refund_key(index, refund.round)
                         || !matches!(seen.state, RefundState::Failed { .. }))
             }
             (None, None) => seen.amount == refund.amount,

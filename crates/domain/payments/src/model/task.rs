@@ -40,7 +40,7 @@ pub struct GatewayTask {
     pub payment: PaymentId,
     /// What to do.
     pub kind: TaskKind,
-    /// What the gateway knows it by.
+    /// What is made is known by, here and at the gateway.
     pub key: String,
     /// Tries used up. A claim uses one; [`TaskEnd::Wait`] gives it back.
     pub tries: u32,
@@ -57,21 +57,14 @@ pub struct GatewayTask {
 }
 
 impl GatewayTask {
-    /// The key under which the gateway is asked: the task's, and of which renewal.
-    pub fn gateway_key(&self) -> String {
+    /// The idempotency key under which the gateway is asked: the task's, and of which renewal. What is made is known by the task's
+    /// alone.
+    pub fn idempotency_key(&self) -> String {
         match self.renewals {
             0 => self.key.clone(),
-            renewals => format!("{}{RENEWED}{renewals}", self.key),
+            renewals => format!("{}~{renewals}", self.key),
         }
     }
-}
-
-/// Stands in no key of ours, and may stand in any header.
-const RENEWED: char = '~';
-
-/// The key of the task that asked a gateway under `gateway_key`.
-pub(super) fn task_key(gateway_key: &str) -> &str {
-    gateway_key.split(RENEWED).next().unwrap_or(gateway_key)
 }
 
 /// What became of a claimed task. Refused as `Stale` when the task has been claimed again since, or is over.
@@ -105,8 +98,8 @@ pub enum TaskEnd {
         /// What went wrong, without personal data.
         error: String,
     },
-    /// The gateway has failed for good under the key it was asked with, without having done it: due after a rest, its tries begun
-    /// anew, its renewals one more.
+    /// The gateway has failed for good under the key it was asked with, whether or not it has done it: due after a rest, its tries
+    /// begun anew, its renewals one more.
     Renew {
         /// When.
         at: Timestamp,

@@ -38,8 +38,8 @@ pub enum GatewayError {
         /// For logs.
         reason: String,
     },
-    /// Asked before under this key it failed, and will say so for ever: the next time under another one, after a look whether it was
-    /// done all the same.
+    /// Asked before under this key it failed, and will say so for ever, whether or not it was done: the next time under another one,
+    /// after a look for it where that can be made (a refund; of orders two may be open then, and only the newer one is shown).
     #[error("the gateway repeats that it failed: {reason}")]
     Spent {
         /// For logs.

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     NewsError,
     model::{
-        Evidence, GatewayName, GatewayPayment, GatewayPaymentRef, GatewayRefund, PaymentSighting, Progress,
+        Capture, Evidence, GatewayName, GatewayPayment, GatewayPaymentRef, GatewayRefund, PaymentSighting, Progress,
         RefundState, RefundStep, ReviewReason,
     },
     ports::{Booked, GatewayError, Locator, PaymentChanges, PaymentGateway},
@@ -136,17 +136,20 @@ async fn refund(
         matches!(&refund.step, RefundStep::Processed { reference: Some(reference), .. } if *reference == seen.reference)
             && refund.amount == seen.amount
     });
-    let written_off =
-        payment.capture(&seen.of).is_some_and(|(_, capture)| capture.has_written_off(&seen.reference, seen.amount));
-    let known = known || written_off;
-    if !known {
-        let reason = Some(ReviewReason::MissingHere);
-        take_over(deps, context, payment.id, reason, (seen.amount, &seen.of), |progress| {
-            progress.see_refund(seen, &Evidence::List);
-        })
-        .await?;
+    let capture = payment.capture(&seen.of).map(|(_, capture)| capture);
+    let named = capture.is_some_and(|capture| capture.is_foreign(&seen.reference));
+    // A person may have taken it as a loss, also when it was told of without its name.
+    let left = capture.map_or(0, Capture::unasked) + if named { 0 } else { seen.amount.amount() };
+    let taken = left <= 0 && capture.is_some_and(|capture| capture.written_off > 0);
+    if known || named && taken {
+        return Ok(false);
     }
-    Ok(!known)
+    let asked = (!taken).then_some(ReviewReason::MissingHere);
+    take_over(deps, context, payment.id, asked, (seen.amount, &seen.of), |progress| {
+        progress.see_refund(seen, &Evidence::List);
+    })
+    .await?;
+    Ok(asked.is_some())
 }
 
 /// Whether our books have a refund as made that the gateway says failed. It did after we had seen it made: its money is back.

@@ -9,7 +9,8 @@ use crate::{
     NewsError,
     model::{
         Evidence, GatewayPayment, GatewayPaymentRef, GatewayRefund, GatewayTask, MoneyState, NewOrder, NewRefund,
-        Order, Payment, PaymentRules, Progress, RefundStep, TaskEnd, TaskKind, VisitFate, next_poll, poll_wanted,
+        Order, Payment, PaymentRules, Progress, RefundStep, Review, TaskEnd, TaskKind, VisitFate, next_poll,
+        poll_wanted,
     },
     ports::{GatewayError, Locator, PaymentChanges, PaymentGateway},
 };
@@ -32,7 +33,8 @@ enum News {
     Nothing,
     Opened(Order),
     Refund(GatewayRefund),
-    Look(Vec<GatewayPayment>, Vec<GatewayRefund>),
+    /// What a person wanted to have looked at when it began, and what it shows.
+    Look(Vec<Review>, Vec<GatewayPayment>, Vec<GatewayRefund>),
     Failed(GatewayError),
 }
 
@@ -53,7 +55,7 @@ pub async fn run_due_tasks(deps: Deps<'_>, limit: u16) -> Result<Vec<(GatewayTas
 }
 
 /// Runs one claimed task. The future may be dropped at any await: the task is due again when its lease ends, and everything
-/// asked of the gateway is asked under the same key.
+/// asked of the gateway is asked under the same key, and what could have been done is looked for first.
 pub async fn run_task(deps: Deps<'_>, task: &GatewayTask) -> Result<Ran, NewsError> {
     let snapshot = deps.store.snapshot(Locator::Id(task.payment), None).await?.undisclosed();
     let news = match snapshot.payment {
@@ -65,7 +67,9 @@ pub async fn run_task(deps: Deps<'_>, task: &GatewayTask) -> Result<Ran, NewsErr
         Some(payment) => match deps.gateway(&payment.gateway) {
             None => News::Failed(GatewayError::Unavailable { reason: "the gateway is not set up".to_owned() }),
             Some(gateway) => match ask(gateway, &payment, task, (deps.rules, deps.clock.now())).await {
-                Ok(News::Look(seen, refunds)) => News::Look(without_claimed(deps, &payment, seen).await?, refunds),
+                Ok(News::Look(asked, seen, refunds)) => {
+                    News::Look(asked, without_claimed(deps, &payment, seen).await?, refunds)
+                }
                 Ok(news) => news,
                 Err(error) => News::Failed(error),
             },
@@ -132,8 +136,8 @@ async fn ask(
         TaskKind::OpenOrder => {
             let wanted = payment.state == MoneyState::Created && payment.visit.fate == VisitFate::Open;
             let Some(expires_at) = payment.visit.hold_until.filter(|_| wanted) else { return Ok(News::Nothing) };
-            let (amount, key) = (payment.amount, task.gateway_key());
-            let order = NewOrder { payment: payment.id, amount, idempotency_key: &key, expires_at };
+            let (amount, idempotency_key) = (payment.amount, &*task.idempotency_key());
+            let order = NewOrder { payment: payment.id, amount, key: &task.key, idempotency_key, expires_at };
             Ok(News::Opened(gateway.open_order(&order).await?))
         }
         TaskKind::Refund { of } => refund(gateway, payment, task, of).await,
@@ -146,13 +150,13 @@ async fn ask(
             let mut refunds = Vec::new();
             let open = |step: &RefundStep| !matches!(step, RefundStep::Processed { .. });
             // What a person wants to have looked at may be about any of them.
-            let all = payment.reviews.iter().any(|review| review.looking);
+            let asked: Vec<_> = payment.reviews.iter().filter(|review| review.looking).cloned().collect();
             for capture in &payment.captures {
-                if all || capture.refund.as_ref().is_some_and(|refund| open(&refund.step)) {
+                if !asked.is_empty() || capture.refund.as_ref().is_some_and(|refund| open(&refund.step)) {
                     refunds.extend(gateway.refunds_of(&capture.reference).await?);
                 }
             }
-            Ok(News::Look(payments, refunds))
+            Ok(News::Look(asked, payments, refunds))
         }
     }
 }
@@ -171,43 +175,53 @@ async fn refund(
     if task.claims > 1 || wanted.round > 0 {
         // It may have been done, by a run whose end nobody noted or in an earlier round: look before asking again.
         let known = |seen: &GatewayRefund| {
-            let of_a_round =
-                |round| seen.idempotency_key.as_deref().is_some_and(|key| payment.is_refund_key(key, index, round));
+            let of_a_round = |round| seen.key.as_deref() == Some(&*payment.refund_key(index, round));
             let failed = matches!(seen.state, crate::model::RefundState::Failed { .. });
             let returned = wanted.returned.contains(&seen.reference);
             !returned && (0..=wanted.round).any(of_a_round) && (!failed || of_a_round(wanted.round))
         };
         let refunds = gateway.refunds_of(of).await.map_err(|error| match error {
-            // The look is refused, not the refund: that may have been done.
-            GatewayError::Rejected { code } => GatewayError::Unknown { reason: format!("it refuses a look: {code}") },
+            // The look is refused, not the refund: that may have been done, and whoever is asked about it now would pay it out twice.
+            GatewayError::Rejected { code } => GatewayError::Senseless { reason: format!("it refuses a look: {code}") },
             error => error,
         })?;
         if let Some(done) = refunds.into_iter().find(known) {
             return Ok(News::Refund(done));
         }
     }
-    let (amount, key) = (wanted.amount, task.gateway_key());
-    let refund = NewRefund { payment: payment.id, of, amount, idempotency_key: &key };
-    let made = gateway.refund(&refund).await?;
+    let (amount, key, idempotency_key) = (wanted.amount, &*task.key, &*task.idempotency_key());
+    let made = gateway.refund(&NewRefund { payment: payment.id, of, amount, key, idempotency_key }).await?;
     // The answer to our key is ours, whether or not the gateway says the key again.
-    Ok(News::Refund(GatewayRefund { idempotency_key: Some(key), ..made }))
+    Ok(News::Refund(GatewayRefund { key: Some(key.to_owned()), ..made }))
 }
 
 /// Takes over what a run learned, and says how the task ends.
 fn take(deps: Deps<'_>, progress: &mut Progress, task: &GatewayTask, news: &News, now: Timestamp) -> TaskEnd {
     let evidence = &Evidence::Answer;
     match news {
+        // A person may have asked for a look while this run found that none is wanted.
+        News::Nothing if task.kind == TaskKind::Poll && is_looked_for(&progress.payment) => {
+            return TaskEnd::Again { at: now };
+        }
         News::Nothing => return TaskEnd::Done,
         News::Opened(order) => progress.order_opened(order.clone(), evidence),
         News::Refund(seen) => progress.see_refund(seen, evidence),
-        News::Look(payments, refunds) => {
-            progress.look(payments, refunds, evidence);
+        News::Look(asked, payments, refunds) => {
+            progress.look(asked, payments, refunds, evidence);
+            if is_looked_for(&progress.payment) {
+                return TaskEnd::Again { at: now };
+            }
             let next = next_poll(&progress.payment, deps.rules, now);
             return next.map_or(TaskEnd::Done, |at| TaskEnd::Again { at });
         }
         News::Failed(error) => return failed(deps, progress, task, error, now),
     }
     TaskEnd::Done
+}
+
+/// Whether a person waits for a look.
+fn is_looked_for(payment: &Payment) -> bool {
+    payment.reviews.iter().any(|review| review.looking)
 }
 
 /// What a failure means: for good, later, or when the gateway is back.

@@ -8,6 +8,7 @@ mod news;
 mod people;
 mod policy;
 mod returned;
+mod unasked;
 mod words;
 
 use amrutam_booking::{

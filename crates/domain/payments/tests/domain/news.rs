@@ -215,7 +215,7 @@ async fn a_refund_that_is_written_off_covers_no_other() {
         of: till.payment().captures[0].reference.clone(),
         amount: rupees(100),
         state: RefundState::Processed,
-        idempotency_key: None,
+        key: None,
         at: at(2),
     };
     let (first, second) = (foreign("rfnd_a"), foreign("rfnd_b"));
@@ -480,7 +480,7 @@ fn a_refund_is_monotone_whatever_the_gateway_says_afterwards() {
         of: "pay_1".parse().unwrap(),
         amount: rupees(499),
         state,
-        idempotency_key: Some(key.clone()),
+        key: Some(key.clone()),
         at: at(2),
     };
     progress.see_refund(&refund(RefundState::Pending, "r"), &evidence);

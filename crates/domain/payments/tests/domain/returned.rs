@@ -8,7 +8,7 @@ use amrutam_payments::{
     use_cases::reconcile,
 };
 
-async fn balance(till: &Till, account: &str) -> i64 {
+pub(crate) async fn balance(till: &Till, account: &str) -> i64 {
     let balances = till.clinic.payment_deps().store.balances().await.unwrap();
     assert_eq!(balances.values().sum::<i64>(), 0, "{balances:?}");
     balances.get(&(account.to_owned(), Currency::Inr)).copied().unwrap_or(0)
@@ -122,36 +122,6 @@ async fn each_difference_has_a_case_of_its_own() {
     assert_eq!((till.payment().reviews.len(), till.payment().waiting.len()), (0, 0));
     assert_eq!(till.clinic.gateway.refunds().len(), 2);
     assert_eq!(balance(&till, "gateway_receivable:fake").await, 0);
-}
-
-/// Who writes one refund off that nobody asked for has not written off another.
-#[tokio::test]
-async fn a_second_refund_that_nobody_asked_for_waits_for_the_answer_about_the_first() {
-    let mut till = Till::paid().await;
-    let of = till.payment().captures[0].reference.clone();
-    let seen = |reference: &str, amount| GatewayRefund {
-        reference: reference.parse().unwrap(),
-        of: of.clone(),
-        amount: rupees(amount),
-        state: RefundState::Processed,
-        idempotency_key: None,
-        at: at(1),
-    };
-    for (event, refund) in
-        [("e1", seen("r1", 10)), ("e2", seen("r2", 20)), ("e3", seen("r1", 10)), ("e4", seen("r2", 20))]
-    {
-        till.tell(event, WebhookNews::Refund(refund)).await;
-        till.relay().await;
-    }
-    for (cases, amount) in [(1, 1_000), (2, 2_000)] {
-        let needed = till.announced("payment.review_needed.v1");
-        assert_eq!((needed.len(), &needed.last().unwrap().payload["amount"]["amount"]), (cases, &amount.into()));
-        till.resolve("write_off").await;
-    }
-    assert_eq!((till.payment().reviews.len(), till.payment().waiting.len()), (0, 0));
-    assert_eq!(balance(&till, "write_offs").await, 3_000);
-    till.tell("e5", WebhookNews::Refund(seen("r2", 20))).await;
-    assert_eq!(till.payment().reviews.len(), 0, "both are known");
 }
 
 /// Our books have it, the gateway has never heard of it: what is owed is owed still, and not a loss of ours.

@@ -88,7 +88,7 @@ fn on_record(play: &Play<'_>, found: &mut Vec<String>) {
     }
 }
 
-/// I7, I11: one order and one effective refund for each payment, one effect of each event.
+/// I7, I11: one effective refund for each captured payment, one effect of each event.
 fn once(play: &Play<'_>, found: &mut Vec<String>) {
     let mut refunds = BTreeMap::<_, u32>::new();
     for refund in play.clinic.gateway.refunds() {
