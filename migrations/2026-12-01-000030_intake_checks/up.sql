@@ -31,7 +31,8 @@ BEGIN
 END
 $$;
 
+-- What lies in it has passed the same checks.
 ALTER TABLE audit_intake DROP CONSTRAINT audit_intake_has_its_fields, DROP CONSTRAINT audit_intake_has_its_month;
 ALTER TABLE audit_intake
-  ADD CONSTRAINT audit_intake_has_its_fields CHECK (is_audit_entry(entry)),
-  ADD CONSTRAINT audit_intake_has_its_month CHECK (has_audit_month(entry));
+  ADD CONSTRAINT audit_intake_has_its_fields CHECK (is_audit_entry(entry)) NOT VALID,
+  ADD CONSTRAINT audit_intake_has_its_month CHECK (has_audit_month(entry)) NOT VALID;

@@ -62,11 +62,12 @@ async fn lead(world: &World, mut leadership: Leadership, stop: &CancellationToke
     let deps = SealDeps { intake: &world.postgres, log: &audit.log, signer: &audit.signer, clock: &world.clock };
     let mut sealer = Sealer::begin(deps).await?;
     tracing::info!(entries = sealer.size(), "sealing the audit trail");
-    let mut looked = Instant::now();
+    // At once: whoever led before may have ended before they looked.
+    let mut looked: Option<Instant> = None;
     while !stop.is_cancelled() {
         leadership.confirm().await?;
-        if looked.elapsed() > LOOK {
-            looked = Instant::now();
+        if looked.is_none_or(|looked| looked.elapsed() > LOOK) {
+            looked = Some(Instant::now());
             look(world).await;
         }
         let sealed = sealer.round(deps).await?;

@@ -40,6 +40,7 @@ pub(crate) fn deps(world: &World) -> Deps<'_> {
         messages: &world.postgres,
         visits: &world.postgres,
         contacts: &world.accounts,
+        trail: &world.postgres,
         mailer: world.mailer.as_ref(),
         texts: world.sms.as_deref().map(|sms| Texts { sender: &sms.sender, templates: &sms.templates }),
         pages: LinkPages { base: &world.pages_url, tokens: world.link_tokens.as_ref() },

@@ -211,6 +211,7 @@ async fn sign(
 #[utoipa::path(tag = "Clinical", operation_id = "revoke_prescription", request_body = RevokeRequest, security(("bearer" = [])),
     params(("consultation_id" = Uuid, Path, description = "Which consultation")), responses(
     (status = 200, description = "Revoked", body = PrescriptionView),
+    (status = 204, description = "Revoked, by a practitioner who treats the patient no more: nothing of it is shown"),
     (status = 403, description = "`forbidden`, `step_up_required`"),
     (status = 404, description = "`not_found`"),
     (status = 409, description = "`invalid_transition`"),
@@ -227,7 +228,10 @@ async fn revoke(
     let reason: Option<RevokeReason> = fields.parse("/reason", "unknown_value", &body.value.reason);
     let reason = reason.ok_or_else(|| fields.into_problem())?;
     let revoked = use_cases::revoke(services.clinical(), &caller.0, path_id(&path)?, reason).await?;
-    Ok(entity(StatusCode::OK, PrescriptionTag::of(&revoked), None, &PrescriptionView::from(&revoked)))
+    Ok(match revoked {
+        Some(revoked) => entity(StatusCode::OK, PrescriptionTag::of(&revoked), None, &PrescriptionView::from(&revoked)),
+        None => HttpResponse::NoContent().finish(),
+    })
 }
 
 /// The document of the last signed version, byte for byte as it was issued.

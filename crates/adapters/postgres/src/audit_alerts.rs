@@ -2,18 +2,16 @@
 
 use crate::{
     effects::EffectRows,
-    error::DbError,
-    functions::{audit_rules_in_force, raise_audit_alert, unusual_in_log, unusual_not_told},
+    error::unreadable,
+    functions::{audit_has_looked, audit_rules_in_force, raise_audit_alert, unusual_in_log, unusual_not_told},
     json::Json,
-    pool::{Postgres, bounded},
+    pool::Postgres,
 };
-use amrutam_audit::ports::{Alerts, Unusual};
+use amrutam_audit::ports::{Alerts, Look, Unusual};
 use amrutam_kernel::{Effects, PortError};
 use async_trait::async_trait;
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
 use serde_json::Value;
-use std::fmt::Debug;
 
 /// The rules and what was told, beside the consultations; and the log, which may lie elsewhere.
 #[derive(Clone)]
@@ -29,29 +27,34 @@ impl AccessWatch {
     }
 }
 
-async fn rows<'q, T, Q>(db: &'q Postgres, query: Q) -> Result<Vec<T>, DbError>
-where
-    T: DeserializeOwned + Debug + Send + 'q,
-    Q: diesel_async::methods::LoadQuery<'q, AsyncPgConnection, Json<T>> + Send + 'q,
-{
-    let mut conn = db.connection().await?;
-    let result = bounded(conn.limit(), query.load::<Json<T>>(conn.raw()?)).await;
-    Ok(conn.settle(result)?.into_iter().map(|Json(row)| row).collect())
+#[derive(Debug, Deserialize)]
+struct Found {
+    unusual: Vec<Value>,
+    upto: i64,
 }
 
 #[async_trait]
 impl Alerts for AccessWatch {
-    async fn unusual(&self) -> Result<Vec<Unusual>, PortError> {
+    async fn unusual(&self) -> Result<Look, PortError> {
         let rules: Json<Value> = self.first.ask(diesel::select(audit_rules_in_force())).await?;
-        let found: Vec<Value> = rows(&self.log, diesel::select(unusual_in_log(rules))).await?;
-        if found.is_empty() {
-            return Ok(Vec::new());
+        let Json(found): Json<Found> = self.log.ask(diesel::select(unusual_in_log(rules))).await?;
+        let upto = u64::try_from(found.upto).map_err(unreadable)?;
+        if found.unusual.is_empty() {
+            return Ok(Look { unusual: Vec::new(), upto });
         }
-        Ok(rows(&self.first, diesel::select(unusual_not_told(Json(Value::Array(found))))).await?)
+        let found = Json(Value::Array(found.unusual));
+        let Json(unusual): Json<Vec<Unusual>> = self.first.ask(diesel::select(unusual_not_told(found))).await?;
+        Ok(Look { unusual, upto })
     }
 
     async fn raise(&self, unusual: &Unusual, effects: &Effects) -> Result<bool, PortError> {
         let effects = Json(EffectRows::of(&[effects]));
         Ok(self.first.ask(diesel::select(raise_audit_alert(Json(unusual.clone()), effects))).await?)
+    }
+
+    async fn looked(&self, upto: u64) -> Result<(), PortError> {
+        let upto = i64::try_from(upto).map_err(unreadable)?;
+        let _: bool = self.log.ask(diesel::select(audit_has_looked(upto))).await?;
+        Ok(())
     }
 }

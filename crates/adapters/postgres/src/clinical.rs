@@ -127,7 +127,7 @@ impl ClinicalStore for Clinical {
         doctor: DoctorId,
         since: Timestamp,
         before: Timestamp,
-    ) -> Result<Vec<EarlierVisit>, PortError> {
+    ) -> Result<Unrecorded<Vec<EarlierVisit>>, PortError> {
         let (patient, dependant) = columns(subject);
         let query =
             functions::clinical_earlier(patient, dependant, doctor.as_uuid(), since.to_diesel(), before.to_diesel());
@@ -138,9 +138,10 @@ impl ClinicalStore for Clinical {
             let prescriptions = self.opened(row.prescriptions).await?;
             let conditions =
                 note.iter().flat_map(Note::conditions).chain(prescriptions.iter().flat_map(Prescription::conditions));
-            earlier.push(EarlierVisit { started_at: row.starts_at, conditions: conditions.collect() });
+            let (consultation, started_at) = (row.consultation, row.starts_at);
+            earlier.push(EarlierVisit { consultation, started_at, conditions: conditions.collect() });
         }
-        Ok(earlier)
+        Ok(Unrecorded::new(earlier))
     }
 
     async fn last_treated(

@@ -336,6 +336,7 @@ impl DocumentRow {
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct EarlierRow {
+    pub(crate) consultation: ConsultationId,
     pub(crate) starts_at: Timestamp,
     pub(crate) note: Option<NoteRow>,
     pub(crate) prescriptions: Vec<PrescriptionRow>,

@@ -12,7 +12,7 @@ use amrutam_identity::{
     EmailAddress, PersonName,
     model::{Account, AccountStatus, Profile, Sex},
 };
-use amrutam_kernel::{AccountId, PortError, SealPlace, Sensitive};
+use amrutam_kernel::{AccountId, PortError, SealPlace, Sensitive, Unrecorded};
 use amrutam_notifications::{Contact, ports::Contacts};
 use async_trait::async_trait;
 use diesel::prelude::*;
@@ -154,16 +154,17 @@ impl Together for Reached {
 
 #[async_trait]
 impl Contacts for Accounts {
-    async fn contact(&self, id: AccountId) -> Result<Option<Contact>, PortError> {
+    async fn contact(&self, id: AccountId) -> Result<Option<Unrecorded<Contact>>, PortError> {
         let Some(row) = self.db.groups.contacts.call(&self.db, Reached(id)).await? else { return Ok(None) };
         let opened = async {
             Ok(Contact {
+                account: id,
                 email: Sensitive::new(self.vault.open_text(&place(id, row.version, "email"), &row.email).await?),
                 name: Sensitive::new(self.vault.open_text(&place(id, row.version, "full_name"), &row.full_name).await?),
                 phone: open(&self.vault, place(id, row.version, "phone"), row.phone).await?,
                 time_zone: row.time_zone,
             })
         };
-        unless_erased(opened.await)
+        Ok(unless_erased(opened.await)?.map(Unrecorded::new))
     }
 }

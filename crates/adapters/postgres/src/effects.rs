@@ -52,8 +52,8 @@ struct EventRow<'a> {
     envelope: &'a EventEnvelope,
 }
 
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct AuditRow {
+#[derive(Debug, Serialize)]
+struct AuditRow {
     entry: Entry,
 }
 

@@ -85,6 +85,7 @@ define_sql_function! { fn object_to_audit_entry(entry: Uuid, account: Uuid, effe
 define_sql_function! { fn audit_rules_in_force() -> Jsonb; }
 define_sql_function! { fn unusual_in_log(rules: Jsonb) -> Jsonb; }
 define_sql_function! { fn unusual_not_told(found: Jsonb) -> Jsonb; }
+define_sql_function! { fn audit_has_looked(wanted: BigInt) -> Bool; }
 define_sql_function! { fn raise_audit_alert(alert: Jsonb, effects: Jsonb) -> Bool; }
 define_sql_function! { fn clinical_visit(consultation: Uuid) -> Nullable<Jsonb>; }
 define_sql_function! { fn clinical_practitioner(account: Uuid) -> Nullable<Jsonb>; }

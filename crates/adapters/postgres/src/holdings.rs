@@ -219,15 +219,16 @@ impl Holdings for Held {
         dossier.add_json("account.json", &self.account(account).await?, [record("account", account)])?;
         let sign_in = json!({ "sessions": row.sessions, "second_factor": row.second_factor });
         dossier.add_json("sign_in.json", &sign_in, [])?;
-        let mut dependants = Vec::new();
+        let (mut dependants, mut kept) = (Vec::new(), Vec::new());
         for row in row.dependants {
             if let Some(one) = row.open(&self.vault).await? {
+                kept.push(record("dependant", one.id));
                 dependants.push(json!({
                     "id": one.id, "who": one.details.expose(), "added_at": one.added_at, "removed_at": one.removed_at,
                 }));
             }
         }
-        dossier.add_json("dependants.json", &dependants, [])?;
+        dossier.add_json("dependants.json", &dependants, kept)?;
         dossier.add_json("consultations.json", &parts.visits, parts.records)?;
         dossier.add_json("consents.json", &parts.consents, [])?;
         dossier.add_json("guardians.json", &parts.guardians, [])?;
@@ -238,7 +239,9 @@ impl Holdings for Held {
                 dossier.add(format!("prescriptions/{}.pdf", issued.id), document.bytes.into_exposed(), [])?;
             }
         }
-        dossier.add_json("payments.json", &row.payments, [])?;
+        let paid = row.payments.iter().filter_map(|payment| payment.get("id").and_then(Value::as_str));
+        let paid: Vec<_> = paid.map(|id| record("payment", id)).collect();
+        dossier.add_json("payments.json", &row.payments, paid)?;
         dossier.add_json("messages.json", &row.messages, [])?;
         dossier.add_json("exports.json", &row.exports, [])?;
         if let Some(profile) = &row.profile {

@@ -2,7 +2,7 @@
 
 use crate::{
     booking::Viewed,
-    effects::{AuditRow, EffectRows, number, verdict},
+    effects::{EffectRows, number, verdict},
     error::{DbError, Optional, unreadable},
     functions,
     group::{Company, Together, WORKER},
@@ -12,8 +12,7 @@ use crate::{
 };
 use amrutam_crash::Point;
 use amrutam_kernel::{
-    AccountId, AuditEntry, CommitError, ConsultationId, CorrelationId, Effects, LinkId, MessageId, PortError,
-    TraceParent,
+    AccountId, CommitError, ConsultationId, CorrelationId, Effects, LinkId, MessageId, PortError, TraceParent,
 };
 use amrutam_notifications::{
     ScheduledMessage, VisitFacts, VisitStatus,
@@ -115,12 +114,10 @@ pub(crate) struct SettledRow {
     next_attempt_at: Option<Timestamp>,
     detail: Option<String>,
     maybe_sent: bool,
-    /// To be put on the record.
-    seen: Option<AuditRow>,
 }
 
 impl SettledRow {
-    fn new(id: MessageId, attempt: u32, settled: Settled, seen: Option<&AuditEntry>) -> Self {
+    fn new(id: MessageId, attempt: u32, settled: Settled) -> Self {
         let maybe_sent = matches!(settled, Settled::MaybeSent { .. });
         let (status, settled_at, next_attempt_at, detail) = match settled {
             Settled::Sent { at } => ("sent", Some(at), None, None),
@@ -130,16 +127,7 @@ impl SettledRow {
             }
             Settled::GaveUp { error, at } => ("gave_up", Some(at), None, Some(error)),
         };
-        Self {
-            id: id.as_uuid(),
-            attempts: attempt,
-            status,
-            settled_at,
-            next_attempt_at,
-            detail,
-            maybe_sent,
-            seen: seen.map(AuditRow::from),
-        }
+        Self { id: id.as_uuid(), attempts: attempt, status, settled_at, next_attempt_at, detail, maybe_sent }
     }
 
     /// Of a row that can't be read; now, by the server's clock.
@@ -152,7 +140,6 @@ impl SettledRow {
             next_attempt_at: None,
             detail: Some(why.reason().to_owned()),
             maybe_sent: false,
-            seen: None,
         }
     }
 }
@@ -222,17 +209,11 @@ impl MessageStore for Postgres {
         Ok(claimed)
     }
 
-    async fn settle(
-        &self,
-        id: MessageId,
-        attempt: u32,
-        settled: Settled,
-        seen: Option<AuditEntry>,
-    ) -> Result<bool, PortError> {
+    async fn settle(&self, id: MessageId, attempt: u32, settled: Settled) -> Result<bool, PortError> {
         if matches!(settled, Settled::Sent { .. }) {
             amrutam_crash::here(Point::MessageSent);
         }
-        Ok(self.groups.settlements.call(self, SettledRow::new(id, attempt, settled, seen.as_ref())).await?)
+        Ok(self.groups.settlements.call(self, SettledRow::new(id, attempt, settled)).await?)
     }
 }
 

@@ -161,11 +161,23 @@ pub struct Unusual {
     pub entry: AuditEntryId,
 }
 
+/// What a look at the trail found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Look {
+    /// What is unusual.
+    pub unusual: Vec<Unusual>,
+    /// The place in the log up to which it was looked at.
+    pub upto: u64,
+}
+
 /// Where rules are held against the trail.
 #[async_trait]
 pub trait Alerts: Send + Sync {
-    /// What is unusual now, by the rules in force, and was not raised yet.
-    async fn unusual(&self) -> Result<Vec<Unusual>, PortError>;
+    /// What is unusual by the rules in force, and was not raised yet, in every window of time that holds something sealed since the
+    /// last look.
+    async fn unusual(&self) -> Result<Look, PortError>;
     /// Raises it, and commits the effects: `false`, and nothing is stored, when somebody else did.
     async fn raise(&self, unusual: &Unusual, effects: &Effects) -> Result<bool, PortError>;
+    /// All that a look found is raised: the next one begins where it ended.
+    async fn looked(&self, upto: u64) -> Result<(), PortError>;
 }

@@ -1,7 +1,7 @@
 //! By which names the record of accesses knows what is read here: what was said at a visit by the visit, who is kept by themself.
 
 use crate::{
-    model::{Consent, Dependant, Note, Prescription},
+    model::{Consent, Dependant, EarlierVisit, Note, Prescription},
     ports::{Document, Kept, RecordEntry, RecordedGuardian},
 };
 use amrutam_kernel::{ConsultationId, Personal, RecordRef};
@@ -35,6 +35,12 @@ impl Personal for Prescription {
 }
 
 impl Personal for Document {
+    fn records(&self) -> Vec<RecordRef> {
+        visit(self.consultation)
+    }
+}
+
+impl Personal for EarlierVisit {
     fn records(&self) -> Vec<RecordRef> {
         visit(self.consultation)
     }

@@ -176,7 +176,7 @@ pub trait ClinicalStore: DependantStore {
         doctor: DoctorId,
         since: Timestamp,
         before: Timestamp,
-    ) -> Result<Vec<EarlierVisit>, PortError>;
+    ) -> Result<Unrecorded<Vec<EarlierVisit>>, PortError>;
     /// When the practitioner with that account last treated that person, or will within the day: the latest end among the visits
     /// under way, completed, or confirmed to begin before `soon` and to end after `since`.
     async fn last_treated(

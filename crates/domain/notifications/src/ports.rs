@@ -1,7 +1,7 @@
 //! What the domain needs from the world.
 
 use crate::{Contact, Mail, ScheduledMessage, SkipReason, Sms, VisitFacts};
-use amrutam_kernel::{AccountId, AuditEntry, CommitError, ConsultationId, Effects, MessageId, PortError};
+use amrutam_kernel::{AccountId, CommitError, ConsultationId, Effects, MessageId, PortError, Unrecorded};
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
@@ -61,15 +61,9 @@ pub trait MessageStore: Send + Sync {
     /// lease. A message that can't be read is settled as given up, and holds up no other.
     async fn claim_due(&self, lease: SignedDuration, limit: u16) -> Result<Vec<ScheduledMessage>, PortError>;
 
-    /// Notes what became of attempt number `attempt`, and puts on the record what the attempt saw. Says `false`, and notes nothing,
-    /// when the message has been claimed again since (its attempts differ) or is settled for good.
-    async fn settle(
-        &self,
-        id: MessageId,
-        attempt: u32,
-        settled: Settled,
-        seen: Option<AuditEntry>,
-    ) -> Result<bool, PortError>;
+    /// Notes what became of attempt number `attempt`. Says `false`, and notes nothing, when the message has been claimed
+    /// again since (its attempts differ) or is settled for good.
+    async fn settle(&self, id: MessageId, attempt: u32, settled: Settled) -> Result<bool, PortError>;
 }
 
 /// Reads visits, from the primary: the answer decides what is sent.
@@ -83,7 +77,7 @@ pub trait VisitReader: Send + Sync {
 #[async_trait]
 pub trait Contacts: Send + Sync {
     /// How this person is reached now; nothing when the account is gone or closed.
-    async fn contact(&self, id: AccountId) -> Result<Option<Contact>, PortError>;
+    async fn contact(&self, id: AccountId) -> Result<Option<Unrecorded<Contact>>, PortError>;
 }
 
 /// Why a mail was not taken. The reasons are for logs and the store: no address, no name.

@@ -117,8 +117,8 @@ impl ClinicalStore for MemoryWorld {
         doctor: DoctorId,
         since: Timestamp,
         before: Timestamp,
-    ) -> Result<Vec<EarlierVisit>, PortError> {
-        self.read(|tables| {
+    ) -> Result<Unrecorded<Vec<EarlierVisit>>, PortError> {
+        self.read_personal(|tables| {
             let wanted = |one: &&Consultation| {
                 let start = one.range.start();
                 subject_of(one) == subject
@@ -130,6 +130,7 @@ impl ClinicalStore for MemoryWorld {
             let mut found: Vec<_> = tables.consultations.values().filter(wanted).collect();
             found.sort_by_key(|one| one.range.start());
             let earlier = found.into_iter().map(|one| EarlierVisit {
+                consultation: one.id,
                 started_at: one.range.start(),
                 conditions: last_note(tables, one.id)
                     .map(|note| note.conditions())

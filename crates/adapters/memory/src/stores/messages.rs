@@ -1,7 +1,7 @@
 //! Notifications' messages.
 
 use crate::world::{MemoryWorld, MessageState, StoredMessage, defect, into_port_error};
-use amrutam_kernel::{AuditEntry, CommitError, DeadLetterId, DeadSource, Effects, GivenUp, MessageId, PortError};
+use amrutam_kernel::{CommitError, DeadLetterId, DeadSource, Effects, GivenUp, MessageId, PortError};
 use amrutam_notifications::{
     Channel, ScheduledMessage,
     ports::{MessageStore, Settled},
@@ -63,15 +63,8 @@ impl MessageStore for MemoryWorld {
         Ok(claimed)
     }
 
-    async fn settle(
-        &self,
-        id: MessageId,
-        attempt: u32,
-        settled: Settled,
-        seen: Option<AuditEntry>,
-    ) -> Result<bool, PortError> {
-        let effects = Effects { audit: seen.into_iter().collect(), ..Effects::default() };
-        let mut tx = self.begin(&effects).map_err(into_port_error)?;
+    async fn settle(&self, id: MessageId, attempt: u32, settled: Settled) -> Result<bool, PortError> {
+        let mut tx = self.begin(&Effects::default()).map_err(into_port_error)?;
         let stored = tx.tables().messages.get_mut(&id);
         let ours =
             |stored: &&mut StoredMessage| stored.message.attempts == attempt && stored.state != MessageState::Done;

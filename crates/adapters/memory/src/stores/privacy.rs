@@ -109,6 +109,10 @@ impl Holdings for MemoryWorld {
             let content: Vec<_> =
                 notes.map(|one| json!({ "version": one.version, "content": one.content.expose() })).collect();
             dossier.add_json("notes.json", &content, [])?;
+            let kept = || tables.dependants.values().filter(|one| one.keeper == account);
+            let content: Vec<_> = kept().map(|one| json!({ "id": one.id, "who": one.details.expose() })).collect();
+            let records = kept().map(|one| record("dependant", one.id.to_string()));
+            dossier.add_json("dependants.json", &content, records)?;
             Ok(Unrecorded::new(dossier))
         })?
     }

@@ -36,14 +36,16 @@ impl VisitReader for MemoryWorld {
 
 #[async_trait]
 impl Contacts for MemoryWorld {
-    async fn contact(&self, id: AccountId) -> Result<Option<Contact>, PortError> {
+    async fn contact(&self, id: AccountId) -> Result<Option<Unrecorded<Contact>>, PortError> {
         self.read(|tables| {
-            tables.accounts.get(&id).filter(|account| account.is_active()).map(|account| Contact {
+            let contact = tables.accounts.get(&id).filter(|account| account.is_active()).map(|account| Contact {
+                account: id,
                 email: Sensitive::new(account.email.expose().as_str().to_owned()),
                 phone: account.profile.phone.clone(),
                 name: Sensitive::new(account.profile.full_name.expose().as_str().to_owned()),
                 time_zone: account.profile.time_zone.clone(),
-            })
+            });
+            contact.map(Unrecorded::new)
         })
     }
 }

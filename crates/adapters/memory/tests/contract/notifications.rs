@@ -143,6 +143,7 @@ impl Readers for Memory {
     async fn person(&self) -> (AccountId, Contact) {
         let account = self.insert(AccountId::from_uuid(Uuid::max()), Role::Patient).await;
         let contact = Contact {
+            account: account.id,
             email: Sensitive::new(account.email.expose().as_str().to_owned()),
             phone: account.profile.phone.clone(),
             name: Sensitive::new("Asha Nair".to_owned()),

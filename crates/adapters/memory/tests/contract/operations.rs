@@ -59,7 +59,7 @@ impl Harness for Memory {
         self.world.plan(&[message], &Effects::default()).await.unwrap();
         let claimed = self.world.claim_due(SignedDuration::from_secs(60), 1).await.unwrap().remove(0);
         let settled = Settled::GaveUp { error: "550 no".to_owned(), at: now };
-        assert!(self.world.settle(claimed.id, claimed.attempts, settled, None).await.unwrap());
+        assert!(self.world.settle(claimed.id, claimed.attempts, settled).await.unwrap());
     }
 
     async fn message(&self, id: Uuid) -> (bool, u32) {

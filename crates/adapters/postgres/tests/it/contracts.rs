@@ -239,7 +239,7 @@ impl amrutam_operations::contract::Harness for Real {
         self.store.plan(&[message], &Effects::default()).await.unwrap();
         let claimed = self.store.claim_due(SignedDuration::from_secs(60), 1).await.unwrap().remove(0);
         let settled = Settled::GaveUp { error: "550 no".to_owned(), at: self.began };
-        assert!(self.store.settle(claimed.id, claimed.attempts, settled, None).await.unwrap());
+        assert!(self.store.settle(claimed.id, claimed.attempts, settled).await.unwrap());
     }
 
     async fn message(&self, id: Uuid) -> (bool, u32) {
@@ -301,6 +301,7 @@ impl amrutam_notifications::contract::Readers for World {
         let id = self.patient().await;
         let account = self.accounts.by_id(id).await.unwrap().undisclosed().unwrap();
         let contact = Contact {
+            account: account.id,
             email: Sensitive::new(account.email.expose().as_str().to_owned()),
             phone: account.profile.phone.clone(),
             name: Sensitive::new(account.profile.full_name.expose().as_str().to_owned()),

@@ -101,7 +101,7 @@ fn what(action: &str) -> Option<(&'static str, &'static str)> {
         "dependant.remove" => ("removed somebody you keep visits for", "tried to remove somebody you keep visits for"),
         "note.read" => ("read the notes of a visit", "tried to read the notes of one of your visits"),
         "note.write" => ("wrote the notes of a visit", "tried to write notes of one of your visits"),
-        "message.send" => ("wrote to you", "tried to write to you"),
+        "contact.read" => ("looked up how you are reached, to write to you", "tried to look up how you are reached"),
         "note.add" => ("added to the notes of a visit", "tried to add to the notes of one of your visits"),
         "prescription.read" => ("read a prescription", "tried to read a prescription of yours"),
         "prescription.document" => ("took a prescription as a document", "tried to take a prescription of yours"),

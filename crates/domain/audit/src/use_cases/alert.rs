@@ -11,7 +11,8 @@ pub async fn alert(
     context: &Context,
 ) -> Result<usize, PortError> {
     let mut raised = 0;
-    for unusual in alerts.unusual().await? {
+    let look = alerts.unusual().await?;
+    for unusual in look.unusual {
         let now = clock.now();
         let event = EventId::from_uuid(ids.uuid_v7(now));
         let id = AuditEntryId::from_uuid(ids.uuid_v7(now));
@@ -26,5 +27,6 @@ pub async fn alert(
         };
         raised += usize::from(alerts.raise(&unusual, &effects).await?);
     }
+    alerts.looked(look.upto).await?;
     Ok(raised)
 }

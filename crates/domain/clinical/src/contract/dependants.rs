@@ -138,7 +138,7 @@ pub async fn a_dependants_visits_are_theirs_alone(harness: &dyn Harness) {
     let people = [kept.subject(), sibling.subject(), Subject::Account(keepers.patient)];
     let page = || PageRequest { limit: Limit::new(5).unwrap(), after: None };
     for (whose, count) in people.into_iter().zip([1, 0, 0]) {
-        let earlier = store.earlier_visits(whose, theirs.doctor, theirs.starts_at, after).await.unwrap();
+        let earlier = store.earlier_visits(whose, theirs.doctor, theirs.starts_at, after).await.unwrap().undisclosed();
         assert_eq!(earlier.len(), count, "{whose:?}");
         let treated = store.last_treated(whose, theirs.doctor_account, harness.now(), after).await.unwrap();
         assert_eq!(treated.is_some(), count == 1, "{whose:?}");

@@ -190,14 +190,21 @@ pub async fn earlier_visits_tell_what_they_were_for(harness: &dyn Harness) {
     store.commit(&ClinicalChanges { prescriptions: vec![draft], ..ClinicalChanges::default() }).await.unwrap();
     store.commit(&ClinicalChanges { prescriptions: vec![signed], ..ClinicalChanges::default() }).await.unwrap();
     let subject = Subject::Account(made[0].patient);
-    let read = async |since, before| store.earlier_visits(subject, made[0].doctor, since, before).await.unwrap();
+    let read =
+        async |since, before| store.earlier_visits(subject, made[0].doctor, since, before).await.unwrap().undisclosed();
     let all = read(made[0].starts_at, made[2].starts_at + SignedDuration::from_hours(1)).await;
+    let named: Vec<_> = all.iter().map(|visit| visit.consultation).collect();
+    assert_eq!(named, [made[0].id, made[1].id]);
     let told: Vec<_> = all.iter().map(|visit| (visit.started_at, visit.conditions.clone())).collect();
     let of = |text| vec![Condition::of(text)];
     assert_eq!(told, [(made[0].starts_at, of("Amlapitta")), (made[1].starts_at, of("Sandhivata"))]);
     assert_eq!(read(made[0].starts_at, made[1].starts_at).await.len(), 1, "before is not in it");
     let another = harness.visits(&["completed"]).await[0];
-    let none = store.earlier_visits(subject, another.doctor, made[0].starts_at, another.starts_at).await.unwrap();
+    let none = store
+        .earlier_visits(subject, another.doctor, made[0].starts_at, another.starts_at)
+        .await
+        .unwrap()
+        .undisclosed();
     assert_eq!(none, []);
 }
 

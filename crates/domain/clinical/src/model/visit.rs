@@ -168,6 +168,8 @@ impl Condition {
 /// An earlier visit of the same patient with the same practitioner that took place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EarlierVisit {
+    /// Which.
+    pub consultation: ConsultationId,
     /// When it began.
     pub started_at: Timestamp,
     /// What it was for.

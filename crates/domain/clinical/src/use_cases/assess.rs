@@ -45,7 +45,7 @@ pub async fn dry_run(
     content: Option<PrescriptionContent>,
 ) -> Result<Assessment, ClinicalError> {
     let deed = Deed { action: Action::RecordWrite, name: "prescription.dry_run" };
-    let (visit, _) = deps.open(context, deed, id).await?;
+    let (visit, _) = deps.open_record(context, deed, id).await?;
     let now = deps.clock.now();
     deps.record(vec![deps.done(context, deed.name, &visit, now)]).await?;
     let content = match content {
@@ -84,7 +84,8 @@ impl Deps<'_> {
         let written = note.map(|note| note.conditions()).unwrap_or_default();
         let conditions: Vec<_> =
             content.diagnoses.iter().map(crate::model::Diagnosis::condition).chain(written).collect();
-        Ok(visit_kind(rules, self.zone, starts_at, &conditions, &earlier, downgraded))
+        // Of what was said then no more is seen than whether it goes on.
+        Ok(earlier.judge(|earlier| visit_kind(rules, self.zone, starts_at, &conditions, earlier, downgraded)))
     }
 
     /// Everything the rules say of a content at a visit.

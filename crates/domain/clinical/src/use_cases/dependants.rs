@@ -11,7 +11,7 @@ use crate::{
 };
 use amrutam_kernel::{
     AccountId, Action, AuditEntry, CommitError, ConsultationId, Context, Denial, DependantId, Effects, Idempotent,
-    Outcome, PageRequest, Relation, Role, Sensitive, StoredAnswer, Unrecorded,
+    Outcome, PageRequest, Relation, Role, Sensitive, StoredAnswer, Unrecorded, failed_on_record,
 };
 use jiff::Timestamp;
 
@@ -30,7 +30,7 @@ pub async fn add_dependant(
     loop {
         round += 1;
         let (now, others) = (deps.clock.now(), deps.store.count_kept(keeper).await?);
-        check_room(others)?;
+        deps.told_of(context, name, (None, keeper), check_room(others)).await?;
         let dependant = Dependant {
             id: DependantId::from_uuid(deps.ids.uuid_v7(now)),
             keeper,
@@ -113,7 +113,7 @@ pub async fn remove_dependant(
         let Kept { dependant, visits, calendar, ever_booked } = deps.kept(context, name, id).await?.undisclosed();
         check_version(versions, dependant.version)?;
         let now = deps.clock.now();
-        check_removal(&visits, now)?;
+        deps.told_of(context, name, (Some(id), dependant.keeper), check_removal(&visits, now)).await?;
         let audit = vec![deps.about(context, name, id, dependant.keeper, Outcome::Allowed)];
         let effects = Effects { audit, ..Effects::default() };
         let change = DependantChange::Removed { dependant: dependant.removed(now), calendar, forget: !ever_booked };
@@ -147,6 +147,22 @@ impl Deps<'_> {
         outcome: Outcome,
     ) -> AuditEntry {
         self.entry(context, name, ("dependant", id.to_string()), Some(keeper), outcome, self.clock.now())
+    }
+
+    /// Whether an act that is allowed can be done; one that can't is on the record when this returns.
+    async fn told_of<E: Into<ClinicalError>>(
+        &self,
+        context: &Context,
+        name: &'static str,
+        (id, keeper): (Option<DependantId>, AccountId),
+        possible: Result<(), E>,
+    ) -> Result<(), ClinicalError> {
+        failed_on_record(possible.map_err(Into::into), ClinicalError::is_failure, async || {
+            let of = ("dependant", id.map(|id| id.to_string()).unwrap_or_default());
+            let entry = self.entry(context, name, of, Some(keeper), Outcome::Failed, self.clock.now());
+            Ok(self.record(vec![entry]).await?)
+        })
+        .await
     }
 
     /// The account whose people they are: the caller's, if it may keep any. A denial is on the record when this returns.

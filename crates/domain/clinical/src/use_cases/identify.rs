@@ -22,5 +22,5 @@ async fn have_met(deps: Deps<'_>, context: &Context, id: ConsultationId) -> Resu
     }
     let (doctor, starts_at) = (visit.practitioner.id, visit.range.start());
     let held = deps.store.earlier_visits(visit.subject, doctor, Timestamp::UNIX_EPOCH, starts_at).await?;
-    if held.is_empty() { Err(AdmissionRefusal::NoEarlierVisit.into()) } else { Ok(()) }
+    if held.judge(Vec::is_empty) { Err(AdmissionRefusal::NoEarlierVisit.into()) } else { Ok(()) }
 }

@@ -11,13 +11,14 @@ use crate::{
 };
 use amrutam_kernel::{Action, ConsultationId, Context, Effects};
 
-/// Revokes the version in force, with a coded reason. The document stays readable, and says so when it is verified.
+/// Revokes the version in force, with a coded reason. The document stays readable, and says so when it is verified. Nothing of it is
+/// given to whoever may read the patient's record no more: taking back what could harm is theirs still.
 pub async fn revoke(
     deps: Deps<'_>,
     context: &Context,
     id: ConsultationId,
     reason: RevokeReason,
-) -> Result<Prescription, ClinicalError> {
+) -> Result<Option<Prescription>, ClinicalError> {
     let done = take_back(deps, context, id, reason).await;
     deps.told(context, "prescription.revoke", id, done).await
 }
@@ -27,12 +28,13 @@ async fn take_back(
     context: &Context,
     id: ConsultationId,
     reason: RevokeReason,
-) -> Result<Prescription, ClinicalError> {
+) -> Result<Option<Prescription>, ClinicalError> {
     let deed = Deed { action: Action::PrescriptionSign, name: "prescription.revoke" };
     let mut round = 0;
     loop {
         round += 1;
-        let (visit, _) = deps.open(context, deed, id).await?;
+        let (visit, side) = deps.open(context, deed, id).await?;
+        let closed = deps.closed_to(context, &visit, side).await?.is_some();
         let now = deps.clock.now();
         let all = deps.store.prescriptions(id).await?.undisclosed();
         let Some(last) = all.iter().max_by_key(|one| (one.status == PrescriptionStatus::Signed, one.number)) else {
@@ -47,7 +49,7 @@ async fn take_back(
         let effects = Effects { events: vec![event], audit, ..Effects::default() };
         let changes = ClinicalChanges { prescriptions: vec![revoked.clone()], effects, ..ClinicalChanges::default() };
         match deps.store.commit(&changes).await {
-            Ok(()) => return Ok(revoked),
+            Ok(()) => return Ok(Some(revoked).filter(|_| !closed)),
             Err(error) => again(error, round)?,
         }
     }

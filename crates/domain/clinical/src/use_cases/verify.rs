@@ -5,7 +5,7 @@ use crate::{
     ClinicalError,
     model::{DocumentState, PrescribedItem, Prescription, PrescriptionStatus, Signatory, VerifyCode},
 };
-use amrutam_kernel::{Context, Outcome, PrescriptionId};
+use amrutam_kernel::{Context, Outcome, Personal, PrescriptionId, RecordRef};
 use jiff::Timestamp;
 
 /// What a pharmacist needs to hold against the paper, and no more of the patient than initials.
@@ -29,15 +29,25 @@ pub struct Verified {
     pub document_sha256: Option<[u8; 32]>,
 }
 
+/// One in somebody's hand: of several of one visit the record says which.
+struct Held(Prescription);
+
+impl Personal for Held {
+    fn records(&self) -> Vec<RecordRef> {
+        vec![RecordRef { kind: "prescription", id: self.0.id.to_string() }]
+    }
+}
+
 /// The prescription of that code. The look is on the record.
 pub async fn verify(deps: Deps<'_>, context: &Context, code: &VerifyCode) -> Result<Verified, ClinicalError> {
     let (found, now) = (deps.store.by_code(code.digest()).await?, deps.clock.now());
-    let entry = |found: &Prescription| {
-        let (of, patient) = (("consultation", found.consultation.to_string()), Some(found.subject.keeper()));
+    let entry = |found: &Held| {
+        let (of, patient) = (("prescription", found.0.id.to_string()), Some(found.0.subject.keeper()));
         deps.entry(context, "prescription.verify", of, patient, Outcome::Allowed, now)
     };
-    let entries = found.judge(|found| found.iter().map(entry).collect());
-    let found = deps.show(found, entries).await?.ok_or(ClinicalError::NotFound)?;
+    let found = found.some().ok_or(ClinicalError::NotFound)?.map(Held);
+    let entries = vec![found.judge(entry)];
+    let Held(found) = deps.show(found, entries).await?;
     let facts = found.signed.as_ref().ok_or(ClinicalError::NotFound)?.expose();
     let initials = facts.person.name.split_whitespace().filter_map(|word| word.chars().next());
     Ok(Verified {

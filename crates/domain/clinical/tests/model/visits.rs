@@ -32,7 +32,11 @@ fn a_follow_up_is_the_same_condition_with_the_same_practitioner_within_six_month
         let conditions: Vec<_> = conditions.iter().map(|text| Condition::of(text)).collect();
         let earlier: Vec<_> = earlier
             .iter()
-            .map(|(started, text)| EarlierVisit { started_at: at(started), conditions: vec![Condition::of(text)] })
+            .map(|(started, text)| EarlierVisit {
+                consultation: ConsultationId::from_uuid(Uuid::nil()),
+                started_at: at(started),
+                conditions: vec![Condition::of(text)],
+            })
             .collect();
         visit_kind(&rules(), &zone(), starts, &conditions, &earlier, downgraded)
     };

@@ -141,6 +141,7 @@ async fn who_has_a_visit_to_come_stays_and_a_record_outlives_the_keeping() {
     let command = Cancel { id, reason: CancelReason::PatientOther, idempotency: None };
     cancel(stage.clinic.deps(), &stage.as_patient(), command).await.unwrap();
     remove().await.unwrap();
+    assert_eq!(stage.audited("dependant.remove"), [Outcome::Failed, Outcome::Allowed]);
     let visit = stage.clinic.world.visit(id).await.unwrap().unwrap();
     assert_eq!(visit.person.expose().name, "Kavya Rao", "what was booked still says for whom");
     let gone = stage.booked_for(&slot, Mode::Video, Some(kept.id)).await;

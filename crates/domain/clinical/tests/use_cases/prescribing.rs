@@ -135,7 +135,7 @@ async fn a_correction_is_a_new_version_and_a_revocation_gives_its_reason() {
     let seen = read_prescription(stage.deps(), &stage.as_patient(), id).await.unwrap();
     assert_eq!(seen.signed.map(|one| one.number), Some(2));
     assert_eq!((stage.announced(events::SIGNED), stage.announced(events::SUPERSEDED)), (2, 1));
-    let revoked = revoke(stage.deps(), &stage.as_doctor(), id, RevokeReason::MedicationError).await.unwrap();
+    let revoked = revoke(stage.deps(), &stage.as_doctor(), id, RevokeReason::MedicationError).await.unwrap().unwrap();
     assert_eq!((revoked.number, revoked.status), (2, PrescriptionStatus::Revoked));
     let event = stage.clinic.world.outbox().into_iter().find(|event| event.event_type == events::REVOKED).unwrap();
     assert!(!event.payload.to_string().contains("medication_error"), "why is between doctor and patient: {event:?}");
@@ -145,6 +145,9 @@ async fn a_correction_is_a_new_version_and_a_revocation_gives_its_reason() {
     let code = revoked.signed.unwrap().expose().verify_code.parse().unwrap();
     let verified = verify(stage.deps(), &stage.clinic.context(Actor::Anonymous), &code).await.unwrap();
     assert_eq!(verified.status, PrescriptionStatus::Revoked);
+    let looks = stage.clinic.world.audit().into_iter().filter(|entry| entry.action == "prescription.verify");
+    let looks: Vec<_> = looks.map(|entry| (entry.resource_kind, entry.resource_id)).collect();
+    assert_eq!(looks, [("prescription", revoked.id.to_string())], "which of the two is in somebody's hand");
 }
 
 #[tokio::test]

@@ -4,11 +4,14 @@ use super::*;
 use amrutam_booking::{ports::DirectoryStore, use_cases::suspend};
 use amrutam_clinical::{
     events,
-    model::{BreakGlassReason, ConsentDecision, ConsentMethod, ConsentPurpose, NOT_BEGUN, NoteContent},
+    model::{
+        BreakGlassReason, ConsentDecision, ConsentMethod, ConsentPurpose, NOT_BEGUN, NoteContent, PrescriptionStatus,
+        RevokeReason,
+    },
     ports::{ClinicalStore, RecordEntry},
     use_cases::{
-        GiveConsent, add_to_note, is_open_to_side, put_draft, read_consents, read_document, read_note,
-        read_prescription, read_records, record_consent, sign, write_note,
+        GiveConsent, add_to_note, dry_run, is_open_to_side, put_draft, read_consents, read_document, read_note,
+        read_prescription, read_records, record_consent, revoke, sign, write_note,
     },
 };
 use amrutam_kernel::{Denial, DoctorId, Limit, PageRequest};
@@ -53,6 +56,20 @@ async fn a_treating_relation_ends_with_the_rulesets_days() {
     let reader = stage.as_doctor();
     let refusal = refused(read_records(stage.deps(), &reader, stage.patient, None, None, FIRST()).await);
     assert!(matches!(refusal, ClinicalError::NotFound), "{refusal:?}");
+}
+
+/// What could harm is taken back all the same, and nothing of it is read by that.
+#[tokio::test]
+async fn who_treats_no_more_revokes_unseen() {
+    let (stage, id) = with_record().await;
+    stage.clinic.clock.advance(SignedDuration::from_hours(366 * 24));
+    let doctor = stage.as_doctor();
+    assert_eq!(revoke(stage.deps(), &doctor, id, RevokeReason::AdverseReaction).await.unwrap(), None);
+    let seen = read_prescription(stage.deps(), &stage.as_patient(), id).await.unwrap();
+    assert_eq!(seen.signed.unwrap().status, PrescriptionStatus::Revoked);
+    let refusal = refused(dry_run(stage.deps(), &doctor, id, None).await);
+    assert!(matches!(refusal, ClinicalError::NotFound), "{refusal:?}");
+    assert_eq!(stage.audited("prescription.dry_run").last(), Some(&Outcome::Denied));
 }
 
 #[tokio::test]

@@ -95,7 +95,7 @@ pub async fn a_message_planned_twice_is_one(harness: &dyn Harness) {
     // Settled for good, its key is known still.
     for message in &claimed {
         let settled = Settled::Sent { at: harness.now() };
-        assert!(harness.messages().settle(message.id, 1, settled, None).await.unwrap());
+        assert!(harness.messages().settle(message.id, 1, settled).await.unwrap());
     }
     plan(harness, &[again(&one)]).await;
     assert_eq!(claim_after(harness, minutes(100), 100).await, []);
@@ -150,28 +150,6 @@ pub async fn planning_handles_its_event_once(harness: &dyn Harness) {
     assert_eq!(harness.audited(&about.to_string()).await, []);
 }
 
-/// With what became of the message, once; nothing of an attempt that settles nothing.
-pub async fn what_an_attempt_saw_is_on_the_record(harness: &dyn Harness) {
-    let planned = message(harness, 0);
-    plan(harness, std::slice::from_ref(&planned)).await;
-    let entry = || effects(harness).audit.remove(0);
-    let (first, second, late) = (entry(), entry(), entry());
-    let settle = async |attempt, settled, seen: &AuditEntry| {
-        harness.messages().settle(planned.id, attempt, settled, Some(seen.clone())).await.unwrap()
-    };
-    claim(harness, 1).await;
-    let at = harness.now();
-    assert!(settle(1, Settled::RetryAt { at, error: "busy".to_owned() }, &first).await);
-    assert_eq!(ids(&claim_after(harness, minutes(1), 1).await), [planned.id]);
-    assert!(!settle(1, Settled::Sent { at }, &late).await);
-    assert!(settle(2, Settled::Sent { at }, &second).await);
-    assert!(!settle(2, Settled::Sent { at }, &late).await);
-    for (entry, on_record) in [(&first, true), (&second, true), (&late, false)] {
-        let found = harness.audited(&entry.resource_id).await;
-        assert_eq!(found, Vec::from_iter(on_record.then_some(entry.id)));
-    }
-}
-
 /// By the store's own time; never more than asked for.
 pub async fn only_due_messages_are_claimed_earliest_first(harness: &dyn Harness) {
     let planned: Vec<_> = [3, 1, 4, 2, 5].into_iter().map(|due_in| message(harness, due_in)).collect();
@@ -179,7 +157,7 @@ pub async fn only_due_messages_are_claimed_earliest_first(harness: &dyn Harness)
     let due = |minute: usize| planned[[1, 3, 0, 2, 4][minute - 1]].id;
     assert_eq!(claim_after(harness, minutes(1) - MARGIN, 100).await, []);
     assert_eq!(ids(&claim_after(harness, MARGIN, 100).await), [due(1)]);
-    assert!(harness.messages().settle(due(1), 1, Settled::Sent { at: harness.now() }, None).await.unwrap());
+    assert!(harness.messages().settle(due(1), 1, Settled::Sent { at: harness.now() }).await.unwrap());
     assert_eq!(claim_after(harness, minutes(3), 0).await, []);
     assert_eq!(ids(&claim(harness, 2).await), [due(2), due(3)]);
     assert_eq!(ids(&claim(harness, 2).await), [due(4)]);
@@ -210,18 +188,18 @@ pub async fn a_settled_message_is_done_with(harness: &dyn Harness) {
     plan(harness, &planned).await;
     assert_eq!(claim(harness, 100).await.len(), finals.len());
     for (message, settled) in planned.iter().zip(&finals) {
-        assert!(harness.messages().settle(message.id, 1, settled.clone(), None).await.unwrap(), "{settled:?}");
+        assert!(harness.messages().settle(message.id, 1, settled.clone()).await.unwrap(), "{settled:?}");
         let retry = Settled::RetryAt { at: now, error: error() };
         for again in finals.iter().chain([&retry]) {
             assert!(
-                !harness.messages().settle(message.id, 1, again.clone(), None).await.unwrap(),
+                !harness.messages().settle(message.id, 1, again.clone()).await.unwrap(),
                 "{settled:?}, then {again:?}"
             );
         }
     }
     assert_eq!(claim_after(harness, minutes(100_000), 100).await, []);
     let unknown = MessageId::from_uuid(id(now));
-    assert!(!harness.messages().settle(unknown, 1, Settled::Sent { at: now }, None).await.unwrap());
+    assert!(!harness.messages().settle(unknown, 1, Settled::Sent { at: now }).await.unwrap());
 }
 
 /// From the moment it is settled so, and only by whoever holds it.
@@ -233,16 +211,16 @@ pub async fn what_is_given_up_lies_among_the_dead_letters(harness: &dyn Harness)
     assert_eq!(claim(harness, 100).await.len(), 4);
     let at = harness.now();
     let gave_up = || Settled::GaveUp { error: "550 no such user".to_owned(), at };
-    assert!(!harness.messages().settle(planned[0].id, 2, gave_up(), None).await.unwrap());
+    assert!(!harness.messages().settle(planned[0].id, 2, gave_up()).await.unwrap());
     assert_eq!(harness.dead_letters(planned[0].id).await, [""; 0]);
-    assert!(harness.messages().settle(planned[0].id, 1, gave_up(), None).await.unwrap());
-    assert!(!harness.messages().settle(planned[0].id, 1, gave_up(), None).await.unwrap());
+    assert!(harness.messages().settle(planned[0].id, 1, gave_up()).await.unwrap());
+    assert!(!harness.messages().settle(planned[0].id, 1, gave_up()).await.unwrap());
     assert_eq!(harness.dead_letters(planned[0].id).await, ["mail: 550 no such user"]);
-    assert!(harness.messages().settle(text.id, 1, gave_up(), None).await.unwrap());
+    assert!(harness.messages().settle(text.id, 1, gave_up()).await.unwrap());
     assert_eq!(harness.dead_letters(text.id).await, ["sms: 550 no such user"]);
-    assert!(harness.messages().settle(planned[1].id, 1, Settled::Sent { at }, None).await.unwrap());
+    assert!(harness.messages().settle(planned[1].id, 1, Settled::Sent { at }).await.unwrap());
     let retry = Settled::RetryAt { at, error: "later".to_owned() };
-    assert!(harness.messages().settle(planned[2].id, 1, retry, None).await.unwrap());
+    assert!(harness.messages().settle(planned[2].id, 1, retry).await.unwrap());
     for message in &planned[1..] {
         assert_eq!(harness.dead_letters(message.id).await, [""; 0]);
     }
@@ -255,7 +233,7 @@ pub async fn a_message_to_be_retried_is_due_again(harness: &dyn Harness) {
     for (attempts, delay) in [(1, minutes(1)), (2, minutes(30)), (3, minutes(2))] {
         assert_eq!(claim(harness, 100).await, [ScheduledMessage { attempts, ..planned.clone() }]);
         let settled = Settled::RetryAt { at: harness.now() + delay, error: "the server is away".to_owned() };
-        assert!(harness.messages().settle(planned.id, attempts, settled, None).await.unwrap());
+        assert!(harness.messages().settle(planned.id, attempts, settled).await.unwrap());
         assert_eq!(claim_after(harness, delay - MARGIN, 100).await, []);
         harness.pass(MARGIN).await;
     }
@@ -271,7 +249,7 @@ pub async fn a_message_that_may_have_been_sent_says_so(harness: &dyn Harness) {
     let outcomes = [(retry.clone(), false), (Settled::MaybeSent { at, error }, true), (retry, true)];
     assert_eq!(claim(harness, 100).await.len(), 1);
     for ((settled, maybe_sent), attempts) in outcomes.into_iter().zip(1..) {
-        assert!(harness.messages().settle(planned.id, attempts, settled, None).await.unwrap());
+        assert!(harness.messages().settle(planned.id, attempts, settled).await.unwrap());
         let again = claim(harness, 100).await;
         assert_eq!(again, [ScheduledMessage { attempts: attempts + 1, maybe_sent, ..planned.clone() }]);
     }
@@ -290,13 +268,13 @@ pub async fn only_the_last_attempt_settles(harness: &dyn Harness) {
         Settled::RetryAt { at, error: "late".to_owned() },
         Settled::MaybeSent { at, error: "late".to_owned() },
     ] {
-        assert!(!harness.messages().settle(planned.id, 1, settled.clone(), None).await.unwrap(), "{settled:?}");
+        assert!(!harness.messages().settle(planned.id, 1, settled.clone()).await.unwrap(), "{settled:?}");
     }
     assert_eq!(claim(harness, 100).await, [], "the second claim stands");
-    assert!(!harness.messages().settle(planned.id, 3, Settled::Sent { at }, None).await.unwrap());
+    assert!(!harness.messages().settle(planned.id, 3, Settled::Sent { at }).await.unwrap());
     // The lease has run out, but nobody has claimed it since.
     harness.pass(LEASE + LEASE).await;
-    assert!(harness.messages().settle(planned.id, 2, Settled::Sent { at: harness.now() }, None).await.unwrap());
+    assert!(harness.messages().settle(planned.id, 2, Settled::Sent { at: harness.now() }).await.unwrap());
     assert_eq!(claim_after(harness, minutes(100), 100).await, []);
 }
 

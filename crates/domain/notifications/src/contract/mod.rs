@@ -117,7 +117,6 @@ macro_rules! message_store_contract {
             a_claimed_message_is_nobody_elses_until_its_lease_ends
             a_settled_message_is_done_with
             what_is_given_up_lies_among_the_dead_letters
-            what_an_attempt_saw_is_on_the_record
             a_message_to_be_retried_is_due_again
             a_message_that_may_have_been_sent_says_so
             only_the_last_attempt_settles

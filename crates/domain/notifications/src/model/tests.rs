@@ -91,6 +91,7 @@ pub(crate) fn facts(status: VisitStatus, starts_at: Timestamp) -> VisitFacts {
 
 pub(crate) fn contact() -> Contact {
     Contact {
+        account: amrutam_kernel::AccountId::from_uuid(uuid::Uuid::nil()),
         email: Sensitive::new("ravi@example.in".to_owned()),
         phone: Some(Sensitive::new("+919812345678".to_owned())),
         name: Sensitive::new("Ravi Menon".to_owned()),

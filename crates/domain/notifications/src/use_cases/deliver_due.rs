@@ -6,7 +6,7 @@ use crate::{
     model::{AfterFailure, Decision, FailureClass, after_failure, decide_at_send, give_up_at, render, render_sms},
     ports::{MailError, Settled, SmsError, Watch},
 };
-use amrutam_kernel::{AuditEntry, AuditEntryId, Context, Outcome, PortError};
+use amrutam_kernel::{AuditEntry, AuditEntryId, Context, Outcome, PortError, Unrecorded};
 use futures::{FutureExt, StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
@@ -20,7 +20,7 @@ pub const SEND_BUDGET: SignedDuration = SignedDuration::from_secs(20);
 /// The system's part that sends.
 const SENDER: &str = "message-sender";
 
-/// For what is done beside the sends: the way of the claim, two reads a message. Who needs longer does not send.
+/// For what is done beside the sends: the way of the claim, two reads and an entry on the record a message. Who needs longer does not send.
 const BESIDE_SENDS: SignedDuration = SignedDuration::from_secs(10);
 
 /// The lease of a claim of `limit` messages: 30 s when they go out all at once. So long does a message wait whose worker
@@ -81,41 +81,21 @@ async fn deliver(deps: Deps<'_>, message: ScheduledMessage, last_start: Timestam
     if deps.clock.now() > last_start {
         return None;
     }
-    let (settled, seen) = attempt(deps, &message, last_start).await?;
-    match deps.messages.settle(message.id, message.attempts, settled.clone(), seen).await {
+    let settled = attempt(deps, &message, last_start).await?;
+    match deps.messages.settle(message.id, message.attempts, settled.clone()).await {
         Ok(true) => Some(settled),
         Ok(false) | Err(_) => None,
     }
 }
 
-/// With what goes on the record; nothing when it came too late to send.
-async fn attempt(
-    deps: Deps<'_>,
-    message: &ScheduledMessage,
-    last_start: Timestamp,
-) -> Option<(Settled, Option<AuditEntry>)> {
-    let (settled, reached) = match send(deps, message, last_start).await {
-        Ok(Sending::Sent) => (Settled::Sent { at: deps.clock.now() }, true),
-        Ok(Sending::Skipped { reason, reached }) => (Settled::Skipped { reason, at: deps.clock.now() }, reached),
+/// Nothing when it came too late to send.
+async fn attempt(deps: Deps<'_>, message: &ScheduledMessage, last_start: Timestamp) -> Option<Settled> {
+    Some(match send(deps, message, last_start).await {
+        Ok(None) => Settled::Sent { at: deps.clock.now() },
+        Ok(Some(reason)) => Settled::Skipped { reason, at: deps.clock.now() },
         Err(SendError::Late) => return None,
-        Err(SendError::Unread(failure)) => (failed(deps, message, failure), false),
-        Err(SendError::Failed(failure)) => (failed(deps, message, failure), true),
-    };
-    let seen = reached.then(|| opened(deps, message, &settled));
-    Some((settled, seen))
-}
-
-/// How its recipient is reached was read, and given to whoever carries it.
-fn opened(deps: Deps<'_>, message: &ScheduledMessage, settled: &Settled) -> AuditEntry {
-    let outcome = match settled {
-        Settled::Sent { .. } | Settled::Skipped { .. } => Outcome::Allowed,
-        Settled::RetryAt { .. } | Settled::MaybeSent { .. } | Settled::GaveUp { .. } => Outcome::Failed,
-    };
-    let now = deps.clock.now();
-    let id = AuditEntryId::from_uuid(deps.ids.uuid_v7(now));
-    let context = Context::of_system(SENDER, message.correlation_id.clone());
-    let of = ("message", message.id.to_string());
-    AuditEntry::new(id, now, &context, "message.send", of.0, of.1, outcome).about(message.recipient)
+        Err(SendError::Failed(failure)) => failed(deps, message, failure),
+    })
 }
 
 fn failed(deps: Deps<'_>, message: &ScheduledMessage, failure: Failure) -> Settled {
@@ -131,26 +111,9 @@ fn failed(deps: Deps<'_>, message: &ScheduledMessage, failure: Failure) -> Settl
     }
 }
 
-enum Sending {
-    Sent,
-    Skipped {
-        reason: SkipReason,
-        /// Whether it was read how the recipient is reached.
-        reached: bool,
-    },
-}
-
-impl Sending {
-    const fn unread(reason: SkipReason) -> Self {
-        Self::Skipped { reason, reached: false }
-    }
-}
-
 enum SendError {
     /// The send could outlive the lease.
     Late,
-    /// Before it was read how the recipient is reached.
-    Unread(Failure),
     Failed(Failure),
 }
 
@@ -170,7 +133,7 @@ impl Failure {
 impl From<PortError> for SendError {
     fn from(error: PortError) -> Self {
         let text = format!("{error}: {}", error.reason());
-        Self::Unread(Failure::new(FailureClass::Transient, text))
+        Self::Failed(Failure::new(FailureClass::Transient, text))
     }
 }
 
@@ -197,18 +160,28 @@ impl From<SmsError> for SendError {
     }
 }
 
-async fn send(deps: Deps<'_>, message: &ScheduledMessage, last_start: Timestamp) -> Result<Sending, SendError> {
+/// Nothing when it was sent; else why it was not.
+async fn send(
+    deps: Deps<'_>,
+    message: &ScheduledMessage,
+    last_start: Timestamp,
+) -> Result<Option<SkipReason>, SendError> {
     let visit = match message.consultation {
         Some(id) => deps.visits.visit(id).await?,
         None => None,
     };
     let letter = match decide_at_send(message, visit.as_ref(), deps.clock.now()) {
         Decision::Send(letter) => letter,
-        Decision::Skip(reason) => return Ok(Sending::unread(reason)),
+        Decision::Skip(reason) => return Ok(Some(reason)),
     };
     let Some(contact) = deps.contacts.contact(message.recipient).await? else {
-        return Ok(Sending::unread(SkipReason::RecipientGone));
+        return Ok(Some(SkipReason::RecipientGone));
     };
+    if let Some(reason) = unsendable(deps, message, visit.as_ref(), &contact) {
+        return Ok(Some(reason));
+    }
+    // Whoever carries it is told nothing of whom it is to before that is on the record.
+    let contact = contact.release(deps.trail, vec![opened(deps, message)]).await?;
     // The reads may have taken long.
     if deps.clock.now() > last_start {
         return Err(SendError::Late);
@@ -216,10 +189,36 @@ async fn send(deps: Deps<'_>, message: &ScheduledMessage, last_start: Timestamp)
     match message.channel {
         Channel::Mail => {
             deps.mailer.send(&render(&letter, message, &contact, deps.pages)).await?;
-            Ok(Sending::Sent)
+            Ok(None)
         }
         Channel::Sms => text(deps, message, visit.as_ref(), &contact).await,
     }
+}
+
+/// Why it can't be sent that way to that person, if it can't.
+fn unsendable(
+    deps: Deps<'_>,
+    message: &ScheduledMessage,
+    visit: Option<&VisitFacts>,
+    contact: &Unrecorded<Contact>,
+) -> Option<SkipReason> {
+    match (message.channel, deps.texts, visit) {
+        (Channel::Mail, ..) => None,
+        (Channel::Sms, None, _) => Some(SkipReason::ChannelOff),
+        (Channel::Sms, _, None) => Some(SkipReason::VisitGone),
+        (Channel::Sms, Some(texts), Some(visit)) => contact
+            .judge(|contact| render_sms(message, visit, contact, texts.templates).is_none())
+            .then_some(SkipReason::NoPhone),
+    }
+}
+
+/// How its recipient is reached is read, to be given to whoever carries it.
+fn opened(deps: Deps<'_>, message: &ScheduledMessage) -> AuditEntry {
+    let now = deps.clock.now();
+    let id = AuditEntryId::from_uuid(deps.ids.uuid_v7(now));
+    let context = Context::of_system(SENDER, message.correlation_id.clone());
+    let account = message.recipient.to_string();
+    AuditEntry::new(id, now, &context, "contact.read", "account", account, Outcome::Allowed).about(message.recipient)
 }
 
 async fn text(
@@ -227,11 +226,10 @@ async fn text(
     message: &ScheduledMessage,
     visit: Option<&VisitFacts>,
     contact: &Contact,
-) -> Result<Sending, SendError> {
-    let skipped = |reason| Ok(Sending::Skipped { reason, reached: true });
-    let Some(texts) = deps.texts else { return skipped(SkipReason::ChannelOff) };
-    let Some(visit) = visit else { return skipped(SkipReason::VisitGone) };
-    let Some(sms) = render_sms(message, visit, contact, texts.templates) else { return skipped(SkipReason::NoPhone) };
+) -> Result<Option<SkipReason>, SendError> {
+    let Some(texts) = deps.texts else { return Ok(Some(SkipReason::ChannelOff)) };
+    let Some(visit) = visit else { return Ok(Some(SkipReason::VisitGone)) };
+    let Some(sms) = render_sms(message, visit, contact, texts.templates) else { return Ok(Some(SkipReason::NoPhone)) };
     texts.sender.send(&sms).await?;
-    Ok(Sending::Sent)
+    Ok(None)
 }

@@ -10,7 +10,7 @@ use crate::{
     LinkPages, SmsTemplates,
     ports::{Contacts, Mailer, MessageStore, SmsSender, VisitReader},
 };
-use amrutam_kernel::{Clock, IdSource};
+use amrutam_kernel::{AuditTrail, Clock, IdSource};
 
 /// The way out for texts to telephones.
 #[derive(Clone, Copy)]
@@ -30,6 +30,8 @@ pub struct Deps<'a> {
     pub visits: &'a dyn VisitReader,
     /// People.
     pub contacts: &'a dyn Contacts,
+    /// Where it is put on the record that somebody's contact was read.
+    pub trail: &'a dyn AuditTrail,
     /// The pages that mailed links open.
     pub pages: LinkPages<'a>,
     /// The way out for mails.

@@ -6,8 +6,8 @@ use crate::{
     ports::{MailError, Settled, SmsError, Watch},
 };
 use amrutam_kernel::{
-    AccountId, AuditEntry, CommitError, ConsultationId, Dependency, Effects, Handled, InboxMark, MessageId, Outcome,
-    PortError,
+    AccountId, AuditEntry, AuditTrail, CommitError, ConsultationId, Dependency, Effects, Handled, InboxMark, MessageId,
+    PortError, Unrecorded,
 };
 use async_trait::async_trait;
 use futures::{executor::block_on, future::BoxFuture};
@@ -45,7 +45,7 @@ struct World {
     slow_claim: SignedDuration,
     slow_read: SignedDuration,
     settle_fails: bool,
-    record: Mutex<Vec<AuditEntry>>,
+    record: Mutex<Result<Vec<AuditEntry>, ()>>,
     ids: FakeIds,
 }
 
@@ -68,7 +68,7 @@ impl World {
             slow_claim: SignedDuration::ZERO,
             slow_read: SignedDuration::ZERO,
             settle_fails: false,
-            record: Mutex::default(),
+            record: Mutex::new(Ok(Vec::new())),
             ids: FakeIds::default(),
         }
     }
@@ -76,7 +76,7 @@ impl World {
     fn deps(&self) -> Deps<'_> {
         let (clock, ids, pages) = (self, &self.ids, PAGES);
         let texts = self.templates.as_ref().map(|templates| Texts { sender: self, templates });
-        Deps { messages: self, visits: self, contacts: self, pages, mailer: self, texts, clock, ids }
+        Deps { messages: self, visits: self, contacts: self, trail: self, pages, mailer: self, texts, clock, ids }
     }
 
     fn set_now(&self, text: &str) {
@@ -92,11 +92,11 @@ impl World {
         block_on(deliver_due(self.deps(), self, 100)).unwrap()
     }
 
-    /// Takes what went on the record.
-    fn recorded(&self) -> Vec<(AccountId, Outcome)> {
-        let entries = std::mem::take(&mut *self.record.lock().unwrap());
-        let of = |entry: AuditEntry| (entry.patient.unwrap(), entry.outcome);
-        entries.into_iter().inspect(|entry| assert_eq!(entry.action, "message.send")).map(of).collect()
+    /// Whose contact was read, by what the record says since it was last asked.
+    fn reached(&self) -> Vec<AccountId> {
+        let entries = std::mem::take(self.record.lock().unwrap().as_mut().unwrap());
+        entries.iter().for_each(|entry| assert_eq!(entry.action, "contact.read"));
+        entries.into_iter().filter_map(|entry| entry.patient).collect()
     }
 
     fn settled(&self, id: MessageId) -> Option<Settled> {
@@ -142,13 +142,7 @@ impl crate::ports::MessageStore for World {
         Ok(claimed)
     }
 
-    async fn settle(
-        &self,
-        id: MessageId,
-        attempt: u32,
-        settled: Settled,
-        seen: Option<AuditEntry>,
-    ) -> Result<bool, PortError> {
+    async fn settle(&self, id: MessageId, attempt: u32, settled: Settled) -> Result<bool, PortError> {
         if self.settle_fails {
             return Err(PortError::unavailable(Dependency::Database, "away"));
         }
@@ -160,7 +154,6 @@ impl crate::ports::MessageStore for World {
         }
         row.message.maybe_sent |= matches!(settled, Settled::MaybeSent { .. });
         row.settled = Some(settled);
-        self.record.lock().unwrap().extend(seen);
         Ok(true)
     }
 }
@@ -174,9 +167,19 @@ impl crate::ports::VisitReader for World {
 
 #[async_trait]
 impl crate::ports::Contacts for World {
-    async fn contact(&self, _: AccountId) -> Result<Option<Contact>, PortError> {
+    async fn contact(&self, account: AccountId) -> Result<Option<Unrecorded<Contact>>, PortError> {
         *self.now.lock().unwrap() += self.slow_read;
-        Ok(self.contact.clone())
+        Ok(self.contact.clone().map(|contact| Unrecorded::new(Contact { account, ..contact })))
+    }
+}
+
+#[async_trait]
+impl AuditTrail for World {
+    async fn record(&self, entries: Vec<AuditEntry>) -> Result<(), PortError> {
+        let mut record = self.record.lock().unwrap();
+        let known = record.as_mut().map_err(|()| PortError::unavailable(Dependency::Database, "away"))?;
+        known.extend(entries);
+        Ok(())
     }
 }
 
@@ -282,26 +285,33 @@ fn a_cancelled_visit_is_not_reminded_of_and_nobody_writes_to_a_closed_account() 
 }
 
 #[test]
-fn whoever_is_reached_has_it_on_the_record_and_nobody_who_is_not() {
+fn whoever_is_reached_has_it_on_the_record_first_and_nobody_who_is_not() {
     let mut world = World::new();
     let id = world.plan_confirmation();
     let recipient = world.rows.lock().unwrap()[0].message.recipient;
     *world.visit.lock().unwrap() = Err(());
     world.deliver();
-    assert_eq!(world.recorded(), [], "nothing of the recipient was read");
+    assert_eq!(world.reached(), [], "nothing of the recipient was read");
     *world.visit.lock().unwrap() = Ok(Some(facts(VisitStatus::Confirmed, at(START))));
-    world.refuses.lock().unwrap().insert(id, MailError::Transient("busy".to_owned()));
+    // What can't be put on the record is not sent.
+    *world.record.lock().unwrap() = Err(());
     world.set_now("2026-08-01T05:10:00Z");
-    world.deliver();
-    assert_eq!(world.recorded(), [(recipient, Outcome::Failed)]);
-    world.refuses.lock().unwrap().clear();
+    assert_eq!(world.deliver(), DeliverySummary { claimed: 1, retried: 1, ..DeliverySummary::default() });
+    assert_eq!(world.sent.lock().unwrap().len(), 0);
+    *world.record.lock().unwrap() = Ok(Vec::new());
+    // Each time it is tried, whatever becomes of it.
+    world.refuses.lock().unwrap().insert(id, MailError::Transient("busy".to_owned()));
     world.set_now("2026-08-01T05:20:00Z");
     world.deliver();
-    assert_eq!(world.recorded(), [(recipient, Outcome::Allowed)]);
+    assert_eq!(world.reached(), [recipient]);
+    world.refuses.lock().unwrap().clear();
+    world.set_now("2026-08-01T05:30:00Z");
+    assert_eq!(world.deliver().sent, 1);
+    assert_eq!(world.reached(), [recipient]);
     world.contact = None;
     world.set_now("2026-08-02T05:00:00Z");
     assert_eq!(world.deliver().skipped, 1);
-    assert_eq!(world.recorded(), [], "who is gone was not reached");
+    assert_eq!(world.reached(), [], "who is gone was not reached");
 }
 
 #[test]
@@ -457,6 +467,7 @@ fn nobody_is_texted_who_has_no_number_in_india_and_nothing_is_where_texts_are_of
         assert_eq!((world.deliver().sent, world.texts.lock().unwrap().len()), (1, 0));
         let skipped = Settled::Skipped { reason: SkipReason::NoPhone, at: at(NOW) };
         assert_eq!(texts_of(&world)[0], (MessageKind::BookingConfirmed, 1, Some(skipped)));
+        assert_eq!(world.reached().len(), 1, "by the mail alone");
     }
     let mut world = texting();
     world.plan_confirmation();

@@ -85,6 +85,7 @@ pub async fn what_is_over_is_due(harness: &dyn Harness) {
 /// The account and each visit, so that none is read without an entry.
 pub async fn what_is_gathered_names_its_records(harness: &dyn Harness) {
     let (account, visits) = harness.patient(&["completed", "cancelled"]).await;
+    let kept = harness.keeps(account, false).await;
     let gathered = harness.holdings().gather(account).await.unwrap();
     let (records, names) = gathered.judge(|dossier| {
         let names: Vec<_> = dossier.files().iter().map(|file| file.name.clone()).collect();
@@ -93,6 +94,7 @@ pub async fn what_is_gathered_names_its_records(harness: &dyn Harness) {
     let named = |kind: &str, id: String| records.iter().any(|record| record.kind == kind && record.id == id);
     assert!(named("account", account.to_string()), "{records:?}");
     assert!(visits.iter().all(|visit| named("consultation", visit.to_string())), "{records:?}");
+    assert!(named("dependant", kept.to_string()), "{records:?}");
     for file in ["account.json", "consultations.json", "notes.json"] {
         assert!(names.iter().any(|name| name == file), "{names:?}");
     }
