@@ -28,6 +28,7 @@ mod scope;
 mod servers;
 mod stack;
 mod tls;
+mod trail;
 
 pub use authenticator::{Authenticator, within_a_step};
 pub use broker::{Broker, queues};
@@ -43,6 +44,7 @@ pub use scope::{on_shared, on_stack, run};
 pub use servers::Servers;
 pub use stack::{Api, Options, Stack, state_of};
 pub use tls::{Authority, Issued, TlsUrls, s_client, tls_get};
+pub use trail::{IMPERSONAL, Left, NO_CASE, PERSONAL, Row};
 
 use std::time::{Duration, Instant};
 

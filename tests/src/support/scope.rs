@@ -35,7 +35,12 @@ pub fn on_stack(options: Options, test: impl AsyncFnOnce(&Stack)) {
         let alone = options.alone;
         let (_alone, _turn) = if alone { (Some(TURNS.write().await), None) } else { (None, Some(TURNS.read().await)) };
         let stack = Stack::start(options).await;
-        told(&stack, test).await;
+        // Of the shared one, with its many thousand requests, the table of routes asks itself.
+        told(&stack, async |stack| {
+            test(stack).await;
+            stack.check_trail().await;
+        })
+        .await;
     });
 }
 
