@@ -9,7 +9,7 @@ pub type Left = (&'static str, &'static str);
 
 /// Method, path, and what is on the record after a success, a denial and a failure. `-` in place of an action: there is no such
 /// case that one call makes (nobody who is signed in is denied their own; some successes take a story). Whatever succeeds in a test on
-/// a stack of its own is held against it as well: [`Stack::check_trail`].
+/// a stack of its own is held against it as well: `Stack::check_trail`.
 pub type Row = (&'static str, &'static str, Left, Left, Left);
 
 /// There is no such case here.
